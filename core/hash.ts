@@ -1,0 +1,61 @@
+/** SHA-256 as the engine sees it: node:crypto, crypto.subtle or WASM, whatever the edge has. */
+export interface Hasher {
+  /** Starts the hash of one piece. */
+  create(): HashState;
+}
+
+/** One hash being taken. `update` keeps no reference to `bytes` after `digest`, but may until then. */
+export interface HashState {
+  update(bytes: Uint8Array): void;
+  /** 64 lowercase hex digits. Call it once, last. */
+  digest(): string | Promise<string>;
+}
+
+/** The hash of one run of bytes, 64 lowercase hex digits. */
+export async function sha256(hasher: Hasher, bytes: Uint8Array): Promise<string> {
+  const state = hasher.create();
+  state.update(bytes);
+  return state.digest();
+}
+
+/**
+ * WebCrypto, present in Node and in browsers on secure origins. It has no incremental digest, so a state keeps what it
+ * was given until the end: one piece at most.
+ */
+export const webCryptoHasher: Hasher = {
+  create() {
+    const parts: Uint8Array[] = [];
+    return {
+      update: (bytes) => void parts.push(bytes),
+      digest: async () => {
+        const digest = await crypto.subtle.digest("SHA-256", joined(parts) as Uint8Array<ArrayBuffer>);
+        return toHex(new Uint8Array(digest));
+      },
+    };
+  },
+};
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** Lowercase hex, two digits a byte. */
+export function toHex(bytes: Uint8Array): string {
+  let hex = "";
+  for (const byte of bytes) hex += HEX[byte];
+  return hex;
+}
+
+/** True for 64 hex digits in either case. */
+export function isSha256Hex(text: string): boolean {
+  return /^[0-9a-fA-F]{64}$/.test(text);
+}

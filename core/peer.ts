@@ -1,0 +1,30 @@
+import type { Bitfield } from "./bitfield.ts";
+import type { PieceIndex } from "./piece.ts";
+
+/** Takes a piece's bytes in order, as they come. Throws WrongPiece as soon as they cannot be the piece. */
+export interface PieceSink {
+  /** The bytes may be reused by the caller when the call (or its promise) has ended. */
+  write(bytes: Uint8Array): void | Promise<void>;
+}
+
+/**
+ * A peer that serves one torrent, seen from a downloader. Every implementation runs test/contract/remote-peer.ts.
+ *
+ * Every call fails with PeerFailed, whatever the peer did, but for two: an aborted `signal` rejects with its reason,
+ * and an error that `sink.write` threw comes through as it is.
+ */
+export interface RemotePeer {
+  /** Scheme, host and port: the peer's identity for bans and display. */
+  readonly url: string;
+  /** What carries the bytes, for `explain`: "grpc", "grpc-web", "connect", "seed". */
+  readonly transport: string;
+  /** The pieces that the peer has now. Fails if it speaks of another number of pieces than `totalPieces`. */
+  getBitfield(signal: AbortSignal): Promise<Bitfield>;
+  /**
+   * Asks for one piece and feeds it to `sink`. Resolves when the peer has sent everything; whether that was the piece
+   * is the sink's to say. Reads no more than the piece's length and 1 KiB.
+   */
+  getPiece(index: PieceIndex, sink: PieceSink, signal: AbortSignal): Promise<void>;
+  /** Lets go of the connections. Calls under way fail. */
+  close(): void;
+}
