@@ -1,0 +1,58 @@
+/** Everything that can be said of the code without running it. `npm run check`; part of `npm test`. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type CommandResult, isMain, root, runCommand } from "./run-command.ts";
+
+interface Check {
+  readonly name: string;
+  run(): Promise<CommandResult>;
+}
+
+const tool = (name: string, command: string, ...args: string[]): Check => ({
+  name,
+  run: () => runCommand(command, args),
+});
+
+const checks: readonly Check[] = [
+  tool("format and lint", "biome", "check", "--error-on-warnings", "--colors=off", "."),
+  tool("types of core", "tsc", "-p", "core"),
+  tool("types of server", "tsc", "-p", "server"),
+  tool("types of test and scripts", "tsc", "-p", "test"),
+  tool("types of the page", "svelte-check", "--workspace", "web", "--fail-on-warnings", "--output", "human"),
+  tool("proto lint", "buf", "lint"),
+  tool("proto format", "buf", "format", "--diff", "--exit-code"),
+  { name: "gen/ is what proto/ gives", run: genIsFresh },
+];
+
+/** Generates into a folder of its own and compares. */
+async function genIsFresh(): Promise<CommandResult> {
+  const fresh = await mkdtemp(join(tmpdir(), "pieza-gen-"));
+  try {
+    const generated = await runCommand("buf", ["generate", "-o", fresh]);
+    if (!generated.ok) return generated;
+    const compared = await runCommand("diff", ["-ru", "gen", join(fresh, "gen")]);
+    const hint = compared.ok ? "" : "Run `npm run generate` and commit gen/.\n";
+    return { ...compared, output: compared.output + hint, seconds: generated.seconds + compared.seconds };
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+}
+
+/** Runs every check, also after one has failed, and prints a line for each, with the output of those that failed. */
+export async function runChecks(): Promise<{ passed: number; failed: number }> {
+  let failed = 0;
+  for (const check of checks) {
+    const { ok, output, seconds } = await check.run();
+    console.log(`${ok ? "ok    " : "FAILED"}  ${check.name} (${seconds.toFixed(1)} s)`);
+    if (ok) continue;
+    failed++;
+    console.log(output.trimEnd().replaceAll(root, ""));
+  }
+  return { passed: checks.length - failed, failed };
+}
+
+if (isMain(import.meta.filename)) {
+  const { failed } = await runChecks();
+  process.exitCode = failed === 0 ? 0 : 1;
+}
