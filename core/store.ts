@@ -15,10 +15,11 @@ export interface PieceStore {
   /** The pieces held, as they are now. Live: callers read it and never change it. */
   readonly held: Bitfield;
   /**
-   * Writes `bytes` at `offset` inside the piece. The bytes are copied or on their way to the disk when the call (or its
-   * promise) ends; the caller may reuse them then. Throws RangeError outside the piece.
+   * Writes `bytes` at `offset` inside the piece. Synchronous, so that two writers of one piece (a hedged request)
+   * cannot interleave: the bytes are handed to the system when the call ends, and the caller may reuse them. Throws
+   * RangeError outside the piece.
    */
-  write(index: PieceIndex, offset: number, bytes: Uint8Array): void | Promise<void>;
+  write(index: PieceIndex, offset: number, bytes: Uint8Array): void;
   /** The caller has verified the hash of everything written to this piece: hold it. Does nothing if it is held. */
   commit(index: PieceIndex): void | Promise<void>;
   /** The bytes of a held piece, as a buffer of its own. Fails with PiezaError("not_found") if it is not held. */

@@ -1,0 +1,39 @@
+/** How a download behaves. Undefined means the default; zero means zero. */
+export interface DownloadOptions {
+  /** Requests under way at one peer: at least 1. Default 16. A page over HTTP/1.1 has six connections an origin. */
+  maxInFlightPerPeer?: number;
+  /**
+   * Bytes requested and not yet stored, over all peers: what bounds the download's memory. At least one piece is always
+   * allowed. Default 32 MiB.
+   */
+  maxInFlightBytes?: number;
+  /** Pieces in order instead of rarest first. Default false. */
+  sequential?: boolean;
+  /** First pause after a peer failed; doubled by every further failure. Default 500 ms. */
+  backOffMinMs?: number;
+  /** Longest pause after a peer failed. Default 30,000 ms. */
+  backOffMaxMs?: number;
+  /** How often an incomplete peer is asked for its bitfield. Default 4,000 ms. */
+  bitfieldPollMs?: number;
+  /** How long a peer that said "not here" is not asked for that piece again. Default 60,000 ms. */
+  lacksMs?: number;
+  /** Shortest time between two snapshots that subscribers are told of. Default 100 ms. */
+  snapshotMs?: number;
+}
+
+/** What an option that is left out means. */
+export const downloadDefaults: Required<DownloadOptions> = {
+  maxInFlightPerPeer: 16,
+  maxInFlightBytes: 32 << 20,
+  sequential: false,
+  backOffMinMs: 500,
+  backOffMaxMs: 30_000,
+  bitfieldPollMs: 4_000,
+  lacksMs: 60_000,
+  snapshotMs: 100,
+};
+
+export function resolveDownloadOptions(options: DownloadOptions = {}): Required<DownloadOptions> {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { ...downloadDefaults, ...Object.fromEntries(given) };
+}
