@@ -16,6 +16,9 @@ const chromium = {
 
 export default defineConfig({
   test: {
+    // A test that runs alone, or again until it passes, hides the others.
+    allowOnly: false,
+    retry: 0,
     projects: [
       {
         test: {
