@@ -7,10 +7,9 @@ const rooms = [
   { name: "gen", files: /^gen\// },
   {
     name: "nouns",
-    files:
-      /^core\/(bitfield|canonical-json|clock|errors|file-name|hash|info-hash|piece|torrent|torrent-json)\.ts$/,
+    files: /^core\/(bitfield|canonical-json|clock|errors|file-name|hash|info-hash|piece|torrent)\.ts$/,
   },
-  { name: "download", files: /^core\/download[^/]*\.ts$/ },
+  { name: "download", files: /^core\/(download[^/]*|assignment)\.ts$/ },
   { name: "rpc", files: /^core\/rpc[^/]*\.ts$/ },
   { name: "parts", files: /^core\// },
   { name: "server", files: /^server\// },
