@@ -1,5 +1,6 @@
 /**
- * `npm test`: all there is. Checks, the page's build, the tests in Node, in Chromium and against real processes. Ends
+ * `npm test`: all there is. Checks, the page's build, the tests in Node, in Chromium and against real
+ * processes, and the tests of the tests. Ends
  * with the line "N passed, N failed"; a skipped test is a failed one, because nobody would notice it otherwise.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -7,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runChecks } from "./check.ts";
 import { runCommand } from "./run-command.ts";
+import { runSabotages } from "./sabotage.ts";
 import { ensureSystemPackages } from "./system-packages.ts";
 
 interface Count {
@@ -62,6 +64,8 @@ async function runAll(): Promise<Count> {
   const counts = [await runChecks(), await runStep("build of the page", "vite", "build", "web")];
   for (const project of ["node", "browser", "e2e"]) counts.push(await runProject(project, reports));
   await rm(reports, { recursive: true, force: true });
+  console.log("\n--- the tests, tested");
+  counts.push(await runSabotages());
   return {
     passed: counts.reduce((sum, count) => sum + count.passed, 0),
     failed: counts.reduce((sum, count) => sum + count.failed, 0),

@@ -1,0 +1,82 @@
+/**
+ * Tests the tests: breaks the code in one place, in a copy of the tree, and wants the test that is named for it to
+ * fail. `node scripts/sabotage.ts [words]` tries those whose description has the words; part of `npm test`.
+ */
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Sabotage, sabotages } from "../test/sabotage/sabotages.ts";
+import { isMain, root, runCommand } from "./run-command.ts";
+
+/** What git would commit, copied, over the installed packages of the checkout. */
+async function copyTree(): Promise<string> {
+  const listed = await runCommand("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+  if (!listed.ok) throw new Error(listed.output);
+  const tree = await mkdtemp(join(tmpdir(), "pieza-sabotage-"));
+  for (const path of listed.output.split("\0").filter(Boolean)) {
+    // A file that was deleted and not yet committed is still listed.
+    await cp(join(root, path), join(tree, path)).catch(() => undefined);
+  }
+  await symlink(join(root, "node_modules"), join(tree, "node_modules"));
+  return tree;
+}
+
+/** Why the sabotage went unnoticed, with the output of the test; undefined if the named test failed, as it should. */
+async function attempt(tree: string, sabotage: Sabotage): Promise<string | undefined> {
+  const file = join(tree, sabotage.file);
+  const source = await readFile(file, "utf8");
+  const places = source.split(sabotage.find).length - 1;
+  if (places !== 1) return `${sabotage.file} has ${places} places that read: ${sabotage.find}`;
+  await writeFile(
+    file,
+    source.replace(sabotage.find, () => sabotage.replace),
+  );
+  try {
+    return await unnoticed(tree, sabotage);
+  } finally {
+    await writeFile(file, source);
+  }
+}
+
+async function unnoticed(tree: string, { test, name }: Sabotage): Promise<string | undefined> {
+  const report = join(tree, "sabotage-report.json");
+  await rm(report, { force: true });
+  const args = ["run", "--project", "node", test, "-t", escapeRegExp(name), "--test-timeout=20000"];
+  const { output } = await runCommand("vitest", [...args, "--reporter=json", `--outputFile.json=${report}`], {
+    cwd: tree,
+  });
+  const text = await readFile(report, "utf8").catch(() => undefined);
+  if (text === undefined) return `no report of the test\n${output}`;
+  const { numFailedTests, numPassedTests } = JSON.parse(text);
+  if (numFailedTests > 0) return undefined;
+  return numPassedTests > 0
+    ? `${test} still passes: ${name}`
+    : `${test} has no such test, or does not load\n${output}`;
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+/** Tries every sabotage whose description contains `words`, and prints a line for each. */
+export async function runSabotages(words = ""): Promise<{ passed: number; failed: number }> {
+  const chosen = sabotages.filter(({ what }) => what.includes(words));
+  const tree = await copyTree();
+  let failed = 0;
+  for (const sabotage of chosen) {
+    const started = performance.now();
+    const problem = await attempt(tree, sabotage);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${problem ? "FAILED" : "ok    "}  noticed: ${sabotage.what} (${seconds} s)`);
+    if (!problem) continue;
+    failed++;
+    console.log(problem);
+  }
+  await rm(tree, { recursive: true, force: true });
+  return { passed: chosen.length - failed, failed };
+}
+
+if (isMain(import.meta.filename)) {
+  const { failed } = await runSabotages(process.argv.slice(2).join(" "));
+  process.exitCode = failed === 0 ? 0 : 1;
+}

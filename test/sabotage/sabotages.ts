@@ -1,0 +1,24 @@
+/** One place of the code, broken on purpose, and the test that has to notice. */
+export interface Sabotage {
+  /** In words, as "skips the hash check". */
+  readonly what: string;
+  readonly file: string;
+  /** Text that occurs in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  /** The test's file. */
+  readonly test: string;
+  /** The test's name, or the part of it that fits no other. */
+  readonly name: string;
+}
+
+export const sabotages: readonly Sabotage[] = [
+  {
+    what: "types alone may make a circle of imports",
+    file: "test/support/source-tree.ts",
+    find: "ts.isImportDeclaration(node) || ts.isExportDeclaration(node)",
+    replace: "(ts.isImportDeclaration(node) && !node.importClause?.isTypeOnly)",
+    test: "test/layers.test.ts",
+    name: "a circle, made of types alone too",
+  },
+];
