@@ -17,7 +17,7 @@ export interface PieceStore {
   /**
    * Writes `bytes` at `offset` inside the piece. Synchronous, so that two writers of one piece (a hedged request)
    * cannot interleave: the bytes are handed to the system when the call ends, and the caller may reuse them. Throws
-   * RangeError outside the piece.
+   * RangeError outside the piece. Does nothing to a piece that is held: late bytes must not spoil it.
    */
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void;
   /** The caller has verified the hash of everything written to this piece: hold it. Does nothing if it is held. */
@@ -43,6 +43,7 @@ export class MemoryPieceStore implements PieceStore {
 
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void {
     checkWrite(this.geometry, index, offset, bytes.length);
+    if (this.held.has(index)) return;
     let piece = this.#pieces.get(index);
     if (!piece) {
       piece = new Uint8Array(this.geometry.lengthOf(index));
