@@ -1,0 +1,172 @@
+import * as fs from "node:fs";
+import { promisify } from "node:util";
+import { StoreFailed } from "#core/errors.ts";
+
+/** What a store needs to know of a file or folder. */
+export interface FileFacts {
+  readonly kind: "file" | "folder" | "other";
+  /** Bytes. */
+  readonly size: number;
+  /** Bytes that it takes on the disk: less than `size` for a sparse file. */
+  readonly allocatedBytes: number;
+  /** Equal for two paths exactly if they are the same file. */
+  readonly identity: string;
+}
+
+/**
+ * The few things that a store asks of a file system, so that a test can put one in its place that fails or loses power.
+ * Everything fails with StoreFailed. Paths never follow a link in their last segment.
+ */
+export interface Disk {
+  /** "create": must not exist yet; "update": read and write; "read": read only. Anything but a regular file fails. */
+  open(path: string, mode: "create" | "update" | "read"): number;
+  close(file: number): void;
+  /** Undefined if there is nothing. */
+  look(path: string): FileFacts | undefined;
+  /** Writes all of `bytes`. */
+  write(file: number, bytes: Uint8Array, position: number): void;
+  /** Fills `into`; resolves to how much there was. */
+  read(file: number, into: Uint8Array, position: number): Promise<number>;
+  truncate(file: number, size: number): void;
+  /** Resolves when the file's bytes and size are on the disk. */
+  sync(file: number): Promise<void>;
+  /** Resolves when the folder's entries are on the disk. */
+  syncFolder(path: string): Promise<void>;
+  makeFolder(path: string): void;
+  /** Gives the file a second name; on a file system without links, another name. False if `to` exists. */
+  link(from: string, to: string): boolean;
+  /** Replaces a file that has the new name. */
+  rename(from: string, to: string): void;
+  /** Takes away a file, or a folder with all that is in it. Nothing there is fine. */
+  remove(path: string): void;
+  /** Bytes free for us on the file system of `path`; Infinity if it does not say. */
+  freeBytes(path: string): number;
+}
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_RDONLY, O_RDWR } = fs.constants;
+const FLAGS = { create: O_RDWR | O_CREAT | O_EXCL, update: O_RDWR, read: O_RDONLY };
+
+const readAsync = promisify(fs.read);
+const fdatasync = promisify(fs.fdatasync);
+
+/** The machine's own file system. */
+export const nodeDisk: Disk = {
+  open: (path, mode) =>
+    attempt("opening a file", () => {
+      const file = fs.openSync(path, FLAGS[mode] | O_NOFOLLOW, 0o666);
+      if (fs.fstatSync(file).isFile()) return file;
+      fs.closeSync(file);
+      throw new Error("not a regular file");
+    }),
+  close: (file) => attempt("closing a file", () => fs.closeSync(file)),
+  look: (path) => attempt("looking at a file", () => facts(fs.lstatSync(path, { throwIfNoEntry: false }))),
+  write: (file, bytes, position) =>
+    attempt("writing", () => {
+      for (let done = 0; done < bytes.length; ) {
+        done += fs.writeSync(file, bytes, done, bytes.length - done, position + done);
+      }
+    }),
+  read: (file, into, position) =>
+    attemptAsync("reading", async () => {
+      let done = 0;
+      while (done < into.length) {
+        const { bytesRead } = await readAsync(file, into, done, into.length - done, position + done);
+        if (bytesRead === 0) break;
+        done += bytesRead;
+      }
+      return done;
+    }),
+  truncate: (file, size) => attempt("making room", () => fs.ftruncateSync(file, size)),
+  sync: (file) => attemptAsync("flushing to the disk", () => fdatasync(file)),
+  syncFolder: (path) => attemptAsync("flushing a folder to the disk", () => syncFolder(path)),
+  makeFolder: (path) => attempt("making a folder", () => fs.mkdirSync(path)),
+  link: (from, to) => attempt("naming the file", () => link(from, to)),
+  rename: (from, to) => attempt("renaming", () => fs.renameSync(from, to)),
+  remove: (path) => attempt("removing", () => fs.rmSync(path, { recursive: true, force: true })),
+  freeBytes: (path) =>
+    attempt("asking for free space", () => {
+      const { bavail, bsize, blocks } = fs.statfsSync(path);
+      return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+    }),
+};
+
+function facts(stat: fs.Stats | undefined): FileFacts | undefined {
+  if (!stat) return undefined;
+  const kind = stat.isFile() ? "file" : stat.isDirectory() ? "folder" : "other";
+  const allocatedBytes = (stat.blocks ?? 0) * 512;
+  return { kind, size: stat.size, allocatedBytes, identity: `${stat.dev}:${stat.ino}` };
+}
+
+function link(from: string, to: string): boolean {
+  try {
+    fs.linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    if (!NO_LINKS.has(codeOf(error))) throw error;
+  }
+  if (fs.lstatSync(to, { throwIfNoEntry: false })) return false;
+  fs.renameSync(from, to);
+  return true;
+}
+
+/** What file systems without links answer (exFAT, some network and user space ones). */
+const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
+
+/** Windows has no such thing as flushing a folder, and some network file systems refuse it. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const folder = await fs.promises.open(path, O_RDONLY);
+  try {
+    await folder.sync();
+  } catch (error) {
+    if (codeOf(error) !== "EINVAL") throw error;
+  } finally {
+    await folder.close();
+  }
+}
+
+function attempt<T>(doing: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw storeFailed(doing, error);
+  }
+}
+
+async function attemptAsync<T>(doing: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw storeFailed(doing, error);
+  }
+}
+
+const PROBLEMS: Record<string, string> = {
+  ENOSPC: "no space is left on the disk",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file is larger than is allowed here",
+  EROFS: "the disk is read-only",
+  EACCES: "not allowed",
+  EPERM: "not allowed",
+  ENOENT: "no such file or folder",
+  EEXIST: "it exists already",
+  ELOOP: "it is a link",
+  EMFILE: "too many open files",
+  EIO: "the disk has an error",
+};
+
+/** A failure of the file system in the domain's words: what we were doing and why it failed, no path. */
+export function storeFailed(doing: string, error: unknown): StoreFailed {
+  if (error instanceof StoreFailed) return error;
+  const code = codeOf(error);
+  const problem = PROBLEMS[code] ?? (code || (error instanceof Error ? error.message : String(error)));
+  const noSpace = code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG";
+  return new StoreFailed(`${doing} failed: ${problem}`, { cause: error, noSpace });
+}
+
+/** The errno name of what a file system call threw, or "". */
+export function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === "string" ? code : "";
+}

@@ -1,0 +1,239 @@
+import { basename } from "node:path";
+import { Bitfield } from "#core/bitfield.ts";
+import type { Clock } from "#core/clock.ts";
+import { PiezaError } from "#core/errors.ts";
+import type { Hasher } from "#core/hash.ts";
+import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
+import { checkHeld, checkWrite, type PieceStore } from "#core/store.ts";
+import type { Torrent } from "#core/torrent.ts";
+import { nodeClock } from "../node-clock.ts";
+import { type Disk, nodeDisk } from "./disk.ts";
+import type { JournalFile } from "./journal.ts";
+import type { Lock } from "./lock.ts";
+import { openWork, type Work } from "./open-work.ts";
+import type { PartFiles } from "./part-files.ts";
+import { type StorePaths, storePaths } from "./store-paths.ts";
+
+export interface FilePieceStoreOptions {
+  readonly torrent: Torrent;
+  readonly geometry: PieceGeometry;
+  /** The path that the finished file or folder gets. Its folder exists; the working files lie there too. */
+  readonly target: string;
+  /**
+   * When bytes are forced to the disk: after every piece, after 16 MiB or 1 s, or never. What it decides is how much a
+   * power cut costs; a killed process costs only the pieces in flight. Default "batch".
+   */
+  readonly sync?: SyncMode | undefined;
+  /** Whether to take the place of a file or folder that has the target's name. Default false. */
+  readonly replace?: boolean | undefined;
+  readonly hasher: Hasher;
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined;
+  readonly disk?: Disk | undefined;
+}
+
+export type SyncMode = "piece" | "batch" | "none";
+
+/** "batch" flushes after so many bytes or so long, whichever comes first. */
+const BATCH_BYTES = 16 << 20;
+const BATCH_MS = 1_000;
+
+/**
+ * Keeps the pieces of one torrent in a sparse `.part` file (a folder of them for a folder) beside the target, with a
+ * journal of what is verified.
+ *
+ * Invariant: a piece is recorded only after its verified bytes were handed to the system ("written"), and recorded as
+ * durable only after the disk has said that it has them; so at any moment, whatever is cut off, what the journal and
+ * the hashes together say is true. The target's name appears only when every piece is held.
+ */
+export class FilePieceStore implements PieceStore {
+  readonly geometry: PieceGeometry;
+  readonly held: Bitfield;
+  readonly #paths: StorePaths;
+  readonly #sync: SyncMode;
+  readonly #replace: boolean;
+  readonly #clock: Clock;
+  readonly #disk: Disk;
+  readonly #files: PartFiles;
+  readonly #lock: Lock;
+  /** Undefined once the target has its name. */
+  #journal: JournalFile | undefined;
+  /** Held, and recorded as written only. */
+  #unsynced: number[];
+  #unsyncedBytes = 0;
+  #cancelFlush: (() => void) | undefined;
+  /** The flushes asked for, one after the other. Never rejects. */
+  #flushing = Promise.resolve();
+  /** A flush failed: what the system then says of the same bytes proves nothing, so nothing is recorded any more. */
+  #failure: { readonly error: unknown } | undefined;
+  #named = false;
+  #finishing: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: FilePieceStoreOptions, paths: StorePaths, disk: Disk, work: Work) {
+    this.geometry = options.geometry;
+    this.held = Bitfield.of(options.geometry.count, work.held);
+    this.#paths = paths;
+    this.#sync = options.sync ?? "batch";
+    this.#replace = options.replace ?? false;
+    this.#clock = options.clock ?? nodeClock;
+    this.#disk = disk;
+    this.#files = work.files;
+    this.#lock = work.lock;
+    this.#journal = work.journal;
+    this.#unsynced = work.unsynced;
+  }
+
+  /**
+   * Goes on where the last run stopped, or starts. Fails with PiezaError("failed_precondition") if another process has
+   * this download open, ("already_exists") if something else has the target's name and `replace` is not set, and with
+   * StoreFailed if the disk fails, has no room (`noSpace`), or the journal is not this torrent's.
+   */
+  static async open(options: FilePieceStoreOptions): Promise<FilePieceStore> {
+    const disk = options.disk ?? nodeDisk;
+    const paths = storePaths(options.target, options.torrent.infoHash);
+    const work = await openWork(options, paths, disk);
+    return new FilePieceStore(options, paths, disk, work);
+  }
+
+  /** Does nothing to a piece that is held: late bytes of a second source must not spoil it. */
+  write(index: PieceIndex, offset: number, bytes: Uint8Array): void {
+    checkWrite(this.geometry, index, offset, bytes.length);
+    if (this.held.has(index)) return;
+    this.#throwIfOver();
+    this.#files.write(this.geometry.offset(index) + offset, bytes);
+  }
+
+  commit(index: PieceIndex): void | Promise<void> {
+    if (this.held.has(index)) return;
+    this.#throwIfOver();
+    this.#journal!.append("written", [index]);
+    this.held.set(index);
+    this.#unsynced.push(index);
+    this.#unsyncedBytes += this.geometry.lengthOf(index);
+    if (this.#sync === "piece") return this.#flush();
+    if (this.#sync === "batch") this.#flushSoon();
+  }
+
+  async read(index: PieceIndex): Promise<Uint8Array> {
+    checkHeld(this.held, index);
+    if (this.#closing) throw new PiezaError("failed_precondition", "the store is closed");
+    return this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index));
+  }
+
+  finish(): Promise<void> {
+    this.#finishing ??= this.#finish();
+    // A failed try may be repeated, once there is room or the other file is gone.
+    this.#finishing.catch(() => {
+      this.#finishing = undefined;
+    });
+    return this.#finishing;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
+    if (!this.#journal) return;
+    this.#throwIfOver();
+    if (!this.held.complete) throw new PiezaError("failed_precondition", "not every piece is held");
+    if (this.#sync !== "none") {
+      await this.#flush();
+      await this.#files.sync();
+      await this.#files.syncFolders();
+    }
+    if (!this.#named) {
+      if (this.#files.map.isFolder) this.#nameFolder();
+      else this.#nameFile();
+      this.#files.moved(this.#paths.target);
+      this.#named = true;
+    }
+    await this.#disk.syncFolder(this.#paths.folder);
+    this.#journal.close();
+    this.#journal = undefined;
+    this.#disk.remove(this.#paths.journal);
+    this.#disk.remove(this.#paths.replaced);
+    await this.#disk.syncFolder(this.#paths.folder);
+    this.#lock.release();
+  }
+
+  #nameFile(): void {
+    const { part, target } = this.#paths;
+    if (this.#replace) this.#disk.rename(part, target);
+    else if (!this.#disk.link(part, target)) throw this.#taken();
+    else this.#disk.remove(part);
+  }
+
+  /** No file system call names a folder only if the name is free; an empty folder made meanwhile is all it can replace. */
+  #nameFolder(): void {
+    const { part, target, replaced } = this.#paths;
+    if (this.#disk.look(target)) {
+      if (!this.#replace) throw this.#taken();
+      this.#disk.remove(replaced);
+      this.#disk.rename(target, replaced);
+    }
+    this.#disk.rename(part, target);
+  }
+
+  #taken(): PiezaError {
+    return new PiezaError("already_exists", `${basename(this.#paths.target)} exists already`);
+  }
+
+  async #close(): Promise<void> {
+    try {
+      this.#cancelFlush?.();
+      await this.#finishing?.catch(() => {});
+      if (this.#journal && this.#sync !== "none" && !this.#failure) await this.#flush();
+    } finally {
+      await this.#flushing;
+      await this.#files.close();
+      this.#journal?.close();
+      this.#lock.release();
+    }
+  }
+
+  #flushSoon(): void {
+    if (this.#unsyncedBytes >= BATCH_BYTES) {
+      // What fails is thrown by the next call on this store.
+      this.#flush().catch(() => {});
+      return;
+    }
+    this.#cancelFlush ??= this.#clock.after(BATCH_MS, () => {
+      this.#flush().catch(() => {});
+    });
+  }
+
+  /** Makes every piece held now durable. */
+  async #flush(): Promise<void> {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    this.#unsyncedBytes = 0;
+    this.#flushing = this.#flushing.then(() => this.#flushOnce());
+    await this.#flushing;
+    this.#throwIfFailed();
+  }
+
+  async #flushOnce(): Promise<void> {
+    const indices = this.#unsynced;
+    if (indices.length === 0 || this.#failure) return;
+    this.#unsynced = [];
+    try {
+      await this.#files.sync();
+      this.#journal!.append("durable", indices);
+      await this.#journal!.sync();
+    } catch (error) {
+      this.#failure = { error };
+    }
+  }
+
+  #throwIfOver(): void {
+    this.#throwIfFailed();
+    if (this.#closing) throw new PiezaError("failed_precondition", "the store is closed");
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}

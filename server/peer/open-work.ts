@@ -1,0 +1,128 @@
+import { basename } from "node:path";
+import { PiezaError, StoreFailed } from "#core/errors.ts";
+import { type Hasher, sha256 } from "#core/hash.ts";
+import type { PieceGeometry } from "#core/piece.ts";
+import type { Torrent } from "#core/torrent.ts";
+import { type Disk, storeFailed } from "./disk.ts";
+import { FileMap } from "./file-map.ts";
+import { JournalFile } from "./journal.ts";
+import { type Lock, takeLock } from "./lock.ts";
+import { PartFiles } from "./part-files.ts";
+import { resume } from "./resume.ts";
+import type { StorePaths } from "./store-paths.ts";
+
+/** A download's working files, opened. */
+export interface Work {
+  readonly files: PartFiles;
+  readonly lock: Lock;
+  /** Undefined if the target is there already, whole. */
+  readonly journal: JournalFile | undefined;
+  readonly held: Iterable<number>;
+  /** Pieces of `held` that may not be on the disk yet. */
+  readonly unsynced: number[];
+}
+
+interface Job {
+  readonly torrent: Torrent;
+  readonly geometry: PieceGeometry;
+  readonly replace?: boolean | undefined;
+  readonly hasher: Hasher;
+}
+
+/** Takes the lock and finds out where the last run stopped: nowhere, half way, or after everything but the clean-up. */
+export async function openWork(job: Job, paths: StorePaths, disk: Disk): Promise<Work> {
+  const lock = takeLock(paths.lock, basename(paths.target));
+  try {
+    const opened = (await openFinished(job, paths, disk)) ?? (await openPart(job, paths, disk));
+    return { ...opened, lock };
+  } catch (error) {
+    lock.release();
+    throw error instanceof PiezaError ? error : storeFailed("opening the download", error);
+  }
+}
+
+type Opened = Omit<Work, "lock">;
+
+/**
+ * The target itself, if it is this torrent, whole: from an earlier run, or from one that ended between giving it its
+ * name and cleaning up. Undefined if there is work to do.
+ */
+async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Opened | undefined> {
+  const target = disk.look(paths.target);
+  if (!target) return undefined;
+  const part = disk.look(paths.part);
+  if (!part || part.identity === target.identity) {
+    const files = new PartFiles(disk, paths.target, new FileMap(job.torrent, job.geometry), "read");
+    if (await holdsAll(job, files)) {
+      for (const leftover of [paths.part, paths.journal, paths.replaced]) disk.remove(leftover);
+      return { files, journal: undefined, held: job.geometry.indices(), unsynced: [] };
+    }
+    await files.close();
+  }
+  if (!job.replace) throw new PiezaError("already_exists", `${basename(paths.target)} exists already`);
+  return undefined;
+}
+
+async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened> {
+  const { torrent, geometry } = job;
+  const old = await JournalFile.open(disk, paths.journal, torrent.infoHash, geometry);
+  const fresh = !old || !disk.look(paths.part);
+  if (fresh) {
+    old?.journal.close();
+    disk.remove(paths.journal);
+    disk.remove(paths.part);
+  }
+  const files = new PartFiles(disk, paths.part, new FileMap(torrent, geometry), "update");
+  let journal = fresh ? undefined : old.journal;
+  try {
+    checkSpace(geometry.length - (fresh ? 0 : files.allocatedBytes()), paths, disk);
+    const intact = await files.prepare();
+    if (fresh) {
+      journal = await JournalFile.create(disk, paths.journal, torrent.infoHash, geometry);
+      await disk.syncFolder(paths.folder);
+      return { files, journal, held: [], unsynced: [] };
+    }
+    const check = (index: number) => holds(job, files, index);
+    const { held, unsynced, lost } = await resume(old.state, intact, check, Math.random);
+    await recordLost(journal!, lost);
+    for (const index of unsynced) files.markUnsynced(index * geometry.pieceLength, 1);
+    return { files, journal, held, unsynced };
+  } catch (error) {
+    await files.close();
+    journal?.close();
+    throw error;
+  }
+}
+
+/** On the disk before the piece's place is written to again: half a piece must not pass for a durable one. */
+async function recordLost(journal: JournalFile, lost: readonly number[]): Promise<void> {
+  if (lost.length === 0) return;
+  journal.append("lost", lost);
+  await journal.sync();
+}
+
+function checkSpace(neededBytes: number, paths: StorePaths, disk: Disk): void {
+  const freeBytes = disk.freeBytes(paths.folder);
+  if (neededBytes <= freeBytes) return;
+  throw new StoreFailed(`the download needs ${neededBytes} more bytes, the disk has ${freeBytes} free`, {
+    noSpace: true,
+  });
+}
+
+async function holdsAll(job: Job, files: PartFiles): Promise<boolean> {
+  if (!files.sizesRight()) return false;
+  for (const index of job.geometry.indices()) if (!(await holds(job, files, index))) return false;
+  return true;
+}
+
+/** Whether the files have this piece, by its hash. A disk that cannot be read has nothing. */
+async function holds({ torrent, geometry, hasher }: Job, files: PartFiles, index: number): Promise<boolean> {
+  const piece = geometry.index(index);
+  try {
+    const bytes = await files.read(geometry.offset(piece), geometry.lengthOf(piece));
+    return (await sha256(hasher, bytes)) === torrent.pieces[index];
+  } catch (error) {
+    if (error instanceof StoreFailed) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,51 @@
+import type { Random } from "#core/clock.ts";
+import type { JournalState } from "#core/journal.ts";
+
+/** Durable pieces whose hash is taken again at every start, at most. One that fails makes all of them suspect. */
+const SAMPLED_PIECES = 16;
+
+export interface Resumed {
+  /** Pieces that are there, in order. */
+  readonly held: number[];
+  /** Those of them whose record said only "written": they may still be on their way to the disk. */
+  readonly unsynced: number[];
+  /** Pieces that the journal names and that are not there. */
+  readonly lost: number[];
+}
+
+/**
+ * Decides after a restart which pieces of the journal to believe. A power cut may have lost bytes that were only
+ * written, so those are always hashed again; durable ones are believed if the files have their sizes and a sample of
+ * them has its hashes, else they are all hashed again.
+ */
+export async function resume(
+  state: JournalState,
+  sizesRight: boolean,
+  check: (index: number) => Promise<boolean>,
+  random: Random,
+): Promise<Resumed> {
+  const durable = [...state.pieces].filter(([, kind]) => kind === "durable").map(([index]) => index);
+  const trusted = sizesRight && (await sampleHolds(durable, check, random)) ? new Set(durable) : new Set();
+  const resumed: Resumed = { held: [], unsynced: [], lost: [] };
+  for (const [index, kind] of [...state.pieces].sort(([a], [b]) => a - b)) {
+    if (!trusted.has(index) && !(await check(index))) {
+      resumed.lost.push(index);
+      continue;
+    }
+    resumed.held.push(index);
+    if (kind === "written") resumed.unsynced.push(index);
+  }
+  return resumed;
+}
+
+async function sampleHolds(
+  indices: readonly number[],
+  check: (index: number) => Promise<boolean>,
+  random: Random,
+): Promise<boolean> {
+  for (let n = 0; n < Math.min(SAMPLED_PIECES, indices.length); n++) {
+    const few = indices.length <= SAMPLED_PIECES;
+    if (!(await check(indices[few ? n : Math.floor(random() * indices.length)]!))) return false;
+  }
+  return true;
+}
