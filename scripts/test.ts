@@ -1,7 +1,7 @@
 /**
- * `npm test`: all there is. Checks, the page's build, the tests in Node, in Chromium and against real
- * processes, and the tests of the tests. Ends
- * with the line "N passed, N failed"; a skipped test is a failed one, because nobody would notice it otherwise.
+ * `npm test`: all there is. Checks, the page's build, the tests in Node, in Chromium and against real processes, and
+ * the tests of the tests. Ends with the line "N passed, N failed"; a skipped test is a failed one, because nobody would
+ * notice it otherwise.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
