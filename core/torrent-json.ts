@@ -19,7 +19,7 @@ export const MAX_REPLICATION_TARGET = 1_000;
 /** Nesting that no torrent has; JSON.parse needs some 50 bytes of memory a level. */
 const MAX_DEPTH = 32;
 /** SHA-256 of no bytes: the only piece of an empty file. */
-const HASH_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+export const HASH_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /** A torrent file's exact form on disk and at GET /files/<name>.json. What is absent is left out, never null. */
 export interface TorrentJson {
