@@ -105,9 +105,9 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   return crc;
 });
 
-/** CRC-32 as in zip and Ethernet. */
-export function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
+/** CRC-32 as in zip and Ethernet; with what it gave for the bytes before these, that of all of them. */
+export function crc32(bytes: Uint8Array, before = 0): number {
+  let crc = ~before;
   for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
   return ~crc >>> 0;
 }
