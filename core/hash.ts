@@ -4,7 +4,7 @@ export interface Hasher {
   create(): HashState;
 }
 
-/** One hash being taken. `update` keeps no reference to `bytes` after `digest`, but may until then. */
+/** One hash being taken. `update` is done with `bytes` when it returns: the caller may reuse them. */
 export interface HashState {
   update(bytes: Uint8Array): void;
   /** 64 lowercase hex digits. Call it once, last. */
@@ -26,7 +26,7 @@ export const webCryptoHasher: Hasher = {
   create() {
     const parts: Uint8Array[] = [];
     return {
-      update: (bytes) => void parts.push(bytes),
+      update: (bytes) => void parts.push(bytes.slice()),
       digest: async () => {
         const digest = await crypto.subtle.digest("SHA-256", joined(parts) as Uint8Array<ArrayBuffer>);
         return toHex(new Uint8Array(digest));

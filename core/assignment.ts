@@ -1,0 +1,63 @@
+import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
+
+/** A peer is left out while the others would be done with everything this much before it with one piece. */
+const LATE_FACTOR = 1.5;
+const LATE_SLACK_MS = 500;
+/** A request is overdue when it takes so many times what is fair. */
+const OVERDUE_FACTOR = 3;
+const OVERDUE_SLACK_MS = 250;
+/** What a piece is taken to need where neither peer has been measured. */
+const UNMEASURED_MS = 1_000;
+
+/** Requests for one piece at one time: the first and one hedge. */
+export const MAX_REQUESTERS = 2;
+
+/**
+ * Whether one more piece from this peer would come so late that the others had better take it: relative to them,
+ * never to an absolute speed. `idlePieces` are not requested yet. An unmeasured peer always gets its chance.
+ */
+export function tooSlow(
+  peer: DownloadPeer,
+  others: readonly DownloadPeer[],
+  idlePieces: number,
+  pieceLength: number,
+): boolean {
+  const mineMs = peer.pace.expectedMs(pieceLength);
+  if (mineMs === undefined) return false;
+  let rate = 0;
+  let pieces = idlePieces;
+  for (const other of others) {
+    if (other === peer) continue;
+    rate += other.pace.rate ?? 0;
+    pieces += other.inFlight;
+  }
+  return rate > 0 && mineMs > LATE_FACTOR * ((pieces * pieceLength * 1000) / rate) + LATE_SLACK_MS;
+}
+
+/**
+ * The request of another peer that this peer, with nothing else to do, should ask for too: one that is overdue, or one
+ * that is due later than twice the time that this peer needs. The one that is worst off.
+ */
+export function worthHedging(
+  peer: DownloadPeer,
+  requests: Iterable<PieceRequest>,
+  now: number,
+  pieceLength: number,
+): PieceRequest | undefined {
+  const mineMs = peer.pace.expectedMs(pieceLength) ?? UNMEASURED_MS;
+  let worst: PieceRequest | undefined;
+  let worstMs = 0;
+  for (const request of requests) {
+    const elapsedMs = now - request.startedMs;
+    // Requests at one peer share its rate, so each is due when all of them are. An unmeasured peer is given what this
+    // one would take.
+    const { rate } = request.peer.pace;
+    const pieceMs = rate === undefined ? mineMs : (pieceLength * 1000) / rate;
+    const fairMs = pieceMs * request.peer.inFlight;
+    const overdue = elapsedMs > OVERDUE_FACTOR * fairMs + OVERDUE_SLACK_MS;
+    const leftMs = fairMs - elapsedMs;
+    const badMs = overdue ? Number.MAX_SAFE_INTEGER / 2 + elapsedMs : leftMs - 2 * mineMs - LATE_SLACK_MS;
+    if (badMs > worstMs) [worst, worstMs] = [request, badMs];
+  }
+  return worst;
+}

@@ -1,0 +1,118 @@
+import type { Bitfield } from "./bitfield.ts";
+import { PeerPace, RateMeter } from "./meter.ts";
+import type { RemotePeer } from "./peer.ts";
+import type { PieceIndex } from "./piece.ts";
+import type { PieceReceiver } from "./receiver.ts";
+import type { PeerSnapshot } from "./snapshot.ts";
+
+/** One request for one piece at one peer. */
+export interface PieceRequest {
+  readonly peer: DownloadPeer;
+  readonly index: PieceIndex;
+  readonly receiver: PieceReceiver;
+  /** Aborted with a CancelledRequest when the piece is not needed from this peer any more. */
+  readonly abort: AbortController;
+  readonly startedMs: number;
+}
+
+/** Why our own side ended a request. */
+export class CancelledRequest extends Error {}
+
+/**
+ * How a peer stands. `usable` is asked for pieces; "idle", "active" and "connecting" are not states but follow from
+ * what it has and what is under way.
+ */
+type Standing =
+  | { readonly kind: "usable" }
+  /** Failed; usable again at `untilMs`. */
+  | { readonly kind: "backing off"; readonly untilMs: number; readonly reason: string }
+  /** Sent what was not the piece. Final. */
+  | { readonly kind: "banned"; readonly reason: string }
+  /** Cannot be used from here. Final. */
+  | { readonly kind: "skipped"; readonly reason: string };
+
+/** One peer of one download: its standing, its measures and its requests. Changed by the download alone. */
+export class DownloadPeer {
+  readonly slot: number;
+  readonly url: string;
+  /** Undefined if it could not be connected to at all; then it is skipped. */
+  readonly remote: RemotePeer | undefined;
+  readonly pace = new PeerPace();
+  readonly requests = new Map<PieceIndex, PieceRequest>();
+  standing: Standing = { kind: "usable" };
+  /** What it says it has, by its own word or the tracker's. */
+  has: Bitfield | undefined;
+  /** It has answered us itself: the tracker's older word counts no more. */
+  spoke = false;
+  /** It lacked a piece that it should have: ask it again what it has, even if it said everything. */
+  doubted = false;
+  servedPieces = 0;
+  servedBytes = 0;
+  /** Failures in a row. */
+  failures = 0;
+  /** When its bitfield is to be asked for again. */
+  nextPollMs = 0;
+  polling = false;
+  /** Pieces that it said it does not have after all, and until when to believe that. */
+  readonly lacks = new Map<PieceIndex, number>();
+  readonly #meter: RateMeter;
+
+  constructor(options: { slot: number; url: string; remote: RemotePeer | undefined; now: number }) {
+    this.slot = options.slot;
+    this.url = options.url;
+    this.remote = options.remote;
+    this.#meter = new RateMeter(options.now);
+  }
+
+  get usable(): boolean {
+    return this.standing.kind === "usable";
+  }
+
+  get inFlight(): number {
+    return this.requests.size;
+  }
+
+  onRequested(request: PieceRequest): void {
+    this.requests.set(request.index, request);
+    this.pace.onRequested(request.startedMs);
+  }
+
+  /** `bytes` of a verified piece, or 0. */
+  onEnded(request: PieceRequest, now: number, bytes: number): void {
+    this.requests.delete(request.index);
+    this.pace.onEnded(now, bytes, now - request.startedMs);
+    if (bytes === 0) return;
+    this.#meter.add(now, bytes);
+    this.failures = 0;
+    this.servedPieces++;
+    this.servedBytes += bytes;
+  }
+
+  /** The pieces to ask it for: what it says it has, without those that it turned out to lack. */
+  offers(now: number): Bitfield | undefined {
+    if (!this.has || this.lacks.size === 0) return this.has;
+    const offers = this.has.clone();
+    for (const [index, untilMs] of this.lacks) {
+      if (untilMs <= now) this.lacks.delete(index);
+      else offers.clear(index);
+    }
+    return offers;
+  }
+
+  snapshot(now: number): PeerSnapshot {
+    const { kind } = this.standing;
+    const connected = this.inFlight > 0 ? "active" : this.has ? "idle" : "connecting";
+    return {
+      slot: this.slot,
+      url: this.url,
+      transport: this.remote?.transport ?? "",
+      state: kind === "usable" ? connected : kind,
+      reason: this.standing.kind === "usable" ? "" : this.standing.reason,
+      hasPieces: this.has?.count ?? 0,
+      servedPieces: this.servedPieces,
+      servedBytes: this.servedBytes,
+      inFlight: this.inFlight,
+      rate: this.#meter.rate(now),
+    };
+  }
+}

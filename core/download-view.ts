@@ -1,0 +1,162 @@
+import type { Clock } from "./clock.ts";
+import type { DownloadPeer } from "./download-peer.ts";
+import { RateMeter } from "./meter.ts";
+import type { PieceIndex } from "./piece.ts";
+import { type DownloadSnapshot, type DownloadState, PieceMap } from "./snapshot.ts";
+import type { PieceStore } from "./store.ts";
+
+/** Peers whose trouble is told when a download waits. */
+const MAX_EXCUSES = 4;
+
+/** Where a download stands; what the world sees of "running" follows from what is under way. */
+export type Phase = "new" | "running" | "paused" | "complete" | "failed" | "stopped";
+
+/** What the world sees of a download: the owner keeps it up to date, everybody else reads snapshots. */
+export class DownloadView {
+  phase: Phase = "new";
+  /** A tracker has answered. */
+  located = false;
+  /** Why no tracker answers, in words. */
+  trackerProblem: string | undefined;
+  failure = "";
+  wastedBytes = 0;
+  readonly whenEnded: Promise<DownloadSnapshot>;
+  readonly #peers: readonly DownloadPeer[];
+  readonly #store: PieceStore;
+  readonly #clock: Clock;
+  readonly #snapshotMs: number;
+  readonly #startedMs: number;
+  readonly #map: Uint16Array;
+  readonly #meter: RateMeter;
+  readonly #subscribers = new Set<() => void>();
+  #heldBytes = 0;
+  #downloadedBytes = 0;
+  #snapshot: DownloadSnapshot | undefined;
+  #toldMs = Number.NEGATIVE_INFINITY;
+  #cancelTelling: (() => void) | undefined;
+  #resolveEnded: (last: DownloadSnapshot) => void = () => {};
+
+  /** `peers` is live, in order of slot. */
+  constructor(input: {
+    store: PieceStore;
+    clock: Clock;
+    peers: readonly DownloadPeer[];
+    snapshotMs: number;
+  }) {
+    this.#peers = input.peers;
+    this.#store = input.store;
+    this.#clock = input.clock;
+    this.#snapshotMs = input.snapshotMs;
+    this.#startedMs = input.clock.now();
+    this.#meter = new RateMeter(this.#startedMs);
+    this.#map = new Uint16Array(input.store.geometry.count);
+    for (const index of input.store.held) {
+      this.#map[index] = PieceMap.HELD_BEFORE;
+      this.#heldBytes += input.store.geometry.lengthOf(index as PieceIndex);
+    }
+    this.whenEnded = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  get ended(): boolean {
+    return this.phase === "complete" || this.phase === "failed" || this.phase === "stopped";
+  }
+
+  onRequested(index: PieceIndex, slot: number): void {
+    this.#map[index] = PieceMap.inFlight(slot);
+  }
+
+  /** A request ended without the piece; `slot` is a peer that is still asked for it. */
+  onUnrequested(index: PieceIndex, slot: number | undefined): void {
+    this.#map[index] = slot === undefined ? PieceMap.MISSING : PieceMap.inFlight(slot);
+  }
+
+  onHeld(index: PieceIndex, slot: number, bytes: number): void {
+    this.#map[index] = PieceMap.from(slot);
+    this.#heldBytes += bytes;
+    this.#downloadedBytes += bytes;
+    this.#meter.add(this.#clock.now(), bytes);
+  }
+
+  peek(): DownloadSnapshot {
+    this.#snapshot ??= this.#take();
+    return this.#snapshot;
+  }
+
+  subscribe(fn: () => void): () => void {
+    this.#subscribers.add(fn);
+    return () => this.#subscribers.delete(fn);
+  }
+
+  /** Something changed: the next `peek` is new, and subscribers hear of it, now or when their time has come. */
+  changed(): void {
+    this.#snapshot = undefined;
+    if (this.#cancelTelling) return;
+    const waitMs = this.#toldMs + this.#snapshotMs - this.#clock.now();
+    if (waitMs <= 0) this.#tell();
+    else this.#cancelTelling = this.#clock.after(waitMs, () => this.#tell());
+  }
+
+  end(phase: "complete" | "failed" | "stopped"): void {
+    this.phase = phase;
+    this.#snapshot = undefined;
+    this.#tell();
+    this.#resolveEnded(this.peek());
+  }
+
+  #tell(): void {
+    this.#cancelTelling?.();
+    this.#cancelTelling = undefined;
+    this.#toldMs = this.#clock.now();
+    for (const subscriber of [...this.#subscribers]) subscriber();
+  }
+
+  #take(): DownloadSnapshot {
+    const now = this.#clock.now();
+    const { geometry, held } = this.#store;
+    const rate = this.ended ? 0 : this.#meter.rate(now);
+    const state = this.#state();
+    return {
+      state,
+      reason: this.#reason(state, now),
+      totalPieces: geometry.count,
+      heldPieces: held.count,
+      totalBytes: geometry.length,
+      heldBytes: this.#heldBytes,
+      downloadedBytes: this.#downloadedBytes,
+      wastedBytes: this.wastedBytes,
+      rate,
+      etaMs: rate > 0 ? ((geometry.length - this.#heldBytes) * 1000) / rate : undefined,
+      elapsedMs: now - this.#startedMs,
+      peers: this.#peers.map((peer) => peer.snapshot(now)),
+      pieceMap: this.#map.slice(),
+    };
+  }
+
+  #state(): DownloadState {
+    if (this.phase === "new") return "starting";
+    if (this.phase !== "running") return this.phase;
+    const peers = this.#peers;
+    if (this.#store.held.complete || peers.some((peer) => peer.inFlight > 0)) return "downloading";
+    const asking = peers.some((peer) => peer.usable && peer.polling && !peer.spoke);
+    return asking || (!this.located && this.trackerProblem === undefined) ? "starting" : "waiting";
+  }
+
+  #reason(state: DownloadState, now: number): string {
+    if (state === "failed") return this.failure;
+    if (state !== "waiting") return "";
+    const peers = this.#peers;
+    if (peers.length === 0) return this.trackerProblem ?? "no peer has this torrent yet";
+    const { held, geometry } = this.#store;
+    const missing = geometry.count - held.count;
+    const excuses = peers.flatMap(({ standing, url }) => {
+      if (standing.kind === "usable") return [];
+      const pause =
+        standing.kind === "backing off" ? `, again in ${Math.ceil((standing.untilMs - now) / 1000)} s` : "";
+      return [`${url} ${standing.kind}: ${standing.reason}${pause}`];
+    });
+    const pieces = missing === 1 ? "the missing piece" : `the ${missing} missing pieces`;
+    return [`no reachable peer has ${pieces}`, ...excuses.slice(0, MAX_EXCUSES)].join("; ");
+  }
+}

@@ -1,0 +1,372 @@
+import { MAX_REQUESTERS, tooSlow, worthHedging } from "./assignment.ts";
+import type { Bitfield } from "./bitfield.ts";
+import type { Clock, Random } from "./clock.ts";
+import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
+import { DownloadView } from "./download-view.ts";
+import { type ErrorCode, messageOf, PeerFailed, WrongPiece } from "./errors.ts";
+import type { Hasher } from "./hash.ts";
+import { locateLoop } from "./locate-loop.ts";
+import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
+import type { RemotePeer } from "./peer.ts";
+import { PiecePicker } from "./picker.ts";
+import type { PieceIndex } from "./piece.ts";
+import { PieceReceiver } from "./receiver.ts";
+import type { DownloadSnapshot } from "./snapshot.ts";
+import type { PieceStore } from "./store.ts";
+import { Swarm } from "./swarm.ts";
+import type { Torrent } from "./torrent.ts";
+import type { SwarmTable, Tracker } from "./tracker.ts";
+
+/** How often back-off, overdue requests and rates are looked at. */
+const TICK_MS = 250;
+/** What an honest peer says of a piece that it turns out not to have, or whose copy has rotted. */
+const LACKING: ReadonlySet<ErrorCode> = new Set(["not_found", "out_of_range", "data_loss"]);
+
+export interface DownloadInput {
+  readonly torrent: Torrent;
+  /** Opened and closed by the caller; pieces held already are not asked for. */
+  readonly store: PieceStore;
+  readonly trackers: readonly Tracker[];
+  /** Makes the way to a peer. A PiezaError thrown here means: cannot be used from here, and why. */
+  readonly connect: (url: string) => RemotePeer;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly options?: DownloadOptions;
+  /** A piece was verified and stored. */
+  readonly onHeld?: (index: PieceIndex) => void;
+}
+
+type DownloadEvent =
+  | { readonly type: "located"; readonly table: SwarmTable }
+  | { readonly type: "trackerFailed"; readonly reason: string }
+  | { readonly type: "bitfield"; readonly peer: DownloadPeer; readonly has: Bitfield }
+  | { readonly type: "pollFailed"; readonly peer: DownloadPeer; readonly error: unknown }
+  | { readonly type: "held"; readonly request: PieceRequest }
+  | { readonly type: "requestFailed"; readonly request: PieceRequest; readonly error: unknown }
+  | { readonly type: "finished" }
+  | { readonly type: "failed"; readonly error: unknown }
+  | { readonly type: "tick" };
+
+/**
+ * One torrent on its way into one store: the owner of all state about it.
+ *
+ * Everything that happens is an event, handled synchronously by `#handle`; workers await and post events back, so no
+ * await stands between reading and changing state. A request is in its peer's `requests` exactly while the picker
+ * counts that peer among the piece's requesters.
+ */
+export class Download {
+  readonly torrent: Torrent;
+  /** Resolves with the last snapshot once the download is complete, failed or stopped. */
+  readonly whenDone: Promise<DownloadSnapshot>;
+  readonly #input: DownloadInput;
+  readonly #options: Required<DownloadOptions>;
+  readonly #picker: PiecePicker;
+  readonly #view: DownloadView;
+  readonly #swarm: Swarm;
+  readonly #stop = new AbortController();
+  readonly #workers = new Set<Promise<void>>();
+  #inFlightBytes = 0;
+  #cancelTick = () => {};
+  #failure: unknown;
+
+  constructor(input: DownloadInput) {
+    this.#input = input;
+    this.torrent = input.torrent;
+    this.#options = resolveDownloadOptions(input.options);
+    const { random, store, clock } = input;
+    this.#picker = new PiecePicker(store.held, { random, sequential: this.#options.sequential });
+    const { connect } = input;
+    this.#swarm = new Swarm({ picker: this.#picker, connect, clock, random, options: this.#options });
+    this.#view = new DownloadView({
+      store,
+      clock,
+      peers: this.#swarm.peers,
+      snapshotMs: this.#options.snapshotMs,
+    });
+    this.whenDone = this.#view.whenEnded;
+  }
+
+  /** What ended a failed download. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** The latest state. */
+  peek(): DownloadSnapshot {
+    return this.#view.peek();
+  }
+
+  /** Calls `fn` after changes, at most every `snapshotMs`, and at the end. Returns what stops that. */
+  subscribe(fn: () => void): () => void {
+    return this.#view.subscribe(fn);
+  }
+
+  /** Begins. Does nothing the second time. */
+  start(): void {
+    if (this.#view.phase !== "new") return;
+    this.#view.phase = "running";
+    const { torrent, trackers, clock, random } = this.#input;
+    const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
+    const onTable = (table: SwarmTable) => this.#handle({ type: "located", table });
+    const onFailure = (reason: string) => this.#handle({ type: "trackerFailed", reason });
+    if (this.#picker.done) this.#finish();
+    else this.#work(locateLoop({ trackers, swarm, clock, random, onTable, onFailure }, this.#stop.signal));
+    this.#tick();
+  }
+
+  /** Stops asking and drops what is under way; `resume` goes on. */
+  pause(): void {
+    if (this.#view.phase !== "running") return;
+    this.#view.phase = "paused";
+    for (const peer of this.#swarm.peers) this.#cancelRequests(peer);
+    this.#view.changed();
+  }
+
+  resume(): void {
+    if (this.#view.phase !== "paused") return;
+    this.#view.phase = "running";
+    this.#advance();
+  }
+
+  /** Ends everything; resolves when nothing is left running. The store is the caller's to close. */
+  async stop(): Promise<void> {
+    this.#end("stopped");
+    while (this.#workers.size > 0) await Promise.allSettled(this.#workers);
+  }
+
+  #handle(event: DownloadEvent): void {
+    if (this.#view.ended) return;
+    switch (event.type) {
+      case "located":
+        this.#view.located = true;
+        this.#view.trackerProblem = undefined;
+        this.#swarm.onTable(event.table);
+        break;
+      case "trackerFailed":
+        this.#view.trackerProblem = event.reason;
+        break;
+      case "bitfield":
+        this.#swarm.onBitfield(event.peer, event.has);
+        break;
+      case "pollFailed":
+        event.peer.polling = false;
+        this.#swarm.backOff(event.peer, event.error);
+        break;
+      case "held":
+        this.#onHeld(event.request);
+        break;
+      case "requestFailed":
+        this.#onRequestFailed(event.request, event.error);
+        break;
+      case "finished":
+        this.#end("complete");
+        break;
+      case "failed":
+        this.#fail(event.error);
+        break;
+      case "tick":
+        break;
+    }
+    if (!this.#view.ended) this.#advance();
+  }
+
+  /** What follows from the state as it is now. */
+  #advance(): void {
+    if (this.#view.phase === "running" && !this.#picker.done) {
+      for (const peer of this.#swarm.revive()) this.#poll(peer);
+      this.#fill();
+    }
+    this.#view.changed();
+  }
+
+  #tick(): void {
+    if (this.#view.ended) return;
+    this.#cancelTick = this.#input.clock.after(TICK_MS, () => {
+      this.#handle({ type: "tick" });
+      this.#tick();
+    });
+  }
+
+  /** Asks a peer which pieces it has now. */
+  #poll(peer: DownloadPeer): void {
+    const { remote } = peer;
+    if (!remote) return;
+    peer.polling = true;
+    this.#work(
+      remote.getBitfield(this.#stop.signal).then(
+        (has) => this.#handle({ type: "bitfield", peer, has }),
+        (error: unknown) => this.#handle({ type: "pollFailed", peer, error }),
+      ),
+    );
+  }
+
+  /** Gives every peer that has room one request a round, the promptest first, until nobody takes one. */
+  #fill(): void {
+    const usable = this.#swarm.usable();
+    const pieceLength = this.#input.store.geometry.pieceLength;
+    const promptness = (peer: DownloadPeer) => peer.pace.expectedMs(pieceLength) ?? 0;
+    usable.sort((a, b) => promptness(a) - promptness(b));
+    for (let given = true; given; ) {
+      given = false;
+      for (const peer of usable) if (this.#hasRoom(peer) && this.#assign(peer, usable)) given = true;
+    }
+  }
+
+  #hasRoom(peer: DownloadPeer): boolean {
+    const { pieceLength } = this.#input.store.geometry;
+    if (peer.inFlight >= peer.pace.window(pieceLength, this.#options.maxInFlightPerPeer)) return false;
+    return this.#inFlightBytes === 0 || this.#inFlightBytes + pieceLength <= this.#options.maxInFlightBytes;
+  }
+
+  /** Returns whether the peer got a request. */
+  #assign(peer: DownloadPeer, usable: DownloadPeer[]): boolean {
+    const { pieceLength } = this.#input.store.geometry;
+    if (this.#picker.idle > 0 && tooSlow(peer, usable, this.#picker.idle, pieceLength)) return false;
+    const measured = peer.pace.rate !== undefined;
+    const index = this.#picker.pick(
+      peer.slot,
+      measured ? undefined : (piece) => this.#swarm.hasTurn(peer, piece),
+    );
+    if (index !== undefined) {
+      this.#request(peer, index);
+      return true;
+    }
+    const hedge = worthHedging(peer, this.#hedgeable(peer), this.#input.clock.now(), pieceLength);
+    if (hedge) this.#request(peer, hedge.index);
+    return hedge !== undefined;
+  }
+
+  *#hedgeable(peer: DownloadPeer): Generator<PieceRequest> {
+    for (const other of this.#swarm.peers) {
+      if (other === peer) continue;
+      for (const request of other.requests.values()) {
+        const once = this.#picker.requesters(request.index) < MAX_REQUESTERS;
+        if (once && peer.has?.has(request.index) && !peer.lacks.has(request.index)) yield request;
+      }
+    }
+  }
+
+  #request(peer: DownloadPeer, index: PieceIndex): void {
+    const { store, hasher, torrent, clock } = this.#input;
+    const receiver = new PieceReceiver({
+      index,
+      hash: torrent.pieces[index]!,
+      store,
+      hasher,
+      direct: this.#picker.requesters(index) === 0,
+      lengthKnown: torrent.lengths !== undefined,
+    });
+    const request = { peer, index, receiver, abort: new AbortController(), startedMs: clock.now() };
+    peer.onRequested(request);
+    this.#picker.onRequested(peer.slot, index);
+    this.#inFlightBytes += store.geometry.lengthOf(index);
+    this.#view.onRequested(index, peer.slot);
+    this.#work(this.#fetch(request));
+  }
+
+  async #fetch(request: PieceRequest): Promise<void> {
+    const { peer, index, receiver, abort } = request;
+    try {
+      await peer.remote!.getPiece(index, receiver, abort.signal);
+      if (await receiver.finish(() => this.#claim(request))) this.#handle({ type: "held", request });
+    } catch (error) {
+      this.#handle({ type: "requestFailed", request, error });
+    }
+  }
+
+  /** The piece has come whole and right: the first to say so has it, and everybody else is told to stop. */
+  #claim(request: PieceRequest): boolean {
+    if (this.#view.ended || request.peer.requests.get(request.index) !== request) return false;
+    for (const peer of this.#swarm.peers) {
+      const other = peer.requests.get(request.index);
+      if (other && other !== request) this.#cancel(other);
+    }
+    return true;
+  }
+
+  #onHeld(request: PieceRequest): void {
+    const { peer, index } = request;
+    const bytes = this.#input.store.geometry.lengthOf(index);
+    // Paused or banned meanwhile: the piece is in the store all the same.
+    if (peer.requests.get(index) === request) this.#endRequest(request, bytes);
+    this.#picker.onHeld(index);
+    this.#view.onHeld(index, peer.slot, bytes);
+    this.#input.onHeld?.(index);
+    if (this.#picker.done) this.#finish();
+  }
+
+  #onRequestFailed(request: PieceRequest, error: unknown): void {
+    const { peer, index } = request;
+    if (peer.requests.get(index) !== request) return;
+    this.#cancel(request);
+    if (error instanceof WrongPiece) this.#ban(peer, error.message);
+    else if (!(error instanceof PeerFailed)) this.#fail(error);
+    else if (LACKING.has(error.code)) this.#swarm.onLacks(peer, index, error);
+    else this.#swarm.backOff(peer, error);
+  }
+
+  #ban(peer: DownloadPeer, reason: string): void {
+    this.#cancelRequests(peer);
+    this.#swarm.ban(peer, reason);
+  }
+
+  #cancelRequests(peer: DownloadPeer): void {
+    for (const request of [...peer.requests.values()]) this.#cancel(request);
+  }
+
+  #cancel(request: PieceRequest): void {
+    this.#view.wastedBytes += request.receiver.received;
+    request.receiver.close();
+    this.#endRequest(request, 0);
+    request.abort.abort(
+      new CancelledRequest(`piece ${request.index + 1} is not needed from ${request.peer.url}`),
+    );
+  }
+
+  /** The request leaves every book that it stands in. `bytes` of a verified piece, or 0. */
+  #endRequest(request: PieceRequest, bytes: number): void {
+    const { peer, index } = request;
+    peer.onEnded(request, this.#input.clock.now(), bytes);
+    this.#inFlightBytes -= this.#input.store.geometry.lengthOf(index);
+    if (bytes > 0 || this.#input.store.held.has(index)) return;
+    this.#picker.onFailed(peer.slot, index);
+    this.#view.onUnrequested(index, this.#requesterOf(index));
+  }
+
+  #requesterOf(index: PieceIndex): number | undefined {
+    for (const peer of this.#swarm.peers) if (peer.requests.has(index)) return peer.slot;
+    return undefined;
+  }
+
+  #finish(): void {
+    this.#work(
+      this.#input.store.finish().then(
+        () => this.#handle({ type: "finished" }),
+        (error: unknown) => this.#handle({ type: "failed", error }),
+      ),
+    );
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error;
+    this.#view.failure = messageOf(error);
+    this.#end("failed");
+  }
+
+  #end(phase: "complete" | "failed" | "stopped"): void {
+    if (this.#view.ended) return;
+    this.#cancelTick();
+    for (const peer of this.#swarm.peers) {
+      this.#cancelRequests(peer);
+      peer.remote?.close();
+    }
+    this.#stop.abort(new CancelledRequest(`the download is ${phase}`));
+    this.#view.end(phase);
+  }
+
+  #work(worker: Promise<void>): void {
+    const tracked = worker.finally(() => this.#workers.delete(tracked));
+    this.#workers.add(tracked);
+  }
+}

@@ -1,0 +1,137 @@
+import type { Bitfield } from "./bitfield.ts";
+import type { Clock, Random } from "./clock.ts";
+import { DownloadPeer } from "./download-peer.ts";
+import { messageOf, PiezaError } from "./errors.ts";
+import type { DownloadOptions } from "./options.ts";
+import type { RemotePeer } from "./peer.ts";
+import type { PiecePicker } from "./picker.ts";
+import { type PieceIndex, pieceNumber } from "./piece.ts";
+import { holderInTurn } from "./round-robin.ts";
+import type { SwarmTable } from "./tracker.ts";
+
+/** Peers that a download remembers: ten tables of 50. A tracker that names more is not believed. */
+const MAX_PEERS = 500;
+/** Pieces that a peer may turn out to lack before it is given a pause. */
+const MAX_LACKS = 3;
+
+export interface SwarmInput {
+  readonly picker: PiecePicker;
+  /** Makes the way to a peer. A PiezaError thrown here means: cannot be used from here, and why. */
+  readonly connect: (url: string) => RemotePeer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly options: Required<DownloadOptions>;
+}
+
+/**
+ * The peers that a download has met, in the order met, and how each stands. Tells the picker what each offers: a peer
+ * is known to the picker exactly while it is usable and has said what it has. Synchronous; the download calls it.
+ */
+export class Swarm {
+  /** Every peer met: `peers[slot]`. */
+  readonly peers: DownloadPeer[] = [];
+  readonly #input: SwarmInput;
+  readonly #byUrl = new Map<string, DownloadPeer>();
+  #table: SwarmTable | undefined;
+
+  constructor(input: SwarmInput) {
+    this.#input = input;
+  }
+
+  /** Peers that can be asked for pieces now. */
+  usable(): DownloadPeer[] {
+    return this.peers.filter((peer) => peer.usable && peer.has);
+  }
+
+  /** The tracker named these. Peers that it no longer names stay: only they themselves know whether they are gone. */
+  onTable(table: SwarmTable): void {
+    this.#table = table;
+    for (const { url, bitfield } of table.peers) {
+      const peer = this.#byUrl.get(url) ?? this.#meet(url);
+      if (peer && !peer.spoke) this.#offer(peer, bitfield);
+    }
+  }
+
+  /** The peer told what it has: from now on its word counts, not the tracker's. */
+  onBitfield(peer: DownloadPeer, has: Bitfield): void {
+    peer.polling = false;
+    peer.spoke = true;
+    peer.doubted = false;
+    peer.nextPollMs = this.#input.clock.now() + this.#input.options.bitfieldPollMs;
+    this.#offer(peer, has);
+  }
+
+  /** Honest, but without this piece after all: it is asked for others, and others for this one. */
+  onLacks(peer: DownloadPeer, index: PieceIndex, error: PiezaError): void {
+    peer.lacks.set(index, this.#input.clock.now() + this.#input.options.lacksMs);
+    peer.doubted = true;
+    peer.nextPollMs = this.#input.clock.now();
+    if (peer.lacks.size >= MAX_LACKS) this.backOff(peer, error);
+    else if (peer.has) this.#offer(peer, peer.has);
+  }
+
+  /** Sent what was not the piece: never again in this download. Its requests must have ended. */
+  ban(peer: DownloadPeer, reason: string): void {
+    peer.standing = { kind: "banned", reason };
+    this.#input.picker.onPeerGone(peer.slot);
+    peer.remote?.close();
+  }
+
+  /** Failed: a pause, doubled by every failure in a row. What else is under way there may still succeed. */
+  backOff(peer: DownloadPeer, error: unknown): void {
+    if (!peer.usable) return;
+    const { clock, random, options } = this.#input;
+    const known = error instanceof PiezaError ? error : undefined;
+    if (known?.code !== "resource_exhausted") peer.failures++;
+    const doubledMs = options.backOffMinMs * 2 ** Math.max(0, Math.min(peer.failures, 30) - 1);
+    const pauseMs = Math.min(options.backOffMaxMs, known?.retryAfterMs ?? doubledMs) * (0.75 + random() / 2);
+    peer.standing = { kind: "backing off", untilMs: clock.now() + pauseMs, reason: messageOf(error) };
+    this.#input.picker.onPeerGone(peer.slot);
+  }
+
+  /** Ends the pauses that are over. Returns the peers that are to be asked for their bitfield now. */
+  revive(): DownloadPeer[] {
+    const now = this.#input.clock.now();
+    const due: DownloadPeer[] = [];
+    for (const peer of this.peers) {
+      if (peer.standing.kind === "backing off" && peer.standing.untilMs <= now) {
+        peer.standing = { kind: "usable" };
+        peer.nextPollMs = now;
+        if (peer.has) this.#offer(peer, peer.has);
+      }
+      const newsPossible = peer.doubted || !peer.has?.complete;
+      if (peer.usable && newsPossible && !peer.polling && peer.nextPollMs <= now) due.push(peer);
+    }
+    return due;
+  }
+
+  /** Whether the tracker's round-robin names this peer first for the piece. */
+  hasTurn(peer: DownloadPeer, index: PieceIndex): boolean {
+    if (!this.#table) return false;
+    const holders = this.#table.peers.filter(({ bitfield }) => bitfield.has(index));
+    if (holders.length === 0) return false;
+    return holders[holderInTurn(this.#table.turn, pieceNumber(index), holders.length)]?.url === peer.url;
+  }
+
+  #meet(url: string): DownloadPeer | undefined {
+    if (this.peers.length >= MAX_PEERS) return undefined;
+    let remote: RemotePeer | undefined;
+    let reason = "";
+    try {
+      remote = this.#input.connect(url);
+    } catch (error) {
+      reason = messageOf(error);
+    }
+    const peer = new DownloadPeer({ slot: this.peers.length, url, remote, now: this.#input.clock.now() });
+    if (!remote) peer.standing = { kind: "skipped", reason };
+    this.#byUrl.set(url, peer);
+    this.peers.push(peer);
+    return peer;
+  }
+
+  #offer(peer: DownloadPeer, has: Bitfield): void {
+    peer.has = has;
+    const offers = peer.offers(this.#input.clock.now());
+    if (peer.usable && offers) this.#input.picker.onBitfield(peer.slot, offers);
+  }
+}
