@@ -1,0 +1,64 @@
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import { constants, createServer } from "node:http2";
+import type { HttpRequest, HttpResponse } from "./adapter.ts";
+import type { Limits } from "./limits.ts";
+
+/**
+ * An HTTP/2 server that gives up on callers by itself: Node's never times anything out, opens any number of streams
+ * and lets a caller reset them as fast as it likes.
+ */
+export function createGuardedHttp2Server(
+  limits: Limits,
+  onRequest: (request: HttpRequest, response: HttpResponse) => void,
+): Http2Server {
+  const server = createServer(
+    {
+      settings: {
+        maxConcurrentStreams: limits.maxStreams,
+        maxHeaderListSize: limits.maxHeaderBytes,
+        initialWindowSize: limits.streamWindowBytes,
+      },
+      maxSessionInvalidFrames: 100,
+      // Node's cap of 10 MB fails every call of a connection on which a few slow readers have pieces waiting. Bytes in
+      // flight are bounded where the pieces are read.
+      maxSessionMemory: Number.MAX_SAFE_INTEGER,
+    },
+    onRequest,
+  );
+  server.on("sessionError", () => {});
+  server.on("session", (session) => guardSession(session, limits));
+  return server;
+}
+
+function guardSession(session: ServerHttp2Session, limits: Limits): void {
+  session.on("error", () => {});
+  session.setLocalWindowSize(limits.connectionWindowBytes);
+  let streams = 0;
+  session.setTimeout(limits.idleMs, () => {
+    if (streams === 0) session.close();
+    // Destroyed also after close(): its GOAWAY may never be read.
+    setTimeout(() => session.destroy(), 1000).unref();
+  });
+  const resets = resetBucket(limits);
+  session.on("stream", (stream: ServerHttp2Stream) => {
+    streams++;
+    stream.setTimeout(limits.idleMs, () => stream.close(constants.NGHTTP2_CANCEL));
+    stream.on("close", () => {
+      streams--;
+      if (stream.rstCode === constants.NGHTTP2_CANCEL && !resets()) session.destroy();
+    });
+  });
+}
+
+/** Says whether one more reset is bearable. */
+function resetBucket(limits: Limits): () => boolean {
+  let tokens = limits.resetBurst;
+  let atMs = performance.now();
+  return () => {
+    const nowMs = performance.now();
+    tokens = Math.min(limits.resetBurst, tokens + ((nowMs - atMs) / 1000) * limits.resetsPerSecond);
+    atMs = nowMs;
+    tokens -= 1;
+    return tokens >= 0;
+  };
+}

@@ -1,0 +1,70 @@
+import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import { PiezaError } from "#core/errors.ts";
+import {
+  Health,
+  type HealthCheckRequest,
+  HealthCheckResponse_ServingStatus,
+} from "#gen/grpc/health/v1/health_pb.ts";
+
+const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = HealthCheckResponse_ServingStatus;
+
+/** Watches send at least one message in this time, so that no idle timer on the way ends them. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** Whether the server is ready for calls: what `/healthz` and grpc.health.v1 answer. Not serving until told. */
+export class HealthState {
+  readonly #services: ReadonlySet<string>;
+  readonly #changed = new Set<() => void>();
+  #serving = false;
+
+  /** `services`: names that may be asked for; the empty name is the server as a whole. */
+  constructor(services: Iterable<string>) {
+    this.#services = new Set(["", ...services]);
+  }
+
+  get serving(): boolean {
+    return this.#serving;
+  }
+
+  set(serving: boolean): void {
+    this.#serving = serving;
+    for (const wake of this.#changed) wake();
+  }
+
+  register(router: ConnectRouter): void {
+    router.service(Health, {
+      check: ({ service }) => {
+        if (!this.#services.has(service)) throw new PiezaError("not_found", "no such service here");
+        return { status: this.#status(service) };
+      },
+      watch: (request, context) => this.#watch(request, context),
+    });
+  }
+
+  #status(service: string): HealthCheckResponse_ServingStatus {
+    if (!this.#services.has(service)) return SERVICE_UNKNOWN;
+    return this.#serving ? SERVING : NOT_SERVING;
+  }
+
+  async *#watch({ service }: HealthCheckRequest, { signal }: HandlerContext) {
+    while (!signal.aborted) {
+      yield { status: this.#status(service) };
+      await this.#change(signal);
+    }
+  }
+
+  /** Resolves at the next change, after KEEP_ALIVE_MS, or when the watcher has gone. */
+  #change(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#changed.delete(wake);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, KEEP_ALIVE_MS);
+      this.#changed.add(wake);
+      signal.addEventListener("abort", wake, { once: true });
+    });
+  }
+}

@@ -1,0 +1,81 @@
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { type HttpRequest, type HttpResponse, serveRpc } from "./adapter.ts";
+import { authorityOf, type Cors } from "./cors.ts";
+import type { HealthState } from "./health.ts";
+import { changes, type Limits } from "./limits.ts";
+import type { Log } from "./log.ts";
+import type { ServerOptions } from "./options.ts";
+
+export interface RequestHandlerOptions {
+  readonly handlers: readonly UniversalHandler[];
+  readonly http: ServerOptions["http"];
+  readonly knowsHost: (hostHeader: string | undefined) => boolean;
+  readonly cors: Cors;
+  readonly health: HealthState;
+  readonly limits: Limits;
+  readonly log: Log;
+}
+
+/** Every request of a server, of either HTTP version: who may ask, then which route answers. */
+export function createRequestHandler(options: RequestHandlerOptions) {
+  const { cors, limits, log } = options;
+  const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
+
+  return (request: HttpRequest, response: HttpResponse): void => {
+    // A caller that hangs up is no news; without a listener it would be an uncaught exception.
+    request.on("error", ignore);
+    response.on("error", ignore);
+    if (!options.knowsHost(authorityOf(request))) {
+      say(response, 421, "this server has another name");
+      return;
+    }
+    const path = pathOf(request);
+    const handler = handlers.get(path);
+    const changesSomething = handler !== undefined && changes(handler.method);
+    if (request.method === "OPTIONS") {
+      cors.preflight(request, response, changesSomething);
+    } else if (!cors.admit(request, response, changesSomething)) {
+      say(response, 403, "pages of this origin may not change anything here");
+    } else if (handler) {
+      void serveRpc(handler, request, response, limits);
+    } else {
+      void servePlain(path, request, response);
+    }
+  };
+
+  async function servePlain(path: string, request: HttpRequest, response: HttpResponse): Promise<void> {
+    if (path === "/healthz") {
+      const { serving } = options.health;
+      say(response, serving ? 200 : 503, serving ? "ok" : "not serving");
+      return;
+    }
+    try {
+      if (await options.http?.(request, response)) return;
+      say(response, 404, "nothing here");
+    } catch (error) {
+      log({
+        level: "error",
+        event: "request_failed",
+        message: `${request.method} ${path.slice(0, 200)} failed: ${String(error).slice(0, 500)}`,
+        stack: error instanceof Error ? error.stack : undefined,
+      });
+      if (response.headersSent) response.destroy();
+      else say(response, 500, "internal error");
+    }
+  }
+}
+
+function say(response: HttpResponse, status: number, text: string): void {
+  response.statusCode = status;
+  response.setHeader("content-type", "text/plain; charset=utf-8");
+  response.setHeader("cache-control", "no-store");
+  response.end(`${text}\n`);
+}
+
+function pathOf(request: HttpRequest): string {
+  const url = request.url ?? "/";
+  const query = url.indexOf("?");
+  return query < 0 ? url : url.slice(0, query);
+}
+
+function ignore(): void {}

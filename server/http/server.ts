@@ -1,0 +1,140 @@
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer as createHttp1Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import type { UniversalHandlerOptions } from "@connectrpc/connect/protocol";
+import { compressionGzip } from "@connectrpc/connect-node";
+import { PiezaError } from "#core/errors.ts";
+import { Health } from "#gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
+import { toConnectError } from "./connect-error.ts";
+import { kCallerAddress } from "./context.ts";
+import { Cors } from "./cors.ts";
+import { createDrain, Shutdown } from "./drain.ts";
+import { createGuardedHttp2Server } from "./h2-guards.ts";
+import { HealthState } from "./health.ts";
+import { hostCheck } from "./host-names.ts";
+import { createLimitedRouter } from "./limited-router.ts";
+import { limits as defaults, type Limits, neverCompressed, rateLimited, requestBytesOf } from "./limits.ts";
+import type { Log } from "./log.ts";
+import type { EdgeOptions, RunningServer, ServerOptions } from "./options.ts";
+import { createPort, type TlsFiles } from "./port-sniffer.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { registerReflection } from "./reflection.ts";
+import { reportErrors } from "./report-errors.ts";
+import { createRequestHandler } from "./request-handler.ts";
+
+export type { LogEvent } from "./log.ts";
+export type { EdgeOptions, RunningServer, ServerOptions } from "./options.ts";
+
+const DEFAULT_HOST = "127.0.0.1";
+const DEFAULT_GRACE_MS = 10_000;
+/** Larger than any message: nothing is compressed. */
+const NEVER = 2 ** 31;
+
+/**
+ * Starts one port that answers gRPC, gRPC-Web and Connect, over HTTP/1.1 and HTTP/2 alike, and plain HTTP beside them.
+ * Fails with the system's error when the port is taken, and with PiezaError for a certificate without its key.
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const host = options.host ?? DEFAULT_HOST;
+  const limits: Limits = { ...defaults, ...options.limits };
+  const log = options.log ?? (() => {});
+  const tlsFiles = await readTlsFiles(options);
+  const shutdown = new Shutdown();
+  const health = new HealthState(options.services.map((service) => service.typeName));
+  const router = createRouter(options, limits, shutdown, log);
+  options.routes(router);
+  health.register(router);
+  registerReflection(router, [...options.services, Health, ServerReflection]);
+
+  const onRequest = createRequestHandler({
+    handlers: router.handlers,
+    http: options.http,
+    knowsHost: hostCheck({ ...options, host }),
+    cors: new Cors(options.allowOrigins),
+    health,
+    limits,
+    log,
+  });
+  const h1 = createHttp1Server(http1Options(limits), onRequest);
+  h1.setTimeout(limits.idleMs);
+  const h2 = createGuardedHttp2Server(limits, onRequest);
+  const port = createPort(h1, h2, limits, tlsFiles);
+  const drain = createDrain(port, h1, h2, shutdown);
+  port.listen(options.port, host);
+  await once(port, "listening").catch((error) => {
+    h1.close();
+    throw error;
+  });
+  health.set(true);
+
+  const bound = (port.address() as AddressInfo).port;
+  let closed: Promise<void> | undefined;
+  return {
+    url: options.publicUrl?.replace(/\/+$/, "") ?? urlOf(tlsFiles !== undefined, host, bound),
+    port: bound,
+    setHealth: (serving) => health.set(serving),
+    close({ graceMs = DEFAULT_GRACE_MS } = {}) {
+      health.set(false);
+      closed ??= drain(graceMs);
+      return closed;
+    },
+  };
+}
+
+function createRouter(options: ServerOptions, limits: Limits, shutdown: Shutdown, log: Log): ConnectRouter {
+  const rate =
+    options.rateLimit === false ? undefined : new RateLimit(limits.changesBurst, limits.changesPerSecond);
+  const forMethod = (method: DescMethod): Partial<UniversalHandlerOptions> => ({
+    readMaxBytes: requestBytesOf(method, limits.requestBytes),
+    shutdownSignal: (method.methodKind === "unary" ? shutdown.calls : shutdown.streams).signal,
+    ...(neverCompressed(method) && { compressMinBytes: NEVER }),
+    ...(rate && rateLimited(method) && { requestGate: (context: HandlerContext) => takeTurn(rate, context) }),
+  });
+  return createLimitedRouter(
+    {
+      acceptCompression: [compressionGzip],
+      maxTimeoutMs: limits.maxTimeoutMs,
+      interceptors: [reportErrors(log)],
+      jsonOptions: { useProtoFieldName: true },
+    },
+    forMethod,
+  );
+}
+
+/** Runs before the request's body is read. */
+function takeTurn(rate: RateLimit, context: HandlerContext): void {
+  const retryAfterMs = rate.take(context.values.get(kCallerAddress));
+  if (retryAfterMs === 0) return;
+  throw toConnectError(
+    new PiezaError("resource_exhausted", "too many calls from this address", { retryAfterMs }),
+  );
+}
+
+function http1Options(limits: Limits) {
+  return {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersMs,
+    // Bodies are held to a pace of their own; this ends what nobody reads.
+    requestTimeout: limits.maxTimeoutMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.min(1000, limits.headersMs / 2),
+  };
+}
+
+async function readTlsFiles({ tlsCert, tlsKey }: EdgeOptions): Promise<TlsFiles | undefined> {
+  if (!tlsCert && !tlsKey) return undefined;
+  if (!tlsCert || !tlsKey) {
+    throw new PiezaError("invalid_argument", "a TLS certificate and its key come together");
+  }
+  return { cert: await readFile(tlsCert), key: await readFile(tlsKey) };
+}
+
+/** A wildcard bind is reachable, from here, on loopback; its name for others is publicUrl. */
+function urlOf(isTls: boolean, host: string, port: number): string {
+  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `${isTls ? "https" : "http"}://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
