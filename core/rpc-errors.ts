@@ -1,0 +1,82 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type ErrorCode, PeerFailed, PiezaError } from "./errors.ts";
+
+const codes: Readonly<Record<Code, ErrorCode>> = {
+  [Code.InvalidArgument]: "invalid_argument",
+  [Code.OutOfRange]: "out_of_range",
+  [Code.NotFound]: "not_found",
+  [Code.AlreadyExists]: "already_exists",
+  [Code.FailedPrecondition]: "failed_precondition",
+  [Code.Unauthenticated]: "unauthenticated",
+  [Code.PermissionDenied]: "permission_denied",
+  [Code.ResourceExhausted]: "resource_exhausted",
+  [Code.DataLoss]: "data_loss",
+  [Code.Unavailable]: "unavailable",
+  [Code.DeadlineExceeded]: "deadline_exceeded",
+  [Code.Unimplemented]: "unimplemented",
+  [Code.Internal]: "internal",
+  // What the wire says of a peer that died: a reset stream, a truncated body, an answer that is none.
+  [Code.Canceled]: "unavailable",
+  [Code.Aborted]: "unavailable",
+  [Code.Unknown]: "unavailable",
+};
+
+/** Codes that the library gives to connections that broke, where their HTTP/2 error or a system error says so. */
+const BROKEN = /REFUSED_STREAM|ENHANCE_YOUR_CALM|NGHTTP2_|GOAWAY|ECONNRESET|EPIPE|ETIMEDOUT|socket hang up/;
+/** How the library says, of either side, that a message is over the limit that we set. */
+const OVERSIZE = /larger than configured readMaxBytes/;
+const MAX_MESSAGE_CHARS = 300;
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/**
+ * What a failed call means, in our own words. The only abort is our own signal's, which the caller looks at first:
+ * `canceled` from the wire is the other side's failure.
+ */
+export function toPiezaError(error: unknown): PiezaError {
+  if (error instanceof PiezaError) return error;
+  const { code, message, retryAfterMs } = read(error);
+  return new PiezaError(code, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+}
+
+/** The same for a call to a peer. */
+export function toPeerFailed(error: unknown): PeerFailed {
+  if (error instanceof PeerFailed) return error;
+  const { code, message, retryAfterMs } = read(error);
+  return new PeerFailed(code, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+}
+
+function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?: number | undefined } {
+  if (error instanceof PiezaError) return error;
+  if (!(error instanceof ConnectError)) return { code: "unavailable", message: printable(String(error)) };
+  const message = printable(error.rawMessage);
+  // Ours, so not the other side's "too much": it sent more than was asked for.
+  if (OVERSIZE.test(message)) return { code: "internal", message: "answered with more bytes than it may" };
+  const broke = error.code === Code.Internal && (BROKEN.test(message) || isSystemError(error.cause));
+  const code = broke ? "unavailable" : codes[error.code];
+  return { code, message, retryAfterMs: mayHint(code) ? retryAfterOf(error.metadata) : undefined };
+}
+
+function mayHint(code: ErrorCode): boolean {
+  return code === "resource_exhausted" || code === "unavailable";
+}
+
+function isSystemError(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string";
+}
+
+/** From `retry-after-ms`, else from `retry-after` in seconds; a hint longer than an hour is taken as an hour. */
+function retryAfterOf(metadata: Headers): number | undefined {
+  const ms = wholeNumber(metadata.get("retry-after-ms"));
+  const seconds = wholeNumber(metadata.get("retry-after"));
+  const hint = ms ?? (seconds === undefined ? undefined : seconds * 1000);
+  return hint === undefined ? undefined : Math.min(hint, MAX_RETRY_AFTER_MS);
+}
+
+function wholeNumber(text: string | null): number | undefined {
+  return text !== null && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Words from outside, for one line of text. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ").slice(0, MAX_MESSAGE_CHARS);
+}

@@ -1,0 +1,119 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { createClient, type Transport } from "@connectrpc/connect";
+import {
+  AnnounceRequestSchema,
+  type AnnounceResponse,
+  type LocatePiecesResponse,
+  TrackerService,
+  AnnounceEvent as WireEvent,
+} from "../gen/pieza/v1/tracker_pb.ts";
+import { Bitfield } from "./bitfield.ts";
+import { PiezaError } from "./errors.ts";
+import { calling } from "./rpc-call.ts";
+import type {
+  Announce,
+  Announced,
+  AnnouncedTorrent,
+  AnnounceEvent,
+  Lease,
+  SwarmKey,
+  SwarmTable,
+  Tracker,
+} from "./tracker.ts";
+
+/** Trackers answer small questions; a client has others to ask. */
+const TIMEOUT_MS = 10_000;
+/** What a tracker names at most; more is cut off. */
+const MAX_PEERS = 50;
+/** A tracker may slow us down, not send us away; and it may not make us hammer it. */
+const MIN_INTERVAL_MS = 250;
+const MAX_INTERVAL_MS = 300_000;
+
+const events: Readonly<Record<AnnounceEvent, WireEvent>> = {
+  heartbeat: WireEvent.UNSPECIFIED,
+  started: WireEvent.STARTED,
+  progress: WireEvent.PROGRESS,
+  completed: WireEvent.COMPLETED,
+  draining: WireEvent.DRAINING,
+  stopped: WireEvent.STOPPED,
+};
+
+export interface RemoteTrackerOptions {
+  /** Scheme, host and port. */
+  readonly url: string;
+  readonly transport: Transport;
+}
+
+export function remoteTracker({ url, transport }: RemoteTrackerOptions): Tracker {
+  const client = createClient(TrackerService, transport);
+  return {
+    url,
+    announce: (announce, signal) =>
+      calling(signal, async () => {
+        const request = create(AnnounceRequestSchema, requestOf(announce));
+        return announcedOf(await client.announce(request, { signal, timeoutMs: TIMEOUT_MS }), announce.lease);
+      }),
+    locate: (swarm, signal) =>
+      calling(signal, async () =>
+        tableOf(await client.locatePieces(swarm, { signal, timeoutMs: TIMEOUT_MS }), swarm),
+      ),
+  };
+}
+
+function requestOf(announce: Announce): MessageInitShape<typeof AnnounceRequestSchema> {
+  return {
+    event: events[announce.event],
+    ...(announce.lease && { leaseId: announce.lease.id, leaseSecret: announce.lease.secret }),
+    ...announce.address,
+    torrents: announce.torrents.map(torrentOf),
+    left: [...announce.left],
+  };
+}
+
+function torrentOf({ bitfield, ...torrent }: AnnouncedTorrent) {
+  return {
+    infoHash: torrent.infoHash,
+    fileName: torrent.fileName,
+    totalPieces: torrent.totalPieces,
+    revision: BigInt(torrent.revision),
+    complete: bitfield?.complete ?? false,
+    ...(bitfield && !bitfield.complete && { bitfield: bitfield.toBytes() }),
+  };
+}
+
+function announcedOf(answer: AnnounceResponse, lease: Lease | undefined): Announced {
+  const secret = answer.leaseSecret || lease?.secret;
+  if (!answer.leaseId || !secret) throw new PiezaError("internal", "the tracker answered without a lease");
+  return {
+    lease: { id: answer.leaseId, secret },
+    trackerId: answer.trackerId,
+    nextAnnounceMs: interval(answer.nextAnnounceMs),
+    listed: answer.listed,
+    notListedReason: answer.notListedReason,
+    url: answer.url,
+    resend: answer.resend,
+  };
+}
+
+function tableOf(answer: LocatePiecesResponse, swarm: SwarmKey): SwarmTable {
+  if (answer.totalPieces !== swarm.totalPieces) {
+    throw new PiezaError(
+      "internal",
+      `the tracker spoke of ${answer.totalPieces} pieces, not ${swarm.totalPieces}`,
+    );
+  }
+  const peers = answer.peers.slice(0, MAX_PEERS).map(({ url, complete, bitfield }) => ({
+    url,
+    bitfield: complete ? Bitfield.full(swarm.totalPieces) : Bitfield.fromBytes(swarm.totalPieces, bitfield),
+  }));
+  return {
+    peers,
+    turn: answer.turn,
+    trackerId: answer.trackerId,
+    nextLocateMs: interval(answer.nextLocateMs),
+  };
+}
+
+function interval(ms: number): number {
+  return Math.min(MAX_INTERVAL_MS, Math.max(MIN_INTERVAL_MS, ms));
+}
