@@ -1,0 +1,150 @@
+import { networkInterfaces } from "node:os";
+import ipaddr from "ipaddr.js";
+import { InvalidField, PiezaError } from "#core/errors.ts";
+
+/** Where an address lies: on this machine, in a private network, on the internet, or nowhere that a peer can be. */
+export type NetworkClass = "loopback" | "private" | "public" | "none";
+
+/** Where a peer says it serves. */
+export interface DeclaredAddress {
+  /** 0: nowhere that others could reach. */
+  readonly port: number;
+  readonly publicUrl?: string | undefined;
+  readonly tls: boolean;
+}
+
+/** A peer's address as the tracker names it. */
+export interface PeerAddress {
+  /** Scheme, host and port; empty if it told none. */
+  readonly url: string;
+  /** Host and port, in one form for all spellings of an address. */
+  readonly address: string;
+  /** Why others cannot be told of it, in words; empty if they can. */
+  readonly refusal: string;
+}
+
+export interface AddressPolicyOptions {
+  /** The class of the tracker itself: its peers' addresses are of the same. */
+  readonly own: NetworkClass;
+  /** Networks that are allowed besides, as CIDR. */
+  readonly allowNetworks?: readonly string[];
+  /** Accept host names in a public URL, unresolved. Only for trackers whose peers are trusted. */
+  readonly allowNames?: boolean;
+}
+
+/**
+ * Decides under which URL a peer is known.
+ *
+ * Everybody who asks this tracker will open connections to what it names, so a peer may not name what it is not:
+ * without a public URL its host is the address that its announce came from.
+ */
+export class AddressPolicy {
+  readonly #own: NetworkClass;
+  readonly #networks: readonly [ipaddr.IPv4 | ipaddr.IPv6, number][];
+  readonly #allowNames: boolean;
+
+  constructor(options: AddressPolicyOptions) {
+    this.#own = options.own;
+    this.#networks = (options.allowNetworks ?? []).map(parseNetwork);
+    this.#allowNames = options.allowNames ?? false;
+  }
+
+  /**
+   * `caller` is the observed source address. A public URL fails with invalid_argument if it is none, and with
+   * permission_denied if its host is not allowed; an observed address that is not allowed is no error: such a peer is
+   * not listed, because it cannot know what the tracker sees.
+   */
+  resolve(declared: DeclaredAddress, caller: string): PeerAddress {
+    if (declared.publicUrl) return this.#public(declared.publicUrl);
+    if (declared.port === 0) return { url: "", address: "", refusal: "it announced no address" };
+    if (declared.port > 65_535) throw new InvalidField("port", "must be 1 to 65535");
+    const ip = parseIp(caller);
+    if (!ip) return { url: "", address: "", refusal: "its address is not known" };
+    const refusal = this.#allows(ip) ? "" : `${ip} is outside the networks of this tracker`;
+    return { ...named(declared.tls ? "https:" : "http:", hostOf(ip), declared.port), refusal };
+  }
+
+  #public(text: string): PeerAddress {
+    const url = parsePeerUrl(text);
+    const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+    const ip = parseIp(url.hostname);
+    if (ip ? !this.#allows(ip) : !this.#allowNames) {
+      throw new PiezaError("permission_denied", `public_url: ${url.hostname} is not allowed by this tracker`);
+    }
+    return { ...named(url.protocol, ip ? hostOf(ip) : url.hostname, port), refusal: "" };
+  }
+
+  #allows(ip: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+    const own = classOf(ip);
+    if (own === this.#own && own !== "none") return true;
+    return this.#networks.some(([net, bits]) => net.kind() === ip.kind() && ip.match([net, bits] as never));
+  }
+}
+
+/** The class of the address that a server binds. A wildcard has that of the widest address of this machine. */
+export function classOfHost(host: string, interfaces = networkInterfaces()): NetworkClass {
+  const ip = parseIp(host);
+  if (ip && ip.range() !== "unspecified") return classOf(ip);
+  const classes = Object.values(interfaces).flatMap((addresses) =>
+    (addresses ?? []).map(({ address }) => classOf(ipaddr.process(address))),
+  );
+  return (["public", "private"] as const).find((wide) => classes.includes(wide)) ?? "loopback";
+}
+
+/** What the cap on leases counts as one address: an IPv4 address, or the /64 that one IPv6 customer gets. */
+export function sourceOf(caller: string): string {
+  const ip = parseIp(caller);
+  if (ip instanceof ipaddr.IPv6) return `${ipaddr.IPv6.networkAddressFromCIDR(`${ip}/64`)}/64`;
+  return ip?.toString() ?? "";
+}
+
+/** Loopback in all its spellings becomes 127.0.0.1, a mapped IPv4 address the address that it maps. */
+function parseIp(host: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  if (bare === "localhost") return LOOPBACK;
+  if (!ipaddr.isValid(bare)) return undefined;
+  const ip = ipaddr.process(bare);
+  return ip.kind() === "ipv6" && ip.range() === "loopback" ? LOOPBACK : ip;
+}
+
+function classOf(ip: ipaddr.IPv4 | ipaddr.IPv6): NetworkClass {
+  switch (ip.range()) {
+    case "loopback":
+      return "loopback";
+    case "private":
+    case "uniqueLocal":
+    case "carrierGradeNat":
+      return "private";
+    case "unicast":
+      return ip instanceof ipaddr.IPv6 && ip.match(IPV4_COMPATIBLE) ? "none" : "public";
+    default:
+      // Link-local (cloud metadata lives there), multicast, reserved, and IPv6 forms that hide an IPv4 address.
+      return "none";
+  }
+}
+
+/** Only `http(s)://host[:port]`. The text is checked too, because parsing drops newlines and empty queries. */
+function parsePeerUrl(text: string): URL {
+  const url = /^https?:\/\/[^\s/?#@\\]+\/?$/i.test(text) ? URL.parse(text) : null;
+  if (!url || url.port === "0")
+    throw new InvalidField("public_url", "must be http or https, a host and a port");
+  return url;
+}
+
+function named(protocol: string, host: string, port: number): Pick<PeerAddress, "url" | "address"> {
+  return { url: `${protocol}//${host}:${port}`, address: `${host}:${port}` };
+}
+
+function hostOf(ip: ipaddr.IPv4 | ipaddr.IPv6): string {
+  return ip instanceof ipaddr.IPv6 ? `[${ip}]` : ip.toString();
+}
+
+function parseNetwork(cidr: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
+  if (!ipaddr.isValidCIDR(cidr))
+    throw new InvalidField("allow_network", `${cidr} is no network such as 10.0.0.0/8`);
+  return ipaddr.parseCIDR(cidr);
+}
+
+const LOOPBACK = ipaddr.IPv4.parse("127.0.0.1");
+/** Deprecated `::a.b.c.d`, which some systems still treat as the IPv4 address. */
+const IPV4_COMPATIBLE: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("::"), 96];

@@ -1,0 +1,33 @@
+/** What one tracker is willing to remember, and for how long. */
+export interface TrackerLimits {
+  /** A lease ends so long after its last announce. Default 30 s. */
+  readonly leaseMs: number;
+  /** How often a peer should announce; the answer spreads it by `heartbeatJitter`. Default 10 s. */
+  readonly heartbeatMs: number;
+  /** Part of the heartbeat by which an answer may differ from it either way. Default 0.2. */
+  readonly heartbeatJitter: number;
+  /** How often a downloader should ask where pieces are. Default 5 s. */
+  readonly locateMs: number;
+  /** Live leases. Default 50,000. */
+  readonly maxLeases: number;
+  /** Live leases from one source address (one /64 for IPv6). Default 256. */
+  readonly maxLeasesPerAddress: number;
+  /** Live swarms. Default 100,000. */
+  readonly maxSwarms: number;
+  /** Torrents that one lease may take part in. Default 1,024. */
+  readonly maxTorrentsPerLease: number;
+  /** Bytes of bitfields and of what surrounds them, over all peers and torrents. Default 256 MiB. */
+  readonly maxStateBytes: number;
+}
+
+export const defaultTrackerLimits: TrackerLimits = {
+  leaseMs: 30_000,
+  heartbeatMs: 10_000,
+  heartbeatJitter: 0.2,
+  locateMs: 5_000,
+  maxLeases: 50_000,
+  maxLeasesPerAddress: 256,
+  maxSwarms: 100_000,
+  maxTorrentsPerLease: 1_024,
+  maxStateBytes: 256 << 20,
+};

@@ -1,0 +1,89 @@
+import type { Random } from "#core/clock.ts";
+import { PiezaError } from "#core/errors.ts";
+import type { SwarmKey } from "#core/tracker.ts";
+import type { Swarm, SwarmMember, SwarmStore } from "./swarm-store.ts";
+
+/** Peers that one answer names. */
+const TABLE_SIZE = 50;
+/** Swarms whose turn is remembered; the one asked for longest ago is forgotten first and starts anew. */
+const MAX_TURNS = 100_000;
+
+/** Which swarm somebody asks for: by info hash, or by file name for who knows none. */
+export interface SwarmQuery {
+  readonly infoHash?: string | undefined;
+  readonly fileName?: string | undefined;
+  /** 0: not known. */
+  readonly totalPieces: number;
+}
+
+export interface Located {
+  readonly swarm: Swarm;
+  readonly peers: readonly SwarmMember[];
+  /** See core/round-robin.ts. */
+  readonly turn: number;
+}
+
+/** Answers who has which pieces, and whose turn it is. */
+export class Locator {
+  readonly #store: SwarmStore;
+  readonly #random: Random;
+  readonly #turns = new Map<string, number>();
+  readonly #tables = new WeakMap<Swarm, readonly SwarmMember[]>();
+
+  constructor(store: SwarmStore, random: Random) {
+    this.#store = store;
+    this.#random = random;
+  }
+
+  /** Every call is the next turn of its swarm. Fails as `find` does. */
+  async locate(query: SwarmQuery): Promise<Located> {
+    const swarm = await this.find(query);
+    return { swarm, peers: this.#table(swarm), turn: this.#nextTurn(swarm) };
+  }
+
+  /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
+  async find(query: SwarmQuery): Promise<Swarm> {
+    const live: Swarm[] = [];
+    for (const key of await this.#keys(query)) {
+      const swarm = await this.#store.swarm(key);
+      if (swarm) live.push(swarm);
+    }
+    if (live.length > 1) {
+      const missing = query.infoHash ? "total_pieces" : "info_hash";
+      throw new PiezaError("failed_precondition", `several torrents fit: say ${missing} too`);
+    }
+    if (!live[0]) throw new PiezaError("not_found", "no peer has announced this torrent");
+    return live[0];
+  }
+
+  async #keys({ infoHash, fileName, totalPieces }: SwarmQuery): Promise<readonly SwarmKey[]> {
+    if (infoHash && totalPieces > 0) return [{ infoHash, totalPieces }];
+    const keys = infoHash
+      ? await this.#store.swarmsOf(infoHash)
+      : await this.#store.swarmsNamed(fileName ?? "");
+    return totalPieces > 0 ? keys.filter((key) => key.totalPieces === totalPieces) : keys;
+  }
+
+  #table(swarm: Swarm): readonly SwarmMember[] {
+    const known = this.#tables.get(swarm);
+    if (known) return known;
+    const table = tableOf(swarm);
+    this.#tables.set(swarm, table);
+    return table;
+  }
+
+  /** Begins anywhere, so that trackers that start together do not all name the same peer first. */
+  #nextTurn({ infoHash, totalPieces }: SwarmKey): number {
+    const key = `${infoHash} ${totalPieces}`;
+    const turn = this.#turns.get(key) ?? Math.floor(this.#random() * 2 ** 16);
+    this.#turns.delete(key);
+    this.#turns.set(key, (turn + 1) % 2 ** 32);
+    if (this.#turns.size > MAX_TURNS) this.#turns.delete(this.#turns.keys().next().value!);
+    return turn;
+  }
+}
+
+/** The peers that may be named to somebody new, at most 50, in the order in which they joined. */
+export function tableOf(swarm: Swarm): readonly SwarmMember[] {
+  return swarm.members.filter(({ listed, draining }) => listed && !draining).slice(0, TABLE_SIZE);
+}

@@ -1,0 +1,224 @@
+import type { Bitfield } from "#core/bitfield.ts";
+import type { Clock } from "#core/clock.ts";
+import { PiezaError } from "#core/errors.ts";
+import type { SwarmKey } from "#core/tracker.ts";
+import { ExpiryWheel } from "./expiry-wheel.ts";
+import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
+import { bytesOf, bytesOfSwarm, MemorySwarm } from "./memory-swarm.ts";
+import type { LeaseChange, Membership, PeerLease, Swarm, SwarmMember, SwarmStore } from "./swarm-store.ts";
+
+interface Holder {
+  lease: PeerLease;
+  /** -Infinity once it has ended. */
+  expiresAtMs: number;
+  /** By info hash. */
+  readonly swarms: Map<string, MemorySwarm>;
+}
+
+/**
+ * Keeps everything in this process. Each method does its whole work before it gives way to another.
+ *
+ * Invariant: a lease lives in `#holders`, in `#holderByAddress` (if it has an address) and in the count of its source,
+ * or in none of them; and `holder.swarms` has a swarm exactly if that swarm has the holder as a member.
+ */
+export class MemorySwarmStore implements SwarmStore {
+  readonly #clock: Clock;
+  readonly #limits: TrackerLimits;
+  readonly #wheel: ExpiryWheel<Holder>;
+  readonly #holders = new Map<string, Holder>();
+  readonly #holderByAddress = new Map<string, Holder>();
+  readonly #leasesBySource = new Map<string, number>();
+  /** By info hash, then by number of pieces. */
+  readonly #swarms = new Map<string, Map<number, MemorySwarm>>();
+  /** With how many of its members say that name. */
+  readonly #swarmsByName = new Map<string, Map<MemorySwarm, number>>();
+  #swarmCount = 0;
+  #stateBytes = 0;
+
+  constructor(clock: Clock, limits: Partial<TrackerLimits> = {}) {
+    this.#clock = clock;
+    this.#limits = { ...defaultTrackerLimits, ...limits };
+    this.#wheel = new ExpiryWheel(
+      clock,
+      (holder) => holder.expiresAtMs,
+      (holder) => this.#end(holder),
+    );
+  }
+
+  async open(lease: PeerLease): Promise<void> {
+    if (lease.address !== "" && this.#liveHolderOf(lease.address)) {
+      throw new PiezaError("already_exists", `another peer holds ${lease.address}`);
+    }
+    const fromSource = this.#leasesBySource.get(lease.source) ?? 0;
+    if (fromSource >= this.#limits.maxLeasesPerAddress) refuse("peers from one address");
+    if (this.#holders.size >= this.#limits.maxLeases) refuse("peers");
+    const holder = { lease, expiresAtMs: this.#clock.now() + this.#limits.leaseMs, swarms: new Map() };
+    this.#holders.set(lease.id, holder);
+    if (lease.address !== "") this.#holderByAddress.set(lease.address, holder);
+    this.#leasesBySource.set(lease.source, fromSource + 1);
+    this.#wheel.add(holder);
+  }
+
+  async find(id: string): Promise<PeerLease | undefined> {
+    return this.#live(id)?.lease;
+  }
+
+  async holderOf(address: string): Promise<PeerLease | undefined> {
+    return this.#liveHolderOf(address)?.lease;
+  }
+
+  async renew(id: string, change?: LeaseChange): Promise<PeerLease | undefined> {
+    const holder = this.#live(id);
+    if (!holder) return undefined;
+    holder.expiresAtMs = this.#clock.now() + this.#limits.leaseMs;
+    if (change) {
+      const before = holder.lease;
+      holder.lease = { ...before, ...change };
+      if (before.listed !== holder.lease.listed || before.draining !== holder.lease.draining) {
+        for (const swarm of holder.swarms.values()) swarm.leaseChanged(holder.lease);
+      }
+    }
+    return holder.lease;
+  }
+
+  async end(id: string): Promise<void> {
+    const holder = this.#holders.get(id);
+    if (holder) this.#end(holder);
+  }
+
+  async join(id: string, membership: Membership, replace: boolean): Promise<boolean> {
+    const holder = this.#live(id);
+    if (!holder) throw new PiezaError("not_found", "the lease has ended");
+    const swarm = holder.swarms.get(membership.infoHash);
+    const known = swarm?.key.totalPieces === membership.totalPieces ? swarm.member(id) : undefined;
+    const { bitfield } = membership;
+    if (!bitfield) return known?.revision === membership.revision;
+    if (!known || replace || membership.revision > known.revision) this.#put(holder, membership, bitfield);
+    return true;
+  }
+
+  async leave(id: string, infoHash: string): Promise<void> {
+    const holder = this.#holders.get(id);
+    const swarm = holder?.swarms.get(infoHash);
+    if (holder && swarm) this.#remove(holder, swarm);
+  }
+
+  async joined(id: string): Promise<readonly string[]> {
+    return [...(this.#live(id)?.swarms.keys() ?? [])];
+  }
+
+  async swarm(key: SwarmKey): Promise<Swarm | undefined> {
+    return this.#swarms.get(key.infoHash)?.get(key.totalPieces)?.snapshot();
+  }
+
+  async swarmsOf(infoHash: string): Promise<readonly SwarmKey[]> {
+    return [...(this.#swarms.get(infoHash)?.values() ?? [])].map((swarm) => swarm.key);
+  }
+
+  async swarmsNamed(fileName: string): Promise<readonly SwarmKey[]> {
+    return [...(this.#swarmsByName.get(fileName)?.keys() ?? [])].map((swarm) => swarm.key);
+  }
+
+  async swarms(limit: number): Promise<readonly SwarmKey[]> {
+    const keys: SwarmKey[] = [];
+    for (const byTotal of this.#swarms.values()) {
+      for (const swarm of byTotal.values()) {
+        if (keys.length >= limit) return keys;
+        keys.push(swarm.key);
+      }
+    }
+    return keys;
+  }
+
+  async counts(): Promise<{ leases: number; swarms: number }> {
+    return { leases: this.#holders.size, swarms: this.#swarmCount };
+  }
+
+  async close(): Promise<void> {
+    this.#wheel.close();
+  }
+
+  #live(id: string): Holder | undefined {
+    const holder = this.#holders.get(id);
+    if (!holder || holder.expiresAtMs > this.#clock.now()) return holder;
+    this.#end(holder);
+    return undefined;
+  }
+
+  #liveHolderOf(address: string): Holder | undefined {
+    const holder = this.#holderByAddress.get(address);
+    return holder && this.#live(holder.lease.id);
+  }
+
+  #end(holder: Holder): void {
+    const { id, address, source } = holder.lease;
+    if (!this.#holders.delete(id)) return;
+    holder.expiresAtMs = -Infinity;
+    if (address !== "") this.#holderByAddress.delete(address);
+    const fromSource = this.#leasesBySource.get(source)! - 1;
+    if (fromSource > 0) this.#leasesBySource.set(source, fromSource);
+    else this.#leasesBySource.delete(source);
+    for (const swarm of holder.swarms.values()) this.#remove(holder, swarm);
+  }
+
+  #put(holder: Holder, membership: Membership, bitfield: Bitfield): void {
+    const { infoHash, totalPieces, fileName, revision } = membership;
+    const { id, url, listed, draining } = holder.lease;
+    const before = holder.swarms.get(infoHash);
+    const known = before?.member(id);
+    const found = this.#swarms.get(infoHash)?.get(totalPieces);
+    const bytes = bytesOf(bitfield) + (found ? 0 : bytesOfSwarm(membership));
+    const grows = bytes - (known ? bytesOf(known.bitfield) : 0);
+    if (grows > 0 && this.#stateBytes + grows > this.#limits.maxStateBytes) refuse("bitfields");
+    if (!before && holder.swarms.size >= this.#limits.maxTorrentsPerLease) refuse("torrents of one peer");
+    if (!found && this.#swarmCount >= this.#limits.maxSwarms) refuse("torrents");
+
+    const stays = before !== undefined && before === found;
+    if (stays) this.#account(before, known!, -1);
+    else if (before) this.#remove(holder, before);
+    const swarm = found ?? this.#addSwarm(membership);
+    const member = { leaseId: id, url, listed, draining, fileName, revision, bitfield };
+    swarm.put(member);
+    this.#account(swarm, member, 1);
+    holder.swarms.set(infoHash, swarm);
+  }
+
+  #remove(holder: Holder, swarm: MemorySwarm): void {
+    this.#account(swarm, swarm.member(holder.lease.id)!, -1);
+    swarm.remove(holder.lease.id);
+    holder.swarms.delete(swarm.key.infoHash);
+    if (swarm.size === 0) this.#evict(swarm);
+  }
+
+  #addSwarm(key: SwarmKey): MemorySwarm {
+    const swarm = new MemorySwarm(key);
+    const byTotal = this.#swarms.get(key.infoHash) ?? new Map<number, MemorySwarm>();
+    this.#swarms.set(key.infoHash, byTotal.set(key.totalPieces, swarm));
+    this.#swarmCount++;
+    this.#stateBytes += bytesOfSwarm(key);
+    return swarm;
+  }
+
+  #evict(swarm: MemorySwarm): void {
+    const byTotal = this.#swarms.get(swarm.key.infoHash)!;
+    byTotal.delete(swarm.key.totalPieces);
+    if (byTotal.size === 0) this.#swarms.delete(swarm.key.infoHash);
+    this.#swarmCount--;
+    this.#stateBytes -= bytesOfSwarm(swarm.key);
+  }
+
+  /** Counts a member's bytes and name in (1) or out (-1). */
+  #account(swarm: MemorySwarm, member: SwarmMember, sign: 1 | -1): void {
+    this.#stateBytes += sign * bytesOf(member.bitfield);
+    const named = this.#swarmsByName.get(member.fileName) ?? new Map<MemorySwarm, number>();
+    const count = (named.get(swarm) ?? 0) + sign;
+    if (count > 0) named.set(swarm, count);
+    else named.delete(swarm);
+    if (named.size > 0) this.#swarmsByName.set(member.fileName, named);
+    else this.#swarmsByName.delete(member.fileName);
+  }
+}
+
+function refuse(what: string): never {
+  throw new PiezaError("resource_exhausted", `this tracker takes no more ${what}`);
+}

@@ -1,0 +1,51 @@
+import { Counter, Gauge, Registry } from "prom-client";
+import type { AnnounceEvent } from "#core/tracker.ts";
+import type { SwarmStore } from "./swarm-store.ts";
+
+/** What a tracker counts. The only label is the announce's event: nothing that a caller could make up. */
+export class TrackerMetrics {
+  readonly #registry = new Registry();
+  readonly #announces: Counter;
+  readonly #locates: Counter;
+
+  constructor(store: SwarmStore) {
+    const registers = [this.#registry];
+    this.#announces = new Counter({
+      name: "pieza_tracker_announces_total",
+      help: "Announces received, by event",
+      labelNames: ["event"],
+      registers,
+    });
+    this.#locates = new Counter({
+      name: "pieza_tracker_locates_total",
+      help: "LocatePieces calls received",
+      registers,
+    });
+    gauge(registers, "pieza_tracker_leases", "Live leases", async () => (await store.counts()).leases);
+    gauge(registers, "pieza_tracker_swarms", "Live swarms", async () => (await store.counts()).swarms);
+  }
+
+  announced(event: AnnounceEvent): void {
+    this.#announces.inc({ event });
+  }
+
+  located(): void {
+    this.#locates.inc();
+  }
+
+  /** In the Prometheus text form, and the content type that says so. */
+  async text(): Promise<{ body: string; contentType: string }> {
+    return { body: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  }
+}
+
+function gauge(registers: Registry[], name: string, help: string, value: () => Promise<number>): void {
+  new Gauge({
+    name,
+    help,
+    registers,
+    async collect() {
+      this.set(await value());
+    },
+  });
+}

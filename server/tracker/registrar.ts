@@ -1,0 +1,142 @@
+import type { Random } from "#core/clock.ts";
+import { PiezaError } from "#core/errors.ts";
+import type { Announce, Announced, Lease } from "#core/tracker.ts";
+import { type AddressPolicy, type PeerAddress, sourceOf } from "./address.ts";
+import { equalBytes, hashSecret, randomId } from "./lease-secret.ts";
+import type { TrackerLimits } from "./limits.ts";
+import type { Reachability, ReachabilityCheck } from "./reachability.ts";
+import type { PeerLease, SwarmStore } from "./swarm-store.ts";
+
+export interface RegistrarParts {
+  readonly store: SwarmStore;
+  readonly addresses: AddressPolicy;
+  readonly reachability: ReachabilityCheck;
+  readonly limits: TrackerLimits;
+  readonly random: Random;
+  readonly trackerId: string;
+}
+
+/** A live lease together with the secret that its peer knows. */
+interface Held {
+  readonly lease: PeerLease;
+  readonly secret: string;
+}
+
+/** Decides on announces: who gets a lease, who may change one, and what follows from what a peer says. */
+export class Registrar {
+  readonly #parts: RegistrarParts;
+
+  constructor(parts: RegistrarParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * `caller` is the observed source address. Nothing changes before the caller has proven that the lease is its own.
+   * A torrent that is refused (a cap) fails the call, but the lease has been renewed: a peer that wants too much keeps
+   * its place.
+   *
+   * Fails with unauthenticated without a lease, not_found if it has ended, permission_denied for a wrong secret and
+   * already_exists if another holds the address. `lease.secret` of the answer is the caller's own or a new one.
+   */
+  async announce(announce: Announce, caller: string, signal: AbortSignal): Promise<Announced> {
+    const held =
+      announce.event === "started"
+        ? await this.#start(announce, caller, signal)
+        : await this.#renew(announce);
+    if (announce.event === "stopped") {
+      await this.#parts.store.end(held.lease.id);
+      return this.#answer(held, []);
+    }
+    for (const infoHash of await this.#leaves(held.lease, announce)) {
+      await this.#parts.store.leave(held.lease.id, infoHash);
+    }
+    return this.#answer(held, await this.#join(held.lease, announce));
+  }
+
+  /** Takes up the lease that the peer had before, if it lives and is for the same address; else makes a new one. */
+  async #start(announce: Announce, caller: string, signal: AbortSignal): Promise<Held> {
+    const declared = announce.address ?? { port: 0, tls: false, identifyKey: new Uint8Array() };
+    const address = this.#parts.addresses.resolve(declared, caller);
+    const { identifyKey } = declared;
+    const before = announce.lease && (await this.#authenticate(announce.lease));
+    const { listed, reason: notListedReason, proven } = await this.#reach(address, identifyKey, signal);
+    const news = { identifyKey, listed, notListedReason, draining: false };
+    if (before?.url === address.url) {
+      const lease = await this.#parts.store.renew(before.id, news);
+      if (lease) return { lease, secret: announce.lease!.secret };
+    } else if (before) {
+      await this.#parts.store.end(before.id);
+    }
+    const secret = randomId();
+    const { url, address: hostAndPort } = address;
+    const mine = { id: randomId(), secretHash: hashSecret(secret), url, address: hostAndPort };
+    const lease: PeerLease = { ...mine, ...news, source: sourceOf(caller) };
+    await this.#open(lease, proven);
+    return { lease, secret };
+  }
+
+  /** `proven` and a key that only the holder and this tracker know each show that the address has changed hands. */
+  async #open(lease: PeerLease, proven: boolean): Promise<void> {
+    const { store } = this.#parts;
+    const holder = lease.address === "" ? undefined : await store.holderOf(lease.address);
+    const same = holder && lease.identifyKey.length > 0 && equalBytes(holder.identifyKey, lease.identifyKey);
+    if (holder && (proven || same)) await store.end(holder.id);
+    await store.open(lease);
+  }
+
+  async #renew(announce: Announce): Promise<Held> {
+    const { lease } = announce;
+    if (!lease) throw new PiezaError("unauthenticated", "lease_id and lease_secret are needed");
+    const known = await this.#authenticate(lease);
+    const change = announce.event === "draining" ? { draining: true } : undefined;
+    const renewed = known && (await this.#parts.store.renew(lease.id, change));
+    if (!renewed) throw new PiezaError("not_found", "the lease has ended: announce STARTED");
+    return { lease: renewed, secret: lease.secret };
+  }
+
+  /** The live lease, or undefined if it has ended. */
+  async #authenticate({ id, secret }: Lease): Promise<PeerLease | undefined> {
+    if (!id || !secret) throw new PiezaError("unauthenticated", "lease_id and lease_secret are needed");
+    const lease = await this.#parts.store.find(id);
+    if (lease && !equalBytes(lease.secretHash, hashSecret(secret))) {
+      throw new PiezaError("permission_denied", "lease_secret is not that of this lease");
+    }
+    return lease;
+  }
+
+  async #reach(address: PeerAddress, identifyKey: Uint8Array, signal: AbortSignal): Promise<Reachability> {
+    if (address.refusal) return { listed: false, reason: address.refusal, proven: false };
+    return this.#parts.reachability.check({ ...address, identifyKey }, signal);
+  }
+
+  /** The info hashes that this announce ends. STARTED names everything that the peer takes part in. */
+  async #leaves(lease: PeerLease, announce: Announce): Promise<readonly string[]> {
+    if (announce.event !== "started") return announce.left;
+    const named = new Set(announce.torrents.map(({ infoHash }) => infoHash));
+    return (await this.#parts.store.joined(lease.id)).filter((infoHash) => !named.has(infoHash));
+  }
+
+  /** Returns the info hashes whose bitfield the tracker lacks. */
+  async #join(lease: PeerLease, announce: Announce): Promise<readonly string[]> {
+    const resend: string[] = [];
+    for (const torrent of announce.torrents) {
+      const kept = await this.#parts.store.join(lease.id, torrent, announce.event === "started");
+      if (!kept) resend.push(torrent.infoHash);
+    }
+    return resend;
+  }
+
+  #answer({ lease, secret }: Held, resend: readonly string[]): Announced {
+    const { limits, random, trackerId } = this.#parts;
+    const spread = 1 + limits.heartbeatJitter * (2 * random() - 1);
+    return {
+      lease: { id: lease.id, secret },
+      trackerId,
+      nextAnnounceMs: Math.round(limits.heartbeatMs * spread),
+      listed: lease.listed,
+      notListedReason: lease.notListedReason,
+      url: lease.url,
+      resend,
+    };
+  }
+}

@@ -1,0 +1,108 @@
+import { setImmediate } from "node:timers/promises";
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { Clock } from "#core/clock.ts";
+import { InvalidField } from "#core/errors.ts";
+import { parseInfoHash } from "#core/info-hash.ts";
+import type { SwarmKey } from "#core/tracker.ts";
+import type { LocatePiecesRequest, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
+import { kCallerAddress } from "../http/context.ts";
+import { checkString, checkTotalPieces, parseAnnounce } from "./announce-message.ts";
+import { countsOf } from "./availability.ts";
+import type { Locator, SwarmQuery } from "./locator.ts";
+import type { TrackerMetrics } from "./metrics.ts";
+import type { Registrar } from "./registrar.ts";
+import { swarmPeers, watchedPeers } from "./swarm-message.ts";
+import type { SwarmStore } from "./swarm-store.ts";
+import { watchSwarm } from "./watch.ts";
+
+/** Swarms in one answer to Scrape. */
+const MAX_SCRAPED = 1_000;
+
+export interface TrackerServiceParts {
+  readonly store: SwarmStore;
+  readonly registrar: Registrar;
+  readonly locator: Locator;
+  readonly metrics: TrackerMetrics;
+  readonly clock: Clock;
+  readonly trackerId: string;
+  readonly locateMs: number;
+}
+
+/** Translates between the wire and the tracker; decides nothing. */
+export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
+  const { store, registrar, locator, metrics, clock, trackerId, locateMs } = parts;
+  return {
+    async announce(request, context) {
+      const announce = parseAnnounce(request);
+      metrics.announced(announce.event);
+      const announced = await registrar.announce(
+        announce,
+        context.values.get(kCallerAddress),
+        context.signal,
+      );
+      return {
+        ...announced,
+        leaseId: announced.lease.id,
+        leaseSecret: announced.lease.secret === request.leaseSecret ? "" : announced.lease.secret,
+        resend: [...announced.resend],
+      };
+    },
+
+    async locatePieces(request) {
+      metrics.located();
+      const { swarm, peers, turn } = await locator.locate(parseQuery(request));
+      return {
+        infoHash: swarm.infoHash,
+        totalPieces: swarm.totalPieces,
+        peers: swarmPeers(peers),
+        turn,
+        trackerId,
+        nextLocateMs: locateMs,
+      };
+    },
+
+    async scrape(request) {
+      if (request.infoHashes.length > MAX_SCRAPED) {
+        throw new InvalidField("info_hashes", `must be at most ${MAX_SCRAPED}`);
+      }
+      const infoHashes = request.infoHashes.map((text, at) => parseInfoHash(text, `info_hashes[${at}]`));
+      return { swarms: await scrape(store, infoHashes) };
+    },
+
+    async *watchSwarm(request, context) {
+      const swarm = await locator.find({
+        infoHash: parseInfoHash(request.infoHash),
+        totalPieces: request.totalPieces && checkTotalPieces(request.totalPieces),
+      });
+      const { infoHash, totalPieces } = swarm;
+      for await (const state of watchSwarm(store, { infoHash, totalPieces }, clock, context.signal)) {
+        yield { infoHash, totalPieces, peers: state ? watchedPeers(state) : [] };
+      }
+    },
+  };
+}
+
+function parseQuery(request: LocatePiecesRequest): SwarmQuery {
+  const totalPieces = request.totalPieces && checkTotalPieces(request.totalPieces);
+  if (request.infoHash) return { infoHash: parseInfoHash(request.infoHash), totalPieces };
+  if (!request.fileName) throw new InvalidField("info_hash", "either this or file_name is needed");
+  return { fileName: checkString("file_name", request.fileName), totalPieces };
+}
+
+async function scrape(store: SwarmStore, infoHashes: readonly string[]) {
+  const counts = [];
+  for (const key of await scrapedKeys(store, infoHashes)) {
+    const swarm = await store.swarm(key);
+    if (swarm) counts.push({ ...key, fileName: swarm.members[0]!.fileName, ...countsOf(swarm) });
+    // Counting a large swarm takes milliseconds; a thousand of them must not hold up everybody's heartbeats.
+    await setImmediate();
+  }
+  return counts;
+}
+
+async function scrapedKeys(store: SwarmStore, infoHashes: readonly string[]): Promise<readonly SwarmKey[]> {
+  if (infoHashes.length === 0) return store.swarms(MAX_SCRAPED);
+  const keys: SwarmKey[] = [];
+  for (const infoHash of new Set(infoHashes)) keys.push(...(await store.swarmsOf(infoHash)));
+  return keys.slice(0, MAX_SCRAPED);
+}

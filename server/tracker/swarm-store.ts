@@ -1,0 +1,96 @@
+import type { Bitfield } from "#core/bitfield.ts";
+import type { SwarmKey } from "#core/tracker.ts";
+
+/** A peer's place in the tracker, for as long as it keeps announcing. */
+export interface PeerLease {
+  readonly id: string;
+  /** SHA-256 of the lease's secret. The secret itself is kept by the peer alone. */
+  readonly secretHash: Uint8Array;
+  /** Host and port in one form per address: what only one live lease may hold. Empty: it told no address. */
+  readonly address: string;
+  /** The URL under which others reach the peer; empty if it told no address. */
+  readonly url: string;
+  /** Where the announce came from, as the cap on leases counts it. */
+  readonly source: string;
+  /** Empty, or the 32 bytes under which the peer proves that the address is its own. */
+  readonly identifyKey: Uint8Array;
+  /** Whether others are told of it. */
+  readonly listed: boolean;
+  /** Why not, in words; empty when listed. */
+  readonly notListedReason: string;
+  /** Still serving what is in flight: counted, named to nobody. */
+  readonly draining: boolean;
+}
+
+/** What may change in a lease during its life. */
+export type LeaseChange = Partial<Pick<PeerLease, "identifyKey" | "listed" | "notListedReason" | "draining">>;
+
+/** What one lease says of one torrent. */
+export interface Membership extends SwarmKey {
+  /** At most 255 bytes. */
+  readonly fileName: string;
+  readonly revision: number;
+  /** Left out: as it was at `revision`. */
+  readonly bitfield?: Bitfield | undefined;
+}
+
+/** One peer of one swarm, as it is now. */
+export interface SwarmMember {
+  readonly leaseId: string;
+  readonly url: string;
+  readonly listed: boolean;
+  readonly draining: boolean;
+  readonly fileName: string;
+  readonly revision: number;
+  readonly bitfield: Bitfield;
+}
+
+/** A swarm at one moment. The same object until something in it changes, so that what is made of it can be kept. */
+export interface Swarm extends SwarmKey {
+  /** At least one, in the order in which they joined. */
+  readonly members: readonly SwarmMember[];
+}
+
+/**
+ * Where a tracker keeps its soft state: leases that end by themselves, and who takes part in which swarm.
+ *
+ * A lease and each swarm stand alone: no method changes two of them as one step, so that an implementation over a
+ * network may do one after the other. A swarm never names a lease that ended more than a sweep (1 s) ago, and a swarm
+ * without members does not exist. Every implementation runs test/contract/swarm-store.ts.
+ */
+export interface SwarmStore {
+  /**
+   * Makes a lease of `leaseMs`. Fails with already_exists while another live lease holds the address, and with
+   * resource_exhausted over a cap; then nothing has changed.
+   */
+  open(lease: PeerLease): Promise<void>;
+  /** The live lease with this id. */
+  find(id: string): Promise<PeerLease | undefined>;
+  /** The live lease that holds this address. */
+  holderOf(address: string): Promise<PeerLease | undefined>;
+  /** Gives the lease its full time again and applies `change`. Returns it, or undefined if it has ended. */
+  renew(id: string, change?: LeaseChange): Promise<PeerLease | undefined>;
+  /** Ends the lease and takes it out of its swarms at once. Does nothing if it has ended. */
+  end(id: string): Promise<void>;
+  /**
+   * Puts a lease into a swarm, or changes what it says there. A bitfield counts if its revision is newer than the
+   * one kept, or if `replace` is set (a peer that restarted counts from the beginning). An info hash is in one swarm
+   * a lease: another number of pieces moves it. Returns false if the store lacks the bitfield: send it again.
+   * Fails with not_found if the lease has ended, and with resource_exhausted over a cap; then nothing has changed.
+   */
+  join(id: string, membership: Membership, replace: boolean): Promise<boolean>;
+  /** Takes a lease out of the swarm of this info hash. Does nothing if it is not in it. */
+  leave(id: string, infoHash: string): Promise<void>;
+  /** The info hashes that a lease takes part in. */
+  joined(id: string): Promise<readonly string[]>;
+  swarm(key: SwarmKey): Promise<Swarm | undefined>;
+  /** The swarms of one info hash: more than one where peers disagree on the number of pieces. */
+  swarmsOf(infoHash: string): Promise<readonly SwarmKey[]>;
+  /** The swarms in which somebody says that the file has this name. */
+  swarmsNamed(fileName: string): Promise<readonly SwarmKey[]>;
+  /** Up to `limit` swarms. */
+  swarms(limit: number): Promise<readonly SwarmKey[]>;
+  counts(): Promise<{ readonly leases: number; readonly swarms: number }>;
+  /** Leaves no timer and no connection. */
+  close(): Promise<void>;
+}
