@@ -43,7 +43,7 @@ export const sabotages: readonly Sabotage[] = [
     find: "this.#files.write(this.geometry.offset(index) + offset, bytes);",
     replace: "this.#files.write(this.geometry.offset(index) + offset, bytes); this.held.set(index);",
     test: "test/server/peer/piece-store.test.ts",
-    name: "PieceStore: file, sync batch holds nothing until commit",
+    name: "holds nothing until commit, however much is written",
   },
   {
     what: "the last piece is as long as the others",
