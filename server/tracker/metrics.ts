@@ -33,9 +33,13 @@ export class TrackerMetrics {
     this.#locates.inc();
   }
 
-  /** In the Prometheus text form, and the content type that says so. */
-  async text(): Promise<{ body: string; contentType: string }> {
-    return { body: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** In the Prometheus text form. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
   }
 }
 

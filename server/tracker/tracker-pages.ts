@@ -1,0 +1,37 @@
+import type { HttpRequest, HttpResponse } from "../http/adapter.ts";
+import type { TrackerMetrics } from "./metrics.ts";
+
+/** The plain HTTP of a tracker, beside its RPCs: for people, curl and Prometheus. */
+export function trackerPages(trackerId: string, metrics: TrackerMetrics) {
+  return async (request: HttpRequest, response: HttpResponse): Promise<boolean> => {
+    if (request.method !== "GET" && request.method !== "HEAD") return false;
+    const path = request.url?.split("?", 1)[0];
+    if (path === "/") {
+      send(response, "application/json", `${JSON.stringify(overview(trackerId), null, 2)}\n`);
+      return true;
+    }
+    if (path === "/metrics") {
+      send(response, metrics.contentType, await metrics.text());
+      return true;
+    }
+    return false;
+  };
+}
+
+function overview(trackerId: string) {
+  return {
+    service: "pieza tracker",
+    tracker_id: trackerId,
+    endpoints: {
+      rpc: "/pieza.v1.TrackerService/<Announce, LocatePieces, Scrape or WatchSwarm>",
+      health: "/healthz",
+      metrics: "/metrics",
+    },
+  };
+}
+
+function send(response: HttpResponse, type: string, text: string): void {
+  response.setHeader("content-type", type);
+  response.setHeader("cache-control", "no-store");
+  response.end(text);
+}

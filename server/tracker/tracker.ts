@@ -1,0 +1,82 @@
+import type { Clock, Random } from "#core/clock.ts";
+import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
+import { type EdgeOptions, startServer } from "../http/server.ts";
+import { nodeClock } from "../node-clock.ts";
+import { AddressPolicy, classOfHost } from "./address.ts";
+import { randomId } from "./lease-secret.ts";
+import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
+import { Locator } from "./locator.ts";
+import { MemorySwarmStore } from "./memory-swarm-store.ts";
+import { TrackerMetrics } from "./metrics.ts";
+import { type ReachabilityCheck, trustAllowedNetworks } from "./reachability.ts";
+import { Registrar } from "./registrar.ts";
+import { trackerService } from "./service.ts";
+import { trackerPages } from "./tracker-pages.ts";
+
+export interface TrackerOptions extends EdgeOptions {
+  /** Networks, as CIDR, whose addresses peers may have besides those of the tracker's own class. Default none. */
+  readonly allowNetworks?: readonly string[] | undefined;
+  /** Accept host names in peers' public URLs, unresolved. Default false. */
+  readonly allowNames?: boolean | undefined;
+  /** Each has its default in limits.ts. */
+  readonly trackerLimits?: Partial<TrackerLimits> | undefined;
+  /** Default: every peer on an allowed network is listed. */
+  readonly reachability?: ReachabilityCheck | undefined;
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+}
+
+export interface RunningTracker {
+  /** No slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  /** New in every process. */
+  readonly trackerId: string;
+  /** Ends watches, lets other calls finish, and leaves no socket and no timer. */
+  close(): Promise<void>;
+}
+
+/** Starts a tracker. Fails with the system's error when the port is taken. */
+export async function startTracker(options: TrackerOptions): Promise<RunningTracker> {
+  const { clock = nodeClock, random = Math.random, reachability = trustAllowedNetworks } = options;
+  const limits = resolveLimits(options);
+  const addresses = new AddressPolicy({
+    own: classOfHost(ownHost(options)),
+    allowNetworks: options.allowNetworks ?? [],
+    allowNames: options.allowNames ?? false,
+  });
+  const trackerId = randomId();
+  const store = new MemorySwarmStore(clock, limits);
+  const registrar = new Registrar({ store, addresses, reachability, limits, random, trackerId });
+  const locator = new Locator(store, random);
+  const metrics = new TrackerMetrics(store);
+  const { locateMs } = limits;
+  const service = trackerService({ store, registrar, locator, metrics, clock, trackerId, locateMs });
+  const server = await startServer({
+    ...options,
+    routes: (router) => void router.service(TrackerService, service),
+    services: [TrackerService],
+    http: trackerPages(trackerId, metrics),
+  });
+  return {
+    url: server.url,
+    port: server.port,
+    trackerId,
+    async close() {
+      await server.close();
+      await store.close();
+    },
+  };
+}
+
+/** A closed network trusts its addresses: there the cap on peers of one address is off too. */
+function resolveLimits({ trackerLimits, rateLimit }: TrackerOptions): TrackerLimits {
+  const open = rateLimit === false ? { maxLeasesPerAddress: Number.POSITIVE_INFINITY } : {};
+  return { ...defaultTrackerLimits, ...open, ...trackerLimits };
+}
+
+/** Where others reach this tracker, which says where its peers are: a wildcard says it only together with a URL. */
+function ownHost({ host = "127.0.0.1", publicUrl }: EdgeOptions): string {
+  return publicUrl ? new URL(publicUrl).hostname : host;
+}
