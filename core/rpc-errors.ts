@@ -47,6 +47,8 @@ export function toPeerFailed(error: unknown): PeerFailed {
 
 function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?: number | undefined } {
   if (error instanceof PiezaError) return error;
+  // What our own fetch or stream ended a call with, on its way through the library.
+  if (error instanceof ConnectError && error.cause instanceof PiezaError) return error.cause;
   if (!(error instanceof ConnectError)) return { code: "unavailable", message: printable(String(error)) };
   const message = printable(error.rawMessage);
   // Ours, so not the other side's "too much": it sent more than was asked for.
