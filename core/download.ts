@@ -35,6 +35,8 @@ export interface DownloadInput {
   readonly options?: DownloadOptions;
   /** A piece was verified and stored. */
   readonly onHeld?: (index: PieceIndex) => void;
+  /** True for an address that is this downloader's own: the tracker names it like any other. */
+  readonly isSelf?: (url: string) => boolean;
 }
 
 type DownloadEvent =
@@ -76,8 +78,9 @@ export class Download {
     this.#options = resolveDownloadOptions(input.options);
     const { random, store, clock } = input;
     this.#picker = new PiecePicker(store.held, { random, sequential: this.#options.sequential });
-    const { connect } = input;
-    this.#swarm = new Swarm({ picker: this.#picker, connect, clock, random, options: this.#options });
+    const { connect, isSelf } = input;
+    const picker = this.#picker;
+    this.#swarm = new Swarm({ picker, connect, isSelf, clock, random, options: this.#options });
     this.#view = new DownloadView({
       store,
       clock,

@@ -18,6 +18,7 @@ export interface SwarmInput {
   readonly picker: PiecePicker;
   /** Makes the way to a peer. A PiezaError thrown here means: cannot be used from here, and why. */
   readonly connect: (url: string) => RemotePeer;
+  readonly isSelf?: ((url: string) => boolean) | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly options: Required<DownloadOptions>;
@@ -47,6 +48,7 @@ export class Swarm {
   onTable(table: SwarmTable): void {
     this.#table = table;
     for (const { url, bitfield } of table.peers) {
+      if (this.#input.isSelf?.(url)) continue;
       const peer = this.#byUrl.get(url) ?? this.#meet(url);
       if (peer && !peer.spoke) this.#offer(peer, bitfield);
     }
