@@ -1,6 +1,3 @@
-import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
-import type { Torrent } from "#core/torrent.ts";
-
 /** A run of a piece's bytes that lies in one file. */
 export interface Segment {
   /** Which file: index into `FileMap.files`. */
@@ -30,9 +27,10 @@ export class FileMap {
   readonly isFolder: boolean;
   readonly #starts: Float64Array;
 
-  constructor(torrent: Torrent, geometry: PieceGeometry) {
-    this.isFolder = torrent.files !== undefined;
-    this.files = torrent.files ?? [{ path: "", length: geometry.length }];
+  /** `files` of a folder, or undefined for one file of `length` bytes. */
+  constructor(files: readonly MappedFile[] | undefined, length: number) {
+    this.isFolder = files !== undefined;
+    this.files = files ?? [{ path: "", length }];
     this.#starts = new Float64Array(this.files.length);
     let start = 0;
     this.files.forEach((file, n) => {
@@ -52,14 +50,6 @@ export class FileMap {
         at += run;
       }
     }
-  }
-
-  /** The files that a piece lies in. */
-  filesOf(geometry: PieceGeometry, index: PieceIndex): number[] {
-    return Array.from(
-      this.segments(geometry.offset(index), geometry.lengthOf(index)),
-      (segment) => segment.file,
-    );
   }
 
   /** The last file that starts at or before `offset`: by bisection, for folders of many files. */

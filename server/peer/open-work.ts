@@ -52,7 +52,12 @@ async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Op
   if (!target) return undefined;
   const part = disk.look(paths.part);
   if (!part || part.identity === target.identity) {
-    const files = new PartFiles(disk, paths.target, new FileMap(job.torrent, job.geometry), "read");
+    const files = new PartFiles(
+      disk,
+      paths.target,
+      new FileMap(job.torrent.files, job.geometry.length),
+      "read",
+    );
     if (await holdsAll(job, files)) {
       for (const leftover of [paths.part, paths.journal, paths.replaced]) disk.remove(leftover);
       return { files, journal: undefined, held: job.geometry.indices(), unsynced: [] };
@@ -72,7 +77,7 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
     disk.remove(paths.journal);
     disk.remove(paths.part);
   }
-  const files = new PartFiles(disk, paths.part, new FileMap(torrent, geometry), "update");
+  const files = new PartFiles(disk, paths.part, new FileMap(torrent.files, geometry.length), "update");
   let journal = fresh ? undefined : old.journal;
   try {
     checkSpace(geometry.length - (fresh ? 0 : files.allocatedBytes()), paths, disk);

@@ -1,0 +1,26 @@
+/** A run of bytes, `end` not included. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * What a Range header asks of `length` bytes: one run, "unsatisfiable", or undefined for all of them. Several runs in
+ * one header, other units and nonsense are all of them, as RFC 9110 allows.
+ */
+export function parseRange(
+  header: string | undefined,
+  length: number,
+): ByteRange | "unsatisfiable" | undefined {
+  const [, first, last] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "") ?? [];
+  if (first === undefined || last === undefined || (first === "" && last === "")) return undefined;
+  if (first === "") {
+    // The last so many bytes.
+    const count = Math.min(Number(last), length);
+    return count === 0 ? "unsatisfiable" : { start: length - count, end: length };
+  }
+  const start = Number(first);
+  const end = last === "" ? length : Math.min(Number(last) + 1, length);
+  if (last !== "" && Number(last) < start) return undefined;
+  return start >= length ? "unsatisfiable" : { start, end };
+}

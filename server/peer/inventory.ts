@@ -1,0 +1,102 @@
+import { readFile } from "node:fs/promises";
+import { InvalidField } from "#core/errors.ts";
+import { isSha256Hex } from "#core/hash.ts";
+import { asArray, asObject, asText, asWholeNumber } from "#core/json-fields.ts";
+import { MAX_PIECES } from "#core/piece.ts";
+import type { Torrent } from "#core/torrent.ts";
+
+/** A piece that an inventory names, and where it does, for messages. */
+interface InventoryPiece {
+  readonly number: number;
+  /** As given: a hash or any other text. */
+  readonly hash: string;
+  readonly field: string;
+}
+
+interface InventoryFile {
+  readonly fileName: string;
+  readonly pieces: readonly InventoryPiece[];
+}
+
+const MAX_TEXT_BYTES = 1_024;
+
+/** The pieces of which files a peer has: the seed's `peer-n.json`. */
+export class Inventory {
+  readonly #files: readonly InventoryFile[];
+
+  private constructor(files: readonly InventoryFile[]) {
+    this.#files = files;
+  }
+
+  /** Throws InvalidField, as in `file_info[0].pieces[2].number`. */
+  static parse(value: unknown): Inventory {
+    const list = asArray(asObject(value, "inventory").file_info, "file_info");
+    return new Inventory(list.map(parseFile));
+  }
+
+  /** Fails with InvalidField, and with what the file system said. */
+  static async read(path: string): Promise<Inventory> {
+    const text = await readFile(path, "utf8");
+    try {
+      return Inventory.parse(JSON.parse(text));
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new InvalidField("inventory", "is no JSON", { cause: error });
+      throw error;
+    }
+  }
+
+  get fileNames(): string[] {
+    return [...new Set(this.#files.map(({ fileName }) => fileName))];
+  }
+
+  /**
+   * The numbers of the pieces of this torrent that the inventory has, in order; none if it does not name the file.
+   * Throws InvalidField for a number that the torrent does not have and for a hash that is not the torrent's. An entry's
+   * `total` counts what the peer holds, not what the torrent has, so it says nothing here.
+   */
+  piecesOf(torrent: Torrent): number[] {
+    const numbers = new Set<number>();
+    for (const { fileName, pieces } of this.#files) {
+      if (fileName !== torrent.fileName) continue;
+      for (const { number, hash, field } of pieces) {
+        const expected = torrent.pieces[number - 1];
+        if (expected === undefined) {
+          throw new InvalidField(
+            `${field}.number`,
+            `is ${number}, the torrent has ${torrent.pieces.length} pieces`,
+          );
+        }
+        if (!isSha256Hex(hash)) throw new InvalidField(`${field}.hash`, "is no SHA-256");
+        if (hash.toLowerCase() !== expected) {
+          throw new InvalidField(`${field}.hash`, `is not the hash of piece ${number} in the torrent`);
+        }
+        numbers.add(number);
+      }
+    }
+    return [...numbers].sort((a, b) => a - b);
+  }
+}
+
+function parseFile(value: unknown, n: number): InventoryFile {
+  const field = `file_info[${n}]`;
+  const entry = asObject(value, field);
+  const fileName = asText(entry.file_name, `${field}.file_name`, MAX_TEXT_BYTES);
+  asWholeNumber(entry.total, `${field}.total`, 0, MAX_PIECES);
+  const seen = new Set<number>();
+  const pieces = asArray(entry.pieces, `${field}.pieces`).map((piece, p) => {
+    const parsed = parsePiece(piece, `${field}.pieces[${p}]`);
+    if (seen.has(parsed.number)) throw new InvalidField(`${parsed.field}.number`, "is there twice");
+    seen.add(parsed.number);
+    return parsed;
+  });
+  return { fileName, pieces };
+}
+
+function parsePiece(value: unknown, field: string): InventoryPiece {
+  const piece = asObject(value, field);
+  return {
+    number: asWholeNumber(piece.number, `${field}.number`, 1, MAX_PIECES),
+    hash: asText(piece.hash, `${field}.hash`, MAX_TEXT_BYTES),
+    field,
+  };
+}

@@ -1,0 +1,56 @@
+import { Counter, Gauge, Registry } from "prom-client";
+import type { ServedTorrents } from "./served-torrents.ts";
+import type { UploadBudget } from "./upload-budget.ts";
+import type { PieceRequest } from "./uploads.ts";
+
+/** What a peer counts, as Prometheus reads it at /metrics. One registry a peer, so that several live in one process. */
+export class PeerMetrics {
+  readonly #registry = new Registry();
+  readonly #requests = new Counter({
+    name: "pieza_piece_requests_total",
+    help: "Requests for a piece, by what became of them: ok or the error's code.",
+    labelNames: ["info_hash", "outcome"],
+    registers: [this.#registry],
+  });
+  readonly #bytes = new Counter({
+    name: "pieza_piece_bytes_sent_total",
+    help: "Bytes of pieces given out.",
+    labelNames: ["info_hash"],
+    registers: [this.#registry],
+  });
+
+  constructor(torrents: ServedTorrents, budget: UploadBudget) {
+    new Gauge({
+      name: "pieza_piece_bytes_in_flight",
+      help: "Bytes of pieces read and not yet sent.",
+      registers: [this.#registry],
+      collect() {
+        this.set(budget.inFlightBytes);
+      },
+    });
+    new Gauge({
+      name: "pieza_pieces_held",
+      help: "Pieces held, by torrent.",
+      labelNames: ["info_hash"],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { torrent, store } of torrents)
+          this.set({ info_hash: torrent.infoHash }, store.held.count);
+      },
+    });
+  }
+
+  count({ infoHash, outcome, bytes }: PieceRequest): void {
+    this.#requests.inc({ info_hash: infoHash, outcome });
+    if (outcome === "ok") this.#bytes.inc({ info_hash: infoHash }, bytes);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}

@@ -1,0 +1,128 @@
+import { realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { Bitfield } from "#core/bitfield.ts";
+import { InvalidField, PiezaError } from "#core/errors.ts";
+import { type Hasher, sha256, webCryptoHasher } from "#core/hash.ts";
+import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
+import { checkHeld } from "#core/store.ts";
+import { geometryOf, type Torrent } from "#core/torrent.ts";
+import { codeOf, storeFailed } from "./disk.ts";
+import { FileMap } from "./file-map.ts";
+import type { ServedStore } from "./served-torrents.ts";
+import { readStamped, sizeOf } from "./stamped-read.ts";
+
+export interface SeedOptions {
+  readonly torrent: Torrent;
+  /** The file or folder, as it is; it is never written to. */
+  readonly path: string;
+  /** For a torrent without lengths: where its pieces lie. */
+  readonly geometry?: PieceGeometry | undefined;
+  /** Numbers (from 1) of the pieces to serve. Default: all, and then the sizes have to be right from the start. */
+  readonly pieces?: readonly number[] | undefined;
+  /** A piece turned out to be another one now: it is not held any more, so announce that. */
+  readonly onWithdrawn?: ((index: PieceIndex) => void) | undefined;
+  /** Default: WebCrypto's, which hashes on another thread while this one serves. */
+  readonly hasher?: Hasher | undefined;
+}
+
+/**
+ * Serves a file or folder where it lies, without a copy. The sizes are looked at now, every piece's hash before its
+ * first byte leaves. Fails with PiezaError("failed_precondition") if there is nothing at `path` or it has another size,
+ * InvalidField for a torrent without lengths and `geometry`, and StoreFailed.
+ */
+export async function openSeed(options: SeedOptions): Promise<SeedStore> {
+  const { torrent, pieces } = options;
+  const geometry = options.geometry ?? geometryOf(torrent);
+  if (!geometry) throw new InvalidField("piece_length", "is needed to seed a torrent");
+  const root = await rootOf(options.path);
+  const map = new FileMap(torrent.files, geometry.length);
+  const held = Bitfield.of(geometry.count, pieces ? indicesOf(geometry, pieces) : geometry.indices());
+  if (!pieces) await checkSizes(map, root);
+  return new SeedStore(options, geometry, map, root, held);
+}
+
+async function rootOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw storeFailed(`reading ${basename(path)}`, error);
+    throw new PiezaError("failed_precondition", `${basename(path)} is not there`, { cause: error });
+  }
+}
+
+function* indicesOf(geometry: PieceGeometry, numbers: readonly number[]): Generator<PieceIndex> {
+  for (const number of numbers) {
+    const index = geometry.indexOfNumber(number);
+    if (index === undefined) throw new InvalidField("pieces", `there is no piece ${number}`);
+    yield index;
+  }
+}
+
+async function checkSizes(map: FileMap, root: string): Promise<void> {
+  for (const { path, length } of map.files) {
+    const size = await sizeOf(join(root, path));
+    if (size === length) continue;
+    const found = size === undefined ? "is not there" : `has ${size} bytes`;
+    const name = path || basename(root);
+    throw new PiezaError("failed_precondition", `${name} ${found}, the torrent says ${length} bytes`);
+  }
+}
+
+/**
+ * Invariant: bytes that `read` gives have the piece's hash, taken of these bytes or of earlier ones from files that
+ * have not changed since. A piece that fails that is withdrawn for good.
+ */
+export class SeedStore implements ServedStore {
+  readonly geometry: PieceGeometry;
+  readonly held: Bitfield;
+  readonly #torrent: Torrent;
+  readonly #map: FileMap;
+  readonly #root: string;
+  readonly #hasher: Hasher;
+  readonly #onWithdrawn: (index: PieceIndex) => void;
+  /** By piece: the stamp of the files it lies in, when its hash was right. */
+  readonly #verified = new Map<PieceIndex, string>();
+
+  constructor(options: SeedOptions, geometry: PieceGeometry, map: FileMap, root: string, held: Bitfield) {
+    this.geometry = geometry;
+    this.held = held;
+    this.#torrent = options.torrent;
+    this.#map = map;
+    this.#root = root;
+    this.#hasher = options.hasher ?? webCryptoHasher;
+    this.#onWithdrawn = options.onWithdrawn ?? (() => {});
+  }
+
+  /** Fails with not_found (not held), data_loss (withdrawn by this very call) or unavailable (no files left to open). */
+  async read(index: PieceIndex): Promise<Uint8Array> {
+    checkHeld(this.held, index);
+    const { bytes, stamp } = await this.#readStamped(index);
+    if (stamp !== undefined && this.#verified.get(index) === stamp) return bytes;
+    if ((await sha256(this.#hasher, bytes)) !== this.#torrent.pieces[index]) throw this.#withdraw(index);
+    if (stamp !== undefined) this.#verified.set(index, stamp);
+    return bytes;
+  }
+
+  async #readStamped(index: PieceIndex) {
+    const segments = this.#map.segments(this.geometry.offset(index), this.geometry.lengthOf(index));
+    const runs = Array.from(segments, ({ file, ...run }) => ({
+      path: join(this.#root, this.#map.files[file]!.path),
+      ...run,
+    }));
+    try {
+      return await readStamped(runs, this.geometry.lengthOf(index));
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "EMFILE" || code === "ENFILE") {
+        throw new PiezaError("unavailable", "too many open files", { cause: error });
+      }
+      throw this.#withdraw(index, error);
+    }
+  }
+
+  #withdraw(index: PieceIndex, cause?: unknown): PiezaError {
+    this.#verified.delete(index);
+    if (this.held.clear(index)) this.#onWithdrawn(index);
+    return new PiezaError("data_loss", `the copy of piece ${index + 1} here has changed`, { cause });
+  }
+}

@@ -1,0 +1,126 @@
+import { type ErrorCode, PiezaError } from "#core/errors.ts";
+import { type PieceIndex, pieceNumber } from "#core/piece.ts";
+import { checkHeld } from "#core/store.ts";
+import type { ServedTorrent, ServedTorrents } from "./served-torrents.ts";
+import type { UploadBudget } from "./upload-budget.ts";
+
+/** A piece that this peer can give: it exists and is held. */
+export interface Offer {
+  readonly served: ServedTorrent;
+  readonly index: PieceIndex;
+  /** 64 lowercase hex digits. */
+  readonly hash: string;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** A piece's bytes on their way to somebody. `done` gives back what they took; call it when the answer has left. */
+export interface Upload {
+  readonly bytes: Uint8Array;
+  readonly done: () => void;
+}
+
+/** One request for a piece and what became of it: "ok" or the error's code. */
+export interface PieceRequest {
+  readonly outcome: "ok" | ErrorCode;
+  /** Empty if the request named no torrent of ours. */
+  readonly infoHash: string;
+  readonly number: number;
+  /** Bytes given out; 0 unless "ok". */
+  readonly bytes: number;
+  readonly address: string;
+}
+
+/** Gives out pieces, by RPC and by plain HTTP alike: looks them up, bounds what is in flight, counts, and drains. */
+export class Uploads {
+  readonly #torrents: ServedTorrents;
+  readonly #budget: UploadBudget;
+  readonly #onRequest: (request: PieceRequest) => void;
+  #inFlight = 0;
+  #draining = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(torrents: ServedTorrents, budget: UploadBudget, onRequest: (request: PieceRequest) => void) {
+    this.#torrents = torrents;
+    this.#budget = budget;
+    this.#onRequest = onRequest;
+  }
+
+  /**
+   * Looks up what a request names. Throws InvalidField (no info hash), PiezaError with not_found (a torrent or piece
+   * that is not here), out_of_range (no such number) or unavailable (draining).
+   */
+  find(infoHash: string, number: number, address: string): Offer {
+    try {
+      return this.#find(infoHash, number);
+    } catch (error) {
+      const known = this.#torrents.get(infoHash) !== undefined;
+      this.#report({ infoHash: known ? infoHash : "", number, address }, error);
+      throw error;
+    }
+  }
+
+  /**
+   * Reads what was found and counts it. Throws PiezaError with resource_exhausted (over the budget), data_loss (rotten)
+   * or not_found (gone meanwhile).
+   */
+  async read(offer: Offer, address: string): Promise<Upload> {
+    const { served, index } = offer;
+    const request = { infoHash: served.torrent.infoHash, number: pieceNumber(index), address };
+    let done = () => {};
+    try {
+      done = this.#begin(address, offer.length);
+      const bytes = await served.store.read(index);
+      count(served, index, bytes.length);
+      this.#onRequest({ ...request, outcome: "ok", bytes: bytes.length });
+      return { bytes, done };
+    } catch (error) {
+      done();
+      this.#report(request, error);
+      throw error;
+    }
+  }
+
+  /** Refuses new requests from now on. Resolves when those under way have left. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  #find(infoHash: string, number: number): Offer {
+    if (this.#draining) throw new PiezaError("unavailable", "this peer is leaving");
+    const served = this.#torrents.find(infoHash);
+    const { geometry, held } = served.store;
+    const index = geometry.indexOfNumber(number);
+    if (index === undefined) {
+      throw new PiezaError("out_of_range", `there is no piece ${number}, only 1 to ${geometry.count}`);
+    }
+    checkHeld(held, index);
+    return { served, index, hash: served.torrent.pieces[index]!, length: geometry.lengthOf(index) };
+  }
+
+  /** Takes room for an answer; the result gives it back, once. */
+  #begin(address: string, bytes: number): () => void {
+    const release = this.#budget.take(address, bytes);
+    this.#inFlight++;
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      release();
+      if (--this.#inFlight === 0) this.#onIdle?.();
+    };
+  }
+
+  #report(request: Omit<PieceRequest, "outcome" | "bytes">, error: unknown): void {
+    this.#onRequest({ ...request, outcome: error instanceof PiezaError ? error.code : "internal", bytes: 0 });
+  }
+}
+
+function count({ counts }: ServedTorrent, index: PieceIndex, bytes: number): void {
+  const before = counts.get(index) ?? { requests: 0, bytes: 0 };
+  counts.set(index, { requests: before.requests + 1, bytes: before.bytes + bytes });
+}
