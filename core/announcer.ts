@@ -1,0 +1,265 @@
+import { AnnounceNews, type NewsBatch } from "./announce-news.ts";
+import type { Clock, Random } from "./clock.ts";
+import { messageOf, PiezaError } from "./errors.ts";
+import type { Announce, Announced, AnnouncedTorrent, AnnounceEvent, Lease, Tracker } from "./tracker.ts";
+
+/** News of pieces goes out at most so often; a completed download does not wait. */
+const PROGRESS_MS = 5_000;
+/** Before sending again what the tracker asked for, so that one that always asks is not flooded. */
+const RESEND_MS = 1_000;
+/** First pause after a failure; doubled each time up to the cap, and at random below it. */
+const RETRY_MIN_MS = 250;
+const RETRY_MAX_MS = 5_000;
+/** Failures are told at most so often. */
+const WARN_MS = 60_000;
+/** An announce without an answer has failed by then; saying goodbye takes no longer than that. */
+const ANSWER_MS = 10_000;
+const GOODBYE_MS = 2_000;
+
+/** What one tracker makes of us. */
+export interface AnnouncerStatus {
+  readonly state: "announced" | "failing" | "stopped";
+  /** Of the last answer: shared by the replicas of one tracker. */
+  readonly trackerId: string;
+  /** The URL under which the tracker knows us; empty before the first answer. */
+  readonly url: string;
+  readonly listed: boolean;
+  /** Why the last announce failed, or why we are not listed; else empty. */
+  readonly reason: string;
+}
+
+export interface AnnouncerOptions {
+  readonly tracker: Tracker;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Where this peer serves, as it is when it is asked for. */
+  readonly address: () => NonNullable<Announce["address"]>;
+  /** Where the lease is kept between two runs. A failure costs the lease and nothing else. */
+  readonly leases: { load(): Promise<Lease | undefined>; save(lease: Lease): Promise<void> };
+  /** Called when it changed, and for failures at most once a minute. */
+  readonly onStatus?: ((status: AnnouncerStatus) => void) | undefined;
+}
+
+/**
+ * Keeps one tracker informed of one peer: all its torrents at first, then what changes, then a heartbeat; and all again
+ * whenever the tracker has forgotten. A tracker that is away is tried for ever.
+ *
+ * Invariant: at most one of a timer and a call is under way, and every method ends in `#plan`, which decides what
+ * comes next from the state alone. Nothing is awaited between reading the state and changing it.
+ */
+export class Announcer {
+  readonly #options: AnnouncerOptions;
+  readonly #news = new AnnounceNews();
+  #phase: "idle" | "loading" | "running" | "draining" | "stopping" | "stopped" = "idle";
+  #lease: Lease | undefined;
+  /** The tracker has answered to STARTED, and not forgotten it since. */
+  #started = false;
+  #drainTold = false;
+  #heartbeatAtMs = 0;
+  #newsAtMs = 0;
+  #retryAtMs = 0;
+  #failures = 0;
+  #warnedAtMs = -Infinity;
+  #status: AnnouncerStatus = { state: "stopped", trackerId: "", url: "", listed: false, reason: "" };
+  #call: AbortController | undefined;
+  #cancelTimer = () => {};
+  #cancelGoodbye = () => {};
+  readonly #drained = Promise.withResolvers<void>();
+  readonly #stopped = Promise.withResolvers<void>();
+
+  constructor(options: AnnouncerOptions) {
+    this.#options = options;
+  }
+
+  /** Begins with the lease of the last run, if there is one. Does nothing the second time. */
+  start(): void {
+    if (this.#phase !== "idle") return;
+    this.#phase = "loading";
+    this.#options.leases.load().then(
+      (lease) => this.#loaded(lease),
+      () => this.#loaded(undefined),
+    );
+  }
+
+  /** This peer takes part in a torrent, or has other pieces of it than before. Only what is given here is announced. */
+  update(torrent: AnnouncedTorrent): void {
+    this.#news.update(torrent);
+    this.#plan();
+  }
+
+  /** A download of this torrent, given by `update` before, has ended well. Told at once. */
+  completed(infoHash: string): void {
+    this.#news.complete(infoHash);
+    this.#newsAtMs = this.#now();
+    this.#plan();
+  }
+
+  leave(infoHash: string): void {
+    this.#news.leave(infoHash);
+    this.#plan();
+  }
+
+  /** Asks to be named to nobody new. Resolves when the tracker knows, or has not taken it at the first try. */
+  drain(): Promise<void> {
+    if (this.#phase === "idle" || this.#phase === "loading" || this.#phase === "running")
+      this.#phase = "draining";
+    this.#plan();
+    return this.#drained.promise;
+  }
+
+  /** Says goodbye, within 2 s, and leaves no timer and no call. */
+  stop(): Promise<void> {
+    if (this.#phase !== "stopping" && this.#phase !== "stopped") {
+      this.#phase = "stopping";
+      this.#cancelGoodbye = this.#options.clock.after(GOODBYE_MS, () => this.#end());
+      this.#plan();
+    }
+    return this.#stopped.promise;
+  }
+
+  #loaded(lease: Lease | undefined): void {
+    if (this.#phase !== "loading") return;
+    this.#phase = "running";
+    this.#lease = lease;
+    this.#plan();
+  }
+
+  /** The one place that decides when to call next, or that it is over. */
+  #plan(): void {
+    this.#cancelTimer();
+    const waits = this.#phase === "idle" || this.#phase === "loading" || this.#phase === "stopped";
+    if (this.#call || waits) return;
+    if (!this.#started && this.#phase === "stopping") {
+      this.#end();
+    } else if (!this.#started && this.#phase === "draining") {
+      this.#drained.resolve();
+    } else {
+      const inMs = Math.max(0, this.#dueAtMs() - this.#now());
+      this.#cancelTimer = this.#options.clock.after(inMs, () => this.#announce());
+    }
+  }
+
+  #dueAtMs(): number {
+    if (this.#phase === "stopping" || (this.#phase === "draining" && !this.#drainTold)) return this.#now();
+    const newsAtMs = this.#news.waiting ? this.#newsAtMs : Number.POSITIVE_INFINITY;
+    return Math.max(this.#retryAtMs, this.#started ? Math.min(this.#heartbeatAtMs, newsAtMs) : 0);
+  }
+
+  #announce(): void {
+    const { tracker, clock, address } = this.#options;
+    if (!this.#started) this.#news.again();
+    const batch = this.#news.waiting ? this.#news.next() : this.#news.reminder();
+    const event = this.#eventOf(batch);
+    const call = new AbortController();
+    const cancelDeadline = clock.after(ANSWER_MS, () =>
+      call.abort(new PiezaError("deadline_exceeded", `${tracker.url} does not answer`)),
+    );
+    const announce: Announce = {
+      event,
+      lease: this.#lease,
+      ...(event === "started" && { address: address() }),
+      ...(event === "stopped" ? { torrents: [], left: [] } : { torrents: batch.torrents, left: batch.left }),
+    };
+    this.#call = call;
+    this.#newsAtMs = this.#now() + (batch.more ? 0 : PROGRESS_MS);
+    tracker
+      .announce(announce, call.signal)
+      .finally(cancelDeadline)
+      .then(
+        (answer) => this.#answered(event, batch, answer),
+        (error: unknown) => this.#failed(event, error),
+      );
+  }
+
+  #eventOf(batch: NewsBatch): AnnounceEvent {
+    if (!this.#started) return "started";
+    if (this.#phase === "stopping") return "stopped";
+    if (this.#phase === "draining" && !this.#drainTold) return "draining";
+    if (batch.completed) return "completed";
+    return this.#news.waiting ? "progress" : "heartbeat";
+  }
+
+  #answered(event: AnnounceEvent, batch: NewsBatch, answer: Announced): void {
+    if (this.#ended(event)) return;
+    this.#call = undefined;
+    this.#started = true;
+    this.#failures = 0;
+    this.#retryAtMs = 0;
+    this.#heartbeatAtMs = this.#now() + answer.nextAnnounceMs;
+    this.#keepLease(answer.lease);
+    this.#news.told(batch);
+    if (answer.resend.length > 0) {
+      this.#news.again(answer.resend);
+      this.#newsAtMs = this.#now() + RESEND_MS;
+    }
+    if (event === "draining") this.#noteDrained();
+    const { trackerId, url, listed, notListedReason } = answer;
+    this.#report({ state: "announced", trackerId, url, listed, reason: notListedReason });
+    this.#plan();
+  }
+
+  #failed(event: AnnounceEvent, error: unknown): void {
+    if (this.#ended(event)) return;
+    this.#call = undefined;
+    if (event === "draining") this.#noteDrained();
+    const code = error instanceof PiezaError ? error.code : "internal";
+    const forgotten = this.#started && code === "not_found";
+    if (forgotten || code === "permission_denied" || code === "unauthenticated") {
+      this.#started = false;
+      this.#lease = undefined;
+    }
+    if (!forgotten) this.#backOff(error);
+    this.#plan();
+  }
+
+  #backOff(error: unknown): void {
+    const capMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures++);
+    const hintMs = (error instanceof PiezaError && error.retryAfterMs) || 0;
+    this.#retryAtMs = this.#now() + Math.max(capMs * this.#options.random(), hintMs);
+    this.#report({ ...this.#status, state: "failing", reason: messageOf(error) });
+  }
+
+  #noteDrained(): void {
+    this.#drainTold = true;
+    this.#drained.resolve();
+  }
+
+  #keepLease(lease: Lease): void {
+    if (lease.id === this.#lease?.id && lease.secret === this.#lease.secret) return;
+    this.#lease = lease;
+    // Without it a restarted peer waits until this lease has ended: 30 s at most.
+    this.#options.leases.save(lease).catch(() => {});
+  }
+
+  #report(status: AnnouncerStatus): void {
+    const before = this.#status;
+    const failing = status.state === "failing";
+    if (failing && this.#now() - this.#warnedAtMs < WARN_MS) return;
+    if (failing) this.#warnedAtMs = this.#now();
+    this.#status = status;
+    if (failing || KEYS.some((key) => status[key] !== before[key])) this.#options.onStatus?.(status);
+  }
+
+  /** Whatever comes back from STOPPED, or after the end, there is nothing more to do. */
+  #ended(event: AnnounceEvent): boolean {
+    if (event === "stopped") this.#end();
+    return this.#phase === "stopped";
+  }
+
+  #end(): void {
+    if (this.#phase === "stopped") return;
+    this.#phase = "stopped";
+    this.#cancelTimer();
+    this.#cancelGoodbye();
+    this.#call?.abort(new PiezaError("unavailable", "the announcer was stopped"));
+    this.#drained.resolve();
+    this.#stopped.resolve();
+    this.#report({ ...this.#status, state: "stopped", reason: "" });
+  }
+
+  #now(): number {
+    return this.#options.clock.now();
+  }
+}
+
+const KEYS = ["state", "trackerId", "url", "listed", "reason"] as const;
