@@ -1,0 +1,96 @@
+import type { DownloadSnapshot } from "#core/snapshot.ts";
+import { Engine } from "./engine.ts";
+import type { DownloadRecord, StorageInfo, TorrentKey, WorkerMessage } from "./messages.ts";
+import { RateHistory } from "./rate-history.ts";
+import { chooseTarget, type Saved, saveTo } from "./save.ts";
+
+/** One download as the page draws it: what the worker said last. */
+export class DownloadView {
+  record: DownloadRecord = $state.raw()!;
+  /** Undefined until the engine runs. */
+  snapshot: DownloadSnapshot | undefined = $state.raw();
+  /** Rates of the last minute, in all and by peer. */
+  readonly rates = new RateHistory();
+
+  constructor(record: DownloadRecord) {
+    this.record = record;
+  }
+
+  take(snapshot: DownloadSnapshot): void {
+    this.rates.add(snapshot);
+    this.snapshot = snapshot;
+  }
+}
+
+/** All downloads of this tab, newest first. Owns the worker; components read and call. */
+export class Downloads {
+  list: readonly DownloadView[] = $state.raw([]);
+  /** Undefined until the worker has said it. */
+  storage: StorageInfo | undefined = $state.raw();
+  /** Why there is no engine at all. */
+  problem = $state("");
+  readonly engine: Engine;
+
+  constructor(worker: Worker) {
+    this.engine = new Engine(worker, (news) => this.#onNews(news));
+    this.engine.call("start", undefined).then(
+      (storage) => {
+        this.storage = storage;
+      },
+      (error: Error) => {
+        this.problem = error.message;
+      },
+    );
+  }
+
+  find(key: TorrentKey): DownloadView | undefined {
+    return this.list.find(({ record: { torrent } }) =>
+      "name" in key ? torrent.name === key.name : torrent.infoHash === key.infoHash,
+    );
+  }
+
+  /** Starts a download. The browser is asked first not to throw its storage away when it runs short. */
+  async add(key: TorrentKey): Promise<void> {
+    await navigator.storage?.persist?.().catch(() => false);
+    await this.engine.call("add", key);
+  }
+
+  pause = (view: DownloadView) => this.engine.call("pause", keyOf(view));
+  resume = (view: DownloadView) => this.engine.call("resume", keyOf(view));
+  remove = (view: DownloadView) => this.engine.call("remove", keyOf(view));
+
+  /**
+   * Saves the finished file. Written by us, the copy kept here is freed at once; handed to the browser, it stays until
+   * the person says that it is saved, or until the next start.
+   */
+  async save(view: DownloadView, onProgress: (fraction: number) => void): Promise<Saved> {
+    const { torrent } = view.record;
+    const target = await chooseTarget(torrent.fileCount > 0 ? `${torrent.fileName}.zip` : torrent.fileName);
+    if (!target) return "declined";
+    const file = await this.engine.call("file", keyOf(view));
+    const saved = await saveTo(target, file, (bytes) => onProgress(bytes / Math.max(1, file.blob.size)));
+    await this.engine.call("handedOver", keyOf(view));
+    return saved;
+  }
+
+  #onNews(news: Exclude<WorkerMessage, { type: "answer" | "failure" }>): void {
+    switch (news.type) {
+      case "record": {
+        const view = this.find({ infoHash: news.record.torrent.infoHash });
+        if (view) view.record = news.record;
+        else this.list = [new DownloadView(news.record), ...this.list];
+        break;
+      }
+      case "snapshot":
+        this.find({ infoHash: news.infoHash })?.take(news.snapshot);
+        break;
+      case "removed":
+        this.list = this.list.filter(({ record }) => record.torrent.infoHash !== news.infoHash);
+        break;
+    }
+  }
+}
+
+function keyOf(view: DownloadView): { infoHash: string } {
+  return { infoHash: view.record.torrent.infoHash };
+}

@@ -1,0 +1,71 @@
+import { PieceMap } from "#core/snapshot.ts";
+import { fillOf, lookOf } from "./peer-look.ts";
+import { cellAt, type PieceGrid } from "./piece-grid.ts";
+
+/** How much of its peer's colour a piece on its way has. */
+const IN_FLIGHT_OPACITY = 0.34;
+/** Squares smaller than this have no room for a pattern. */
+const PATTERN_MIN_PX = 9;
+
+/** Paints the whole map: at most some thousand squares, ten times a second at most. */
+export function drawMap(canvas: HTMLCanvasElement, map: Uint16Array, grid: PieceGrid, scale: number): void {
+  fit(canvas, grid, scale);
+  const pen = canvas.getContext("2d")!;
+  const paint = paints(canvas, pen, grid, scale);
+  const side = grid.pitch - grid.gap;
+  pen.setTransform(scale, 0, 0, scale, 0, 0);
+  pen.clearRect(0, 0, grid.width, grid.height);
+  for (let n = 0; n < grid.cells; n++) {
+    const { entry, held } = cellAt(map, grid, n);
+    const x = (n % grid.columns) * grid.pitch;
+    const y = Math.floor(n / grid.columns) * grid.pitch;
+    if (held < 1) {
+      pen.fillStyle = paint(PieceMap.MISSING);
+      pen.fillRect(x, y, side, side);
+    }
+    if (entry === PieceMap.MISSING) continue;
+    pen.fillStyle = paint(entry);
+    if (held > 0) pen.fillRect(x, y + side * (1 - held), side, side * held);
+    else {
+      pen.globalAlpha = IN_FLIGHT_OPACITY;
+      pen.fillRect(x, y, side, side);
+      pen.globalAlpha = 1;
+    }
+  }
+}
+
+function fit(canvas: HTMLCanvasElement, grid: PieceGrid, scale: number): void {
+  const width = Math.round(grid.width * scale);
+  const height = Math.round(grid.height * scale);
+  if (canvas.width === width && canvas.height === height) return;
+  canvas.width = width;
+  canvas.height = height;
+  canvas.style.width = `${grid.width}px`;
+  canvas.style.height = `${grid.height}px`;
+}
+
+/** The fill of every entry, made when it is first needed. */
+function paints(
+  canvas: HTMLCanvasElement,
+  pen: CanvasRenderingContext2D,
+  grid: PieceGrid,
+  scale: number,
+): (entry: number) => string | CanvasPattern {
+  const style = getComputedStyle(canvas);
+  const colour = (name: string) => style.getPropertyValue(name).trim();
+  const marks = colour("--map-marks");
+  const made = new Map<number, string | CanvasPattern>([
+    [PieceMap.MISSING, colour("--map-missing")],
+    [PieceMap.HELD_BEFORE, colour("--map-before")],
+  ]);
+  return (entry) => {
+    let fill = made.get(entry);
+    if (fill === undefined) {
+      const look = lookOf(PieceMap.slotOf(entry));
+      const plain = grid.pitch - grid.gap < PATTERN_MIN_PX || !PieceMap.isHeld(entry);
+      fill = fillOf(pen, plain ? "solid" : look.pattern, colour(look.colour), marks, scale);
+      made.set(entry, fill);
+    }
+    return fill;
+  };
+}

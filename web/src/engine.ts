@@ -1,0 +1,64 @@
+import type { CallName, Calls, WorkerMessage } from "./messages.ts";
+
+/** A call failed in the worker; `code` is a PiezaError's. */
+export class CallFailed extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = "CallFailed";
+    this.code = code;
+  }
+}
+
+type News = Exclude<WorkerMessage, { type: "answer" | "failure" }>;
+
+interface Waiting {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+}
+
+/** The page's end of the worker. */
+export class Engine {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #onNews: (news: News) => void;
+  #lastId = 0;
+
+  constructor(worker: Worker, onNews: (news: News) => void) {
+    this.#worker = worker;
+    this.#onNews = onNews;
+    worker.addEventListener("message", (event: MessageEvent<WorkerMessage>) => this.#onMessage(event.data));
+    worker.addEventListener("error", (event) =>
+      this.#fail(event.message || "the worker could not be started"),
+    );
+  }
+
+  /** Fails with CallFailed. */
+  call<K extends CallName>(call: K, ask: Calls[K]["ask"]): Promise<Calls[K]["answer"]> {
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as Waiting["resolve"], reject });
+      this.#worker.postMessage({ id, call, ask });
+    });
+  }
+
+  #onMessage(message: WorkerMessage): void {
+    if (message.type === "answer") this.#settle(message.id)?.resolve(message.answer);
+    else if (message.type === "failure") {
+      this.#settle(message.id)?.reject(new CallFailed(message.code, message.message));
+    } else this.#onNews(message);
+  }
+
+  /** Each call settles once. */
+  #settle(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+
+  #fail(message: string): void {
+    for (const { reject } of this.#waiting.values()) reject(new CallFailed("internal", message));
+    this.#waiting.clear();
+  }
+}

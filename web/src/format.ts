@@ -1,0 +1,79 @@
+/** Numbers as a language writes them. */
+export interface Formats {
+  /** 1234 as 1,234. */
+  count(value: number): string;
+  /** 0.424 as 42%; never 100% before it is all. */
+  percent(fraction: number): string;
+  /** Bytes in the unit that suits, decimal: 1,500,000 as 1.5 MB. */
+  bytes(bytes: number): string;
+  /** Bytes a second. */
+  rate(bytesPerSecond: number): string;
+  /** Milliseconds as its one or two largest units: 1 hr 5 min. */
+  duration(ms: number): string;
+}
+
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+
+export function formatsFor(language: string): Formats {
+  const count = new Intl.NumberFormat(language);
+  const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
+  const unit = cachedUnits(language);
+  const bytes = (value: number, per = "") => {
+    const [scaled, name] = scale(value);
+    return unit(`${name}${per}`, fractionDigits(scaled, name)).format(scaled);
+  };
+  return {
+    count: (value) => count.format(value),
+    percent: (fraction) => percent.format(fraction < 1 ? Math.min(fraction, 0.99) : 1),
+    bytes: (value) => bytes(value),
+    rate: (value) => bytes(value, "-per-second"),
+    duration: (ms) =>
+      durationParts(ms)
+        .map(([value, name]) => unit(name, name === "second" && ms < 10_000 ? 1 : 0).format(value))
+        .join(" "),
+  };
+}
+
+function cachedUnits(language: string): (unit: string, digits: number) => Intl.NumberFormat {
+  const cache = new Map<string, Intl.NumberFormat>();
+  return (unit, digits) => {
+    const key = `${unit} ${digits}`;
+    let format = cache.get(key);
+    if (!format) {
+      const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+      format = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", ...fraction });
+      cache.set(key, format);
+    }
+    return format;
+  };
+}
+
+/** The value in the largest unit in which it is at least 1, as it will be shown: 999,999 bytes are 1.0 MB. */
+function scale(bytes: number): [number, (typeof UNITS)[number]] {
+  let [scaled, at] = [bytes, 0];
+  while (scaled >= 999.5 && at < UNITS.length - 1) [scaled, at] = [scaled / 1000, at + 1];
+  return [scaled, UNITS[at]!];
+}
+
+function fractionDigits(scaled: number, unit: string): number {
+  return unit === "byte" || scaled >= 99.95 ? 0 : 1;
+}
+
+function durationParts(ms: number): [number, string][] {
+  const seconds = ms / 1000;
+  if (seconds < 10) return [[Math.max(0.1, seconds), "second"]];
+  if (seconds < 59.5) return [[Math.round(seconds), "second"]];
+  const minutes = Math.round(seconds / 60);
+  if (seconds < 600)
+    return [
+      [Math.floor(Math.round(seconds) / 60), "minute"],
+      [Math.round(seconds) % 60, "second"],
+    ];
+  if (minutes < 60) return [[minutes, "minute"]];
+  if (minutes < 48 * 60)
+    return [
+      [Math.floor(minutes / 60), "hour"],
+      [minutes % 60, "minute"],
+    ];
+  return [[Math.round(minutes / (24 * 60)), "day"]];
+}

@@ -1,0 +1,45 @@
+import type { DownloadSnapshot } from "#core/snapshot.ts";
+
+/** Seconds that a sparkline shows, one value each. */
+export const HISTORY_SECONDS = 60;
+
+/** Rates by the second, of a download and of each of its peers, the newest last. */
+export class RateHistory {
+  #second = -1;
+  readonly #total: number[] = [];
+  readonly #bySlot: number[][] = [];
+
+  /** Called with every snapshot; the last of a second counts. */
+  add({ elapsedMs, rate, peers }: DownloadSnapshot): void {
+    const second = Math.floor(elapsedMs / 1000);
+    if (second < this.#second) this.#clear();
+    const fresh = second !== this.#second;
+    this.#second = second;
+    put(this.#total, rate, fresh);
+    for (const peer of peers) {
+      this.#bySlot[peer.slot] ??= [];
+      put(this.#bySlot[peer.slot]!, peer.rate, fresh);
+    }
+  }
+
+  /** Bytes per second; at most HISTORY_SECONDS of them. */
+  get total(): readonly number[] {
+    return this.#total;
+  }
+
+  of(slot: number): readonly number[] {
+    return this.#bySlot[slot] ?? [];
+  }
+
+  /** The engine was started anew. */
+  #clear(): void {
+    this.#total.length = 0;
+    this.#bySlot.length = 0;
+  }
+}
+
+function put(rates: number[], rate: number, fresh: boolean): void {
+  if (!fresh) rates.pop();
+  rates.push(rate);
+  if (rates.length > HISTORY_SECONDS) rates.shift();
+}

@@ -1,0 +1,78 @@
+import type { DownloadSnapshot } from "#core/snapshot.ts";
+import type { Words } from "./en.ts";
+import type { Formats } from "./format.ts";
+import type { DownloadRecord, Stage } from "./messages.ts";
+
+export type ShownState = keyof Words["state"];
+
+/** One word for where a download stands: the stage's, or the engine's where there is an engine. */
+export function shownState(stage: Stage, snapshot: DownloadSnapshot | undefined): ShownState {
+  switch (stage.kind) {
+    case "open":
+      return snapshot?.state ?? "opening";
+    case "too large":
+      return "tooLarge";
+    case "learning":
+      return stage.reason ? "waiting" : "starting";
+    default:
+      return stage.kind;
+  }
+}
+
+/** What the line under a download's name says. */
+export interface Summary {
+  readonly facts: readonly string[];
+  /** What it waits for, or why it stopped. Empty when all is well. */
+  readonly explanation: string;
+}
+
+export function summaryOf(
+  record: DownloadRecord,
+  snapshot: DownloadSnapshot | undefined,
+  words: Words,
+  format: Formats,
+): Summary {
+  if (record.stage.kind === "open" && snapshot) {
+    const { state, reason } = snapshot;
+    return { facts: factsOf(snapshot, words, format), explanation: state === "complete" ? "" : reason };
+  }
+  const size = record.torrent.length;
+  const facts = size === undefined ? [] : [format.bytes(size)];
+  return { facts, explanation: stageExplained(record, words, format) };
+}
+
+function factsOf(snapshot: DownloadSnapshot, words: Words, format: Formats): string[] {
+  const { state, heldBytes, totalBytes, totalPieces, rate, etaMs, elapsedMs, downloadedBytes } = snapshot;
+  if (state === "complete") {
+    const took = downloadedBytes > 0 ? ` ${words.took(format.duration(elapsedMs))}` : "";
+    return [
+      `${format.bytes(totalBytes)}${took}`,
+      words.allVerified(format.count(totalPieces), totalPieces === 1),
+    ];
+  }
+  const facts = [
+    format.percent(heldBytes / Math.max(1, totalBytes)),
+    words.of(format.bytes(heldBytes), format.bytes(totalBytes)),
+  ];
+  if (state === "downloading") facts.push(format.rate(rate));
+  if (state === "downloading" && etaMs !== undefined) facts.push(words.left(format.duration(etaMs)));
+  return facts;
+}
+
+function stageExplained({ stage, torrent }: DownloadRecord, words: Words, format: Formats): string {
+  switch (stage.kind) {
+    case "opening":
+      return words.openingWhy;
+    case "elsewhere":
+      return words.elsewhereWhy;
+    case "too large":
+      return stage.memory
+        ? words.tooLargeMemory(format.bytes(stage.availableBytes))
+        : words.tooLargeDisk(format.bytes(torrent.length ?? 0), format.bytes(stage.availableBytes));
+    case "learning":
+    case "broken":
+      return stage.reason;
+    case "open":
+      return "";
+  }
+}

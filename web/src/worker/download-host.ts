@@ -1,0 +1,83 @@
+import { PiezaError } from "#core/errors.ts";
+import type { CallName, Calls, StorageInfo, TorrentKey } from "../messages.ts";
+import type { HostPorts } from "./host-ports.ts";
+import { HostedDownload, summaryOf } from "./hosted-download.ts";
+import { KeptDownload } from "./kept-downloads.ts";
+import { tryLock } from "./tab-lock.ts";
+
+type Handlers = { [K in CallName]: (ask: Calls[K]["ask"]) => Promise<Calls[K]["answer"]> };
+
+/** All downloads of this tab, and the answers to what the page asks. */
+export class DownloadHost {
+  readonly #ports: HostPorts;
+  readonly #downloads = new Map<string, HostedDownload>();
+
+  readonly handlers: Handlers = {
+    start: () => this.#start(),
+    list: ({ search, pageToken }) => this.#ports.catalog.list({ search, pageToken, pageSize: 50 }),
+    look: async (key) => {
+      const { name, torrent } = await this.#ports.catalog.get(key);
+      return summaryOf(torrent, name);
+    },
+    add: (key) => this.#add(key),
+    pause: async ({ infoHash }) => void (await this.#get(infoHash).pause()),
+    resume: async ({ infoHash }) => void (await this.#get(infoHash).resume()),
+    remove: ({ infoHash }) => this.#remove(infoHash),
+    file: ({ infoHash }) => this.#get(infoHash).file(),
+    handedOver: async ({ infoHash }) => void (await this.#get(infoHash).handOver()),
+  };
+
+  constructor(ports: HostPorts) {
+    this.#ports = ports;
+  }
+
+  /** Takes up what is kept from earlier, in the background, and clears away what was handed over. */
+  async #start(): Promise<StorageInfo> {
+    if (this.#ports.storage.kind === "disk") {
+      for (const kept of await KeptDownload.list()) await this.#takeUp(kept);
+    }
+    return this.#ports.storage;
+  }
+
+  async #takeUp(kept: KeptDownload): Promise<void> {
+    if (await kept.isMarked("handed-over")) return clearAway(kept);
+    try {
+      const { torrent, name } = await kept.load(this.#ports.hasher);
+      const download = new HostedDownload(torrent, name, this.#ports);
+      this.#downloads.set(torrent.infoHash, download);
+      void download.open({ pausedAtFirst: await kept.isMarked("paused") });
+    } catch {
+      // It was cut off before its torrent was written, so it holds nothing.
+      await clearAway(kept);
+    }
+  }
+
+  async #add(key: TorrentKey): Promise<Calls["add"]["answer"]> {
+    const { name, torrent } = await this.#ports.catalog.get(key);
+    if (!this.#downloads.has(torrent.infoHash)) {
+      const download = new HostedDownload(torrent, name, this.#ports);
+      this.#downloads.set(torrent.infoHash, download);
+      void download.open({ pausedAtFirst: false });
+    }
+    return summaryOf(torrent, name);
+  }
+
+  async #remove(infoHash: string): Promise<undefined> {
+    const download = this.#get(infoHash);
+    this.#downloads.delete(infoHash);
+    await download.remove();
+  }
+
+  #get(infoHash: string): HostedDownload {
+    const download = this.#downloads.get(infoHash);
+    if (!download) throw new PiezaError("not_found", "no such download");
+    return download;
+  }
+}
+
+/** Deletes what is kept, unless another tab is at it. */
+async function clearAway(kept: KeptDownload): Promise<void> {
+  const release = await tryLock(`pieza ${kept.infoHash}`);
+  if (!release) return;
+  await kept.remove().finally(release);
+}

@@ -1,0 +1,35 @@
+import { messageOf, PiezaError } from "#core/errors.ts";
+import type { CallMessage, CallName, Calls, WorkerMessage } from "../messages.ts";
+import { browserHasher } from "./browser-hasher.ts";
+import { DownloadHost } from "./download-host.ts";
+import { remotePorts } from "./remote-ports.ts";
+import { storageInfo } from "./storage.ts";
+
+/** The thread where everything happens that is not drawing: transports, hashing, storage, the engine. */
+
+const post = (message: WorkerMessage): void => postMessage(message);
+
+async function makeHost(): Promise<DownloadHost> {
+  const [storage, hasher] = await Promise.all([storageInfo(), browserHasher()]);
+  return new DownloadHost({
+    ...remotePorts(location.origin, hasher),
+    storage,
+    hasher,
+    random: Math.random,
+    post,
+  });
+}
+
+const host = makeHost();
+
+async function answer<K extends CallName>({ id, call, ask }: CallMessage<K>): Promise<void> {
+  try {
+    const handler = (await host).handlers[call] as (ask: Calls[K]["ask"]) => Promise<unknown>;
+    post({ type: "answer", id, answer: await handler(ask) });
+  } catch (error) {
+    const code = error instanceof PiezaError ? error.code : "internal";
+    post({ type: "failure", id, code, message: messageOf(error) });
+  }
+}
+
+addEventListener("message", (event: MessageEvent<CallMessage>) => void answer(event.data));

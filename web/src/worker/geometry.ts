@@ -1,0 +1,37 @@
+import { learnLengths } from "#core/learn-lengths.ts";
+import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
+import { geometryOf, type Torrent } from "#core/torrent.ts";
+import { browserClock } from "./browser-clock.ts";
+import type { HostPorts } from "./host-ports.ts";
+import type { KeptDownload } from "./kept-downloads.ts";
+
+/** Where the pieces of a download lie, and those that had to be fetched to know it. */
+export interface KnownGeometry {
+  readonly geometry: PieceGeometry;
+  readonly pieces?: ReadonlyMap<PieceIndex, Uint8Array>;
+}
+
+/** The torrent's own word, else what an earlier run learned, else what peers' pieces tell. */
+export async function findGeometry(
+  torrent: Torrent,
+  kept: KeptDownload | undefined,
+  ports: HostPorts,
+  signal: AbortSignal,
+  onWaiting: (reason: string) => void,
+): Promise<KnownGeometry> {
+  const told = geometryOf(torrent) ?? (await kept?.lengths());
+  if (told) return { geometry: told };
+  onWaiting("");
+  const learned = await learnLengths({
+    torrent,
+    trackers: await ports.trackersOf(torrent),
+    connect: (url) => ports.connect(url, torrent, undefined),
+    hasher: ports.hasher,
+    clock: browserClock,
+    random: ports.random,
+    signal,
+    onWaiting,
+  });
+  await kept?.setLengths(learned.geometry);
+  return learned;
+}

@@ -1,0 +1,21 @@
+import type { Catalog } from "#core/catalog.ts";
+import type { Random } from "#core/clock.ts";
+import type { Hasher } from "#core/hash.ts";
+import type { RemotePeer } from "#core/peer.ts";
+import type { PieceGeometry } from "#core/piece.ts";
+import type { Torrent } from "#core/torrent.ts";
+import type { Tracker } from "#core/tracker.ts";
+import type { StorageInfo, WorkerMessage } from "../messages.ts";
+
+/** What the worker's downloads need of the world. */
+export interface HostPorts {
+  readonly catalog: Catalog;
+  readonly storage: StorageInfo;
+  readonly hasher: Hasher;
+  readonly random: Random;
+  /** `geometry` is undefined while it is being learned. Throws PiezaError where a page may not reach the peer, and says why. */
+  connect(url: string, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
+  /** The torrent's own trackers, else those that the catalog names. At least one, else fails with not_found. */
+  trackersOf(torrent: Torrent): Promise<readonly Tracker[]>;
+  post(message: WorkerMessage): void;
+}

@@ -1,0 +1,193 @@
+import type { TorrentSummary } from "#core/catalog.ts";
+import { Download } from "#core/download.ts";
+import { messageOf, PiezaError } from "#core/errors.ts";
+import type { Torrent } from "#core/torrent.ts";
+import type { Tracker } from "#core/tracker.ts";
+import type { Stage } from "../messages.ts";
+import { browserClock } from "./browser-clock.ts";
+import { exported } from "./exported.ts";
+import { findGeometry } from "./geometry.ts";
+import type { HostPorts } from "./host-ports.ts";
+import { KeptDownload } from "./kept-downloads.ts";
+import { type OpenStore, openStore, putPieces } from "./open-store.ts";
+import { type Release, tryLock, waitForLock } from "./tab-lock.ts";
+
+/** Over HTTP/1.1 a browser has six connections to an origin; more requests would only wait in a queue. */
+const MAX_IN_FLIGHT_PER_PEER = 6;
+
+/** What there is while the stage is "open". */
+interface Running {
+  readonly store: OpenStore;
+  readonly download: Download;
+  readonly unsubscribe: () => void;
+}
+
+/**
+ * One download from its lock to its file: takes the lock, opens the store, runs the engine, tells the page.
+ *
+ * Invariant: there is something `#running` exactly while the stage is "open", and the lock is ours then.
+ */
+export class HostedDownload {
+  readonly torrent: Torrent;
+  readonly name: string;
+  readonly #ports: HostPorts;
+  readonly #abort = new AbortController();
+  #stage: Stage = { kind: "opening" };
+  #handedOver = false;
+  #release: Release | undefined;
+  #running: Running | undefined;
+  /** Its folder in the storage, where there is any; ours to change while the lock is. */
+  #kept: KeptDownload | undefined;
+  /** Opening, closing and removing, one after the other. Never rejects. */
+  #steps: Promise<void> = Promise.resolve();
+
+  constructor(torrent: Torrent, name: string, ports: HostPorts) {
+    this.torrent = torrent;
+    this.name = name;
+    this.#ports = ports;
+  }
+
+  /** Opens and starts it; `pausedAtFirst` leaves the start to the person. Resolves when its stage is known. */
+  open(options: { pausedAtFirst: boolean }): Promise<void> {
+    this.#tell();
+    return this.#step(() => this.#open(options.pausedAtFirst));
+  }
+
+  async pause(): Promise<void> {
+    this.#running?.download.pause();
+    await this.#kept?.setMark("paused", true);
+  }
+
+  /** Goes on after a pause; after a failure, starts again from what is held. */
+  async resume(): Promise<void> {
+    await this.#kept?.setMark("paused", false);
+    if (this.#running?.download.peek().state === "paused") return this.#running.download.resume();
+    await this.#step(async () => {
+      await this.#close();
+      await this.#open(false);
+    });
+  }
+
+  /** Ends it and deletes what is kept. */
+  async remove(): Promise<void> {
+    this.#abort.abort(new Error("removed"));
+    await this.#step(async () => {
+      await this.#close();
+      await this.#kept?.remove();
+      this.#release?.();
+      this.#release = undefined;
+    });
+    this.#ports.post({ type: "removed", infoHash: this.torrent.infoHash });
+  }
+
+  /** What the person saves. Fails with failed_precondition before the download is complete. */
+  async file(): Promise<{ blob: Blob; name: string }> {
+    if (this.#running?.download.peek().state !== "complete") {
+      throw new PiezaError("failed_precondition", "the download is not complete");
+    }
+    return exported(this.torrent, await this.#running.store.whole());
+  }
+
+  /** The person has the file, or is about to: the copy kept here goes at the next start. */
+  async handOver(): Promise<void> {
+    this.#handedOver = true;
+    await this.#kept?.setMark("handed-over", true);
+    this.#tell();
+  }
+
+  #step(action: () => Promise<void>): Promise<void> {
+    const step = this.#steps.then(action);
+    this.#steps = step.catch((error: unknown) => {
+      if (!this.#abort.signal.aborted) this.#become({ kind: "broken", reason: messageOf(error) });
+    });
+    return this.#steps;
+  }
+
+  async #open(pausedAtFirst: boolean): Promise<void> {
+    this.#become({ kind: "opening" });
+    await this.#takeLock();
+    const { torrent } = this;
+    const { hasher, storage } = this.#ports;
+    if (storage.kind === "disk") this.#kept = await KeptDownload.create(torrent, this.name);
+    const kept = this.#kept;
+    const learning = (reason: string) => this.#become({ kind: "learning", reason });
+    const known = await findGeometry(torrent, kept, this.#ports, this.#abort.signal, learning);
+    const store = await openStore({ torrent, geometry: known.geometry, hasher, storage, kept });
+    if ("kind" in store) return this.#become(store);
+    if (known.pieces) await putPieces(store.pieces, known.pieces);
+    this.#run(store, await this.#ports.trackersOf(torrent), pausedAtFirst);
+  }
+
+  #run(store: OpenStore, trackers: readonly Tracker[], pausedAtFirst: boolean): void {
+    const { hasher, random, connect } = this.#ports;
+    const download = new Download({
+      torrent: this.torrent,
+      store: store.pieces,
+      trackers,
+      connect: (url) => connect(url, this.torrent, store.pieces.geometry),
+      hasher,
+      clock: browserClock,
+      random,
+      options: { maxInFlightPerPeer: MAX_IN_FLIGHT_PER_PEER },
+    });
+    const unsubscribe = download.subscribe(() => this.#tellSnapshot(download));
+    this.#running = { store, download, unsubscribe };
+    this.#become({ kind: "open" });
+    download.start();
+    if (pausedAtFirst) download.pause();
+    // What is done is let go of, so that its file can be read by everybody.
+    void download.whenDone.then(() => store.pieces.close()).catch(() => undefined);
+    this.#tellSnapshot(download);
+  }
+
+  async #takeLock(): Promise<void> {
+    const name = `pieza ${this.torrent.infoHash}`;
+    this.#release ??= await tryLock(name);
+    if (this.#release) return;
+    this.#become({ kind: "elsewhere" });
+    this.#release = await waitForLock(name, this.#abort.signal);
+    this.#become({ kind: "opening" });
+  }
+
+  async #close(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    if (!running) return;
+    running.unsubscribe();
+    await running.download.stop();
+    await running.store.pieces.close();
+  }
+
+  #become(stage: Stage): void {
+    this.#stage = stage;
+    this.#tell();
+  }
+
+  #tell(): void {
+    const record = {
+      torrent: summaryOf(this.torrent, this.name),
+      stage: this.#stage,
+      handedOver: this.#handedOver,
+    };
+    this.#ports.post({ type: "record", record });
+  }
+
+  #tellSnapshot(download: Download): void {
+    this.#ports.post({ type: "snapshot", infoHash: this.torrent.infoHash, snapshot: download.peek() });
+  }
+}
+
+/** A torrent as a catalog would list it. */
+export function summaryOf(torrent: Torrent, name: string): TorrentSummary {
+  return {
+    name,
+    infoHash: torrent.infoHash,
+    fileName: torrent.fileName,
+    totalPieces: torrent.pieces.length,
+    length: torrent.lengths?.length,
+    pieceLength: torrent.lengths?.pieceLength,
+    fileCount: torrent.files?.length ?? 0,
+    comment: torrent.comment ?? "",
+    createdAt: torrent.createdAt ?? "",
+  };
+}

@@ -1,0 +1,172 @@
+import { Bitfield } from "#core/bitfield.ts";
+import { PiezaError } from "#core/errors.ts";
+import { type Hasher, sha256 } from "#core/hash.ts";
+import { encodeJournalHeader, encodeJournalRecords, parseJournal, type RecordKind } from "#core/journal.ts";
+import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
+import { checkHeld, checkWrite, type PieceStore } from "#core/store.ts";
+import type { Torrent } from "#core/torrent.ts";
+import { OpfsFile } from "./opfs-file.ts";
+
+/** The names inside a download's folder. */
+export const DATA_FILE = "data";
+const JOURNAL_FILE = "journal";
+
+/** A power cut costs at most so many bytes of verified pieces; a closed or crashed tab costs none. */
+const BATCH_BYTES = 16 << 20;
+
+export interface OpfsPieceStoreOptions {
+  /** The download's own folder. */
+  readonly folder: FileSystemDirectoryHandle;
+  readonly torrent: Torrent;
+  readonly geometry: PieceGeometry;
+  readonly hasher: Hasher;
+}
+
+/**
+ * Keeps the pieces of one torrent in one file of the origin's private storage, all files of a folder end to end, with
+ * a journal of what is verified beside it. Works in a dedicated worker only, because nothing else may write there
+ * synchronously.
+ *
+ * Invariant: a piece is recorded as written only after its verified bytes were handed to the system, and as durable
+ * only after `flush` said that they are on the disk.
+ */
+export class OpfsPieceStore implements PieceStore {
+  readonly geometry: PieceGeometry;
+  readonly held: Bitfield;
+  readonly #data: OpfsFile;
+  readonly #journal: OpfsFile;
+  #journalEnd: number;
+  #unsynced: PieceIndex[] = [];
+  #unsyncedBytes = 0;
+  #closed = false;
+
+  private constructor(geometry: PieceGeometry, data: OpfsFile, journal: OpfsFile, held: Bitfield) {
+    this.geometry = geometry;
+    this.held = held;
+    this.#data = data;
+    this.#journal = journal;
+    this.#journalEnd = journal.sizeBytes;
+  }
+
+  /** Goes on where the last run stopped, or starts. Fails with StoreFailed. */
+  static async open({ folder, torrent, geometry, hasher }: OpfsPieceStoreOptions): Promise<OpfsPieceStore> {
+    const data = await OpfsFile.open(folder, DATA_FILE);
+    try {
+      const journal = await OpfsFile.open(folder, JOURNAL_FILE);
+      try {
+        const { held, lost } = await resumed(data, journal, torrent, geometry, hasher);
+        const store = new OpfsPieceStore(geometry, data, journal, held);
+        store.#append("lost", lost);
+        return store;
+      } catch (error) {
+        journal.close();
+        throw error;
+      }
+    } catch (error) {
+      data.close();
+      throw error;
+    }
+  }
+
+  /** Does nothing to a piece that is held: late bytes of a second source must not spoil it. */
+  write(index: PieceIndex, offset: number, bytes: Uint8Array): void {
+    checkWrite(this.geometry, index, offset, bytes.length);
+    if (this.held.has(index)) return;
+    this.#throwIfClosed();
+    this.#data.write(bytes, this.geometry.offset(index) + offset);
+  }
+
+  commit(index: PieceIndex): void {
+    if (this.held.has(index)) return;
+    this.#throwIfClosed();
+    this.#append("written", [index]);
+    this.held.set(index);
+    this.#unsynced.push(index);
+    this.#unsyncedBytes += this.geometry.lengthOf(index);
+    if (this.#unsyncedBytes >= BATCH_BYTES) this.#flush();
+  }
+
+  async read(index: PieceIndex): Promise<Uint8Array> {
+    checkHeld(this.held, index);
+    this.#throwIfClosed();
+    return this.#data.read(this.geometry.offset(index), this.geometry.lengthOf(index));
+  }
+
+  async finish(): Promise<void> {
+    if (!this.held.complete) throw new PiezaError("failed_precondition", "not every piece is held");
+    if (!this.#closed) this.#flush();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      this.#flush();
+    } finally {
+      this.#closed = true;
+      this.#data.close();
+      this.#journal.close();
+    }
+  }
+
+  /** Bytes first, then the record that says so. */
+  #flush(): void {
+    if (this.#unsynced.length === 0) return;
+    this.#data.flush();
+    this.#append("durable", this.#unsynced);
+    this.#journal.flush();
+    this.#unsynced = [];
+    this.#unsyncedBytes = 0;
+  }
+
+  #append(kind: RecordKind, indices: readonly number[]): void {
+    if (indices.length === 0) return;
+    const records = encodeJournalRecords(kind, indices);
+    this.#journal.write(records, this.#journalEnd);
+    this.#journalEnd += records.length;
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closed) throw new PiezaError("failed_precondition", "the store is closed");
+  }
+}
+
+/**
+ * What an earlier run left. A piece that is only recorded as written is hashed again; durable ones are believed if the
+ * file still has its size. Leaves the data at its full size and the journal without a torn tail.
+ */
+async function resumed(
+  data: OpfsFile,
+  journal: OpfsFile,
+  torrent: Torrent,
+  geometry: PieceGeometry,
+  hasher: Hasher,
+): Promise<{ held: Bitfield; lost: number[] }> {
+  const state = parseJournal(journal.read(0, journal.sizeBytes), torrent.infoHash, geometry);
+  const held = new Bitfield(geometry.count);
+  const lost: number[] = [];
+  const sizeRight = data.sizeBytes === geometry.length;
+  if (!sizeRight) data.truncate(geometry.length);
+  if (state) journal.truncate(state.endBytes);
+  else {
+    journal.truncate(0);
+    journal.write(encodeJournalHeader(torrent.infoHash, geometry), 0);
+  }
+  for (const [n, kind] of state?.pieces ?? []) {
+    const index = geometry.index(n);
+    const believed = kind === "durable" && sizeRight;
+    if (believed || (await holds(data, geometry, index, torrent, hasher))) held.set(index);
+    else lost.push(index);
+  }
+  return { held, lost };
+}
+
+async function holds(
+  data: OpfsFile,
+  geometry: PieceGeometry,
+  index: PieceIndex,
+  torrent: Torrent,
+  hasher: Hasher,
+): Promise<boolean> {
+  const bytes = data.read(geometry.offset(index), geometry.lengthOf(index));
+  return (await sha256(hasher, bytes)) === torrent.pieces[index];
+}

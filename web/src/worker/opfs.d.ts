@@ -1,0 +1,17 @@
+/**
+ * The part of the File System standard that only dedicated workers have. TypeScript keeps it in its library for workers,
+ * which cannot be loaded next to the one for pages.
+ */
+interface FileSystemSyncAccessHandle {
+  /** Returns the bytes written or read. */
+  write(bytes: Uint8Array<ArrayBuffer>, options: { at: number }): number;
+  read(into: Uint8Array<ArrayBuffer>, options: { at: number }): number;
+  truncate(sizeBytes: number): void;
+  getSize(): number;
+  flush(): void;
+  close(): void;
+}
+
+interface FileSystemFileHandle {
+  createSyncAccessHandle(): Promise<FileSystemSyncAccessHandle>;
+}

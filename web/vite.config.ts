@@ -1,0 +1,14 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vite";
+
+/** Where `npx vite web` finds a running catalog; the built page is served by the catalog itself. */
+const catalog = process.env.PIEZA_CATALOG ?? "http://localhost:8080";
+
+export default defineConfig({
+  root: import.meta.dirname,
+  plugins: [svelte({ configFile: false })],
+  // What the catalog's Content-Security-Policy forbids is not made: no data: scripts, no inline polyfill.
+  build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  worker: { format: "es" },
+  server: { proxy: { "/pieza.v1.CatalogService": catalog, "/files": catalog, "/endpoints": catalog } },
+});
