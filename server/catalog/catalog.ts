@@ -1,0 +1,83 @@
+import { readFile } from "node:fs/promises";
+import type { Clock } from "#core/clock.ts";
+import { PiezaError } from "#core/errors.ts";
+import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
+import { type EdgeOptions, startServer } from "../http/server.ts";
+import { nodeClock } from "../node-clock.ts";
+import { catalogRoutes } from "./http-routes.ts";
+import { readPage } from "./page-files.ts";
+import { catalogService } from "./service.ts";
+import { TorrentDirectory } from "./torrent-directory.ts";
+
+export interface CatalogOptions extends EdgeOptions {
+  /** Path of the directory with the torrents, a `<name>.json` for each; made if it is missing. */
+  readonly directory: string;
+  /** Path of the built page, which browsers get at /. Default: there is no page. */
+  readonly pageDirectory?: string | undefined;
+  /** URLs of trackers, which GET / names to clients. */
+  readonly trackers: readonly string[];
+  /** What publishers have to send. Without it, `open` must be set. */
+  readonly token?: string | undefined;
+  /** Anybody who reaches the catalog may publish and delete. Default false. */
+  readonly open?: boolean | undefined;
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined;
+}
+
+export interface RunningCatalog {
+  /** No slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  /** Lets calls finish for `graceMs` (default 10,000); resolves when no socket is left. */
+  close(options?: { graceMs?: number }): Promise<void>;
+}
+
+/**
+ * Starts a catalog. Files in the directory that are no torrents are logged and left alone. Fails with the system's
+ * error when the port is taken, and with StoreFailed when the directory cannot be read.
+ */
+export async function startCatalog(options: CatalogOptions): Promise<RunningCatalog> {
+  const { directory, pageDirectory, trackers, open = false, clock = nodeClock, log } = options;
+  if (!open && !options.token)
+    throw new PiezaError("invalid_argument", "a catalog needs a token, unless it is open to all");
+  const torrents = await TorrentDirectory.open({
+    directory,
+    clock,
+    onBadFile: ({ file, problem }) =>
+      log?.({ level: "warn", event: "bad_torrent", message: `${file} is left out: ${problem}`, file }),
+  });
+  const version = await ownVersion();
+  const overview = async () =>
+    overviewOf(version, trackers, (await torrents.list({ pageSize: 1 })).totalSize);
+  const service = catalogService({ torrents, token: open ? undefined : options.token });
+  return startServer({
+    ...options,
+    routes: (router) => void router.service(CatalogService, service),
+    services: [CatalogService],
+    http: catalogRoutes({
+      torrents,
+      page: pageDirectory ? await readPage(pageDirectory) : new Map(),
+      overview,
+    }),
+  });
+}
+
+/** What somebody who comes with curl needs to go on, and a client to find the trackers. */
+function overviewOf(version: string, trackers: readonly string[], torrents: number) {
+  return {
+    service: "pieza catalog",
+    version,
+    torrents,
+    trackers,
+    endpoints: {
+      torrent: "/files/<name>.json",
+      rpc: "/pieza.v1.CatalogService/<ListTorrents, GetTorrent, PublishTorrent or DeleteTorrent>",
+      health: "/healthz",
+    },
+  };
+}
+
+async function ownVersion(): Promise<string> {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(await readFile(file, "utf8")) as { version: string }).version;
+}

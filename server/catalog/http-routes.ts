@@ -1,0 +1,102 @@
+import { PiezaError } from "#core/errors.ts";
+import { torrentText } from "#core/torrent-json.ts";
+import type { HttpRequest, HttpResponse } from "../http/adapter.ts";
+import { prefersHtml } from "./accept.ts";
+import type { PageFile, PageFiles } from "./page-files.ts";
+import { pageHeaders } from "./page-headers.ts";
+import type { TorrentDirectory } from "./torrent-directory.ts";
+
+const JSON_TYPE = "application/json; charset=utf-8";
+const FILES = "/files/";
+const EXTENSION = ".json";
+
+/** Statuses of what looking for a torrent by name fails with. */
+const statuses: Readonly<Record<string, number>> = {
+  invalid_argument: 400,
+  not_found: 404,
+  unavailable: 503,
+};
+
+export interface CatalogRoutesParts {
+  readonly torrents: TorrentDirectory;
+  readonly page: PageFiles;
+  /** What GET / says. */
+  readonly overview: () => Promise<object>;
+}
+
+/** The plain HTTP of a catalog, beside its RPCs: torrents as files, the list of endpoints, and the page. */
+export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts) {
+  return async (request: HttpRequest, response: HttpResponse): Promise<boolean> => {
+    const path = (request.url ?? "/").split("?", 1)[0]!;
+    const isTorrent = path.startsWith(FILES);
+    const file = page.get(path);
+    if (!isTorrent && !file && path !== "/") return false;
+    for (const [name, value] of Object.entries(pageHeaders)) response.setHeader(name, value);
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("allow", "GET, HEAD");
+      sendFailure(response, 405, "unimplemented", "only GET and HEAD are allowed here");
+    } else if (isTorrent) {
+      await sendTorrent(torrents, path.slice(FILES.length), response);
+    } else if (path === "/" && !(file && prefersHtml(request.headers.accept))) {
+      response.setHeader("vary", "Accept");
+      send(response, 200, JSON_TYPE, `${JSON.stringify(await overview(), null, 2)}\n`);
+    } else if (file) {
+      sendPageFile(request, response, file);
+    }
+    return true;
+  };
+}
+
+async function sendTorrent(torrents: TorrentDirectory, segment: string, response: HttpResponse) {
+  try {
+    const { torrent } = await torrents.get({ name: nameOf(segment) });
+    send(response, 200, JSON_TYPE, torrentText(torrent));
+  } catch (error) {
+    const status = error instanceof PiezaError ? statuses[error.code] : undefined;
+    if (!(error instanceof PiezaError) || status === undefined) throw error;
+    sendFailure(response, status, error.code, error.message);
+  }
+}
+
+/** The name in `<name>.json`, percent-encoded. Throws not_found for what no torrent can be at. */
+function nameOf(segment: string): string {
+  if (segment.endsWith(EXTENSION) && isPercentEncoded(segment))
+    return decodeURIComponent(segment.slice(0, -EXTENSION.length));
+  throw new PiezaError("not_found", "torrents are at /files/<name>.json, with the name percent-encoded");
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function sendPageFile(request: HttpRequest, response: HttpResponse, file: PageFile): void {
+  response.setHeader("cache-control", file.immutable ? "public, max-age=31536000, immutable" : "no-store");
+  response.setHeader("vary", "Accept, Accept-Encoding");
+  const accepted = String(request.headers["accept-encoding"] ?? "");
+  if (file.gzip && /\bgzip\b/.test(accepted)) {
+    response.setHeader("content-encoding", "gzip");
+    send(response, 200, file.type, file.gzip);
+  } else {
+    send(response, 200, file.type, file.bytes);
+  }
+}
+
+/** An error in the same form as that of an RPC in JSON. */
+function sendFailure(response: HttpResponse, status: number, code: string, message: string): void {
+  send(response, status, JSON_TYPE, `${JSON.stringify({ code, message })}\n`);
+}
+
+/** Whatever has not said otherwise changes, so nobody may keep it. Of a HEAD, Node sends the headers only. */
+function send(response: HttpResponse, status: number, type: string, body: string | Uint8Array): void {
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  if (!response.hasHeader("cache-control")) response.setHeader("cache-control", "no-store");
+  response.statusCode = status;
+  response.setHeader("content-type", type);
+  response.setHeader("content-length", bytes.length);
+  response.end(bytes);
+}

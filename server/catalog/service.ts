@@ -1,0 +1,58 @@
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { InvalidField } from "#core/errors.ts";
+import { torrentFromMessage, torrentToMessage } from "#core/rpc-torrent.ts";
+import type { CatalogService, GetTorrentRequest } from "#gen/pieza/v1/catalog_pb.ts";
+import { requireToken } from "../http/token.ts";
+import { nodeHasher } from "../node-hasher.ts";
+import type { TorrentKey } from "./directory-index.ts";
+import type { ListedTorrent } from "./listing.ts";
+import type { TorrentDirectory } from "./torrent-directory.ts";
+
+export interface CatalogServiceParts {
+  readonly torrents: TorrentDirectory;
+  /** What publishers send; undefined: anybody may publish and delete. */
+  readonly token: string | undefined;
+}
+
+/** Translates between the wire and the directory; decides nothing but who may change it. */
+export function catalogService({ torrents, token }: CatalogServiceParts): ServiceImpl<typeof CatalogService> {
+  const checkAuthority = (context: HandlerContext) => requireToken(token, context.values);
+  return {
+    async listTorrents(query) {
+      const page = await torrents.list(query);
+      return { ...page, torrents: page.torrents.map(summaryMessage) };
+    },
+
+    async getTorrent(request) {
+      const { name, torrent } = await torrents.get(keyOf(request));
+      return { name, torrent: torrentToMessage(torrent) };
+    },
+
+    async publishTorrent({ name, torrent: message, replace }, context) {
+      checkAuthority(context);
+      const torrent = await torrentFromMessage(message, nodeHasher);
+      const published = await torrents.publish(torrent, { ...(name !== "" && { name }), replace });
+      return { ...published, infoHash: torrent.infoHash };
+    },
+
+    async deleteTorrent({ name }, context) {
+      checkAuthority(context);
+      await torrents.delete(name);
+      return {};
+    },
+  };
+}
+
+function keyOf({ key }: GetTorrentRequest): TorrentKey {
+  if (key.case === undefined) throw new InvalidField("key", "must be a name or an info_hash");
+  return key.case === "name" ? { name: key.value } : { infoHash: key.value };
+}
+
+function summaryMessage({ length, pieceLength, replicationTarget, ...summary }: ListedTorrent) {
+  return {
+    ...summary,
+    ...(length !== undefined && { length: BigInt(length) }),
+    ...(pieceLength !== undefined && { pieceLength }),
+    ...(replicationTarget !== undefined && { replicationTarget }),
+  };
+}
