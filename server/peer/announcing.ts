@@ -1,0 +1,82 @@
+import { randomBytes } from "node:crypto";
+import { Announcer, type AnnouncerStatus } from "#core/announcer.ts";
+import { remoteTracker } from "#core/rpc.ts";
+import type { AnnouncedTorrent } from "#core/tracker.ts";
+import { openTransport } from "../http/transports.ts";
+import { nodeClock } from "../node-clock.ts";
+import { leaseInMemory, leaseOnDisk } from "./lease-file.ts";
+
+export interface AnnouncingOptions {
+  readonly trackers: readonly string[];
+  /** Where leases are kept between two runs, or undefined to forget them. */
+  readonly leaseFolder: string | undefined;
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca?: string | undefined;
+  readonly onStatus?: ((tracker: string, status: AnnouncerStatus) => void) | undefined;
+}
+
+/** Where a peer serves. */
+export interface PeerAddress {
+  readonly port: number;
+  readonly publicUrl?: string;
+  readonly tls: boolean;
+}
+
+/** At most what Identify answers with. */
+const MAX_TRACKERS = 16;
+
+/** One announcer a tracker, all told the same. */
+export class Announcing {
+  /** By tracker: what each one was sent, so that it knows us when it calls back. */
+  readonly identifyKeys: readonly Uint8Array[];
+  readonly #announcers: readonly Announcer[];
+  #address: PeerAddress = { port: 0, tls: false };
+  readonly #closers: readonly (() => void)[];
+
+  constructor(options: AnnouncingOptions) {
+    const urls = [...new Set(options.trackers)].slice(0, MAX_TRACKERS);
+    const transports = urls.map((url) => openTransport(url, "grpc", { ca: options.ca }));
+    this.identifyKeys = urls.map(() => randomBytes(32));
+    this.#closers = transports.map(({ close }) => close);
+    this.#announcers = urls.map((url, n) => {
+      const identifyKey = this.identifyKeys[n]!;
+      return new Announcer({
+        tracker: remoteTracker({ url, transport: transports[n]!.transport }),
+        clock: nodeClock,
+        random: Math.random,
+        address: () => ({ ...this.#address, identifyKey }),
+        leases: options.leaseFolder ? leaseOnDisk(options.leaseFolder, url) : leaseInMemory(),
+        onStatus: (status) => options.onStatus?.(url, status),
+      });
+    });
+  }
+
+  /** Announces from now on; nothing goes out before. */
+  start(address: PeerAddress): void {
+    this.#address = address;
+    for (const announcer of this.#announcers) announcer.start();
+  }
+
+  update(torrent: AnnouncedTorrent): void {
+    for (const announcer of this.#announcers) announcer.update(torrent);
+  }
+
+  completed(infoHash: string): void {
+    for (const announcer of this.#announcers) announcer.completed(infoHash);
+  }
+
+  leave(infoHash: string): void {
+    for (const announcer of this.#announcers) announcer.leave(infoHash);
+  }
+
+  /** Asks the trackers to name this peer to nobody new. */
+  async drain(): Promise<void> {
+    await Promise.allSettled(this.#announcers.map((announcer) => announcer.drain()));
+  }
+
+  /** Says goodbye and lets go of the connections. */
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.#announcers.map((announcer) => announcer.stop()));
+    for (const close of this.#closers) close();
+  }
+}

@@ -1,0 +1,163 @@
+import { join } from "node:path";
+import { sleep } from "#core/clock.ts";
+import type { Torrent } from "#core/torrent.ts";
+import type { RunningServer } from "../http/server.ts";
+import { nodeClock } from "../node-clock.ts";
+import { Announcing, type AnnouncingOptions } from "./announcing.ts";
+import type { PieceCounts, ServedStore, ServedTorrents } from "./served-torrents.ts";
+import { type Serving, type ServingOptions, startServing } from "./serving.ts";
+import type { Uploads } from "./uploads.ts";
+
+export type { ServedStore } from "./served-torrents.ts";
+
+export interface PeerOptions extends Omit<ServingOptions, "identifyKeys"> {
+  /** URLs; at most 16. None: the peer serves and tells nobody. */
+  readonly trackers: readonly string[];
+  /** Where leases are kept, in a folder of this role and port. With port 0 they are not kept. */
+  readonly dataDir: string;
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca?: string | undefined;
+  /** What each tracker makes of us: listed or why not. */
+  readonly onStatus?: AnnouncingOptions["onStatus"];
+}
+
+export interface RunningPeer {
+  /** No slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  /** Serves the torrent from now on, what `store` holds of it, and announces it. */
+  add(torrent: Torrent, store: ServedStore): void;
+  remove(infoHash: string): void;
+  /** Pieces became held, or are not held any more. */
+  changed(infoHash: string): void;
+  /** The last piece became held. */
+  completed(infoHash: string): void;
+  /** By info hash and piece index: what was given out. */
+  served(): ReadonlyMap<string, ReadonlyMap<number, PieceCounts>>;
+  /**
+   * Leaves without failing anybody: asks the trackers to name it no more, refuses new pieces, lets those under way leave
+   * (10 s at most), says goodbye and closes.
+   */
+  drain(): Promise<void>;
+  /** Says goodbye and closes at once; answers under way are cut off. */
+  close(): Promise<void>;
+}
+
+const DRAIN_MS = 10_000;
+/** How long a tracker may take to hear that we leave; leases end by themselves. */
+const GOODBYE_MS = 2_000;
+/** What calls that carry no piece get when a drained peer closes. */
+const SMALL_CALLS_MS = 1_000;
+
+/** Starts a peer: one port that serves pieces, and announces to every tracker. Fails as startServer does. */
+export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
+  const announcing = new Announcing({
+    trackers: options.trackers,
+    leaseFolder: options.port === 0 ? undefined : join(options.dataDir, `peer-${options.port}`),
+    ca: options.ca,
+    onStatus: options.onStatus,
+  });
+  try {
+    const serving = await startServing({ ...options, identifyKeys: announcing.identifyKeys });
+    announcing.start({
+      port: serving.server.port,
+      tls: options.tlsCert !== undefined,
+      ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
+    });
+    return new Peer(serving, announcing);
+  } catch (error) {
+    await announcing.stop();
+    throw error;
+  }
+}
+
+class Peer implements RunningPeer {
+  readonly #server: RunningServer;
+  readonly #torrents: ServedTorrents;
+  readonly #uploads: Uploads;
+  readonly #announcing: Announcing;
+  /**
+   * By info hash. Starts at the wall clock, so that a lease taken up again after a restart meets a larger number than
+   * the tracker has.
+   */
+  readonly #revisions = new Map<string, number>();
+  #draining: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor({ server, torrents, uploads }: Serving, announcing: Announcing) {
+    this.#server = server;
+    this.#torrents = torrents;
+    this.#uploads = uploads;
+    this.#announcing = announcing;
+  }
+
+  get url(): string {
+    return this.#server.url;
+  }
+
+  get port(): number {
+    return this.#server.port;
+  }
+
+  add(torrent: Torrent, store: ServedStore): void {
+    this.#torrents.add(torrent, store);
+    this.changed(torrent.infoHash);
+  }
+
+  remove(infoHash: string): void {
+    this.#torrents.remove(infoHash);
+    this.#announcing.leave(infoHash);
+  }
+
+  changed(infoHash: string): void {
+    const served = this.#torrents.get(infoHash);
+    if (!served) return;
+    const revision = Math.max(Date.now(), (this.#revisions.get(infoHash) ?? 0) + 1);
+    this.#revisions.set(infoHash, revision);
+    const { torrent, store } = served;
+    this.#announcing.update({
+      infoHash,
+      totalPieces: torrent.pieces.length,
+      fileName: torrent.fileName,
+      revision,
+      bitfield: store.held.clone(),
+    });
+  }
+
+  completed(infoHash: string): void {
+    this.changed(infoHash);
+    this.#announcing.completed(infoHash);
+  }
+
+  served(): ReadonlyMap<string, ReadonlyMap<number, PieceCounts>> {
+    return new Map([...this.#torrents].map(({ torrent, counts }) => [torrent.infoHash, counts]));
+  }
+
+  drain(): Promise<void> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
+  }
+
+  async #drain(): Promise<void> {
+    await atMost(GOODBYE_MS, this.#announcing.drain());
+    this.#server.setHealth(false);
+    await atMost(DRAIN_MS, this.#uploads.drain());
+    await this.#close(SMALL_CALLS_MS);
+  }
+
+  close(): Promise<void> {
+    return this.#close(0);
+  }
+
+  #close(graceMs: number): Promise<void> {
+    this.#closing ??= atMost(GOODBYE_MS, this.#announcing.stop()).then(() => this.#server.close({ graceMs }));
+    return this.#closing;
+  }
+}
+
+/** Waits for `work`, but no longer than that; it goes on by itself then. */
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([work, sleep(nodeClock, ms, over.signal).catch(() => {})]);
+  over.abort();
+}

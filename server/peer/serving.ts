@@ -1,0 +1,60 @@
+import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import { type EdgeOptions, type RunningServer, startServer } from "../http/server.ts";
+import { PeerMetrics } from "./peer-metrics.ts";
+import { peerPages } from "./peer-pages.ts";
+import { ServedTorrents } from "./served-torrents.ts";
+import { peerService } from "./service.ts";
+import { UploadBudget } from "./upload-budget.ts";
+import { type PieceRequest, Uploads } from "./uploads.ts";
+
+export interface ServingOptions extends EdgeOptions {
+  /** Bytes of answers in memory at once. Default 64 MiB. */
+  readonly maxInFlightBytes?: number | undefined;
+  /** One log event for every request for a piece. Default: if PIEZA_LOG_REQUESTS is 1. */
+  readonly logRequests?: boolean | undefined;
+  /** What Identify proves to know; at most 16. */
+  readonly identifyKeys?: readonly Uint8Array[] | undefined;
+}
+
+/** The serving part of a peer: one port, and what is behind it. */
+export interface Serving {
+  readonly server: RunningServer;
+  readonly torrents: ServedTorrents;
+  readonly uploads: Uploads;
+}
+
+const DEFAULT_IN_FLIGHT_BYTES = 64 << 20;
+
+/** Serves what `torrents` has, as it comes and goes. Fails as startServer does. */
+export async function startServing(options: ServingOptions): Promise<Serving> {
+  const torrents = new ServedTorrents();
+  const budget = new UploadBudget(options.maxInFlightBytes ?? DEFAULT_IN_FLIGHT_BYTES);
+  const metrics = new PeerMetrics(torrents, budget);
+  const logRequests = options.logRequests ?? process.env.PIEZA_LOG_REQUESTS === "1";
+  const uploads = new Uploads(torrents, budget, (request) => {
+    metrics.count(request);
+    if (logRequests) logRequest(options, request);
+  });
+  const service = peerService(torrents, uploads, options.identifyKeys ?? []);
+  const server = await startServer({
+    ...options,
+    services: [PeerService],
+    routes: (router) => router.service(PeerService, service),
+    http: peerPages(torrents, uploads, metrics),
+  });
+  return { server, torrents, uploads };
+}
+
+function logRequest({ log }: ServingOptions, request: PieceRequest): void {
+  const { infoHash, number, outcome, bytes, address } = request;
+  log?.({
+    level: "info",
+    event: "piece_request",
+    message: `piece ${number}: ${outcome}`,
+    info_hash: infoHash,
+    number,
+    outcome,
+    bytes,
+    address,
+  });
+}
