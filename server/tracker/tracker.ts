@@ -39,20 +39,7 @@ export interface RunningTracker {
 
 /** Starts a tracker. Fails with the system's error when the port is taken. */
 export async function startTracker(options: TrackerOptions): Promise<RunningTracker> {
-  const { clock = nodeClock, random = Math.random, reachability = trustAllowedNetworks } = options;
-  const limits = resolveLimits(options);
-  const addresses = new AddressPolicy({
-    own: classOfHost(ownHost(options)),
-    allowNetworks: options.allowNetworks ?? [],
-    allowNames: options.allowNames ?? false,
-  });
-  const trackerId = randomId();
-  const store = new MemorySwarmStore(clock, limits);
-  const registrar = new Registrar({ store, addresses, reachability, limits, random, trackerId });
-  const locator = new Locator(store, random);
-  const metrics = new TrackerMetrics(store);
-  const { locateMs } = limits;
-  const service = trackerService({ store, registrar, locator, metrics, clock, trackerId, locateMs });
+  const { trackerId, store, service, metrics } = composeTracker(options);
   const server = await startServer({
     ...options,
     routes: (router) => void router.service(TrackerService, service),
@@ -68,6 +55,25 @@ export async function startTracker(options: TrackerOptions): Promise<RunningTrac
       await store.close();
     },
   };
+}
+
+/** A tracker without a server around it: close its store to let go of it. */
+export function composeTracker(options: TrackerOptions) {
+  const { clock = nodeClock, random = Math.random, reachability = trustAllowedNetworks } = options;
+  const limits = resolveLimits(options);
+  const addresses = new AddressPolicy({
+    own: classOfHost(ownHost(options)),
+    allowNetworks: options.allowNetworks ?? [],
+    allowNames: options.allowNames ?? false,
+  });
+  const trackerId = randomId();
+  const store = new MemorySwarmStore(clock, limits);
+  const registrar = new Registrar({ store, addresses, reachability, limits, random, trackerId });
+  const locator = new Locator(store, random);
+  const metrics = new TrackerMetrics(store);
+  const { locateMs } = limits;
+  const service = trackerService({ store, registrar, locator, metrics, clock, trackerId, locateMs });
+  return { trackerId, store, service, metrics };
 }
 
 /** A closed network trusts its addresses: there the cap on peers of one address is off too. */
