@@ -4,11 +4,14 @@ import { constants } from "node:http2";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { contextValuesOf } from "./context.ts";
-import type { Limits } from "./limits.ts";
+import { type Limits, neverCompressed } from "./limits.ts";
 import { Pace } from "./pace.ts";
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 export type HttpResponse = ServerResponse | Http2ServerResponse;
+
+/** What callers say of the encodings that they take, in each of the protocols. */
+const ACCEPTED = ["accept-encoding", "connect-accept-encoding", "grpc-accept-encoding"];
 
 /**
  * Runs one call of an RPC handler on a Node request. Unlike the library's own adapter it is quiet about callers that
@@ -21,13 +24,16 @@ export async function serveRpc(
   limits: Limits,
 ): Promise<void> {
   const pace = new Pace(limits, () => kill(request));
-  response.once("close", () => pace.stop());
+  // On HTTP/2 the request closes as soon as nobody reads it; its stream closes when the caller can send no more.
+  ("stream" in request ? request.stream : request).once("close", () => pace.stopReading());
+  response.once("close", () => pace.stopWriting());
   const call = universalRequestFromNodeRequest(
     request,
     response,
     undefined,
     contextValuesOf(request, response),
   );
+  if (neverCompressed(handler.method)) for (const name of ACCEPTED) call.header.set(name, "identity");
   const endsByItself =
     handler.method.methodKind === "unary" || handler.method.methodKind === "server_streaming";
   if (endsByItself && isBytes(call.body)) call.body = pace.reading(call.body);

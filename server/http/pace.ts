@@ -7,45 +7,53 @@ import type { Limits } from "./limits.ts";
 export class Pace {
   readonly #limits: Limits;
   readonly #kill: () => void;
-  #timer: NodeJS.Timeout | undefined;
+  #received = 0;
+  #readTimer: NodeJS.Timeout | undefined;
+  #writeTimer: NodeJS.Timeout | undefined;
 
   constructor(limits: Limits, kill: () => void) {
     this.#limits = limits;
     this.#kill = kill;
   }
 
-  /** The request's body, watched until its end. */
-  async *reading(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  /**
+   * The request's body, held to its pace from now until it has ended or stopReading() is called. Who stops listening
+   * early stays under the clock: the caller may go on sending after it has its answer.
+   */
+  reading(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     const startedAt = performance.now();
-    let bytes = 0;
     const check = () => {
-      const leftMs = this.#allowedMs(bytes) - (performance.now() - startedAt);
+      const leftMs = this.#allowedMs(this.#received) - (performance.now() - startedAt);
       if (leftMs <= 0) this.#kill();
-      else timer = setTimeout(check, leftMs);
+      else this.#readTimer = setTimeout(check, leftMs);
     };
-    let timer = setTimeout(check, this.#allowedMs(0));
-    try {
-      for await (const chunk of body) {
-        bytes += chunk.byteLength;
-        yield chunk;
-      }
-    } finally {
-      clearTimeout(timer);
-    }
+    check();
+    return this.#counting(body);
   }
 
-  /** The answer's body, watched from each chunk to the request for the next one, and from the last to stop(). */
+  /** The answer's body, held to its pace from each chunk to the request for the next, and from the last to stopWriting(). */
   async *writing(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     for await (const chunk of body) {
-      this.stop();
-      this.#timer = setTimeout(this.#kill, this.#allowedMs(chunk.byteLength));
+      this.stopWriting();
+      this.#writeTimer = setTimeout(this.#kill, this.#allowedMs(chunk.byteLength));
       yield chunk;
     }
   }
 
-  /** The answer has left, or nobody waits for it any more. */
-  stop(): void {
-    clearTimeout(this.#timer);
+  stopReading(): void {
+    clearTimeout(this.#readTimer);
+  }
+
+  stopWriting(): void {
+    clearTimeout(this.#writeTimer);
+  }
+
+  async *#counting(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    for await (const chunk of body) {
+      this.#received += chunk.byteLength;
+      yield chunk;
+    }
+    this.stopReading();
   }
 
   #allowedMs(bytes: number): number {

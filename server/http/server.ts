@@ -17,7 +17,7 @@ import { createGuardedHttp2Server } from "./h2-guards.ts";
 import { HealthState } from "./health.ts";
 import { hostCheck } from "./host-names.ts";
 import { createLimitedRouter } from "./limited-router.ts";
-import { limits as defaults, type Limits, neverCompressed, rateLimited, requestBytesOf } from "./limits.ts";
+import { limits as defaults, type Limits, rateLimited, requestBytesOf } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { EdgeOptions, RunningServer, ServerOptions } from "./options.ts";
 import { createPort, type TlsFiles } from "./port-sniffer.ts";
@@ -31,8 +31,6 @@ export type { EdgeOptions, RunningServer, ServerOptions } from "./options.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_GRACE_MS = 10_000;
-/** Larger than any message: nothing is compressed. */
-const NEVER = 2 ** 31;
 
 /**
  * Starts one port that answers gRPC, gRPC-Web and Connect, over HTTP/1.1 and HTTP/2 alike, and plain HTTP beside them.
@@ -91,7 +89,6 @@ function createRouter(options: ServerOptions, limits: Limits, shutdown: Shutdown
   const forMethod = (method: DescMethod): Partial<UniversalHandlerOptions> => ({
     readMaxBytes: requestBytesOf(method, limits.requestBytes),
     shutdownSignal: (method.methodKind === "unary" ? shutdown.calls : shutdown.streams).signal,
-    ...(neverCompressed(method) && { compressMinBytes: NEVER }),
     ...(rate && rateLimited(method) && { requestGate: (context: HandlerContext) => takeTurn(rate, context) }),
   });
   return createLimitedRouter(

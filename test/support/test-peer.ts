@@ -58,7 +58,7 @@ export function startRawPeer(
     async http(request, response) {
       const type = request.headers["content-type"] ?? "application/proto";
       await text(request);
-      response.writeHead(200, { "content-type": type });
+      response.setHeader("content-type", type);
       // gRPC and gRPC-Web: flags, then the length of the message: 1 GiB.
       if (type !== "application/proto") write(response, Uint8Array.of(0, 0x40, 0, 0, 0));
       answer(response, request);
