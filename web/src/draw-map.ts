@@ -9,32 +9,34 @@ const PATTERN_MIN_PX = 9;
 
 /** Paints the whole map: at most some thousand squares, ten times a second at most. */
 export function drawMap(canvas: HTMLCanvasElement, map: Uint16Array, grid: PieceGrid, scale: number): void {
-  fit(canvas, grid, scale);
+  resize(canvas, grid, scale);
   const pen = canvas.getContext("2d")!;
   const paint = paints(canvas, pen, grid, scale);
-  const side = grid.pitch - grid.gap;
-  pen.setTransform(scale, 0, 0, scale, 0, 0);
-  pen.clearRect(0, 0, grid.width, grid.height);
+  // In canvas pixels, on whole ones: crisp edges, though the pitch is not whole.
+  const edge = (n: number) => Math.round(n * grid.pitch * scale);
+  const gap = Math.round(grid.gap * scale);
+  pen.clearRect(0, 0, canvas.width, canvas.height);
   for (let n = 0; n < grid.cells; n++) {
     const { entry, held } = cellAt(map, grid, n);
-    const x = (n % grid.columns) * grid.pitch;
-    const y = Math.floor(n / grid.columns) * grid.pitch;
+    const [column, row] = [n % grid.columns, Math.floor(n / grid.columns)];
+    const [x, y] = [edge(column), edge(row)];
+    const [width, height] = [edge(column + 1) - gap - x, edge(row + 1) - gap - y];
     if (held < 1) {
       pen.fillStyle = paint(PieceMap.MISSING);
-      pen.fillRect(x, y, side, side);
+      pen.fillRect(x, y, width, height);
     }
     if (entry === PieceMap.MISSING) continue;
     pen.fillStyle = paint(entry);
-    if (held > 0) pen.fillRect(x, y + side * (1 - held), side, side * held);
+    if (held > 0) pen.fillRect(x, y + height * (1 - held), width, height * held);
     else {
       pen.globalAlpha = IN_FLIGHT_OPACITY;
-      pen.fillRect(x, y, side, side);
+      pen.fillRect(x, y, width, height);
       pen.globalAlpha = 1;
     }
   }
 }
 
-function fit(canvas: HTMLCanvasElement, grid: PieceGrid, scale: number): void {
+function resize(canvas: HTMLCanvasElement, grid: PieceGrid, scale: number): void {
   const width = Math.round(grid.width * scale);
   const height = Math.round(grid.height * scale);
   if (canvas.width === width && canvas.height === height) return;

@@ -29,7 +29,7 @@ export function formatsFor(language: string): Formats {
     rate: (value) => bytes(value, "-per-second"),
     duration: (ms) =>
       durationParts(ms)
-        .map(([value, name]) => unit(name, name === "second" && ms < 10_000 ? 1 : 0).format(value))
+        .map(([value, name]) => unit(name, Number.isInteger(value) ? 0 : 1).format(value))
         .join(" "),
   };
 }
@@ -41,7 +41,12 @@ function cachedUnits(language: string): (unit: string, digits: number) => Intl.N
     let format = cache.get(key);
     if (!format) {
       const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-      format = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", ...fraction });
+      format = new Intl.NumberFormat(language, {
+        style: "unit",
+        unit,
+        unitDisplay: unit === "byte" ? "long" : "short",
+        ...fraction,
+      });
       cache.set(key, format);
     }
     return format;

@@ -1,51 +1,63 @@
 import { PieceMap } from "#core/snapshot.ts";
 
-/** How a map of pieces is laid out: squares in rows, one for each piece or for so many. */
+/** How a map of pieces is laid out: squares in rows, one for each piece or for so many. Lengths are CSS pixels. */
 export interface PieceGrid {
   /** Pieces that one square stands for, at least 1. */
   readonly perCell: number;
   readonly cells: number;
   readonly columns: number;
   readonly rows: number;
-  /** Side of a square with its gap, CSS pixels. */
+  /** From one square to the next; not whole, so that the rows fill the width. */
   readonly pitch: number;
   readonly gap: number;
   readonly width: number;
   readonly height: number;
 }
 
-/** Sides to choose from: as large as fits; below the last one, squares stand for several pieces. */
+/** Pitches to choose from: as large as fits; with the last one, squares stand for several pieces. */
 const PITCHES = [28, 24, 20, 18, 16, 14, 12, 11, 10, 9, 8, 7] as const;
 const MAX_HEIGHT = 264;
+/** How much wider squares may get so that the last row is fuller. */
+const STRETCH = 1.2;
 
-/** The layout of `pieces` squares in `width` CSS pixels. */
+/** The layout of `pieces` squares in `width`. */
 export function gridOf(pieces: number, width: number): PieceGrid {
-  const smallest = PITCHES[PITCHES.length - 1]!;
-  const pitch = PITCHES.find((side) => rowsOf(pieces, width, side) * side <= MAX_HEIGHT) ?? smallest;
-  const columns = columnsOf(width, pitch);
-  const room = columns * Math.max(1, Math.floor(MAX_HEIGHT / pitch));
-  const perCell = Math.max(1, Math.ceil(pieces / room));
+  const fits = (pitch: number) => Math.ceil(pieces / columnsOf(width, pitch)) * pitch <= MAX_HEIGHT;
+  const wanted = PITCHES.find(fits) ?? PITCHES[PITCHES.length - 1]!;
+  const most = columnsOf(width, wanted);
+  const perCell = Math.max(1, Math.ceil(pieces / (most * Math.floor(MAX_HEIGHT / wanted))));
   const cells = Math.ceil(pieces / perCell);
+  const gap = wanted >= 14 ? 2 : 1;
+  if (cells <= most) {
+    return {
+      perCell,
+      cells,
+      columns: cells,
+      rows: 1,
+      pitch: wanted,
+      gap,
+      width: cells * wanted,
+      height: wanted,
+    };
+  }
+  const columns = evenColumns(cells, most);
+  const pitch = (width + gap) / columns;
   const rows = Math.ceil(cells / columns);
-  const gap = pitch >= 14 ? 2 : 1;
-  return {
-    perCell,
-    cells,
-    columns,
-    rows,
-    pitch,
-    gap,
-    width: columns * pitch - gap,
-    height: rows * pitch - gap,
-  };
+  return { perCell, cells, columns, rows, pitch, gap, width, height: Math.ceil(rows * pitch) };
 }
 
 function columnsOf(width: number, pitch: number): number {
   return Math.max(1, Math.floor(width / pitch));
 }
 
-function rowsOf(pieces: number, width: number, pitch: number): number {
-  return Math.ceil(pieces / columnsOf(width, pitch));
+/** The columns, `most` or a few fewer, that leave the smallest hole in the last row. */
+function evenColumns(cells: number, most: number): number {
+  const hole = (columns: number) => (columns - (cells % columns)) % columns;
+  let best = most;
+  for (let columns = most - 1; columns >= most / STRETCH; columns--) {
+    if (hole(columns) < hole(best)) best = columns;
+  }
+  return best;
 }
 
 /** What one square shows. */

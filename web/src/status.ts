@@ -55,7 +55,8 @@ function factsOf(snapshot: DownloadSnapshot, words: Words, format: Formats): str
     words.of(format.bytes(heldBytes), format.bytes(totalBytes)),
   ];
   if (state === "downloading") facts.push(format.rate(rate));
-  if (state === "downloading" && etaMs !== undefined) facts.push(words.left(format.duration(etaMs)));
+  if (state === "downloading" && etaMs !== undefined)
+    facts.push(words.left(format.duration(Math.ceil(etaMs / 1000) * 1000)));
   return facts;
 }
 
