@@ -161,7 +161,9 @@ export class Announcer {
       ...(event === "stopped" ? { torrents: [], left: [] } : { torrents: batch.torrents, left: batch.left }),
     };
     this.#call = call;
-    this.#newsAtMs = this.#now() + (batch.more ? 0 : PROGRESS_MS);
+    // What joins right after a STARTED that named nothing yet should be found at once.
+    const first = !this.#started && batch.torrents.length === 0;
+    this.#newsAtMs = this.#now() + (batch.more || first ? 0 : PROGRESS_MS);
     tracker
       .announce(announce, call.signal)
       .finally(cancelDeadline)
