@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import { type RunningCatalog, startCatalog } from "../catalog/catalog.ts";
+import type { EdgeOptions } from "../http/options.ts";
+import { loadOrMakeToken, rememberToken } from "../http/token.ts";
+import { dataDir, serverDir } from "./data-dir.ts";
+import type { CommonOption, Flags, OptionName } from "./options.ts";
+import type { Output } from "./output.ts";
+import { pageDirectory } from "./page.ts";
+import { startOn } from "./serve.ts";
+
+/** Where a catalog on this port keeps its torrents. */
+export function torrentsDir(flags: Pick<Flags<CommonOption>, "data">, port: number): string {
+  return join(serverDir(flags, "catalog", port), "torrents");
+}
+
+/**
+ * Starts a catalog with its token (undefined with --open), and keeps the token for this user's other programs.
+ * `portOption` is the flag that chose the port.
+ */
+export async function startCatalogServer(
+  edge: EdgeOptions,
+  trackers: readonly string[],
+  flags: Flags<CommonOption | "open" | "page">,
+  out: Output,
+  portOption: OptionName,
+): Promise<{ catalog: RunningCatalog; token: string | undefined }> {
+  const token = flags.open ? undefined : (flags.token ?? (await ownToken(flags, edge.port, out)));
+  const catalog = await startOn(portOption, () =>
+    startCatalog({
+      ...edge,
+      directory: torrentsDir(flags, edge.port),
+      pageDirectory: pageDirectory(flags.page),
+      trackers: [...trackers],
+      token,
+      open: flags.open,
+    }),
+  );
+  if (token !== undefined) {
+    for (const url of namesOf(catalog.url)) await rememberToken(dataDir(flags), url, token);
+  } else {
+    out.warn("this catalog is open: whoever reaches it may publish and delete");
+  }
+  return { catalog, token };
+}
+
+async function ownToken(flags: Flags<CommonOption>, port: number, out: Output): Promise<string> {
+  const { token, path, made } = await loadOrMakeToken(serverDir(flags, "catalog", port));
+  if (made) out.note(`The token for publishing is in ${path}`);
+  return token;
+}
+
+/** A server on loopback is called localhost as well. */
+function namesOf(url: string): string[] {
+  const local = url.replace(/\/\/(127\.0\.0\.1|\[::1\])(?=:|$)/, "//localhost");
+  return [...new Set([url, local])];
+}

@@ -1,0 +1,97 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Demo, DemoPeer } from "./demo.ts";
+import { CliError, ExitCode } from "./exit-code.ts";
+
+const program = fileURLToPath(new URL("./pieza.js", import.meta.url));
+
+/** A peer in a process of its own, which ends when this process does, however that ends. */
+export interface ChildPeer {
+  readonly url: string;
+  readonly pid: number;
+  /** Resolves when the process has ended, with its exit code or the signal's name. */
+  readonly ended: Promise<number | string>;
+  /** Ends it at once. */
+  kill(): void;
+}
+
+export interface ChildPeerOptions {
+  readonly demo: Demo;
+  readonly peer: DemoPeer;
+  readonly host: string | undefined;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly tracker: string;
+  /** Told of what it prints on standard error. */
+  readonly onLine: (line: string) => void;
+}
+
+/** Starts a peer and waits until it serves. Fails with what it failed of. */
+export async function startChildPeer(options: ChildPeerOptions): Promise<ChildPeer> {
+  const child = fork(program, argumentsFor(options), {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    env: withoutOurVariables(process.env),
+  });
+  createInterface(child.stderr!).on("line", options.onLine);
+  const ended = new Promise<number | string>((resolve) => {
+    child.once("exit", (code, signal) => resolve(signal ?? code ?? 0));
+  });
+  const url = await listening(child, ended, options.port);
+  return { url, pid: child.pid!, ended, kill: () => void child.kill("SIGKILL") };
+}
+
+function argumentsFor({ demo, peer, host, port, tracker }: ChildPeerOptions): string[] {
+  return [
+    ...["peer", "--json", "--data", peer.dataDir, "--port", String(port), "--tracker", tracker],
+    ...(host === undefined ? [] : ["--host", host]),
+    ...demo.torrents.flatMap(({ torrentPath }) => ["--torrent", torrentPath]),
+    ...["--inventory", peer.inventoryPath, "--", ...demo.torrents.map(({ path }) => path)],
+  ];
+}
+
+/** What the person set for `up` is not meant for its peers, but for the log of requests. */
+function withoutOurVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = ([name]: [string, unknown]) => !name.startsWith("PIEZA_") || name === "PIEZA_LOG_REQUESTS";
+  return Object.fromEntries(Object.entries(environment).filter(kept));
+}
+
+/** The URL of the "listening" event, once the tracker knows the peer too or has said why it does not. */
+function listening(child: ChildProcess, ended: Promise<number | string>, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let problem = new CliError(ExitCode.FAILED, "a peer's process ended before it served");
+    let url: string | undefined;
+    let announced = false;
+    createInterface(child.stdout!).on("line", (line) => {
+      const event = parseEvent(line);
+      if (event?.event === "listening") url = event.url;
+      if (event?.event === "announced") announced = true;
+      if (url !== undefined && announced) resolve(url);
+      if (event?.event === "error") problem = startError(event, port);
+    });
+    void ended.then(() => reject(problem));
+  });
+}
+
+interface ChildEvent {
+  event?: string;
+  url?: string;
+  code?: string;
+  message?: string;
+}
+
+function parseEvent(line: string): ChildEvent | undefined {
+  try {
+    return JSON.parse(line) as ChildEvent;
+  } catch {
+    return undefined;
+  }
+}
+
+function startError({ code, message }: ChildEvent, port: number): CliError {
+  if (code === "EADDRINUSE") {
+    const ways = "choose others with --peer-port or PIEZA_PEER_PORT (0 = any free ones)";
+    return new CliError(ExitCode.FAILED, `port ${port} is in use; ${ways}`);
+  }
+  return new CliError(ExitCode.FAILED, `a peer did not start: ${message}`);
+}

@@ -1,0 +1,75 @@
+import type { Catalog } from "#core/catalog.ts";
+import { PiezaError } from "#core/errors.ts";
+import { remoteCatalog, remoteTracker } from "#core/rpc.ts";
+import type { Tracker } from "#core/tracker.ts";
+import { tokenFor } from "../http/token.ts";
+import { openTransport } from "../http/transports.ts";
+import { nodeHasher } from "../node-hasher.ts";
+import { dataDir } from "./data-dir.ts";
+import { getText } from "./http-get.ts";
+import type { CommonOption, Flags } from "./options.ts";
+import { readTextFile } from "./read-text-file.ts";
+
+export type ClientFlags = Pick<Flags<CommonOption>, "data" | "token" | "ca">;
+
+/** More than any certificate file. */
+const MAX_CA_BYTES = 4 << 20;
+const MAX_ENDPOINTS_BYTES = 1 << 20;
+
+/** Lets `use` talk to a catalog, with the token for it if there is one, and closes the connection. */
+export async function withCatalog<T>(
+  url: string,
+  flags: ClientFlags,
+  use: (catalog: Catalog) => Promise<T>,
+): Promise<T> {
+  const token = flags.token ?? (await tokenFor(dataDir(flags), url));
+  const { transport, close } = openTransport(url, "grpc", { ca: await readCa(flags) });
+  try {
+    return await use(remoteCatalog({ url, transport, hasher: nodeHasher, token }));
+  } catch (error) {
+    throw unreachable(error, `catalog at ${url}`);
+  } finally {
+    close();
+  }
+}
+
+/** Lets `use` talk to a tracker and closes the connection. */
+export async function withTracker<T>(
+  url: string,
+  flags: ClientFlags,
+  use: (tracker: Tracker) => Promise<T>,
+): Promise<T> {
+  const { transport, close } = openTransport(url, "grpc", { ca: await readCa(flags) });
+  try {
+    return await use(remoteTracker({ url, transport }));
+  } catch (error) {
+    throw unreachable(error, `tracker at ${url}`);
+  } finally {
+    close();
+  }
+}
+
+/** The trackers that a catalog names to its clients in GET /. */
+export async function trackersOfCatalog(
+  url: string,
+  flags: ClientFlags,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const text = await getText(`${url}/`, { ca: flags.ca, maxBytes: MAX_ENDPOINTS_BYTES, signal });
+  try {
+    const { trackers } = JSON.parse(text) as { trackers?: unknown };
+    return Array.isArray(trackers) ? trackers.filter((tracker) => typeof tracker === "string") : [];
+  } catch (cause) {
+    throw new PiezaError("unavailable", `${url} does not answer like a catalog`, { cause });
+  }
+}
+
+export async function readCa(flags: ClientFlags): Promise<string | undefined> {
+  return flags.ca === undefined ? undefined : readTextFile(flags.ca, MAX_CA_BYTES);
+}
+
+/** Says who is out of reach. */
+function unreachable(error: unknown, who: string): unknown {
+  if (!(error instanceof PiezaError) || error.code !== "unavailable") return error;
+  return new PiezaError("unavailable", `cannot reach the ${who}: ${error.message}`, { cause: error });
+}

@@ -1,0 +1,88 @@
+import { type ErrorCode, PiezaError, StoreFailed } from "#core/errors.ts";
+
+/** What the process ends with; scripts decide by it. */
+export const ExitCode = {
+  DONE: 0,
+  /** For a reason that has no code of its own. */
+  FAILED: 1,
+  /** Wrong usage, a bad input file, or a name that is taken. */
+  USAGE: 2,
+  /** No such torrent or catalog entry. */
+  NOT_FOUND: 3,
+  /** No peer had the missing pieces until --give-up-after ran out. */
+  GAVE_UP: 4,
+  /** `verify` found bytes that are not the torrent's. */
+  VERIFY_FAILED: 5,
+  /** No space, or the disk failed or forbade it. */
+  DISK: 6,
+  /** Tracker or catalog out of reach. */
+  UNREACHABLE: 7,
+  /** The token is missing or wrong. */
+  REFUSED: 8,
+  INTERRUPTED: 130,
+} as const;
+
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** An error that knows the code that the process ends with. Its message is the sentence for the person. */
+export class CliError extends Error {
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = new.target.name;
+    this.exitCode = exitCode;
+  }
+}
+
+/** The person asked for something that cannot be: exit code 2. */
+export class UsageError extends CliError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(ExitCode.USAGE, message, options);
+  }
+}
+
+/** A signal ended the run. A server that is told to stop by SIGTERM has done what it was asked for. */
+export class Interrupted extends CliError {
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(ExitCode.INTERRUPTED, "interrupted");
+    this.signal = signal;
+  }
+}
+
+const byErrorCode: Partial<Record<ErrorCode, ExitCode>> = {
+  invalid_argument: ExitCode.USAGE,
+  out_of_range: ExitCode.USAGE,
+  already_exists: ExitCode.USAGE,
+  not_found: ExitCode.NOT_FOUND,
+  unavailable: ExitCode.UNREACHABLE,
+  deadline_exceeded: ExitCode.UNREACHABLE,
+  unauthenticated: ExitCode.REFUSED,
+  permission_denied: ExitCode.REFUSED,
+};
+
+const noSuchInput = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG"]);
+const diskFailed = new Set([
+  "ENOSPC",
+  "EDQUOT",
+  "EFBIG",
+  "EROFS",
+  "EACCES",
+  "EPERM",
+  "EIO",
+  "EMFILE",
+  "ENFILE",
+]);
+
+/** The exit code for anything thrown. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof CliError) return error.exitCode;
+  if (error instanceof StoreFailed) return ExitCode.DISK;
+  if (error instanceof PiezaError) return byErrorCode[error.code] ?? ExitCode.FAILED;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === "listen" || typeof code !== "string") return ExitCode.FAILED;
+  if (noSuchInput.has(code)) return ExitCode.USAGE;
+  return diskFailed.has(code) ? ExitCode.DISK : ExitCode.FAILED;
+}

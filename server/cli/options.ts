@@ -1,0 +1,256 @@
+import { z } from "zod";
+import { parseDuration, parsePieceRanges, parseSize } from "./units.ts";
+
+/** One flag: how it is written, what it does, and what its text has to be. */
+export interface OptionSpec {
+  /** As commander takes it: "-o, --out <path>". */
+  readonly flags: string;
+  readonly help: string;
+  readonly schema: z.ZodType;
+  /** May be given more than once; in the environment, separated by commas or spaces. */
+  readonly repeatable?: true;
+}
+
+const flag = z.stringbool({ error: "expected 1 or 0" }).default(false);
+const text = z.string().min(1, "must not be empty");
+const optionalText = text.optional();
+const texts = z.array(text).default([]);
+const url = text.transform(parsed(parseUrl));
+
+/** What a parser throws becomes the schema's complaint. */
+function parsed<T>(parse: (text: string) => T) {
+  return (value: string, context: z.RefinementCtx<string>): T => {
+    try {
+      return parse(value);
+    } catch (error) {
+      context.issues.push({ code: "custom", message: (error as Error).message, input: value });
+      return z.NEVER;
+    }
+  };
+}
+
+/** A server's URL without the slash at its end, because that is how peers and trackers are named. */
+function parseUrl(value: string): string {
+  const parsedUrl = URL.canParse(value) ? new URL(value) : undefined;
+  if (!parsedUrl || !/^https?:$/.test(parsedUrl.protocol)) {
+    throw new RangeError(`expected a URL such as http://127.0.0.1:50050, got "${value}"`);
+  }
+  return value.replace(/\/+$/, "");
+}
+
+function port(value: number) {
+  return z.coerce
+    .number({ error: "expected a port, 0 to 65535" })
+    .int("expected a port, 0 to 65535")
+    .min(0, "expected a port, 0 to 65535")
+    .max(65_535, "expected a port, 0 to 65535")
+    .default(value);
+}
+
+const size = text.transform(parsed(parseSize)).optional();
+const durationMs = text.transform(parsed(parseDuration)).optional();
+
+/**
+ * Every flag of every verb. The key is the name in code; `PIEZA_` and the flag in capitals is its environment
+ * variable, so `--public-url` is PIEZA_PUBLIC_URL. The command line wins over the environment.
+ */
+export const options = {
+  // Everywhere
+  json: { flags: "--json", help: "print events, one JSON object a line", schema: flag },
+  noProgress: { flags: "--no-progress", help: "no progress on the terminal", schema: flag },
+  quiet: { flags: "-q, --quiet", help: "print errors and asked-for results only", schema: flag },
+  verbose: { flags: "-v, --verbose", help: "say more: every peer, every log line, causes", schema: flag },
+  data: { flags: "--data <dir>", help: "where all state is kept", schema: optionalText },
+  token: { flags: "--token <token>", help: "bearer token for publishing and deleting", schema: optionalText },
+  ca: { flags: "--ca <file>", help: "trust the certificates in this PEM file too", schema: optionalText },
+
+  // Servers
+  host: { flags: "--host <host>", help: "address to listen on (default 127.0.0.1)", schema: optionalText },
+  trackerPort: portOption("--port <port>", 50_050),
+  catalogPort: portOption("--port <port>", 8080),
+  peerPort: portOption("--port <port>", 50_051),
+  getPort: {
+    ...portOption("--port <port>", 0),
+    help: "where it serves what it has so far (default: any free port)",
+  },
+  publicUrl: {
+    flags: "--public-url <url>",
+    help: "the URL under which others reach this server",
+    schema: url.optional(),
+  },
+  tlsCert: { flags: "--tls-cert <file>", help: "certificate chain (PEM): serve TLS", schema: optionalText },
+  tlsKey: { flags: "--tls-key <file>", help: "the certificate's key (PEM)", schema: optionalText },
+  allowedHost: {
+    flags: "--allowed-host <name>",
+    help: "a host name that a server on loopback answers to (repeatable)",
+    schema: texts,
+    repeatable: true,
+  },
+  allowOrigin: {
+    flags: "--allow-origin <origin>",
+    help: "an origin whose pages may change something here (repeatable)",
+    schema: texts,
+    repeatable: true,
+  },
+  open: { flags: "--open", help: "no token: anyone who reaches this server may change it", schema: flag },
+  noRateLimit: {
+    flags: "--no-rate-limit",
+    help: "no bound on requests and leases per address",
+    schema: flag,
+  },
+  allowNetwork: {
+    flags: "--allow-network <cidr>",
+    help: "peers may have addresses in this network too (repeatable)",
+    schema: texts,
+    repeatable: true,
+  },
+  logRequests: {
+    flags: "--log-requests",
+    help: "log every piece given out, a JSON object a line",
+    schema: flag,
+  },
+  page: {
+    flags: "--page <dir>",
+    help: "serve this built page instead of the one that comes along",
+    schema: optionalText,
+  },
+
+  // up
+  upTrackerPort: portOption("--tracker-port <port>", 50_050),
+  upCatalogPort: portOption("--catalog-port <port>", 8080),
+  upPeerPort: {
+    ...portOption("--peer-port <port>", 50_051),
+    help: "the first peer's port, the others follow; 0 = any free ones (default 50051)",
+  },
+
+  // Torrents
+  torrents: {
+    flags: "--torrent <file>",
+    help: "the torrent of a PATH; default: PATH.json beside it (repeatable)",
+    schema: texts,
+    repeatable: true,
+  },
+  createdTorrents: {
+    flags: "--torrent <file>",
+    help: "seed PATH under this torrent instead of making one (repeatable)",
+    schema: texts,
+    repeatable: true,
+  },
+  inventory: {
+    flags: "--inventory <file>",
+    help: "hold only the pieces that this JSON lists",
+    schema: optionalText,
+  },
+  pieces: {
+    flags: "--pieces <numbers>",
+    help: "hold only these pieces of the one PATH, such as 1-40,60",
+    schema: text.transform(parsed(parsePieceRanges)).optional(),
+  },
+  pieceLength: {
+    flags: "--piece-length <size>",
+    help: "a power of two, 16KiB to 16MiB (default: by size)",
+    schema: size,
+  },
+  comment: { flags: "--comment <text>", help: "a sentence for people", schema: optionalText },
+  replicationTarget: {
+    flags: "--replication-target <n>",
+    help: "copies of every piece that the swarm should keep",
+    schema: z.coerce
+      .number({ error: "expected a number" })
+      .int("expected a whole number")
+      .min(1, "at least 1")
+      .optional(),
+  },
+  createOut: {
+    flags: "-o, --out <file>",
+    help: "where the torrent goes, - for standard output (default <file_name>.json)",
+    schema: optionalText,
+  },
+  name: {
+    flags: "--name <name>",
+    help: "the torrent's name in the catalog (default: the file's name)",
+    schema: optionalText,
+  },
+  replace: {
+    flags: "--replace",
+    help: "take the name even if it points to another torrent",
+    schema: flag,
+  },
+
+  // Where to look
+  catalog: {
+    flags: "--catalog <url>",
+    help: "the catalog (default http://127.0.0.1:8080)",
+    schema: url.default("http://127.0.0.1:8080"),
+  },
+  tracker: {
+    flags: "--tracker <url>",
+    help: "a tracker besides the torrent's (repeatable)",
+    schema: z.array(url).default([]),
+    repeatable: true,
+  },
+
+  namedTrackers: {
+    flags: "--tracker <url>",
+    help: "a tracker that clients should ask (repeatable; default http://127.0.0.1:50050)",
+    schema: z.array(url).default([]),
+    repeatable: true,
+  },
+
+  // Downloads
+  out: {
+    flags: "-o, --out <path>",
+    help: "the finished file or folder; - for standard output",
+    schema: optionalText,
+  },
+  dir: {
+    flags: "-d, --dir <dir>",
+    help: "the folder that gets the file (default .)",
+    schema: text.default("."),
+  },
+  overwrite: { flags: "--replace", help: "replace a file that is already there", schema: flag },
+  sync: {
+    flags: "--sync <when>",
+    help: "what reaches the disk when: piece, batch or none (default batch)",
+    schema: z.enum(["piece", "batch", "none"], { error: "expected piece, batch or none" }).default("batch"),
+  },
+  transport: {
+    flags: "--transport <kind>",
+    help: "how pieces come: grpc or connect (default grpc)",
+    schema: z.enum(["grpc", "connect"], { error: "expected grpc or connect" }).default("grpc"),
+  },
+  sequential: { flags: "--sequential", help: "pieces in order instead of rarest first", schema: flag },
+  giveUpAfter: {
+    flags: "--give-up-after <time>",
+    help: "end with code 4 when nobody had the missing pieces for so long (default: wait)",
+    schema: durationMs,
+  },
+  seedAfter: {
+    flags: "--seed-after <time>",
+    help: "go on serving for so long when done (default: stop)",
+    schema: durationMs,
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+function portOption(flags: string, value: number) {
+  return { flags, help: `port, 0 = any free one (default ${value})`, schema: port(value) };
+}
+
+export type OptionName = keyof typeof options;
+
+/** The checked values of some flags. */
+export type Flags<Name extends OptionName> = { [N in Name]: z.output<(typeof options)[N]["schema"]> };
+
+export const commonOptions = ["json", "noProgress", "quiet", "verbose", "data", "token", "ca"] as const;
+export type CommonOption = (typeof commonOptions)[number];
+
+export const serverOptions = [
+  "host",
+  "publicUrl",
+  "tlsCert",
+  "tlsKey",
+  "allowedHost",
+  "allowOrigin",
+  "noRateLimit",
+] as const;
+export type ServerOption = (typeof serverOptions)[number];

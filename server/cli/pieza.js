@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+// Plain JavaScript, so that an old Node reads this far and says what it needs instead of a syntax error.
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 18)) {
+  console.error(`pieza needs Node 22.18 or later; this is ${process.version}`);
+  process.exit(1);
+}
+
+// The published package's build turns this into main.js.
+await import("./main.ts");

@@ -1,0 +1,148 @@
+import { basename, resolve } from "node:path";
+import type { AnnouncerStatus } from "#core/announcer.ts";
+import { geometryOf, type Torrent } from "#core/torrent.ts";
+import { Inventory } from "../peer/inventory.ts";
+import { type RunningPeer, type ServedStore, startPeer } from "../peer/peer.ts";
+import { openSeed } from "../peer/seed-store.ts";
+import { readCa } from "./clients.ts";
+import { dataDir } from "./data-dir.ts";
+import { UsageError } from "./exit-code.ts";
+import { learnGeometry } from "./learn-geometry.ts";
+import { checkExists } from "./make-torrent.ts";
+import type { CommonOption, Flags, ServerOption } from "./options.ts";
+import type { Output } from "./output.ts";
+import { edgeOptions, startOn } from "./serve.ts";
+import { readTorrentFile } from "./torrent-source.ts";
+import { type PieceRanges, plural } from "./units.ts";
+
+export type SeedingFlags = Flags<
+  CommonOption | ServerOption | "peerPort" | "inventory" | "pieces" | "logRequests"
+>;
+
+/** A file or folder to serve in place. */
+export interface Seeding {
+  readonly path: string;
+  readonly torrent: Torrent;
+}
+
+/**
+ * Starts a peer that serves these paths, or of each the pieces that --inventory or --pieces names. Fails with
+ * UsageError for pieces that a torrent does not have.
+ */
+export async function startSeeding(
+  seedings: readonly Seeding[],
+  trackers: readonly string[],
+  flags: SeedingFlags,
+  out: Output,
+): Promise<RunningPeer> {
+  const piecesOf = await readPieces(flags, seedings.length);
+  const withdrawn = (infoHash: string) => peer.changed(infoHash);
+  const opened: { torrent: Torrent; store: ServedStore }[] = [];
+  for (const seeding of seedings) {
+    const store = await openStore(seeding, piecesOf(seeding.torrent), withdrawn, out);
+    opened.push({ torrent: seeding.torrent, store });
+  }
+  const ca = await readCa(flags);
+  const peer = await startOn("peerPort", () =>
+    startPeer({
+      ...edgeOptions(flags, flags.peerPort, out),
+      trackers,
+      dataDir: dataDir(flags),
+      ca,
+      logRequests: flags.logRequests,
+      onStatus: sayStatus(out),
+    }),
+  );
+  // At once, so that the first announce has them all.
+  for (const { torrent, store } of opened) peer.add(torrent, store);
+  return peer;
+}
+
+/** Says what each tracker makes of this peer, whenever that changes. */
+function sayStatus(out: Output): (tracker: string, status: AnnouncerStatus) => void {
+  const said = new Map<string, string>();
+  return (tracker, { state, listed, reason, url }) => {
+    const problem =
+      state === "failing" ? `cannot announce to ${tracker}` : `${tracker} does not name this peer`;
+    const line =
+      listed && state === "announced" ? `${tracker} names this peer as ${url}` : `${problem}: ${reason}`;
+    if (state === "stopped" || said.get(tracker) === line) return;
+    said.set(tracker, line);
+    out.event("announced", { tracker, listed, url, reason }, line);
+  };
+}
+
+async function openStore(
+  { path, torrent }: Seeding,
+  pieces: readonly number[] | undefined,
+  withdrawn: (infoHash: string) => void,
+  out: Output,
+): Promise<ServedStore> {
+  const { infoHash } = torrent;
+  const total = torrent.pieces.length;
+  const geometry = geometryOf(torrent) ?? (await learnGeometry(torrent, path));
+  const onWithdrawn = (index: number) => {
+    out.warn(`${path}: piece ${index + 1} has changed, so it is not served any more`);
+    withdrawn(infoHash);
+  };
+  const store = await openSeed({ torrent, path, geometry, pieces, onWithdrawn });
+  const held = store.held.count;
+  out.event(
+    "seeding",
+    { path, info_hash: infoHash, held_pieces: held, total_pieces: total },
+    `Serving ${path}: ${held} of ${plural(total, "piece")}`,
+  );
+  return store;
+}
+
+/** Which pieces of a torrent to hold; undefined means all. */
+async function readPieces(
+  flags: Pick<SeedingFlags, "inventory" | "pieces">,
+  paths: number,
+): Promise<(torrent: Torrent) => number[] | undefined> {
+  const { inventory: file, pieces } = flags;
+  if (file !== undefined && pieces !== undefined)
+    throw new UsageError("--inventory and --pieces exclude each other");
+  if (pieces !== undefined) {
+    if (paths > 1) throw new UsageError("--pieces needs exactly one path; use --inventory for more");
+    return (torrent) => [...numbersIn(pieces, torrent.pieces.length)];
+  }
+  if (file === undefined) return () => undefined;
+  const inventory = await Inventory.read(file).catch((cause: Error) => {
+    throw new UsageError(`${file}: ${cause.message}`, { cause });
+  });
+  return (torrent) => {
+    if (!inventory.fileNames.includes(torrent.fileName))
+      throw new UsageError(`${file} says nothing of ${torrent.fileName}`);
+    return inventory.piecesOf(torrent);
+  };
+}
+
+function* numbersIn(ranges: PieceRanges, total: number): Generator<number> {
+  for (const [first, last] of ranges) {
+    if (last > total) throw new UsageError(`--pieces: the torrent has ${total} pieces, not ${last}`);
+    for (let number = first; number <= last; number++) yield number;
+  }
+}
+
+/** The torrents of --torrent, by file name. */
+export async function readTorrents(files: readonly string[]): Promise<Map<string, Torrent>> {
+  const torrents = new Map<string, Torrent>();
+  for (const file of files) {
+    const torrent = await readTorrentFile(file);
+    torrents.set(torrent.fileName, torrent);
+  }
+  return torrents;
+}
+
+/** The torrent of a path among those given: by name, or the only one there is for the only path. */
+export async function givenTorrent(
+  path: string,
+  paths: readonly string[],
+  torrents: ReadonlyMap<string, Torrent>,
+): Promise<Torrent | undefined> {
+  await checkExists(path);
+  const named = torrents.get(basename(resolve(path)));
+  const only = paths.length === 1 && torrents.size === 1 ? [...torrents.values()][0] : undefined;
+  return named ?? only;
+}

@@ -1,0 +1,85 @@
+import { networkInterfaces } from "node:os";
+import type { EdgeOptions } from "../http/options.ts";
+import { CliError, ExitCode, type Interrupted } from "./exit-code.ts";
+import { environmentName, longFlag } from "./invocation.ts";
+import type { Flags, OptionName, ServerOption } from "./options.ts";
+import type { Output } from "./output.ts";
+
+/** The options that every server takes, from its flags. */
+export function edgeOptions(flags: Flags<ServerOption>, port: number, out: Output): EdgeOptions {
+  return {
+    host: flags.host,
+    port,
+    publicUrl: flags.publicUrl ?? publicUrlOf(flags, port, out),
+    tlsCert: flags.tlsCert,
+    tlsKey: flags.tlsKey,
+    allowedHosts: flags.allowedHost,
+    allowOrigins: flags.allowOrigin,
+    rateLimit: !flags.noRateLimit,
+    log: (line) => out.log(line),
+  };
+}
+
+/** A server on a wildcard address has no URL of its own: the first interface that others can see gives it one. */
+function publicUrlOf(flags: Flags<ServerOption>, port: number, out: Output): string | undefined {
+  if (flags.host === undefined || !/^(0\.0\.0\.0|::)$/.test(flags.host) || port === 0) return undefined;
+  const family = flags.host === "::" ? undefined : "IPv4";
+  const found = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find((address) => !address.internal && address.family === (family ?? address.family));
+  if (!found) return undefined;
+  const host = found.family === "IPv6" ? `[${found.address}]` : found.address;
+  const url = `${flags.tlsCert ? "https" : "http"}://${host}:${port}`;
+  out.note(`Others reach this server at ${url}; if not, say --public-url.`);
+  return url;
+}
+
+/** Starts a server, and says what to do about a port that is taken. */
+export async function startOn<Server>(port: OptionName, start: () => Promise<Server>): Promise<Server> {
+  try {
+    return await start();
+  } catch (error) {
+    const {
+      code,
+      port: number,
+      address,
+    } = error as NodeJS.ErrnoException & { port?: number; address?: string };
+    const ways = `choose another with ${longFlag(port)} or ${environmentName(port)} (0 = any free one)`;
+    if (code === "EADDRINUSE") {
+      throw new CliError(ExitCode.FAILED, `port ${number} is in use on ${address}; ${ways}`, {
+        cause: error,
+      });
+    }
+    if (code === "EACCES" && number !== undefined) {
+      throw new CliError(ExitCode.FAILED, `port ${number} needs more rights; ${ways}`, { cause: error });
+    }
+    if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+      throw new CliError(ExitCode.USAGE, `--host: ${address ?? "it"} is not an address of this machine`, {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+/** Resolves at the first signal, with it. */
+export function signalled(signal: AbortSignal): Promise<Interrupted> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve(signal.reason as Interrupted);
+    signal.addEventListener("abort", () => resolve(signal.reason as Interrupted), { once: true });
+  });
+}
+
+/** Runs a server until a signal comes, then ends it: SIGTERM lets it finish what is under way, Ctrl-C does not wait. */
+export async function serveUntilSignalled(
+  signal: AbortSignal,
+  server: { close(options?: { graceMs?: number }): Promise<void>; drain?(): Promise<void> },
+): Promise<void> {
+  const interrupted = await signalled(signal);
+  if (interrupted.signal !== "SIGTERM") {
+    await server.close({ graceMs: 0 });
+    throw interrupted;
+  }
+  await server.drain?.();
+  await server.close();
+}

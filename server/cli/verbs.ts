@@ -1,0 +1,145 @@
+import type { Invocation } from "./invocation.ts";
+import { type CommonOption, commonOptions, type OptionName, serverOptions } from "./options.ts";
+
+/** A verb as the program's table has it; its code is loaded when it runs. */
+export interface VerbSpec {
+  readonly name: string;
+  /** As commander takes it: "<torrent>" has to be there, "[search]" may be, "<path...>" is a list. */
+  readonly args: string;
+  readonly summary: string;
+  /** Its own flags, for help and for the schema; every verb has the common ones too. */
+  readonly options: readonly OptionName[];
+  /** The servers' flags, under a heading of their own. */
+  readonly serves: boolean;
+  /** Printed below the flags. */
+  readonly examples: readonly string[];
+  run(invocation: Invocation<OptionName>): Promise<void>;
+}
+
+interface VerbModule<Name extends OptionName> {
+  run(invocation: Invocation<Name>): Promise<void>;
+}
+
+function verb<const Own extends OptionName>(
+  usage: string,
+  summary: string,
+  own: readonly Own[],
+  load: () => Promise<VerbModule<Own | CommonOption>>,
+  ...examples: string[]
+): VerbSpec {
+  const [name, ...args] = usage.split(" ");
+  return {
+    name: name!,
+    args: args.join(" "),
+    summary,
+    options: own,
+    serves: serverOptions.every((option) => (own as readonly string[]).includes(option)),
+    examples,
+    run: async (invocation) => (await load()).run(invocation as Invocation<Own | CommonOption>),
+  };
+}
+
+const createOptions = ["pieceLength", "comment", "replicationTarget"] as const;
+
+/** Every verb, in the order of help. */
+export const verbs: readonly VerbSpec[] = [
+  verb(
+    "up",
+    "tracker, catalog, page and four demo peers; Ctrl-C ends them all",
+    ["upTrackerPort", "upCatalogPort", "upPeerPort", "host", "page", "allowedHost", "open"],
+    () => import("./verbs/up.ts"),
+  ),
+  verb(
+    "tracker",
+    "run a tracker in the foreground",
+    ["trackerPort", "allowNetwork", ...serverOptions],
+    () => import("./verbs/tracker.ts"),
+  ),
+  verb(
+    "catalog",
+    "run a catalog, and the page with it, in the foreground",
+    ["catalogPort", "namedTrackers", "page", "open", ...serverOptions],
+    () => import("./verbs/catalog.ts"),
+  ),
+  verb(
+    "peer <path...>",
+    "serve files or folders whose torrents exist",
+    ["peerPort", "torrents", "inventory", "pieces", "tracker", "catalog", "logRequests", ...serverOptions],
+    () => import("./verbs/peer.ts"),
+    "pieza peer movie.mkv --torrent movie.mkv.json --pieces 1-40,60",
+    "pieza peer shakira.mp3 --torrent shakira.json --inventory peer-1.json",
+  ),
+  verb(
+    "create <path>",
+    "cut a file or a folder into pieces and write its torrent",
+    ["createOut", ...createOptions, "tracker"],
+    () => import("./verbs/create.ts"),
+    "pieza create lectures -o lectures.json --comment 'Spring term'",
+  ),
+  verb(
+    "seed <path...>",
+    "create a torrent, publish it, and serve the file in place",
+    [
+      "peerPort",
+      "createdTorrents",
+      "inventory",
+      "pieces",
+      "replace",
+      ...createOptions,
+      "tracker",
+      "catalog",
+      "logRequests",
+      ...serverOptions,
+    ],
+    () => import("./verbs/seed.ts"),
+    "pieza seed model.safetensors --catalog https://catalog.example",
+  ),
+  verb(
+    "publish <torrent>",
+    "put a torrent into a catalog",
+    ["name", "replace", "catalog"],
+    () => import("./verbs/publish.ts"),
+  ),
+  verb("rm <name>", "take a name out of a catalog", ["catalog"], () => import("./verbs/rm.ts")),
+  verb(
+    "get [torrent]",
+    "download: a name, an info hash, a torrent's file or its URL",
+    [
+      "out",
+      "dir",
+      "overwrite",
+      "sequential",
+      "giveUpAfter",
+      "seedAfter",
+      "sync",
+      "transport",
+      "tracker",
+      "catalog",
+      "host",
+      "getPort",
+    ],
+    () => import("./verbs/get.ts"),
+    "pieza get shakira",
+    "pieza get https://catalog.example/files/model.json -d models --give-up-after 1m",
+    "pieza get notes.txt -o - | less",
+  ),
+  verb(
+    "verify <torrent> [path]",
+    "check a file or a folder against its torrent",
+    ["catalog"],
+    () => import("./verbs/verify.ts"),
+  ),
+  verb("info <torrent>", "show a torrent", ["catalog"], () => import("./verbs/info.ts")),
+  verb("ls [search]", "list a catalog", ["catalog"], () => import("./verbs/ls.ts")),
+  verb(
+    "peers <torrent>",
+    "who has which pieces of a torrent now",
+    ["tracker", "catalog"],
+    () => import("./verbs/peers.ts"),
+  ),
+];
+
+/** The flags of a verb, common ones included. */
+export function optionsOf(spec: VerbSpec): readonly OptionName[] {
+  return [...spec.options, ...commonOptions];
+}

@@ -1,0 +1,32 @@
+import { writeFile } from "node:fs/promises";
+import type { Torrent } from "#core/torrent.ts";
+import { torrentText } from "#core/torrent-json.ts";
+import type { Invocation } from "../invocation.ts";
+import { makeTorrent } from "../make-torrent.ts";
+import type { CommonOption } from "../options.ts";
+import type { Output } from "../output.ts";
+import { formatBytes, plural } from "../units.ts";
+
+type Options = "createOut" | "pieceLength" | "comment" | "replicationTarget" | "tracker";
+
+export async function run({ args, flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
+  const toStdout = flags.createOut === "-";
+  if (toStdout) out.freeStdout();
+  const torrent = await makeTorrent(args[0]!, flags, out, signal);
+  const file = flags.createOut ?? `${torrent.fileName}.json`;
+  if (toStdout) process.stdout.write(torrentText(torrent));
+  else await writeFile(file, torrentText(torrent));
+  sayCreated(torrent, toStdout ? undefined : file, out);
+}
+
+/** Says which torrent was made, and into which file. */
+export function sayCreated(torrent: Torrent, file: string | undefined, out: Output): void {
+  const { fileName, infoHash, pieces } = torrent;
+  const { length, pieceLength } = torrent.lengths!;
+  out.event(
+    "created",
+    { file, info_hash: infoHash, file_name: fileName, length, total_pieces: pieces.length },
+    `${file ?? fileName}: ${formatBytes(length)} in ${plural(pieces.length, "piece")} of ${formatBytes(pieceLength)}`,
+    `info hash ${infoHash}`,
+  );
+}

@@ -1,0 +1,47 @@
+import type { Catalog, TorrentSummary } from "#core/catalog.ts";
+import { withCatalog } from "../clients.ts";
+import type { Invocation } from "../invocation.ts";
+import type { CommonOption } from "../options.ts";
+import { table } from "../table.ts";
+import { formatBytes } from "../units.ts";
+
+const PAGE_SIZE = 1_000;
+
+export async function run({ args, flags, out, signal }: Invocation<"catalog" | CommonOption>): Promise<void> {
+  const torrents = await withCatalog(flags.catalog, flags, (catalog) =>
+    listAll(catalog, args[0] ?? "", signal),
+  );
+  if (out.json) for (const torrent of torrents) out.event("torrent", torrentFields(torrent));
+  else if (torrents.length === 0) out.note(`${flags.catalog} lists no such torrent`);
+  else out.text(...table([["NAME", "SIZE", "PIECES", "INFO HASH", "COMMENT"], ...torrents.map(row)], [1, 2]));
+}
+
+async function listAll(catalog: Catalog, search: string, signal: AbortSignal): Promise<TorrentSummary[]> {
+  const torrents: TorrentSummary[] = [];
+  let pageToken = "";
+  do {
+    const page = await catalog.list({ search, pageSize: PAGE_SIZE, pageToken }, signal);
+    torrents.push(...page.torrents);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return torrents;
+}
+
+function row(torrent: TorrentSummary): string[] {
+  const size = torrent.length === undefined ? "?" : formatBytes(torrent.length);
+  return [torrent.name, size, String(torrent.totalPieces), torrent.infoHash.slice(0, 12), torrent.comment];
+}
+
+function torrentFields(torrent: TorrentSummary): Record<string, unknown> {
+  return {
+    name: torrent.name,
+    info_hash: torrent.infoHash,
+    file_name: torrent.fileName,
+    total_pieces: torrent.totalPieces,
+    length: torrent.length,
+    piece_length: torrent.pieceLength,
+    file_count: torrent.fileCount,
+    comment: torrent.comment,
+    created_at: torrent.createdAt,
+  };
+}

@@ -1,0 +1,65 @@
+import { messageOf, PiezaError } from "#core/errors.ts";
+import type { Torrent } from "#core/torrent.ts";
+import type { SwarmPeer, SwarmTable } from "#core/tracker.ts";
+import { withTracker } from "../clients.ts";
+import { trackersFor } from "../find-trackers.ts";
+import type { Invocation } from "../invocation.ts";
+import type { CommonOption, Flags } from "../options.ts";
+import type { Output } from "../output.ts";
+import { table } from "../table.ts";
+import { findTorrent } from "../torrent-source.ts";
+import { plural } from "../units.ts";
+
+type Options = "tracker" | "catalog";
+
+export async function run({ args, flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
+  const found = await findTorrent(args[0]!, flags, signal);
+  const trackers = await trackersFor(found, flags, signal);
+  const { peers } = await locate(found.torrent, trackers, flags, out, signal);
+  if (out.json) for (const peer of peers) out.event("peer", peerFields(peer));
+  else if (peers.length === 0) out.note("No peer has this torrent now.");
+  else out.text(...describe(found.torrent, peers));
+}
+
+/** The first tracker that answers tells; the others are replicas or stand in for it. */
+async function locate(
+  torrent: Torrent,
+  trackers: readonly string[],
+  flags: Flags<CommonOption>,
+  out: Output,
+  signal: AbortSignal,
+): Promise<SwarmTable> {
+  const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
+  let last: unknown = new PiezaError("unavailable", "no tracker is known for this torrent; say --tracker");
+  for (const url of trackers) {
+    try {
+      return await withTracker(url, flags, (tracker) => tracker.locate(swarm, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      out.detail(messageOf(error));
+      last = error;
+    }
+  }
+  throw last;
+}
+
+function peerFields({ url, bitfield }: SwarmPeer): Record<string, unknown> {
+  return { url, held_pieces: bitfield.count, total_pieces: bitfield.size, complete: bitfield.complete };
+}
+
+function describe(torrent: Torrent, peers: readonly SwarmPeer[]): string[] {
+  const total = torrent.pieces.length;
+  const rows = peers.map(({ url, bitfield }) => [
+    url,
+    String(bitfield.count),
+    `${Math.floor((100 * bitfield.count) / total)} %`,
+  ]);
+  const copies = torrent.pieces.map((_, index) => peers.filter(({ bitfield }) => bitfield.has(index)).length);
+  const missing = copies.filter((count) => count === 0).length;
+  const summary = missing > 0 ? `${plural(missing, "piece")} without a holder` : "together they have it all";
+  return [
+    ...table([["PEER", "PIECES", ""], ...rows], [1, 2]),
+    "",
+    `${plural(peers.length, "peer")}, ${plural(total, "piece")}: ${summary}`,
+  ];
+}

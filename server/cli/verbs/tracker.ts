@@ -1,0 +1,17 @@
+import { startTracker } from "../../tracker/tracker.ts";
+import type { Invocation } from "../invocation.ts";
+import type { CommonOption, ServerOption } from "../options.ts";
+import { edgeOptions, serveUntilSignalled, startOn } from "../serve.ts";
+
+type Options = "trackerPort" | "allowNetwork" | ServerOption;
+
+export async function run({ flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
+  const options = { ...edgeOptions(flags, flags.trackerPort, out), allowNetworks: flags.allowNetwork };
+  const tracker = await startOn("trackerPort", () => startTracker(options));
+  out.event(
+    "listening",
+    { verb: "tracker", url: tracker.url, pid: process.pid },
+    `Tracker at ${tracker.url}`,
+  );
+  await serveUntilSignalled(signal, tracker);
+}

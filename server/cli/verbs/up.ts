@@ -1,0 +1,107 @@
+import { copyFile, mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type RunningTracker, startTracker } from "../../tracker/tracker.ts";
+import { startCatalogServer, torrentsDir } from "../catalog-server.ts";
+import { type ChildPeer, startChildPeer } from "../child-peer.ts";
+import { dataDir } from "../data-dir.ts";
+import { type Demo, prepareDemo } from "../demo.ts";
+import { ExitCode, type Interrupted } from "../exit-code.ts";
+import type { Invocation } from "../invocation.ts";
+import type { CommonOption } from "../options.ts";
+import type { Events } from "../output.ts";
+import { buildPageIfOld, inCheckout } from "../page.ts";
+import { edgeOptions, startOn } from "../serve.ts";
+import { plural } from "../units.ts";
+
+type Options = "upTrackerPort" | "upCatalogPort" | "upPeerPort" | "host" | "page" | "allowedHost" | "open";
+
+type UpInvocation = Invocation<Options | CommonOption>;
+
+export async function run(invocation: UpInvocation): Promise<void> {
+  const { flags, out, signal } = invocation;
+  const peers: ChildPeer[] = [];
+  // Ctrl-C ends a demo at once: nothing is drained. Peers that are just starting end with this process.
+  signal.addEventListener("abort", () => {
+    for (const peer of peers) peer.kill();
+    process.exit((signal.reason as Interrupted).signal === "SIGTERM" ? ExitCode.DONE : ExitCode.INTERRUPTED);
+  });
+  if (flags.page === undefined) await buildPageIfOld(out);
+  const demo = await prepareDemo(join(dataDir(flags), "demo"));
+  const tracker = await startUpTracker(invocation);
+  const closers = [() => tracker.close()];
+  try {
+    await offer(demo, torrentsDir(flags, flags.upCatalogPort));
+    const edge = upEdge(invocation, flags.upCatalogPort);
+    const { catalog, token } = await startCatalogServer(edge, [tracker.url], flags, out, "upCatalogPort");
+    closers.push(() => catalog.close());
+    await startPeers(peers, demo, tracker.url, invocation);
+    const page = `${catalog.url}/${token === undefined ? "" : `#token=${encodeURIComponent(token)}`}`;
+    const list = peers.map(({ url, pid }) => ({ url, pid }));
+    const ready = { page, catalog: catalog.url, tracker: tracker.url, peers: list };
+    out.event("ready", ready, ...readyLines(ready, flags.data));
+  } catch (error) {
+    for (const peer of peers) peer.kill();
+    await Promise.all(closers.map((close) => close()));
+    throw error;
+  }
+}
+
+function upEdge({ flags, out }: UpInvocation, port: number) {
+  const single = { publicUrl: undefined, tlsCert: undefined, tlsKey: undefined, allowOrigin: [] };
+  return edgeOptions({ ...flags, ...single, noRateLimit: true }, port, out);
+}
+
+function startUpTracker(invocation: UpInvocation): Promise<RunningTracker> {
+  const port = invocation.flags.upTrackerPort;
+  return startOn("upTrackerPort", () => startTracker(upEdge(invocation, port)));
+}
+
+/** Puts the demo's torrents into the catalog's folder, but for names that are taken. */
+async function offer(demo: Demo, directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  for (const { name, torrentPath } of demo.torrents) {
+    const path = join(directory, `${name}.json`);
+    if (!(await stat(path).catch(() => undefined))) await copyFile(torrentPath, path);
+  }
+}
+
+async function startPeers(
+  peers: ChildPeer[],
+  demo: Demo,
+  tracker: string,
+  { flags, out }: UpInvocation,
+): Promise<void> {
+  const start = async (n: number) => {
+    const peer = await startChildPeer({
+      demo,
+      peer: demo.peers[n]!,
+      host: flags.host,
+      port: flags.upPeerPort === 0 ? 0 : flags.upPeerPort + n,
+      tracker,
+      onLine: (line) => out.note(`peer ${n + 1}: ${line}`),
+    });
+    peers[n] = peer;
+    void peer.ended.then((how) =>
+      out.warn(`the peer at ${peer.url}, process ${peer.pid}, has ended (${how}); the others go on`),
+    );
+  };
+  await Promise.all(demo.peers.map((_, n) => start(n)));
+}
+
+/** What a person can do now. */
+function readyLines({ page, catalog, peers }: Events["ready"], data: string | undefined): string[] {
+  const pieza = inCheckout ? "npm run -s pieza --" : "pieza";
+  const where = catalog === "http://127.0.0.1:8080" ? "" : ` --catalog ${catalog}`;
+  const state = data === undefined ? "" : ` --data '${data}'`;
+  return [
+    "",
+    `The page:   ${page}`,
+    `With curl:  curl ${catalog}/files/shakira.json`,
+    `To a file:  ${pieza} get ocean-64MiB.bin${where}${state}`,
+    "",
+    `${plural(peers.length, "peer")}, none of them with all of the pieces; end one and watch the others take over:`,
+    ...peers.map(({ url, pid }) => `  ${url}  kill ${pid}`),
+    "",
+    "Ctrl-C ends it all.",
+  ];
+}

@@ -1,0 +1,39 @@
+import { InvalidField } from "#core/errors.ts";
+import { CliError, ExitCode } from "../exit-code.ts";
+import type { Invocation } from "../invocation.ts";
+import type { CommonOption } from "../options.ts";
+import { findTorrent } from "../torrent-source.ts";
+import { plural } from "../units.ts";
+import { verifyFiles, type WrongPieceFound } from "../verify-files.ts";
+
+/** Wrong pieces that are listed for people; --json has them all. */
+const MAX_SHOWN = 20;
+
+export async function run({ args, flags, out, signal }: Invocation<"catalog" | CommonOption>): Promise<void> {
+  const { torrent } = await findTorrent(args[0]!, flags, signal);
+  const path = args[1] ?? torrent.fileName;
+  let shown = 0;
+  const onWrong = (piece: WrongPieceFound) => {
+    if (out.json) out.event("mismatch", { ...piece });
+    else if (++shown <= MAX_SHOWN) out.text(`piece ${piece.number}: ${verdict(piece)}`);
+  };
+  const result = await verifyFiles(torrent, path, signal, onWrong).catch((cause) => {
+    if (!(cause instanceof InvalidField)) throw cause;
+    throw new CliError(ExitCode.VERIFY_FAILED, cause.message, { cause });
+  });
+  const { totalPieces, wrongPieces, wrongFiles } = result;
+  for (const problem of wrongFiles) out.warn(problem);
+  if (wrongPieces > 0 || wrongFiles.length > 0) {
+    const what = `${plural(wrongPieces, "piece")} of ${totalPieces} wrong`;
+    throw new CliError(ExitCode.VERIFY_FAILED, `${path} is not ${torrent.fileName}: ${what}`);
+  }
+  out.event(
+    "done",
+    { path, total_pieces: totalPieces },
+    `${path}: all ${plural(totalPieces, "piece")} right`,
+  );
+}
+
+function verdict({ expected, found }: WrongPieceFound): string {
+  return found === null ? "missing" : `${found.slice(0, 12)}... instead of ${expected.slice(0, 12)}...`;
+}
