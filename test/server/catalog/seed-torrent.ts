@@ -1,0 +1,17 @@
+import { createHash } from "node:crypto";
+import type { Torrent } from "#core/torrent.ts";
+import { parseTorrent, type TorrentJson } from "#core/torrent-json.ts";
+import { nodeHasher } from "../../../server/node-hasher.ts";
+
+/** A torrent of the seed's form with one piece, which holds `content`. */
+export function seedTorrent(
+  fileName: string,
+  content = "a",
+  said: Partial<TorrentJson> = {},
+): Promise<Torrent> {
+  const hash = createHash("sha256").update(content).digest("hex");
+  return parseTorrent(
+    { file_name: fileName, total_pieces: 1, pieces: [{ number: 1, hash }], ...said },
+    nodeHasher,
+  );
+}
