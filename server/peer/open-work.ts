@@ -90,7 +90,9 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
     const check = (index: number) => holds(job, files, index);
     const { held, unsynced, lost } = await resume(old.state, intact, check, Math.random);
     await recordLost(journal!, lost);
-    for (const index of unsynced) files.markUnsynced(index * geometry.pieceLength, 1);
+    for (const piece of unsynced.map((n) => geometry.index(n))) {
+      files.markUnsynced(geometry.offset(piece), geometry.lengthOf(piece));
+    }
     return { files, journal, held, unsynced };
   } catch (error) {
     await files.close();

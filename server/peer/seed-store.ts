@@ -23,6 +23,8 @@ export interface SeedOptions {
   readonly onWithdrawn?: ((index: PieceIndex) => void) | undefined;
   /** Default: WebCrypto's, which hashes on another thread while this one serves. */
   readonly hasher?: Hasher | undefined;
+  /** Milliseconds by the wall clock, to hold the files' times against. Default Date.now. */
+  readonly now?: (() => number) | undefined;
 }
 
 /**
@@ -79,6 +81,7 @@ export class SeedStore implements ServedStore {
   readonly #map: FileMap;
   readonly #root: string;
   readonly #hasher: Hasher;
+  readonly #now: () => number;
   readonly #onWithdrawn: (index: PieceIndex) => void;
   /** By piece: the stamp of the files it lies in, when its hash was right. */
   readonly #verified = new Map<PieceIndex, string>();
@@ -90,6 +93,7 @@ export class SeedStore implements ServedStore {
     this.#map = map;
     this.#root = root;
     this.#hasher = options.hasher ?? webCryptoHasher;
+    this.#now = options.now ?? Date.now;
     this.#onWithdrawn = options.onWithdrawn ?? (() => {});
   }
 
@@ -110,7 +114,7 @@ export class SeedStore implements ServedStore {
       ...run,
     }));
     try {
-      return await readStamped(runs, this.geometry.lengthOf(index));
+      return await readStamped(runs, this.geometry.lengthOf(index), this.#now());
     } catch (error) {
       const code = codeOf(error);
       if (code === "EMFILE" || code === "ENFILE") {

@@ -20,22 +20,25 @@ const SETTLED_MS = 3_000;
 
 /**
  * Reads the runs into one buffer of its own, and stamps it with the identity and times of every file read. The stamp is
- * undefined if a file changed while it was read or so short before that a further change would not show. Fails with the
+ * undefined if a file changed while it was read or so short before `nowMs` (by the wall clock) that a further change
+ * would not show. Fails with the
  * system's error, also for a link, and with an Error for a file that is too short.
  */
 export async function readStamped(
   runs: readonly FileRun[],
   length: number,
+  nowMs: number,
 ): Promise<{ bytes: Uint8Array; stamp: string | undefined }> {
   const bytes = new Uint8Array(length);
   const stamps: (string | undefined)[] = [];
-  for (const run of runs) stamps.push(await readRun(run, bytes));
+  for (const run of runs) stamps.push(await readRun(run, bytes, nowMs));
   return { bytes, stamp: stamps.includes(undefined) ? undefined : stamps.join(" ") };
 }
 
 async function readRun(
   { path, position, at, length }: FileRun,
   into: Uint8Array,
+  nowMs: number,
 ): Promise<string | undefined> {
   const file = await open(
     path,
@@ -50,7 +53,7 @@ async function readRun(
       done += bytesRead;
     }
     const after = stampOf(await file.stat({ bigint: true }));
-    return after === stampOf(before) && isSettled(before) ? after : undefined;
+    return after === stampOf(before) && isSettled(before, nowMs) ? after : undefined;
   } finally {
     await file.close();
   }
@@ -60,8 +63,8 @@ function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }
 
-function isSettled({ ctimeMs }: BigIntStats): boolean {
-  return Date.now() - Number(ctimeMs) > SETTLED_MS;
+function isSettled({ ctimeMs }: BigIntStats, nowMs: number): boolean {
+  return nowMs - Number(ctimeMs) > SETTLED_MS;
 }
 
 /** Bytes of the file at `path`, or undefined if there is no regular file. */
