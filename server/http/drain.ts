@@ -25,10 +25,16 @@ export function createDrain(port: net.Server, h1: HttpServer, h2: Http2Server, s
   return async function drain(graceMs: number): Promise<void> {
     const gone = new Promise<void>((resolve) => port.close(() => resolve()));
     shutdown.streams.abort(going());
-    // GOAWAY: no new calls, the running ones go on.
-    for (const session of sessions) session.close();
-    const idle = setInterval(() => h1.closeIdleConnections(), IDLE_CHECK_MS);
-    h1.closeIdleConnections();
+    const endIdle = () => {
+      h1.closeIdleConnections();
+      // GOAWAY: no new calls, the running ones go on.
+      for (const session of sessions) if (!session.closed) session.close();
+      // Accepted and silent: belongs to neither yet.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    };
+    endIdle();
+    // Again and again: calls end, and what was on its way in when the port closed arrives.
+    const idle = setInterval(endIdle, IDLE_CHECK_MS);
     if (!(await within(gone, graceMs))) {
       shutdown.calls.abort(going());
       await within(gone, Math.min(graceMs, LAST_WORDS_MS));

@@ -47,9 +47,13 @@ export function startTestPeer(
   });
 }
 
-/** A server that begins to answer every call as a peer would, in the caller's protocol, and then does as told. */
+/**
+ * A server that begins to answer every call as a peer would, in the caller's protocol, and then does as told. gRPC and
+ * gRPC-Web say the message's length first.
+ */
 export function startRawPeer(
   answer: (response: HttpResponse, request: HttpRequest) => void,
+  messageBytes = 1 << 30,
 ): Promise<RunningServer> {
   return startServer({
     port: 0,
@@ -59,8 +63,9 @@ export function startRawPeer(
       const type = request.headers["content-type"] ?? "application/proto";
       await text(request);
       response.setHeader("content-type", type);
-      // gRPC and gRPC-Web: flags, then the length of the message: 1 GiB.
-      if (type !== "application/proto") write(response, Uint8Array.of(0, 0x40, 0, 0, 0));
+      const head = Buffer.alloc(5);
+      head.writeUInt32BE(messageBytes, 1);
+      if (type !== "application/proto") write(response, head);
       answer(response, request);
       return true;
     },
