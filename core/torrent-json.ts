@@ -2,22 +2,15 @@ import { InvalidField } from "./errors.ts";
 import { checkFileName } from "./file-name.ts";
 import type { Hasher } from "./hash.ts";
 import { infoHashOf, parseInfoHash } from "./info-hash.ts";
-import { asArray, asObject, asText, asWholeNumber } from "./json-fields.ts";
+import { asArray, asObject, asWholeNumber } from "./json-fields.ts";
+import { checkJsonSize, parseJson } from "./json-text.ts";
 import { MAX_PIECE_LENGTH, MAX_PIECES, MIN_PIECE_LENGTH, PieceGeometry } from "./piece.ts";
-import { isRfc3339 } from "./rfc3339.ts";
 import type { Torrent, TorrentFile } from "./torrent.ts";
 import { parseFiles } from "./torrent-files.ts";
+import { parseRemarks } from "./torrent-remarks.ts";
 
 /** UTF-8 bytes of a torrent's JSON: what a catalog takes in one message. */
 export const MAX_TORRENT_JSON_BYTES = 16 << 20;
-/** A client announces to every tracker of a torrent, so a torrent cannot name a crowd. */
-export const MAX_TRACKERS = 32;
-export const MAX_TRACKER_URL_BYTES = 1_024;
-export const MAX_COMMENT_BYTES = 4_096;
-/** More copies than any swarm of volunteers has machines. */
-export const MAX_REPLICATION_TARGET = 1_000;
-/** Nesting that no torrent has; JSON.parse needs some 50 bytes of memory a level. */
-const MAX_DEPTH = 32;
 /** SHA-256 of no bytes: the only piece of an empty file. */
 export const HASH_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -62,37 +55,7 @@ export async function parseTorrent(value: unknown, hasher: Hasher): Promise<Torr
 
 /** The same from a file's text, which must be JSON of at most 16 MiB. Throws InvalidField. */
 export async function parseTorrentText(text: string, hasher: Hasher): Promise<Torrent> {
-  return parseTorrent(parseJson(text), hasher);
-}
-
-function parseJson(text: string): unknown {
-  checkJsonSize(text);
-  if (depthOf(text) > MAX_DEPTH) throw new InvalidField("torrent", "is nested too deeply");
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new InvalidField("torrent", "is not JSON", { cause });
-  }
-}
-
-function checkJsonSize(text: string): void {
-  if (text.length > MAX_TORRENT_JSON_BYTES || new TextEncoder().encode(text).length > MAX_TORRENT_JSON_BYTES)
-    throw new InvalidField("torrent", "must be at most 16 MiB of JSON");
-}
-
-/** The deepest nesting of brackets outside strings; exact for JSON, harmless for anything else. */
-function depthOf(text: string): number {
-  let deepest = 0;
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at];
-    if (char === '"') inString = !inString;
-    else if (inString && char === "\\") at++;
-    else if (!inString && (char === "[" || char === "{")) deepest = Math.max(deepest, ++depth);
-    else if (!inString && (char === "]" || char === "}")) depth--;
-  }
-  return deepest;
+  return parseTorrent(parseJson(text, "torrent", MAX_TORRENT_JSON_BYTES), hasher);
 }
 
 /** The hashes in order of number, which the list need not be in. */
@@ -142,38 +105,6 @@ function parseFolder(json: Record<string, unknown>, lengths: Torrent["lengths"])
   return parseFiles(json.files, lengths.length);
 }
 
-/** What is said of a torrent and does not change its identity. An empty text is an absent one. */
-function parseRemarks(json: Record<string, unknown>): Omit<Torrent, "fileName" | "pieces" | "infoHash"> {
-  const trackers = json.trackers === undefined ? [] : asArray(json.trackers, "trackers");
-  if (trackers.length > MAX_TRACKERS) throw new InvalidField("trackers", `must be at most ${MAX_TRACKERS}`);
-  const comment = json.comment === undefined ? "" : asText(json.comment, "comment", MAX_COMMENT_BYTES);
-  const createdAt = json.created_at === undefined ? "" : asText(json.created_at, "created_at", 64);
-  if (createdAt && !isRfc3339(createdAt))
-    throw new InvalidField("created_at", "must be an RFC 3339 time, as in 2026-01-31T12:00:00Z");
-  return {
-    trackers: trackers.map((url, index) => checkTrackerUrl(url, `trackers[${index}]`)),
-    ...(comment && { comment }),
-    ...(createdAt && { createdAt }),
-    ...(json.replication_target !== undefined && {
-      replicationTarget: asWholeNumber(
-        json.replication_target,
-        "replication_target",
-        0,
-        MAX_REPLICATION_TARGET,
-      ),
-    }),
-  };
-}
-
-function checkTrackerUrl(value: unknown, field: string): string {
-  const text = asText(value, field, MAX_TRACKER_URL_BYTES);
-  const url = URL.parse(text);
-  if (url?.protocol !== "http:" && url?.protocol !== "https:")
-    throw new InvalidField(field, "must be an http or https URL");
-  if (url.username || url.password) throw new InvalidField(field, "must not contain a user or a password");
-  return text;
-}
-
 /** The torrent's file form; parseTorrent reads it back to the same torrent. */
 export function torrentJson(torrent: Torrent): TorrentJson {
   const { lengths, files, trackers, comment, createdAt, replicationTarget } = torrent;
@@ -202,7 +133,7 @@ export function torrentText(torrent: Torrent): string {
       `  ${JSON.stringify(key)}: ${Array.isArray(value) ? lines(value) : JSON.stringify(value)}`,
   );
   const text = `{\n${members.join(",\n")}\n}\n`;
-  checkJsonSize(text);
+  checkJsonSize(text, "torrent", MAX_TORRENT_JSON_BYTES);
   return text;
 }
 

@@ -97,7 +97,7 @@ const refused: [string, unknown, field: string][] = [
   ["folders that differ in case", folder(file("A/b"), file("a/c"), rest), "files[1].path"],
   ["trackers that are no list", { ...seed(), trackers: "http://a" }, "trackers"],
   ["trackers of null", { ...seed(), trackers: null }, "trackers"],
-  ["33 trackers", { ...seed(), trackers: Array(33).fill("http://a") }, "trackers"],
+  ["17 trackers", { ...seed(), trackers: Array(17).fill("http://a") }, "trackers"],
   ["a tracker that is no text", { ...seed(), trackers: ["http://a", 7] }, "trackers[1]"],
   ["a tracker that is no URL", { ...seed(), trackers: ["here"] }, "trackers[0]"],
   ["a tracker of javascript:", { ...seed(), trackers: ["javascript:alert(1)"] }, "trackers[0]"],
