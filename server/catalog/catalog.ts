@@ -2,10 +2,11 @@ import { readFile } from "node:fs/promises";
 import type { Clock } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
+import type { Log } from "../http/log.ts";
 import { type EdgeOptions, startServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { catalogRoutes } from "./http-routes.ts";
-import { readPage } from "./page-files.ts";
+import { type PageFiles, readPageFiles } from "./page-files.ts";
 import { catalogService } from "./service.ts";
 import { TorrentDirectory } from "./torrent-directory.ts";
 
@@ -46,6 +47,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     onBadFile: ({ file, problem }) =>
       log?.({ level: "warn", event: "bad_torrent", message: `${file} is left out: ${problem}`, file }),
   });
+  const page = await readPage(pageDirectory, log);
   const version = await ownVersion();
   const overview = async () =>
     overviewOf(version, trackers, (await torrents.list({ pageSize: 1 })).totalSize);
@@ -56,10 +58,17 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     services: [CatalogService],
     http: catalogRoutes({
       torrents,
-      page: pageDirectory ? await readPage(pageDirectory) : new Map(),
+      page,
       overview,
     }),
   });
+}
+
+async function readPage(directory: string | undefined, log: Log | undefined): Promise<PageFiles> {
+  const page = directory ? await readPageFiles(directory) : new Map();
+  if (directory && !page.has("/"))
+    log?.({ level: "warn", event: "no_page", message: `there is no built page in ${directory}`, directory });
+  return page;
 }
 
 /** What somebody who comes with curl needs to go on, and a client to find the trackers. */

@@ -35,7 +35,7 @@ export type PageFiles = ReadonlyMap<string, PageFile>;
  * Reads a built page into memory: it is less than a large piece, and neither a path from outside nor a build that
  * replaces the files can go wrong afterwards. Empty if there is no such directory.
  */
-export async function readPage(directory: string): Promise<PageFiles> {
+export async function readPageFiles(directory: string): Promise<PageFiles> {
   const page = new Map<string, PageFile>();
   for (const name of await namesIn(directory)) {
     const type = types[extname(name)];

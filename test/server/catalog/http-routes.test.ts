@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { torrentJson, torrentText } from "#core/torrent-json.ts";
 import { contentSecurityPolicy } from "../../../server/catalog/page-headers.ts";
+import type { LogEvent } from "../../../server/http/log.ts";
 import { runningCatalog } from "./running-catalog.ts";
 import { seedTorrent } from "./seed-torrent.ts";
 
@@ -143,8 +144,11 @@ describe("GET /", () => {
     });
   });
 
-  it("gives browsers JSON where there is no page", async () => {
-    const catalog = await runningCatalog();
+  it("gives browsers JSON where there is no page, and the log says so", async () => {
+    const events: string[] = [];
+    const log = ({ event }: LogEvent) => void events.push(event);
+    const catalog = await runningCatalog({ pageDirectory: join(tmpdir(), "no-such-page"), log });
+    expect(events).toEqual(["no_page"]);
     const answer = await fetch(`${catalog.url}/`, { headers: browser });
     expect(await answer.json()).toMatchObject({ service: "pieza catalog" });
   });

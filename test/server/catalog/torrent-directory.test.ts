@@ -258,9 +258,12 @@ describe("a directory that went away", () => {
   it("fails with an error that has no path", async () => {
     const torrents = await opened();
     await rm(directory, { recursive: true });
-    const failure = await torrents.list({}).catch((error: Error) => error);
-    expect(failure).toMatchObject({ code: "internal" });
-    expect((failure as Error).message).not.toContain(directory);
+    const torrent = await seedTorrent("file");
+    for (const call of [torrents.list({}), torrents.get({ name: "a" }), torrents.publish(torrent)]) {
+      const failure = await call.catch((error: Error) => error);
+      expect(failure).toMatchObject({ code: "internal" });
+      expect((failure as Error).message).not.toContain(directory);
+    }
     await mkdir(directory);
     expect(await names(torrents)).toEqual([]);
   });
