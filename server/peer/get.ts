@@ -14,6 +14,7 @@ import { nodeClock } from "../node-clock.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "./file-piece-store.ts";
 import { type RunningPeer, startPeer } from "./peer.ts";
+import { SocketPeer } from "./socket-peer.ts";
 
 export interface GetOptions {
   readonly torrent: Torrent;
@@ -21,8 +22,8 @@ export interface GetOptions {
   readonly target: string;
   /** URLs in order of preference; at least one. */
   readonly trackers: readonly string[];
-  /** What carries the pieces. Default "grpc". */
-  readonly transport?: TransportKind | undefined;
+  /** What carries the pieces; "auto" is the fastest way that a peer speaks. Default "grpc". */
+  readonly transport?: TransportKind | "auto" | undefined;
   readonly sync?: SyncMode | undefined;
   /** Take the place of what has the target's name. Default false. */
   readonly replace?: boolean | undefined;
@@ -217,18 +218,29 @@ function openTrackers({ trackers, ca }: GetOptions): { list: Tracker[]; close: (
   };
 }
 
+/** The way to one peer: "auto" is plain sockets where the peer speaks http, else the library's Connect. */
 function connectPeer(
   options: GetOptions,
   url: string,
   pieceLength: (index: PieceIndex) => number,
 ): RemotePeer {
-  const kind = options.transport ?? "grpc";
-  const { torrent, ca } = options;
+  const { torrent, ca, transport: wanted = "grpc" } = options;
+  const kind = wanted === "auto" ? "connect" : wanted;
   // A torrent without lengths may turn out to contradict itself: then a piece is read that is longer than the others.
   const longest = torrent.lengths ? Math.max(torrent.lengths.pieceLength, MIN_READ_BYTES) : MAX_PIECE_LENGTH;
   const { transport, close } = openTransport(url, kind, { ca, readMaxBytes: longest + MESSAGE_SLACK_BYTES });
   const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
-  return remotePeer({ url, transportName: kind, transport, swarm, pieceLength, clock: nodeClock, close });
+  const stock = remotePeer({
+    url,
+    transportName: kind,
+    transport,
+    swarm,
+    pieceLength,
+    clock: nodeClock,
+    close,
+  });
+  if (wanted !== "auto" || !url.startsWith("http://")) return stock;
+  return new SocketPeer({ url, infoHash: torrent.infoHash, pieceLength, clock: nodeClock, stock });
 }
 
 /** Remembers under which URLs trackers know us. */
