@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { Announcer, type AnnouncerStatus } from "#core/announcer.ts";
 import { remoteTracker } from "#core/rpc.ts";
 import type { AnnouncedTorrent } from "#core/tracker.ts";
+import { isLoopback } from "../http/host-names.ts";
 import { openTransport } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 import { leaseInMemory, leaseOnDisk } from "./lease-file.ts";
@@ -17,9 +18,21 @@ export interface AnnouncingOptions {
 
 /** Where a peer serves. */
 export interface PeerAddress {
+  /** The address that it is bound to. */
+  readonly host: string;
   readonly port: number;
   readonly publicUrl?: string;
   readonly tls: boolean;
+}
+
+/**
+ * What a tracker is told of it. On a loopback bind, and without a public URL, nothing to a tracker elsewhere: it would
+ * take the address that it sees, where nobody listens.
+ */
+export function announcedAddress({ host, port, publicUrl, tls }: PeerAddress, trackerUrl: string) {
+  if (publicUrl !== undefined) return { port, publicUrl, tls };
+  const hidden = isLoopback(host) && !isLoopback(new URL(trackerUrl).hostname);
+  return { port: hidden ? 0 : port, tls };
 }
 
 /** At most what Identify answers with. */
@@ -30,7 +43,7 @@ export class Announcing {
   /** By tracker: what each one was sent, so that it knows us when it calls back. */
   readonly identifyKeys: readonly Uint8Array[];
   readonly #announcers: readonly Announcer[];
-  #address: PeerAddress = { port: 0, tls: false };
+  #address: PeerAddress = { host: "127.0.0.1", port: 0, tls: false };
   readonly #closers: readonly (() => void)[];
 
   constructor(options: AnnouncingOptions) {
@@ -44,7 +57,7 @@ export class Announcing {
         tracker: remoteTracker({ url, transport: transports[n]!.transport }),
         clock: nodeClock,
         random: Math.random,
-        address: () => ({ ...this.#address, identifyKey }),
+        address: () => ({ ...announcedAddress(this.#address, url), identifyKey }),
         leases: options.leaseFolder ? leaseOnDisk(options.leaseFolder, url) : leaseInMemory(),
         onStatus: (status) => options.onStatus?.(url, status),
       });

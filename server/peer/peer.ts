@@ -25,7 +25,7 @@ export interface RunningPeer {
   /** No slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** Serves the torrent from now on, what `store` holds of it, and announces it. */
+  /** Serves the torrent from now on, what `store` holds of it, and announces it. Called again, it is the new store's. */
   add(torrent: Torrent, store: ServedStore): void;
   remove(infoHash: string): void;
   /** Pieces became held, or are not held any more. */
@@ -60,6 +60,7 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   try {
     const serving = await startServing({ ...options, identifyKeys: announcing.identifyKeys });
     announcing.start({
+      host: options.host ?? "127.0.0.1",
       port: serving.server.port,
       tls: options.tlsCert !== undefined,
       ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),

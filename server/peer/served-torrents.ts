@@ -24,11 +24,10 @@ export interface ServedTorrent {
 export class ServedTorrents {
   readonly #byInfoHash = new Map<string, ServedTorrent>();
 
-  /** Takes the place of one with the same info hash. */
-  add(torrent: Torrent, store: ServedStore): ServedTorrent {
-    const served = { torrent, store, counts: new Map<number, PieceCounts>() };
-    this.#byInfoHash.set(torrent.infoHash, served);
-    return served;
+  /** Takes the place of one with the same info hash; what was counted stays. */
+  add(torrent: Torrent, store: ServedStore): void {
+    const counts = this.#byInfoHash.get(torrent.infoHash)?.counts ?? new Map<number, PieceCounts>();
+    this.#byInfoHash.set(torrent.infoHash, { torrent, store, counts });
   }
 
   remove(infoHash: string): void {
