@@ -21,8 +21,16 @@ const codes: Readonly<Record<Code, ErrorCode>> = {
   [Code.Unknown]: "unavailable",
 };
 
-/** Codes that the library gives to connections that broke, where their HTTP/2 error or a system error says so. */
-const BROKEN = /REFUSED_STREAM|ENHANCE_YOUR_CALM|NGHTTP2_|GOAWAY|ECONNRESET|EPIPE|ETIMEDOUT|socket hang up/;
+/**
+ * Codes that mean what they say also where the other side did not say them: our own limit on silence, a plain HTTP
+ * status. Any other code that our side made up (`internal`, `invalid_argument`, ...) is of an answer that broke off.
+ */
+const ownWords: ReadonlySet<Code> = new Set([
+  Code.DeadlineExceeded,
+  Code.Unimplemented,
+  Code.Unauthenticated,
+  Code.PermissionDenied,
+]);
 /** How the library says, of either side, that a message is over the limit that we set. */
 const OVERSIZE = /larger than configured readMaxBytes/;
 const MAX_MESSAGE_CHARS = 300;
@@ -53,17 +61,12 @@ function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?
   const message = printable(error.rawMessage);
   // Ours, so not the other side's "too much": it sent more than was asked for.
   if (OVERSIZE.test(message)) return { code: "internal", message: "answered with more bytes than it may" };
-  const broke = error.code === Code.Internal && (BROKEN.test(message) || isSystemError(error.cause));
-  const code = broke ? "unavailable" : codes[error.code];
+  const code = error.isWireError || ownWords.has(error.code) ? codes[error.code] : "unavailable";
   return { code, message, retryAfterMs: mayHint(code) ? retryAfterOf(error.metadata) : undefined };
 }
 
 function mayHint(code: ErrorCode): boolean {
   return code === "resource_exhausted" || code === "unavailable";
-}
-
-function isSystemError(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string";
 }
 
 /** From `retry-after-ms`, else from `retry-after` in seconds; a hint longer than an hour is taken as an hour. */
