@@ -85,5 +85,10 @@ export class Locator {
 
 /** The peers that may be named to somebody new, at most 50, in the order in which they joined. */
 export function tableOf(swarm: Swarm): readonly SwarmMember[] {
-  return swarm.members.filter(({ listed, draining }) => listed && !draining).slice(0, TABLE_SIZE);
+  const table: SwarmMember[] = [];
+  for (const member of swarm.members) {
+    if (member.listed && !member.draining) table.push(member);
+    if (table.length === TABLE_SIZE) break;
+  }
+  return table;
 }
