@@ -103,15 +103,19 @@ function link(from: string, to: string): boolean {
     return true;
   } catch (error) {
     if (codeOf(error) === "EEXIST") return false;
-    if (!NO_LINKS.has(codeOf(error))) throw error;
+    if (!lacksLinks(error)) throw error;
   }
   if (fs.lstatSync(to, { throwIfNoEntry: false })) return false;
   fs.renameSync(from, to);
   return true;
 }
 
-/** What file systems without links answer (exFAT, some network and user space ones). */
 const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
+
+/** What `link` fails with on file systems that have none: exFAT, some network and user space ones. */
+export function lacksLinks(error: unknown): boolean {
+  return NO_LINKS.has(codeOf(error));
+}
 
 /** Windows has no such thing as flushing a folder, and some network file systems refuse it. */
 async function syncFolder(path: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { PiezaError } from "#core/errors.ts";
-import { codeOf, storeFailed } from "./disk.ts";
+import { codeOf, lacksLinks, storeFailed } from "./disk.ts";
 
 /** A lock that this process holds. */
 export interface Lock {
@@ -32,18 +32,30 @@ export function takeLock(path: string, what: string): Lock {
   };
 }
 
-/** Writes the lock beside its place and links it there, so that nobody ever reads half a lock. */
+/**
+ * Writes the lock beside its place and links it there, so that nobody ever reads half a lock; where the file system has
+ * no links, straight to its place.
+ */
 function placed(path: string, content: string): boolean {
   const draft = `${path}.${randomBytes(4).toString("hex")}`;
   fs.writeFileSync(draft, content, { flag: "wx", mode: 0o600 });
   try {
-    fs.linkSync(draft, path);
+    return isNew(() => fs.linkSync(draft, path));
+  } catch (error) {
+    if (!lacksLinks(error)) throw error;
+    return isNew(() => fs.writeFileSync(path, content, { flag: "wx", mode: 0o600 }));
+  } finally {
+    fs.rmSync(draft, { force: true });
+  }
+}
+
+function isNew(make: () => void): boolean {
+  try {
+    make();
     return true;
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
     return false;
-  } finally {
-    fs.rmSync(draft, { force: true });
   }
 }
 
@@ -60,9 +72,12 @@ function setAsideIfDead(path: string, what: string): void {
   }
   const taken = ownerOf(aside);
   // Somebody else was faster and this is already their lock: give it back.
-  if (taken && lives(taken)) fs.linkSync(aside, path);
+  if (taken && lives(taken)) {
+    placed(path, contentOf(aside) ?? "");
+    fs.rmSync(aside, { force: true });
+    throw inUse(what, taken);
+  }
   fs.rmSync(aside, { force: true });
-  if (taken && lives(taken)) throw inUse(what, taken);
 }
 
 interface Owner {
