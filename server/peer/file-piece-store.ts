@@ -21,7 +21,8 @@ export interface FilePieceStoreOptions {
   readonly target: string;
   /**
    * When bytes are forced to the disk: after every piece, after 16 MiB or 1 s, or never. What it decides is how much a
-   * power cut costs; a killed process costs only the pieces in flight. Default "batch".
+   * power cut costs; a killed process costs only the pieces in flight. With "none" a power cut soon after the end may
+   * spoil a file that has its name already, as with most programs. Default "batch".
    */
   readonly sync?: SyncMode | undefined;
   /** Whether to take the place of a file or folder that has the target's name. Default false. */
