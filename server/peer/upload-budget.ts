@@ -1,4 +1,5 @@
 import { PiezaError } from "#core/errors.ts";
+import { network } from "../http/rate-limit.ts";
 
 /** When a caller that was refused may try again: about what 16 pieces of 1 MiB take on a slow link's share. */
 const RETRY_AFTER_MS = 250;
@@ -11,7 +12,7 @@ const RETRY_AFTER_MS = 250;
  */
 export class UploadBudget {
   readonly #limitBytes: number;
-  readonly #byAddress = new Map<string, number>();
+  readonly #byCaller = new Map<string, number>();
   #bytes = 0;
 
   constructor(limitBytes: number) {
@@ -25,7 +26,8 @@ export class UploadBudget {
 
   /** Takes `bytes` for `address`; the result gives them back, once. Throws PiezaError("resource_exhausted"). */
   take(address: string, bytes: number): () => void {
-    const own = this.#byAddress.get(address) ?? 0;
+    const caller = network(address);
+    const own = this.#byCaller.get(caller) ?? 0;
     const free = this.#limitBytes - this.#bytes;
     const allowed = own === 0 ? bytes <= free : own + bytes <= free;
     if (!allowed && this.#bytes > 0) {
@@ -33,18 +35,18 @@ export class UploadBudget {
         retryAfterMs: RETRY_AFTER_MS,
       });
     }
-    this.#add(address, bytes);
+    this.#add(caller, bytes);
     let held = true;
     return () => {
-      if (held) this.#add(address, -bytes);
+      if (held) this.#add(caller, -bytes);
       held = false;
     };
   }
 
-  #add(address: string, bytes: number): void {
-    const own = (this.#byAddress.get(address) ?? 0) + bytes;
+  #add(caller: string, bytes: number): void {
+    const own = (this.#byCaller.get(caller) ?? 0) + bytes;
     this.#bytes += bytes;
-    if (own > 0) this.#byAddress.set(address, own);
-    else this.#byAddress.delete(address);
+    if (own > 0) this.#byCaller.set(caller, own);
+    else this.#byCaller.delete(caller);
   }
 }

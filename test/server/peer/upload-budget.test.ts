@@ -22,6 +22,13 @@ describe("upload budget", () => {
     budget.take("latest", 8);
   });
 
+  it("counts all addresses of one IPv6 network as one", () => {
+    const budget = new UploadBudget(64);
+    expect(greedy(budget, "2001:db8::1")).toHaveLength(32);
+    expect(greedy(budget, "2001:db8::2")).toHaveLength(0);
+    expect(greedy(budget, "2001:db8:0:1::1")).not.toHaveLength(0);
+  });
+
   it("refuses with a code and a hint that clients understand", () => {
     const budget = new UploadBudget(4);
     greedy(budget, "a");
