@@ -1,4 +1,7 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createClient } from "@connectrpc/connect";
@@ -31,6 +34,38 @@ describe("a neighbour that says GOAWAY on idle connections", () => {
     expect(fine + (failed["PeerFailed unavailable"] ?? 0)).toBe(300);
     // Whatever failed is the peer's failure, and worth another try.
     expect(Object.keys(failed).filter((outcome) => outcome !== "PeerFailed unavailable")).toEqual([]);
+  });
+});
+
+describe("the windows of HTTP/2", () => {
+  it("are wide where we receive: 16 MiB a call, 32 MiB a connection", async () => {
+    const neighbour = http2.createServer();
+    neighbour.on("stream", (stream) => {
+      stream.on("error", () => {});
+      stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+    });
+    neighbour.listen(0, "127.0.0.1");
+    await once(neighbour, "listening");
+    ends.push(() => neighbour.close());
+    const session = once(neighbour, "session");
+    const peer = dial(`http://127.0.0.1:${(neighbour.address() as AddressInfo).port}`, "grpc");
+    await expect(peer.getPiece({})).rejects.toThrow();
+    const [{ remoteSettings, state }] = (await session) as [http2.ServerHttp2Session];
+    expect(remoteSettings.initialWindowSize).toBe(16 << 20);
+    expect(state.remoteWindowSize).toBe(32 << 20);
+  });
+
+  it("are wider than the standard's where a server receives", async () => {
+    const server = await startTestPeer();
+    ends.push(() => server.close({ graceMs: 0 }));
+    const session = http2.connect(server.url);
+    await once(session, "remoteSettings");
+    const stream = session.request({ ":path": "/healthz" });
+    await once(stream.resume(), "close");
+    expect(session.remoteSettings.initialWindowSize).toBe(1 << 20);
+    expect(session.remoteSettings.maxConcurrentStreams).toBe(64);
+    expect(session.state.remoteWindowSize).toBe(4 << 20);
+    session.close();
   });
 });
 
