@@ -29,8 +29,7 @@ export class UploadBudget {
     const caller = network(address);
     const own = this.#byCaller.get(caller) ?? 0;
     const free = this.#limitBytes - this.#bytes;
-    const allowed = own === 0 ? bytes <= free : own + bytes <= free;
-    if (!allowed && this.#bytes > 0) {
+    if (own + bytes > free && this.#bytes > 0) {
       throw new PiezaError("resource_exhausted", "too many bytes are on their way already", {
         retryAfterMs: RETRY_AFTER_MS,
       });
