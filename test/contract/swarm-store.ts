@@ -51,6 +51,17 @@ export function swarmStoreContract(name: string, make: MakeSwarmStore): void {
         expect((await store.holderOf(rival.address))?.id).toBe("b");
       });
 
+      it("an address that changed hands between two sweeps stays with the new holder", async () => {
+        await clock.tick(SWEEP_MS / 2);
+        await store.open(lease("a"));
+        await store.join("a", torrent(), false);
+        await clock.tick(leaseMs);
+        await store.open({ ...lease("b"), address: lease("a").address });
+        expect(await store.swarm(torrent())).toBeUndefined();
+        await clock.tick(SWEEP_MS);
+        expect((await store.holderOf(lease("a").address))?.id).toBe("b");
+      });
+
       it("peers without an address do not hinder each other", async () => {
         await store.open({ ...lease("a"), address: "", url: "" });
         await store.open({ ...lease("b"), address: "", url: "" });

@@ -13,6 +13,9 @@ class NotingTracker implements Tracker {
   failing: PiezaError | undefined;
   silent = false;
   resend: string[] = [];
+  alwaysResend = false;
+  /** An answer waits for it. */
+  gate: Promise<void> | undefined;
   readonly #clock: FakeClock;
 
   constructor(clock: FakeClock) {
@@ -32,7 +35,7 @@ class NotingTracker implements Tracker {
       listed: true,
       notListedReason: "",
       url: "http://127.0.0.1:1",
-      resend: this.resend.splice(0),
+      resend: this.alwaysResend ? ["a".repeat(64)] : this.resend.splice(0),
     };
   }
 
@@ -151,16 +154,28 @@ describe("what is announced, and when", () => {
     expect(tracker.heard.at(-1)).toMatchObject({ event: "progress", torrents: [], left: ["a".repeat(64)] });
   });
 
+  it("a torrent that was left and joined again is not told as left", async () => {
+    announcer.update(has("a", 1));
+    announcer.start();
+    await tick(1_000);
+    announcer.leave("a".repeat(64));
+    announcer.update(has("a", 2, 0));
+    await tick(4_000);
+    expect(tracker.heard.at(-1)).toMatchObject({ event: "progress", left: [] });
+    expect(said(-1)).toEqual([[2, [0]]]);
+  });
+
   it("news that comes while an announce is under way is told next", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    tracker.gate = promise;
     announcer.update(has("a", 1, 0));
-    tracker.silent = true;
     announcer.start();
     await tick(1_000);
     announcer.update(has("a", 2, 0, 1));
-    tracker.silent = false;
-    await tick(30_000);
-    expect(said(-1)).toEqual([[2, undefined]]);
-    expect(tracker.heard.filter(({ torrents }) => torrents[0]?.bitfield?.has(1))).toHaveLength(1);
+    resolve();
+    await tick(4_000);
+    expect(tracker.events).toEqual(["started", "progress"]);
+    expect(said(1)).toEqual([[2, [0, 1]]]);
   });
 
   it("more than 1,024 torrents, or 3 MiB of bitfields, go in several announces one after the other", async () => {
@@ -182,15 +197,18 @@ describe("what is announced, and when", () => {
 });
 
 describe("when the tracker does not play along", () => {
-  it("what it asks for is sent again, not in a loop", async () => {
+  it("what it asks for is sent again, and to one that always asks once a second", async () => {
     announcer.update(has("a", 1, 0));
     announcer.start();
     await tick(5_000);
     tracker.resend = ["a".repeat(64), "f".repeat(64)];
-    await tick(5_000);
-    await tick(1_000);
+    await tick(6_000);
     expect(tracker.events).toEqual(["started", "heartbeat", "progress"]);
+    expect(tracker.times).toEqual([0, 10_000, 11_000]);
     expect(said(2)).toEqual([[1, [0]]]);
+    tracker.alwaysResend = true;
+    await tick(60_000);
+    expect(tracker.heard.length).toBeLessThan(65);
   });
 
   it("a lease of the last run is taken up, and one that is refused is dropped", async () => {
@@ -230,6 +248,12 @@ describe("when the tracker does not play along", () => {
     tracker.failing = new PiezaError("resource_exhausted", "later", { retryAfterMs: 60_000 });
     await tick(130_000);
     expect(tracker.times.at(-1)! - tracker.times.at(-2)!).toBe(60_000);
+    tracker.failing = undefined;
+    await tick(60_000);
+    tracker.failing = new PiezaError("unavailable", "away again");
+    const tries = tracker.heard.length;
+    await tick(11_000);
+    expect(tracker.times[tries + 1]! - tracker.times[tries]!).toBeLessThan(250);
   });
 
   it("warns once a minute, however often it tries, and says when all is well again", async () => {

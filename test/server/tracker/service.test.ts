@@ -223,6 +223,14 @@ describe("LocatePieces", () => {
     for (let n = 1; n <= 3; n++) expect((await locate()).turn).toBe(first.turn + n);
   });
 
+  it("counts the turns of each swarm by itself", async () => {
+    await started(1, [torrent("a"), torrent("b"), torrent("a", { totalPieces: 5 })]);
+    await started(2);
+    const turns = async (digit: string) => (await locate({ infoHash: infoHash(digit), totalPieces: 4 })).turn;
+    const [a, b] = [await turns("a"), await turns("b")];
+    for (let n = 1; n <= 3; n++) expect([await turns("a"), await turns("b")]).toEqual([a + n, b + n]);
+  });
+
   it("names at most 50", async () => {
     for (let port = 1; port <= 60; port++) await started(port);
     expect(await named()).toHaveLength(50);
