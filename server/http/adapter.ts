@@ -1,14 +1,12 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { constants } from "node:http2";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { contextValuesOf } from "./context.ts";
+import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import { type Limits, neverCompressed } from "./limits.ts";
 import { Pace } from "./pace.ts";
 
-export type HttpRequest = IncomingMessage | Http2ServerRequest;
-export type HttpResponse = ServerResponse | Http2ServerResponse;
+export type { HttpRequest, HttpResponse } from "./http-types.ts";
 
 /** What callers say of the encodings that they take, in each of the protocols. */
 const ACCEPTED = ["accept-encoding", "connect-accept-encoding", "grpc-accept-encoding"];

@@ -1,5 +1,5 @@
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
-import type { HttpRequest, HttpResponse } from "./adapter.ts";
+import type { HttpRequest, HttpResponse } from "./http-types.ts";
 
 /** The address that the call came from, as its socket says: IPv4 in dotted form even on a dual-stack socket. */
 export const kCallerAddress = createContextKey("", { description: "caller address" });

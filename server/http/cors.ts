@@ -1,5 +1,5 @@
 import { cors as connectCors } from "@connectrpc/connect";
-import type { HttpRequest, HttpResponse } from "./adapter.ts";
+import type { HttpRequest, HttpResponse } from "./http-types.ts";
 
 const allowHeaders = [
   ...connectCors.allowedHeaders,

@@ -1,6 +1,6 @@
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { constants, createServer } from "node:http2";
-import type { HttpRequest, HttpResponse } from "./adapter.ts";
+import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import type { Limits } from "./limits.ts";
 
 /**

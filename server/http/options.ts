@@ -1,6 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
-import type { HttpRequest, HttpResponse } from "./adapter.ts";
+import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import type { Limits } from "./limits.ts";
 import type { Log } from "./log.ts";
 

@@ -1,7 +1,8 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { type HttpRequest, type HttpResponse, serveRpc } from "./adapter.ts";
+import { serveRpc } from "./adapter.ts";
 import { authorityOf, type Cors } from "./cors.ts";
 import type { HealthState } from "./health.ts";
+import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import { changes, type Limits } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { ServerOptions } from "./options.ts";

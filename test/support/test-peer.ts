@@ -5,7 +5,7 @@ import { Bitfield } from "#core/bitfield.ts";
 import { PieceGeometry } from "#core/piece.ts";
 import type { SwarmKey } from "#core/tracker.ts";
 import { type GetBitfieldResponseSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import type { HttpRequest, HttpResponse } from "../../server/http/adapter.ts";
+import type { HttpRequest, HttpResponse } from "../../server/http/http-types.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../../server/http/server.ts";
 
 export const swarm: SwarmKey = { infoHash: "ab".repeat(32), totalPieces: 4 };
