@@ -1,0 +1,129 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
+
+/** Debian's Chromium; it looks nothing up on the outside and needs no sandbox in a container. */
+const executablePath = process.env.PIEZA_TEST_CHROMIUM ?? "/usr/bin/chromium";
+const args = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+];
+
+export interface PageDriverOptions {
+  /** Host names that mean this machine, besides localhost. */
+  readonly hosts?: readonly string[];
+  /** BCP 47. Default "en-US". */
+  readonly locale?: string;
+}
+
+/** A Chromium with a profile on the disk, so that its storage outlives a crash. */
+export class PageDriver {
+  /** What the page's policy forbade, and what its scripts threw. */
+  readonly problems: string[] = [];
+  readonly #profile: string;
+  readonly #options: PageDriverOptions;
+  #context: BrowserContext;
+
+  private constructor(profile: string, options: PageDriverOptions, context: BrowserContext) {
+    this.#profile = profile;
+    this.#options = options;
+    this.#context = context;
+  }
+
+  static async start(options: PageDriverOptions = {}): Promise<PageDriver> {
+    const profile = await mkdtemp(join(tmpdir(), "pieza-chromium-"));
+    return new PageDriver(profile, options, await launch(profile, options));
+  }
+
+  /** A new tab at `url`. Saving goes through the browser's downloads, as where there is no file picker. */
+  async open(url: string): Promise<Page> {
+    const page = await this.#context.newPage();
+    page.setDefaultTimeout(60_000);
+    page.on("pageerror", (error) => this.problems.push(`thrown: ${error.message}`));
+    page.on("console", (message) => {
+      if (/content security policy|trusted ?type/i.test(message.text())) this.problems.push(message.text());
+    });
+    await page.addInitScript(() => Reflect.deleteProperty(window, "showSaveFilePicker"));
+    await page.goto(url);
+    return page;
+  }
+
+  /** Ends the browser as a power cut would end it, and starts it again on the same profile. */
+  async crash(): Promise<void> {
+    const session = await this.#context.browser()?.newBrowserCDPSession();
+    const closed = new Promise<void>((resolve) => this.#context.once("close", () => resolve()));
+    session?.send("Browser.crash").catch(() => undefined);
+    await closed;
+    this.#context = await launch(this.#profile, this.#options);
+  }
+
+  async stop(): Promise<void> {
+    await this.#context.close();
+    await rm(this.#profile, { recursive: true, force: true });
+  }
+}
+
+function launch(profile: string, { hosts = [], locale = "en-US" }: PageDriverOptions) {
+  const rules = hosts.map((host) => `MAP ${host} 127.0.0.1`).join(",");
+  const mapped = rules ? [...args, `--host-resolver-rules=${rules}`] : args;
+  return chromium.launchPersistentContext(profile, { executablePath, args: mapped, locale });
+}
+
+/** One download on the page, by the name of its file. */
+export class DownloadOnPage {
+  readonly card: Locator;
+  readonly #page: Page;
+  readonly #name: string;
+
+  constructor(page: Page, name: string) {
+    this.#page = page;
+    this.#name = name;
+    this.card = page.getByRole("article", { name, exact: true });
+  }
+
+  /** Presses "Download" in the catalog's list. */
+  async start(): Promise<this> {
+    await this.#page.getByRole("button", { name: `Download ${this.#name}`, exact: true }).click();
+    return this;
+  }
+
+  press(button: string): Promise<void> {
+    return this.card.getByRole("button", { name: button, exact: true }).click();
+  }
+
+  /** Resolves once the card says so, in the page's words: "Complete", "Paused". */
+  async becomes(state: string, timeoutMs = 60_000): Promise<void> {
+    const shown = this.card.locator(".state").getByText(state, { exact: true });
+    await shown
+      .first()
+      .waitFor({ timeout: timeoutMs })
+      .catch(async (cause) => {
+        const text = await this.card.textContent({ timeout: 1_000 }).catch(() => "no such card");
+        throw new Error(`${this.#name} did not become ${state} in ${timeoutMs} ms. The card says:\n${text}`, {
+          cause,
+        });
+      });
+  }
+
+  /** Pieces by peer's address, as the table of peers has them. */
+  async piecesByPeer(): Promise<Record<string, number>> {
+    const rows = await this.card.locator("tbody tr").all();
+    const pieces: Record<string, number> = {};
+    for (const row of rows) {
+      const address = await row.getByRole("rowheader").textContent();
+      const count = await row.getByRole("cell").last().textContent();
+      pieces[address!.trim()] = Number(count!.replaceAll(",", ""));
+    }
+    return pieces;
+  }
+
+  /** Saves through the browser's downloads; returns where the file is and what it was to be called. */
+  async save(): Promise<{ path: string; suggestedName: string }> {
+    const [download] = await Promise.all([this.#page.waitForEvent("download"), this.press("Save")]);
+    return { path: await download.path(), suggestedName: download.suggestedFilename() };
+  }
+}
