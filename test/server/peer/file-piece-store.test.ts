@@ -109,6 +109,20 @@ describe("FilePieceStore", () => {
       expect([...second.held]).toEqual([0, 1, 2, 4, 5, 6, 8, 9]);
     });
 
+    it("writes down at once what it lost, so that bytes half way to that piece never pass for it", async () => {
+      const made = await makeTorrent({ length: 4 * PIECE });
+      const first = await here.open(made);
+      await fill(first, made);
+      await first.close();
+      const good = await readFile(working(".part"));
+      await writeFile(working(".part"), Buffer.concat([good.subarray(0, PIECE), new Uint8Array(3 * PIECE)]));
+      const second = await here.open(made);
+      expect([...second.held]).toEqual([0]);
+      await second.close();
+      await writeFile(working(".part"), good);
+      expect([...(await here.open(made)).held]).toEqual([0]);
+    });
+
     it("starts again when the working file is gone, and when the journal is", async () => {
       const made = await makeTorrent({ length: 2 * PIECE });
       for (const suffix of [".part", ".journal"]) {
