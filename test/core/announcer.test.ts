@@ -25,6 +25,7 @@ class NotingTracker implements Tracker {
   async announce(announce: Announce, signal: AbortSignal): Promise<Announced> {
     this.heard.push(announce);
     this.times.push(this.#clock.now());
+    await this.gate;
     if (this.silent)
       await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     if (this.failing) throw this.failing;
