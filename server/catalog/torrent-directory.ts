@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
+import { InvalidField, PiezaError } from "#core/errors.ts";
 import { checkName } from "#core/file-name.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { type BadFile, DirectoryIndex, type TorrentEntry, type TorrentKey } from "./directory-index.ts";
@@ -118,7 +118,11 @@ export class TorrentDirectory {
     if ((await stampAt(path)) !== stamp) return undefined;
     const kept = this.#recent.get(file, stamp);
     if (kept) return kept.torrent;
-    const stored = await readTorrentFile(path);
+    const stored = await readTorrentFile(path).catch((error: unknown) => {
+      // It was a torrent when it had the stamp, so somebody is writing into it.
+      if (error instanceof InvalidField) return undefined;
+      throw error;
+    });
     if (stored?.stamp !== stamp) return undefined;
     this.#recent.add(file, stored);
     return stored.torrent;

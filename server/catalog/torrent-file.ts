@@ -19,23 +19,22 @@ export interface StoredTorrent {
 
 /** The stamp of the file at `path`, or undefined if there is no regular file. */
 export async function stampAt(path: string): Promise<string | undefined> {
-  const stats = await statOf(path);
+  const stats = await attempt("looking for a torrent", () => absentAsUndefined(stat(path, { bigint: true })));
   return stats?.isFile() ? stampOf(stats) : undefined;
 }
 
 /**
- * Reads and checks the torrent at `path`. Fails with InvalidField if it is none, and with StoreFailed if it cannot be
- * read; undefined if there is no regular file.
+ * Reads and checks the torrent in the file at `path`; undefined if there is none. Fails with InvalidField if it is no
+ * torrent, and with StoreFailed if it cannot be read. Ask stampAt first: opening a pipe would wait for a writer.
  */
 export async function readTorrentFile(path: string): Promise<StoredTorrent | undefined> {
-  // Before it is opened: opening a pipe would wait for a writer.
-  if ((await stampAt(path)) === undefined) return undefined;
-  const { bytes, stamp } = await attempt("reading a torrent", () => readWhole(path));
+  const file = await attempt("reading a torrent", () => absentAsUndefined(open(path, "r")));
+  if (!file) return undefined;
+  const { bytes, stamp } = await attempt("reading a torrent", () => readWhole(file));
   return { torrent: await parseTorrentText(decodeUtf8(bytes), nodeHasher), stamp };
 }
 
-async function readWhole(path: string): Promise<{ bytes: Uint8Array; stamp: string }> {
-  const file = await open(path, "r");
+async function readWhole(file: FileHandle): Promise<{ bytes: Uint8Array; stamp: string }> {
   try {
     const stats = await file.stat({ bigint: true });
     if (stats.size > MAX_TORRENT_JSON_BYTES)
@@ -108,13 +107,12 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-async function statOf(path: string): Promise<BigIntStats | undefined> {
-  return attempt("looking for a torrent", () =>
-    stat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT" || error.code === "ELOOP") return undefined;
-      throw error;
-    }),
-  );
+/** Resolves to undefined where there is nothing, or a link that leads nowhere. */
+function absentAsUndefined<T>(looking: Promise<T>): Promise<T | undefined> {
+  return looking.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ELOOP") return undefined;
+    throw error;
+  });
 }
 
 function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {

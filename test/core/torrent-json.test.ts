@@ -155,6 +155,11 @@ describe("a torrent is taken", () => {
     expect(await parseTorrentText(torrentText(torrent), webCryptoHasher)).toEqual(torrent);
   });
 
+  it("with 0 written as -0", async () => {
+    const torrent = await parse({ ...seed(), replication_target: -0 });
+    expect(torrent.replicationTarget).toBe(0);
+  });
+
   it("with an info hash in upper case", async () => {
     const { infoHash } = await parse(seed());
     expect((await parse({ ...seed(), info_hash: infoHash.toUpperCase() })).infoHash).toBe(infoHash);
@@ -208,7 +213,7 @@ describe("a torrent's text is refused", () => {
   });
 
   it("not for brackets inside of a text", async () => {
-    const text = JSON.stringify({ ...seed(), comment: `${'\\"['.repeat(40)}` });
+    const text = JSON.stringify({ ...seed(), comment: `${'\\"['.repeat(101)}` });
     await expect(parseTorrentText(text, webCryptoHasher)).resolves.toMatchObject({ fileName: "file.txt" });
   });
 });

@@ -9,11 +9,10 @@ export const token = "the-catalog-s-token";
 /** A catalog on a free port with a directory of its own, both gone after the test. */
 export async function runningCatalog(options: Partial<CatalogOptions> = {}) {
   const directory = await mkdtemp(join(tmpdir(), "pieza-catalog-"));
+  onTestFinished(() => rm(directory, { recursive: true }));
   const catalog = await startCatalog({ port: 0, directory, trackers: [], token, ...options });
-  onTestFinished(async () => {
-    await catalog.close({ graceMs: 0 });
-    await rm(directory, { recursive: true });
-  });
+  // Runs before the one above.
+  onTestFinished(() => catalog.close({ graceMs: 0 }));
   const rpc = (method: string) => `${catalog.url}/pieza.v1.CatalogService/${method}`;
   return {
     ...catalog,

@@ -193,9 +193,11 @@ describe("a catalog's token", () => {
   });
 
   it("is asked of nobody when the catalog is open", async () => {
-    const catalog = await runningCatalog({ token: undefined, open: true });
-    expect(await catalog.call("PublishTorrent", { torrent: seedForm }, "")).toMatchObject({ status: 200 });
-    expect(await catalog.call("DeleteTorrent", { name: "file.txt" }, "")).toMatchObject({ status: 200 });
+    for (const unused of [undefined, token]) {
+      const catalog = await runningCatalog({ token: unused, open: true });
+      expect(await catalog.call("PublishTorrent", { torrent: seedForm }, "")).toMatchObject({ status: 200 });
+      expect(await catalog.call("DeleteTorrent", { name: "file.txt" }, "")).toMatchObject({ status: 200 });
+    }
   });
 
   it("must be there when the catalog is not open", async () => {

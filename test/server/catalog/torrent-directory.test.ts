@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseTorrentText, torrentText } from "#core/torrent-json.ts";
 import type { BadFile } from "../../../server/catalog/directory-index.ts";
 import { TorrentDirectory } from "../../../server/catalog/torrent-directory.ts";
+import { readTorrentFile, stampAt } from "../../../server/catalog/torrent-file.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { seedTorrent } from "./seed-torrent.ts";
@@ -240,6 +241,16 @@ describe("hands in the directory", () => {
       await seedTorrent("file", "1"),
     );
     await rm(elsewhere, { recursive: true });
+  });
+});
+
+describe("a torrent's file", () => {
+  it("that is gone, or a link to nowhere, is none", async () => {
+    await symlink(at("nowhere"), at("link"));
+    for (const path of [at("nowhere"), at("link")]) {
+      expect(await stampAt(path)).toBeUndefined();
+      expect(await readTorrentFile(path)).toBeUndefined();
+    }
   });
 });
 
