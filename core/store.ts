@@ -22,8 +22,11 @@ export interface PieceStore {
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void;
   /** The caller has verified the hash of everything written to this piece: hold it. Does nothing if it is held. */
   commit(index: PieceIndex): void | Promise<void>;
-  /** The bytes of a held piece, as a buffer of its own. Fails with PiezaError("not_found") if it is not held. */
-  read(index: PieceIndex): Promise<Uint8Array>;
+  /**
+   * The bytes of a held piece: at the start of `into` if that is given (it has room for the piece), else in a buffer of
+   * their own. Fails with PiezaError("not_found") if it is not held.
+   */
+  read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array>;
   /** Every piece is held: gives the file or folder its final name. Does nothing the second time. */
   finish(): Promise<void>;
   /** Flushes and lets go of everything. What is held stays so for the next time. */
@@ -57,9 +60,12 @@ export class MemoryPieceStore implements PieceStore {
     this.held.set(index);
   }
 
-  async read(index: PieceIndex): Promise<Uint8Array> {
+  async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
     checkHeld(this.held, index);
-    return this.#pieces.get(index)!.slice();
+    const piece = this.#pieces.get(index)!;
+    if (!into) return piece.slice();
+    into.set(piece);
+    return into.subarray(0, piece.length);
   }
 
   /** The held bytes as one Blob's parts, in order. */

@@ -2,6 +2,7 @@ import { constants } from "node:http2";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { contextValuesOf } from "./context.ts";
+import { answerDirectly, type DirectMethod, kDirectFailure } from "./direct.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import { type Limits, neverCompressed } from "./limits.ts";
 import { Pace } from "./pace.ts";
@@ -13,29 +14,35 @@ const ACCEPTED = ["accept-encoding", "connect-accept-encoding", "grpc-accept-enc
 
 /**
  * Runs one call of an RPC handler on a Node request. Unlike the library's own adapter it is quiet about callers that
- * hang up, and it holds bodies to a pace.
+ * hang up, and it holds bodies to a pace. `direct`, where a method has one, is asked first.
  */
 export async function serveRpc(
   handler: UniversalHandler,
   request: HttpRequest,
   response: HttpResponse,
   limits: Limits,
+  direct?: DirectMethod,
 ): Promise<void> {
   const pace = new Pace(limits, () => kill(request));
   // On HTTP/2 the request closes as soon as nobody reads it; its stream closes when the caller can send no more.
   ("stream" in request ? request.stream : request).once("close", () => pace.stopReading());
   response.once("close", () => pace.stopWriting());
-  const call = universalRequestFromNodeRequest(
-    request,
-    response,
-    undefined,
-    contextValuesOf(request, response),
-  );
+  const contextValues = contextValuesOf(request, response);
+  const call = universalRequestFromNodeRequest(request, response, undefined, contextValues);
   if (neverCompressed(handler.method)) for (const name of ACCEPTED) call.header.set(name, "identity");
   const endsByItself =
     handler.method.methodKind === "unary" || handler.method.methodKind === "server_streaming";
-  if (endsByItself && isBytes(call.body)) call.body = pace.reading(call.body);
   try {
+    if (endsByItself && isBytes(call.body)) call.body = pace.reading(call.body);
+    if (direct && isBytes(call.body)) {
+      const outcome = await answerDirectly(direct, request, response, call.body);
+      if (outcome.answered) {
+        if (!response.closed) pace.sending(outcome.bytes);
+        return;
+      }
+      call.body = outcome.body;
+      contextValues.set(kDirectFailure, outcome.failure);
+    }
     const answer = await handler(call);
     // What failed must not be kept, whatever the service had said of its answer before it failed.
     if (answer.status !== 200 || !answer.header?.has("cache-control")) {

@@ -1,5 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
+import type { DirectMethod } from "./direct.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import type { Limits } from "./limits.ts";
 import type { Log } from "./log.ts";
@@ -31,6 +32,8 @@ export interface ServerOptions extends EdgeOptions {
   routes(router: ConnectRouter): void;
   /** The same services, for reflection and health. */
   readonly services: readonly DescService[];
+  /** By path, `/package.Service/Method`: answers to plain calls in front of the library's handler of the same method. */
+  readonly direct?: Readonly<Record<string, DirectMethod>> | undefined;
   /** Plain HTTP routes: answers the request and returns true, or leaves it alone and returns false. */
   readonly http?: ((request: HttpRequest, response: HttpResponse) => boolean | Promise<boolean>) | undefined;
   /** For tests and special networks; each has its default in limits.ts. */

@@ -40,6 +40,11 @@ export class Pace {
     }
   }
 
+  /** An answer of so many bytes was handed to the system in one go: held to its pace from now to stopWriting(). */
+  sending(bytes: number): void {
+    this.#writeTimer = setTimeout(this.#kill, this.#allowedMs(bytes));
+  }
+
   stopReading(): void {
     clearTimeout(this.#readTimer);
   }

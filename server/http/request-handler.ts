@@ -9,6 +9,7 @@ import type { ServerOptions } from "./options.ts";
 
 export interface RequestHandlerOptions {
   readonly handlers: readonly UniversalHandler[];
+  readonly direct: ServerOptions["direct"];
   readonly http: ServerOptions["http"];
   readonly knowsHost: (hostHeader: string | undefined) => boolean;
   readonly cors: Cors;
@@ -38,7 +39,7 @@ export function createRequestHandler(options: RequestHandlerOptions) {
     } else if (!cors.admit(request, response, changesSomething)) {
       say(response, 403, "pages of this origin may not change anything here");
     } else if (handler) {
-      void serveRpc(handler, request, response, limits);
+      void serveRpc(handler, request, response, limits, options.direct?.[path]);
     } else {
       void servePlain(path, request, response);
     }

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createServer as createHttp1Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import type { ConnectRouter, HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { UniversalHandlerOptions } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { PiezaError } from "#core/errors.ts";
@@ -12,6 +12,7 @@ import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
 import { toConnectError } from "./connect-error.ts";
 import { kCallerAddress } from "./context.ts";
 import { Cors } from "./cors.ts";
+import { kDirectFailure } from "./direct.ts";
 import { createDrain, Shutdown } from "./drain.ts";
 import { createGuardedHttp2Server } from "./h2-guards.ts";
 import { HealthState } from "./health.ts";
@@ -50,6 +51,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const onRequest = createRequestHandler({
     handlers: router.handlers,
+    direct: options.direct,
     http: options.http,
     knowsHost: hostCheck({ ...options, host }),
     cors: new Cors(options.allowOrigins),
@@ -95,12 +97,19 @@ function createRouter(options: ServerOptions, limits: Limits, shutdown: Shutdown
     {
       acceptCompression: [compressionGzip],
       maxTimeoutMs: limits.maxTimeoutMs,
-      interceptors: [reportErrors(log)],
+      interceptors: [reportErrors(log), failDirectly],
       jsonOptions: { useProtoFieldName: true },
     },
     forMethod,
   );
 }
+
+/** Throws what a direct method threw, so that the library tells it as it tells every error. */
+const failDirectly: Interceptor = (next) => (request) => {
+  const failure = request.contextValues.get(kDirectFailure);
+  if (failure) throw failure;
+  return next(request);
+};
 
 /** Runs before the request's body is read. */
 function takeTurn(rate: RateLimit, context: HandlerContext): void {

@@ -116,10 +116,10 @@ export class FilePieceStore implements PieceStore {
     if (this.#sync === "batch") this.#flushSoon();
   }
 
-  async read(index: PieceIndex): Promise<Uint8Array> {
+  async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
     checkHeld(this.held, index);
     if (this.#closing) throw new PiezaError("failed_precondition", "the store is closed");
-    return this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index));
+    return this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index), into);
   }
 
   finish(): Promise<void> {

@@ -74,11 +74,10 @@ export class PartFiles {
     }
   }
 
-  /** A buffer of its own. Fails with StoreFailed if the files are shorter than that. */
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const into = new Uint8Array(length);
+  /** At the start of `into`, or in a buffer of its own. Fails with StoreFailed if the files are shorter than that. */
+  async read(offset: number, length: number, into: Uint8Array = new Uint8Array(length)): Promise<Uint8Array> {
     for (const segment of this.map.segments(offset, length)) await this.#readSegment(segment, into);
-    return into;
+    return into.subarray(0, length);
   }
 
   async #readSegment({ file, position, at, length }: Segment, into: Uint8Array): Promise<void> {

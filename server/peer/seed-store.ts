@@ -98,23 +98,23 @@ export class SeedStore implements ServedStore {
   }
 
   /** Fails with not_found (not held), data_loss (withdrawn by this very call) or unavailable (no files left to open). */
-  async read(index: PieceIndex): Promise<Uint8Array> {
+  async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
     checkHeld(this.held, index);
-    const { bytes, stamp } = await this.#readStamped(index);
+    const { bytes, stamp } = await this.#readStamped(index, into);
     if (stamp !== undefined && this.#verified.get(index) === stamp) return bytes;
     if ((await sha256(this.#hasher, bytes)) !== this.#torrent.pieces[index]) throw this.#withdraw(index);
     if (stamp !== undefined) this.#verified.set(index, stamp);
     return bytes;
   }
 
-  async #readStamped(index: PieceIndex) {
+  async #readStamped(index: PieceIndex, into: Uint8Array | undefined) {
     const segments = this.#map.segments(this.geometry.offset(index), this.geometry.lengthOf(index));
     const runs = Array.from(segments, ({ file, ...run }) => ({
       path: join(this.#root, this.#map.files[file]!.path),
       ...run,
     }));
     try {
-      return await readStamped(runs, this.geometry.lengthOf(index), this.#now());
+      return await readStamped(runs, this.geometry.lengthOf(index), this.#now(), into);
     } catch (error) {
       const code = codeOf(error);
       if (code === "EMFILE" || code === "ENFILE") {

@@ -1,5 +1,6 @@
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../http/server.ts";
+import { directPieces } from "./direct-pieces.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { peerPages } from "./peer-pages.ts";
 import { ServedTorrents } from "./served-torrents.ts";
@@ -12,6 +13,8 @@ export interface ServingOptions extends EdgeOptions {
   readonly maxInFlightBytes?: number | undefined;
   /** One log event for every request for a piece. Default: if PIEZA_LOG_REQUESTS is 1. */
   readonly logRequests?: boolean | undefined;
+  /** Whether plain calls of GetPiece are answered without the library. Default true. */
+  readonly direct?: boolean | undefined;
   /** What Identify proves to know; at most 16. */
   readonly identifyKeys?: readonly Uint8Array[] | undefined;
 }
@@ -23,6 +26,7 @@ export interface Serving {
   readonly uploads: Uploads;
 }
 
+const GET_PIECE = `/${PeerService.typeName}/${PeerService.method.getPiece.name}`;
 const DEFAULT_IN_FLIGHT_BYTES = 64 << 20;
 
 /** Serves what `torrents` has, as it comes and goes. Fails as startServer does. */
@@ -36,10 +40,12 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     if (logRequests) logRequest(options, request);
   });
   const service = peerService(torrents, uploads, options.identifyKeys ?? []);
+  const { direct, ...edge } = options;
   const server = await startServer({
-    ...options,
+    ...edge,
     services: [PeerService],
     routes: (router) => router.service(PeerService, service),
+    direct: direct === false ? {} : { [GET_PIECE]: directPieces(uploads) },
     http: peerPages(torrents, uploads, metrics),
   });
   return { server, torrents, uploads };

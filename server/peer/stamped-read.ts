@@ -19,7 +19,7 @@ export interface FileRun {
 const SETTLED_MS = 3_000;
 
 /**
- * Reads the runs into one buffer of its own, and stamps it with the identity and times of every file read. The stamp is
+ * Reads the runs into one buffer, `into` or its own, and stamps it with the identity and times of every file read. The stamp is
  * undefined if a file changed while it was read or so short before `nowMs` (by the wall clock) that a further change
  * would not show. Fails with the
  * system's error, also for a link, and with an Error for a file that is too short.
@@ -28,8 +28,9 @@ export async function readStamped(
   runs: readonly FileRun[],
   length: number,
   nowMs: number,
+  into: Uint8Array = new Uint8Array(length),
 ): Promise<{ bytes: Uint8Array; stamp: string | undefined }> {
-  const bytes = new Uint8Array(length);
+  const bytes = into.subarray(0, length);
   const stamps: (string | undefined)[] = [];
   for (const run of runs) stamps.push(await readRun(run, bytes, nowMs));
   return { bytes, stamp: stamps.includes(undefined) ? undefined : stamps.join(" ") };

@@ -1,6 +1,7 @@
 import { type ErrorCode, PiezaError } from "#core/errors.ts";
 import { type PieceIndex, pieceNumber } from "#core/piece.ts";
 import { checkHeld } from "#core/store.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import type { ServedTorrent, ServedTorrents } from "./served-torrents.ts";
 import type { UploadBudget } from "./upload-budget.ts";
 
@@ -14,7 +15,13 @@ export interface Offer {
   readonly length: number;
 }
 
-/** A piece's bytes on their way to somebody. `done` gives back what they took; call it when the answer has left. */
+/** Buffers kept for the next pieces: what a few fast callers have under way. */
+const MAX_IDLE_BUFFER_BYTES = 16 << 20;
+
+/**
+ * A piece's bytes on their way to somebody. `done` gives back what they took, the buffer among it: call it when the
+ * answer has left, and do not touch `bytes` after.
+ */
 export interface Upload {
   readonly bytes: Uint8Array;
   readonly done: () => void;
@@ -36,6 +43,7 @@ export class Uploads {
   readonly #torrents: ServedTorrents;
   readonly #budget: UploadBudget;
   readonly #onRequest: (request: PieceRequest) => void;
+  readonly #buffers = new BufferPool(MAX_IDLE_BUFFER_BYTES);
   #inFlight = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
@@ -69,8 +77,9 @@ export class Uploads {
     const request = { infoHash: served.torrent.infoHash, number: pieceNumber(index), address };
     let done = () => {};
     try {
-      done = this.#begin(address, offer.length);
-      const bytes = await served.store.read(index);
+      const taken = this.#begin(address, offer.length);
+      done = taken.done;
+      const bytes = await served.store.read(index, taken.buffer);
       count(served, index, bytes.length);
       this.#onRequest({ ...request, outcome: "ok", bytes: bytes.length });
       return { bytes, done };
@@ -102,17 +111,20 @@ export class Uploads {
     return { served, index, hash: served.torrent.pieces[index]!, length: geometry.lengthOf(index) };
   }
 
-  /** Takes room for an answer; the result gives it back, once. */
-  #begin(address: string, bytes: number): () => void {
+  /** Takes room for an answer; `done` gives it back, once. */
+  #begin(address: string, bytes: number): { buffer: Uint8Array; done: () => void } {
     const release = this.#budget.take(address, bytes);
+    const buffer = this.#buffers.take(bytes);
     this.#inFlight++;
     let open = true;
-    return () => {
+    const done = () => {
       if (!open) return;
       open = false;
+      this.#buffers.give(buffer);
       release();
       if (--this.#inFlight === 0) this.#onIdle?.();
     };
+    return { buffer, done };
   }
 
   #report(request: Omit<PieceRequest, "outcome" | "bytes">, error: unknown): void {

@@ -1,0 +1,88 @@
+import { createContextKey } from "@connectrpc/connect";
+import { PiezaError } from "#core/errors.ts";
+import { callerAddress } from "./context.ts";
+import type { HttpRequest, HttpResponse } from "./http-types.ts";
+import { messageIn, plainFormat, sendMessage } from "./plain-call.ts";
+
+/** An answer in the bytes of its binary message. */
+export interface DirectAnswer {
+  /** The message, in parts that are not copied. */
+  readonly parts: readonly Uint8Array[];
+  readonly headers: Readonly<Record<string, string>>;
+  /** Called once when the answer has left or its caller is gone: the parts may be used again. */
+  readonly done: () => void;
+}
+
+/**
+ * Answers a unary method from the binary message of its request, in front of the library's handler of the same method,
+ * which stays the one that answers whenever this one returns undefined, and every error that this one throws.
+ */
+export type DirectMethod = (message: Uint8Array, callerAddress: string) => Promise<DirectAnswer | undefined>;
+
+/** What a direct method threw: the library's handler throws it again, so that it comes out as every error does. */
+export const kDirectFailure = createContextKey<PiezaError | undefined>(undefined, {
+  description: "direct failure",
+});
+
+/** Requests of a direct method are a few dozen bytes; a longer one is the library's. */
+const MAX_REQUEST_BYTES = 4 << 10;
+
+/** What became of an attempt to answer directly. */
+export type DirectOutcome =
+  | { readonly answered: true; readonly bytes: number }
+  /** The library's turn, with the body as it was. */
+  | {
+      readonly answered: false;
+      readonly body: AsyncIterable<Uint8Array>;
+      readonly failure: PiezaError | undefined;
+    };
+
+/** Answers if the call is plain and the method can. Fails as the body does. */
+export async function answerDirectly(
+  method: DirectMethod,
+  request: HttpRequest,
+  response: HttpResponse,
+  body: AsyncIterable<Uint8Array>,
+): Promise<DirectOutcome> {
+  const format = plainFormat(request);
+  if (!format) return { answered: false, body, failure: undefined };
+  const start = await readStart(body);
+  const message = start.whole ? messageIn(format, start.whole) : undefined;
+  if (!message) return { answered: false, body: start.again, failure: undefined };
+  try {
+    const answer = await method(message, callerAddress(request));
+    if (!answer) return { answered: false, body: start.again, failure: undefined };
+    if (response.closed || response.destroyed) answer.done();
+    else send(answer, format, response);
+    return { answered: true, bytes: answer.parts.reduce((sum, part) => sum + part.byteLength, 0) };
+  } catch (failure) {
+    if (!(failure instanceof PiezaError)) throw failure;
+    return { answered: false, body: start.again, failure };
+  }
+}
+
+function send(answer: DirectAnswer, format: Parameters<typeof sendMessage>[0], response: HttpResponse): void {
+  response.once("close", answer.done);
+  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
+  sendMessage(format, answer.parts, response);
+}
+
+/** Reads a body to its end if it is short, and gives it back as a body from its start in any case. */
+async function readStart(body: AsyncIterable<Uint8Array>) {
+  const chunks: Uint8Array[] = [];
+  const rest = body[Symbol.asyncIterator]();
+  let length = 0;
+  let ended = false;
+  while (!ended && length <= MAX_REQUEST_BYTES) {
+    const next = await rest.next();
+    ended = next.done ?? false;
+    if (next.done) break;
+    chunks.push(next.value);
+    length += next.value.byteLength;
+  }
+  async function* again() {
+    yield* chunks;
+    if (!ended) yield* { [Symbol.asyncIterator]: () => rest };
+  }
+  return { whole: ended ? Buffer.concat(chunks) : undefined, again: again() };
+}

@@ -1,0 +1,89 @@
+import type { Writable } from "node:stream";
+import type { HttpRequest, HttpResponse } from "./http-types.ts";
+
+/** How a unary call and its answer lie in a request and a response. */
+export type WireFormat = "connect" | "grpc-web" | "grpc";
+
+const formats: Readonly<Record<string, WireFormat>> = {
+  "application/proto": "connect",
+  "application/grpc-web": "grpc-web",
+  "application/grpc-web+proto": "grpc-web",
+  "application/grpc": "grpc",
+  "application/grpc+proto": "grpc",
+};
+/** In front of a gRPC message: flags, and its length in four bytes. */
+const ENVELOPE_BYTES = 5;
+const TRAILERS_FLAG = 0x80;
+const TRAILERS = Buffer.from("grpc-status: 0\r\n", "latin1");
+
+/**
+ * The format of a call in the one shape that every client uses for small unary requests: POST, binary, uncompressed, a
+ * deadline that can be read. Undefined for anything else, which the library answers.
+ */
+export function plainFormat({ method, headers, httpVersionMajor }: HttpRequest): WireFormat | undefined {
+  const format = formats[headers["content-type"] ?? ""];
+  if (method !== "POST" || format === undefined) return undefined;
+  if (format === "grpc" && httpVersionMajor < 2) return undefined;
+  const plain =
+    isIdentity(headers["content-encoding"]) &&
+    isIdentity(headers["grpc-encoding"]) &&
+    (headers["connect-protocol-version"] ?? "1") === "1" &&
+    /^\d{1,10}$/.test(String(headers["connect-timeout-ms"] ?? 0)) &&
+    /^\d{1,8}[HMSmun]$/.test(String(headers["grpc-timeout"] ?? "0S"));
+  return plain ? format : undefined;
+}
+
+function isIdentity(encoding: string | string[] | undefined): boolean {
+  return encoding === undefined || encoding === "identity";
+}
+
+/** The message in a request's body, or undefined if the body is not exactly one uncompressed message. */
+export function messageIn(format: WireFormat, body: Uint8Array): Uint8Array | undefined {
+  if (format === "connect") return body;
+  const { byteOffset, byteLength } = body;
+  if (byteLength < ENVELOPE_BYTES || body[0] !== 0) return undefined;
+  const length = new DataView(body.buffer, byteOffset, byteLength).getUint32(1);
+  return length === byteLength - ENVELOPE_BYTES ? body.subarray(ENVELOPE_BYTES) : undefined;
+}
+
+/** Sends a message, given in parts, as the successful answer. The parts are not copied: leave them be until it closes. */
+export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], response: HttpResponse): void {
+  const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  response.statusCode = 200;
+  // An answer over HTTP/2 has trailers, which a length would rule out for some proxies; its frames tell where it ends.
+  const pieces = format === "connect" ? [...parts] : [envelope(0, length), ...parts];
+  if (format === "connect") {
+    response.setHeader("content-type", "application/proto");
+    response.setHeader("content-length", length);
+  } else if (format === "grpc-web") {
+    response.setHeader("content-type", "application/grpc-web+proto");
+    pieces.push(envelope(TRAILERS_FLAG, TRAILERS.length), TRAILERS);
+    response.setHeader("content-length", length + 2 * ENVELOPE_BYTES + TRAILERS.length);
+  } else {
+    response.setHeader("content-type", "application/grpc+proto");
+    response.addTrailers({ "grpc-status": "0" });
+  }
+  writeAll(pieces, response as Pick<Writable, "write" | "end">);
+}
+
+/** Parts shorter than this are joined with what is before them, so that an answer is two writes and not five. */
+const JOIN_BYTES = 1 << 10;
+
+function writeAll(pieces: readonly Uint8Array[], response: Pick<Writable, "write" | "end">): void {
+  const joined: Uint8Array[] = [];
+  for (const piece of pieces) {
+    const last = joined.at(-1);
+    if (last && last.byteLength + piece.byteLength < JOIN_BYTES)
+      joined.push(Buffer.concat([joined.pop()!, piece]));
+    else joined.push(piece);
+  }
+  for (const piece of joined) response.write(piece);
+  response.end();
+}
+
+function envelope(flags: number, length: number): Uint8Array {
+  const bytes = Buffer.alloc(ENVELOPE_BYTES);
+  bytes.writeUInt8(flags, 0);
+  bytes.writeUInt32BE(length, 1);
+  return bytes;
+}
