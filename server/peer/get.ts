@@ -14,6 +14,7 @@ import { nodeClock } from "../node-clock.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "./file-piece-store.ts";
 import { type RunningPeer, startPeer } from "./peer.ts";
+import { openSeed } from "./seed-store.ts";
 import { SocketPeer } from "./socket-peer.ts";
 
 export interface GetOptions {
@@ -100,7 +101,7 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
       onHeld: () => peer?.changed(torrent.infoHash),
       isSelf: (url) => own.has(url),
     });
-    return run(download, peer, options, cleanUp);
+    return run({ download, store, peer, options, cleanUp });
   } catch (error) {
     await inOrder(cleanUp);
     throw error;
@@ -109,12 +110,15 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
 
 type CleanUp = () => void | Promise<void>;
 
-function run(
-  download: Download,
-  peer: RunningPeer | undefined,
-  options: GetOptions,
-  cleanUp: CleanUp[],
-): RunningGet {
+interface Parts {
+  readonly download: Download;
+  readonly store: FilePieceStore;
+  readonly peer: RunningPeer | undefined;
+  readonly options: GetOptions;
+  readonly cleanUp: readonly CleanUp[];
+}
+
+function run({ download, store, peer, options, cleanUp }: Parts): RunningGet {
   download.start();
   const patience = new Patience(options.giveUpAfterMs);
   const unsubscribe = download.subscribe(() => patience.watch(download.peek()));
@@ -123,7 +127,7 @@ function run(
     patience.end();
   });
   done.then(
-    () => peer?.completed(download.torrent.infoHash),
+    () => seedInPlace(options, store, peer),
     () => download.stop(),
   );
   let stopping: Promise<void> | undefined;
@@ -141,6 +145,27 @@ function run(
       return stopping;
     },
   };
+}
+
+/**
+ * The file is its owner's from now on, who may change it: so it is served like any file that is seeded where it lies,
+ * every piece hashed before it leaves.
+ */
+async function seedInPlace(
+  options: GetOptions,
+  store: FilePieceStore,
+  peer: RunningPeer | undefined,
+): Promise<void> {
+  if (!peer) return;
+  const { torrent, target } = options;
+  const { geometry } = store;
+  const onWithdrawn = () => peer.changed(torrent.infoHash);
+  peer.completed(torrent.infoHash);
+  // Whatever goes wrong here (the file is gone already) costs only what others would have been given.
+  await openSeed({ torrent, geometry, path: target, onWithdrawn }).then(
+    (seed) => peer.add(torrent, seed),
+    () => peer.remove(torrent.infoHash),
+  );
 }
 
 async function ended(download: Download): Promise<DownloadSnapshot> {
