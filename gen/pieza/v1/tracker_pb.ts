@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file pieza/v1/tracker.proto.
  */
 export const file_pieza_v1_tracker: GenFile = /*@__PURE__*/
-  fileDesc("ChZwaWV6YS92MS90cmFja2VyLnByb3RvEghwaWV6YS52MSLiAQoPQW5ub3VuY2VSZXF1ZXN0EiYKBWV2ZW50GAEgASgOMhcucGllemEudjEuQW5ub3VuY2VFdmVudBIQCghsZWFzZV9pZBgCIAEoCRIUCgxsZWFzZV9zZWNyZXQYAyABKAkSDAoEcG9ydBgEIAEoDRISCgpwdWJsaWNfdXJsGAUgASgJEgsKA3RscxgGIAEoCBIUCgxpZGVudGlmeV9rZXkYByABKAwSLAoIdG9ycmVudHMYCCADKAsyGi5waWV6YS52MS5Bbm5vdW5jZWRUb3JyZW50EgwKBGxlZnQYCSADKAkilgEKEEFubm91bmNlZFRvcnJlbnQSEQoJaW5mb19oYXNoGAEgASgJEhEKCWZpbGVfbmFtZRgCIAEoCRIUCgx0b3RhbF9waWVjZXMYAyABKA0SEAoIcmV2aXNpb24YBCABKAQSFQoIYml0ZmllbGQYBSABKAxIAIgBARIQCghjb21wbGV0ZRgGIAEoCEILCglfYml0ZmllbGQisAEKEEFubm91bmNlUmVzcG9uc2USEAoIbGVhc2VfaWQYASABKAkSFAoMbGVhc2Vfc2VjcmV0GAIgASgJEhIKCnRyYWNrZXJfaWQYAyABKAkSGAoQbmV4dF9hbm5vdW5jZV9tcxgEIAEoDRIOCgZsaXN0ZWQYBSABKAgSGQoRbm90X2xpc3RlZF9yZWFzb24YBiABKAkSCwoDdXJsGAcgASgJEg4KBnJlc2VuZBgIIAMoCSJRChNMb2NhdGVQaWVjZXNSZXF1ZXN0EhEKCWluZm9faGFzaBgBIAEoCRIRCglmaWxlX25hbWUYAiABKAkSFAoMdG90YWxfcGllY2VzGAMgASgNIp0BChRMb2NhdGVQaWVjZXNSZXNwb25zZRIRCglpbmZvX2hhc2gYASABKAkSFAoMdG90YWxfcGllY2VzGAIgASgNEiIKBXBlZXJzGAMgAygLMhMucGllemEudjEuU3dhcm1QZWVyEgwKBHR1cm4YBCABKA0SEgoKdHJhY2tlcl9pZBgFIAEoCRIWCg5uZXh0X2xvY2F0ZV9tcxgGIAEoDSI8CglTd2FybVBlZXISCwoDdXJsGAEgASgJEhAKCGNvbXBsZXRlGAIgASgIEhAKCGJpdGZpZWxkGAMgASgMIiQKDVNjcmFwZVJlcXVlc3QSEwoLaW5mb19oYXNoZXMYASADKAkiNwoOU2NyYXBlUmVzcG9uc2USJQoGc3dhcm1zGAEgAygLMhUucGllemEudjEuU3dhcm1Db3VudHMihgEKC1N3YXJtQ291bnRzEhEKCWluZm9faGFzaBgBIAEoCRIRCglmaWxlX25hbWUYAiABKAkSFAoMdG90YWxfcGllY2VzGAMgASgNEg8KB3NlZWRlcnMYBCABKA0SEAoIbGVlY2hlcnMYBSABKA0SGAoQbWluX2F2YWlsYWJpbGl0eRgGIAEoDSI8ChFXYXRjaFN3YXJtUmVxdWVzdBIRCglpbmZvX2hhc2gYASABKAkSFAoMdG90YWxfcGllY2VzGAIgASgNImMKEldhdGNoU3dhcm1SZXNwb25zZRIRCglpbmZvX2hhc2gYASABKAkSFAoMdG90YWxfcGllY2VzGAIgASgNEiQKBXBlZXJzGAMgAygLMhUucGllemEudjEuV2F0Y2hlZFBlZXIidQoLV2F0Y2hlZFBlZXISCwoDdXJsGAEgASgJEhAKCGNvbXBsZXRlGAIgASgIEhAKCGJpdGZpZWxkGAMgASgMEhMKC3BpZWNlc19oZWxkGAQgASgNEhAKCGRyYWluaW5nGAUgASgIEg4KBmxpc3RlZBgGIAEoCCq/AQoNQW5ub3VuY2VFdmVudBIeChpBTk5PVU5DRV9FVkVOVF9VTlNQRUNJRklFRBAAEhoKFkFOTk9VTkNFX0VWRU5UX1NUQVJURUQQARIbChdBTk5PVU5DRV9FVkVOVF9QUk9HUkVTUxACEhwKGEFOTk9VTkNFX0VWRU5UX0NPTVBMRVRFRBADEhsKF0FOTk9VTkNFX0VWRU5UX0RSQUlOSU5HEAQSGgoWQU5OT1VOQ0VfRVZFTlRfU1RPUFBFRBAFMrQCCg5UcmFja2VyU2VydmljZRJBCghBbm5vdW5jZRIZLnBpZXphLnYxLkFubm91bmNlUmVxdWVzdBoaLnBpZXphLnYxLkFubm91bmNlUmVzcG9uc2USTQoMTG9jYXRlUGllY2VzEh0ucGllemEudjEuTG9jYXRlUGllY2VzUmVxdWVzdBoeLnBpZXphLnYxLkxvY2F0ZVBpZWNlc1Jlc3BvbnNlEkAKBlNjcmFwZRIXLnBpZXphLnYxLlNjcmFwZVJlcXVlc3QaGC5waWV6YS52MS5TY3JhcGVSZXNwb25zZSIDkAIBEk4KCldhdGNoU3dhcm0SGy5waWV6YS52MS5XYXRjaFN3YXJtUmVxdWVzdBocLnBpZXphLnYxLldhdGNoU3dhcm1SZXNwb25zZSIDkAIBMAFiBnByb3RvMw");
+  fileDesc("ChZwaWV6YS92MS90cmFja2VyLnByb3RvEghwaWV6YS52MSLiAQoPQW5ub3VuY2VSZXF1ZXN0EiYKBWV2ZW50GAEgASgOMhcucGllemEudjEuQW5ub3VuY2VFdmVudBIQCghsZWFzZV9pZBgCIAEoCRIUCgxsZWFzZV9zZWNyZXQYAyABKAkSDAoEcG9ydBgEIAEoDRISCgpwdWJsaWNfdXJsGAUgASgJEgsKA3RscxgGIAEoCBIUCgxpZGVudGlmeV9rZXkYByABKAwSLAoIdG9ycmVudHMYCCADKAsyGi5waWV6YS52MS5Bbm5vdW5jZWRUb3JyZW50EgwKBGxlZnQYCSADKAkilgEKEEFubm91bmNlZFRvcnJlbnQSEQoJaW5mb19oYXNoGAEgASgJEhEKCWZpbGVfbmFtZRgCIAEoCRIUCgx0b3RhbF9waWVjZXMYAyABKA0SEAoIcmV2aXNpb24YBCABKAQSFQoIYml0ZmllbGQYBSABKAxIAIgBARIQCghjb21wbGV0ZRgGIAEoCEILCglfYml0ZmllbGQisAEKEEFubm91bmNlUmVzcG9uc2USEAoIbGVhc2VfaWQYASABKAkSFAoMbGVhc2Vfc2VjcmV0GAIgASgJEhIKCnRyYWNrZXJfaWQYAyABKAkSGAoQbmV4dF9hbm5vdW5jZV9tcxgEIAEoDRIOCgZsaXN0ZWQYBSABKAgSGQoRbm90X2xpc3RlZF9yZWFzb24YBiABKAkSCwoDdXJsGAcgASgJEg4KBnJlc2VuZBgIIAMoCSJRChNMb2NhdGVQaWVjZXNSZXF1ZXN0EhEKCWluZm9faGFzaBgBIAEoCRIRCglmaWxlX25hbWUYAiABKAkSFAoMdG90YWxfcGllY2VzGAMgASgNIu8BChRMb2NhdGVQaWVjZXNSZXNwb25zZRIRCglpbmZvX2hhc2gYASABKAkSFAoMdG90YWxfcGllY2VzGAIgASgNEiIKBXBlZXJzGAMgAygLMhMucGllemEudjEuU3dhcm1QZWVyEgwKBHR1cm4YBCABKA0SEgoKdHJhY2tlcl9pZBgFIAEoCRIWCg5uZXh0X2xvY2F0ZV9tcxgGIAEoDRImCgpzZWVkX3BlZXJzGAcgAygLMhIucGllemEudjEuU2VlZFBlZXISKAoLc2VlZF9waWVjZXMYCCADKAsyEy5waWV6YS52MS5TZWVkUGllY2UiPAoJU3dhcm1QZWVyEgsKA3VybBgBIAEoCRIQCghjb21wbGV0ZRgCIAEoCBIQCghiaXRmaWVsZBgDIAEoDCIpCghTZWVkUGVlchILCgN1cmwYASABKAkSEAoIZGVjbGFyZWQYAiABKAwiKQoJU2VlZFBpZWNlEg4KBm51bWJlchgBIAEoDRIMCgRoYXNoGAIgASgJIiQKDVNjcmFwZVJlcXVlc3QSEwoLaW5mb19oYXNoZXMYASADKAkiNwoOU2NyYXBlUmVzcG9uc2USJQoGc3dhcm1zGAEgAygLMhUucGllemEudjEuU3dhcm1Db3VudHMihgEKC1N3YXJtQ291bnRzEhEKCWluZm9faGFzaBgBIAEoCRIRCglmaWxlX25hbWUYAiABKAkSFAoMdG90YWxfcGllY2VzGAMgASgNEg8KB3NlZWRlcnMYBCABKA0SEAoIbGVlY2hlcnMYBSABKA0SGAoQbWluX2F2YWlsYWJpbGl0eRgGIAEoDSI8ChFXYXRjaFN3YXJtUmVxdWVzdBIRCglpbmZvX2hhc2gYASABKAkSFAoMdG90YWxfcGllY2VzGAIgASgNImMKEldhdGNoU3dhcm1SZXNwb25zZRIRCglpbmZvX2hhc2gYASABKAkSFAoMdG90YWxfcGllY2VzGAIgASgNEiQKBXBlZXJzGAMgAygLMhUucGllemEudjEuV2F0Y2hlZFBlZXIidQoLV2F0Y2hlZFBlZXISCwoDdXJsGAEgASgJEhAKCGNvbXBsZXRlGAIgASgIEhAKCGJpdGZpZWxkGAMgASgMEhMKC3BpZWNlc19oZWxkGAQgASgNEhAKCGRyYWluaW5nGAUgASgIEg4KBmxpc3RlZBgGIAEoCCq/AQoNQW5ub3VuY2VFdmVudBIeChpBTk5PVU5DRV9FVkVOVF9VTlNQRUNJRklFRBAAEhoKFkFOTk9VTkNFX0VWRU5UX1NUQVJURUQQARIbChdBTk5PVU5DRV9FVkVOVF9QUk9HUkVTUxACEhwKGEFOTk9VTkNFX0VWRU5UX0NPTVBMRVRFRBADEhsKF0FOTk9VTkNFX0VWRU5UX0RSQUlOSU5HEAQSGgoWQU5OT1VOQ0VfRVZFTlRfU1RPUFBFRBAFMrQCCg5UcmFja2VyU2VydmljZRJBCghBbm5vdW5jZRIZLnBpZXphLnYxLkFubm91bmNlUmVxdWVzdBoaLnBpZXphLnYxLkFubm91bmNlUmVzcG9uc2USTQoMTG9jYXRlUGllY2VzEh0ucGllemEudjEuTG9jYXRlUGllY2VzUmVxdWVzdBoeLnBpZXphLnYxLkxvY2F0ZVBpZWNlc1Jlc3BvbnNlEkAKBlNjcmFwZRIXLnBpZXphLnYxLlNjcmFwZVJlcXVlc3QaGC5waWV6YS52MS5TY3JhcGVSZXNwb25zZSIDkAIBEk4KCldhdGNoU3dhcm0SGy5waWV6YS52MS5XYXRjaFN3YXJtUmVxdWVzdBocLnBpZXphLnYxLldhdGNoU3dhcm1SZXNwb25zZSIDkAIBMAFiBnByb3RvMw");
 
 /**
  * @generated from message pieza.v1.AnnounceRequest
@@ -207,14 +207,15 @@ export const AnnounceResponseSchema: GenMessage<AnnounceResponse> = /*@__PURE__*
  */
 export type LocatePiecesRequest = Message<"pieza.v1.LocatePiecesRequest"> & {
   /**
-   * 64 hex digits. Either this or file_name.
+   * 64 hex digits. This or file_name is needed; a downloader that knows both sends both.
    *
    * @generated from field: string info_hash = 1;
    */
   infoHash: string;
 
   /**
-   * For who knows no info hash; failed_precondition if several swarms have the name.
+   * Names the peers that registered under the seed's contract, which knows no info hash; and the swarm, for who knows
+   * none either: failed_precondition then if several swarms have the name.
    *
    * @generated from field: string file_name = 2;
    */
@@ -240,6 +241,8 @@ export const LocatePiecesRequestSchema: GenMessage<LocatePiecesRequest> = /*@__P
  */
 export type LocatePiecesResponse = Message<"pieza.v1.LocatePiecesResponse"> & {
   /**
+   * As asked, if only seed peers are known.
+   *
    * @generated from field: string info_hash = 1;
    */
   infoHash: string;
@@ -258,7 +261,7 @@ export type LocatePiecesResponse = Message<"pieza.v1.LocatePiecesResponse"> & {
 
   /**
    * Round-robin: the peer whose turn it is for piece number p is holder (turn + p) mod n among the n holders of p in
-   * the order of `peers`. Grows by one an answer.
+   * the order of `peers`, then `seed_peers`. Grows by one an answer.
    *
    * @generated from field: uint32 turn = 4;
    */
@@ -275,6 +278,21 @@ export type LocatePiecesResponse = Message<"pieza.v1.LocatePiecesResponse"> & {
    * @generated from field: uint32 next_locate_ms = 6;
    */
   nextLocateMs: number;
+
+  /**
+   * Who registered, under tracker.TrackerService.RegisterPeer, pieces of a file of this name. At most 16.
+   *
+   * @generated from field: repeated pieza.v1.SeedPeer seed_peers = 7;
+   */
+  seedPeers: SeedPeer[];
+
+  /**
+   * What those declare, each different pair once, by number. What differs from the caller's own torrent is another file.
+   * If not all fit, a run of them that begins at another place in every answer.
+   *
+   * @generated from field: repeated pieza.v1.SeedPiece seed_pieces = 8;
+   */
+  seedPieces: SeedPiece[];
 };
 
 /**
@@ -320,6 +338,62 @@ export const SwarmPeerSchema: GenMessage<SwarmPeer> = /*@__PURE__*/
   messageDesc(file_pieza_v1_tracker, 5);
 
 /**
+ * SeedPeer is a peer of the seed's contract: it answers tracker.PeerService.DownloadPiece at best.
+ *
+ * @generated from message pieza.v1.SeedPeer
+ */
+export type SeedPeer = Message<"pieza.v1.SeedPeer"> & {
+  /**
+   * As in SwarmPeer.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * A bitfield as in AnnouncedTorrent, over the places in `seed_pieces`: the high bit of byte 0 is the first pair there.
+   *
+   * @generated from field: bytes declared = 2;
+   */
+  declared: Uint8Array;
+};
+
+/**
+ * Describes the message pieza.v1.SeedPeer.
+ * Use `create(SeedPeerSchema)` to create a new message.
+ */
+export const SeedPeerSchema: GenMessage<SeedPeer> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 6);
+
+/**
+ * SeedPiece is what a seed peer says of one piece of a file.
+ *
+ * @generated from message pieza.v1.SeedPiece
+ */
+export type SeedPiece = Message<"pieza.v1.SeedPiece"> & {
+  /**
+   * From 1.
+   *
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * Any text; a SHA-256 is in lowercase here.
+   *
+   * @generated from field: string hash = 2;
+   */
+  hash: string;
+};
+
+/**
+ * Describes the message pieza.v1.SeedPiece.
+ * Use `create(SeedPieceSchema)` to create a new message.
+ */
+export const SeedPieceSchema: GenMessage<SeedPiece> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 7);
+
+/**
  * @generated from message pieza.v1.ScrapeRequest
  */
 export type ScrapeRequest = Message<"pieza.v1.ScrapeRequest"> & {
@@ -336,7 +410,7 @@ export type ScrapeRequest = Message<"pieza.v1.ScrapeRequest"> & {
  * Use `create(ScrapeRequestSchema)` to create a new message.
  */
 export const ScrapeRequestSchema: GenMessage<ScrapeRequest> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 6);
+  messageDesc(file_pieza_v1_tracker, 8);
 
 /**
  * @generated from message pieza.v1.ScrapeResponse
@@ -353,7 +427,7 @@ export type ScrapeResponse = Message<"pieza.v1.ScrapeResponse"> & {
  * Use `create(ScrapeResponseSchema)` to create a new message.
  */
 export const ScrapeResponseSchema: GenMessage<ScrapeResponse> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 7);
+  messageDesc(file_pieza_v1_tracker, 9);
 
 /**
  * @generated from message pieza.v1.SwarmCounts
@@ -397,7 +471,7 @@ export type SwarmCounts = Message<"pieza.v1.SwarmCounts"> & {
  * Use `create(SwarmCountsSchema)` to create a new message.
  */
 export const SwarmCountsSchema: GenMessage<SwarmCounts> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 8);
+  messageDesc(file_pieza_v1_tracker, 10);
 
 /**
  * @generated from message pieza.v1.WatchSwarmRequest
@@ -419,7 +493,7 @@ export type WatchSwarmRequest = Message<"pieza.v1.WatchSwarmRequest"> & {
  * Use `create(WatchSwarmRequestSchema)` to create a new message.
  */
 export const WatchSwarmRequestSchema: GenMessage<WatchSwarmRequest> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 9);
+  messageDesc(file_pieza_v1_tracker, 11);
 
 /**
  * @generated from message pieza.v1.WatchSwarmResponse
@@ -446,7 +520,7 @@ export type WatchSwarmResponse = Message<"pieza.v1.WatchSwarmResponse"> & {
  * Use `create(WatchSwarmResponseSchema)` to create a new message.
  */
 export const WatchSwarmResponseSchema: GenMessage<WatchSwarmResponse> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 10);
+  messageDesc(file_pieza_v1_tracker, 12);
 
 /**
  * @generated from message pieza.v1.WatchedPeer
@@ -488,7 +562,7 @@ export type WatchedPeer = Message<"pieza.v1.WatchedPeer"> & {
  * Use `create(WatchedPeerSchema)` to create a new message.
  */
 export const WatchedPeerSchema: GenMessage<WatchedPeer> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 11);
+  messageDesc(file_pieza_v1_tracker, 13);
 
 /**
  * @generated from enum pieza.v1.AnnounceEvent
