@@ -43,8 +43,8 @@ export class InvalidField extends PiezaError {
 
 /** A peer sent bytes that are not the piece: wrong hash, short, long or endless. Reaction: ban the peer. */
 export class WrongPiece extends PiezaError {
-  constructor(message: string) {
-    super("data_loss", message);
+  constructor(message: string, options?: { cause?: unknown }) {
+    super("data_loss", message, options);
   }
 }
 

@@ -10,8 +10,8 @@ export interface PieceSink {
 /**
  * A peer that serves one torrent, seen from a downloader. Every implementation runs test/contract/remote-peer.ts.
  *
- * Every call fails with PeerFailed, whatever the peer did, but for two: an aborted `signal` rejects with its reason,
- * and an error that `sink.write` threw comes through as it is.
+ * Every call fails with PeerFailed, whatever the peer did, but for three: an aborted `signal` rejects with its reason,
+ * an error that `sink.write` threw comes through as it is, and a piece's answer that is too long is a WrongPiece.
  */
 export interface RemotePeer {
   /** Scheme, host and port: the peer's identity for bans and display. */
@@ -22,7 +22,8 @@ export interface RemotePeer {
   getBitfield(signal: AbortSignal): Promise<Bitfield>;
   /**
    * Asks for one piece and feeds it to `sink`. Resolves when the peer has sent everything; whether that was the piece
-   * is the sink's to say. Reads no more than the piece's length and 1 KiB.
+   * is the sink's to say. Reads no more than the piece's length and 1 KiB: an answer that says that it is longer, or
+   * turns out to be, is no mishap, and fails with WrongPiece.
    */
   getPiece(index: PieceIndex, sink: PieceSink, signal: AbortSignal): Promise<void>;
   /** Lets go of the connections. Calls under way fail. */

@@ -1,10 +1,11 @@
 import type { Clock } from "./clock.ts";
 import { PeerFailed } from "./errors.ts";
+import { AnswerTooLong } from "./rpc-errors.ts";
 
 export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
 
 export interface CappedFetchOptions {
-  /** Bytes of an answer's body at most; the next one ends it. */
+  /** Bytes of an answer's body at most; the next one ends it, and so does a frame that says that it is longer. */
   readonly limitBytes: number;
   readonly clock: Clock;
   /** Ends an answer of which nothing came for so long. Default 10,000. */
@@ -15,8 +16,9 @@ const DEFAULT_STALL_MS = 10_000;
 
 /**
  * A fetch for answers from peers, which may send anything: no more than `limitBytes` reach whoever reads, silence ends,
- * redirects fail, and no cookie, login or referrer goes out. connect-web has no limit of its own: without this one, a
- * peer decides how much memory a tab uses.
+ * redirects fail, and no cookie, login or referrer goes out. connect-web has no limit of its own, and takes as much
+ * memory as the length in front of a message says before a byte of it has come: without this, a peer decides how much
+ * a tab uses. An answer over the limit fails with AnswerTooLong.
  */
 export function cappedFetch(fetch: Fetch, options: CappedFetchOptions): Fetch {
   const stallMs = options.stallMs ?? DEFAULT_STALL_MS;
@@ -42,24 +44,29 @@ export function cappedFetch(fetch: Fetch, options: CappedFetchOptions): Fetch {
       }),
     );
     if (!response.body) return response;
-    return new Response(capped(response.body, options.limitBytes, waiting), response);
+    // Whoever asked in frames reads the answer as frames, whatever its content type says.
+    const inFrames = isFramed(new Headers(init?.headers).get("content-type"));
+    const limit = new AnswerLimit(options.limitBytes, inFrames);
+    return new Response(capped(response.body, limit, waiting), response);
   };
+}
+
+function isFramed(contentType: string | null): boolean {
+  return /^application\/(grpc|connect\+)/.test(contentType ?? "");
 }
 
 function capped(
   body: ReadableStream<Uint8Array>,
-  limitBytes: number,
+  limit: AnswerLimit,
   waiting: <T>(wait: Promise<T>) => Promise<T>,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
-  let bytes = 0;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const { done, value } = await waiting(reader.read());
       if (done) return controller.close();
-      bytes += value.byteLength;
-      if (bytes > limitBytes) {
-        const reason = new PeerFailed("internal", "answered with more bytes than it may");
+      if (!limit.bears(value)) {
+        const reason = new AnswerTooLong();
         // The connection ends, whatever the cancelling comes to.
         reader.cancel(reason).catch(() => {});
         throw reason;
@@ -68,4 +75,47 @@ function capped(
     },
     cancel: (reason) => reader.cancel(reason),
   });
+}
+
+/** In front of a message: flags, and its length in four bytes. */
+const FRAME_HEAD_BYTES = 5;
+
+/** Counts an answer's bytes, those that its frames have announced included. */
+class AnswerLimit {
+  readonly #limitBytes: number;
+  readonly #inFrames: boolean;
+  #bytes = 0;
+  /** Where the frame that is being read ends: the next one's head begins there. */
+  #frameEnd = 0;
+  #length = 0;
+
+  constructor(limitBytes: number, inFrames: boolean) {
+    this.#limitBytes = limitBytes;
+    this.#inFrames = inFrames;
+  }
+
+  /** Whether the answer may go on after these bytes. */
+  bears(chunk: Uint8Array): boolean {
+    const start = this.#bytes;
+    this.#bytes += chunk.byteLength;
+    if (!this.#inFrames) return this.#bytes <= this.#limitBytes;
+    while (this.#frameEnd < this.#bytes && this.#bytes <= this.#limitBytes) {
+      if (!this.#readHead(chunk, start)) break;
+    }
+    return Math.max(this.#bytes, this.#frameEnd) <= this.#limitBytes;
+  }
+
+  /** Reads on in the head at #frameEnd, which may be cut anywhere; returns whether it is whole. */
+  #readHead(chunk: Uint8Array, start: number): boolean {
+    const end = this.#frameEnd + FRAME_HEAD_BYTES;
+    // The first of its bytes are the flags.
+    const from = Math.max(this.#frameEnd + 1, start);
+    for (let at = from; at < Math.min(end, this.#bytes); at++) {
+      this.#length = this.#length * 256 + chunk[at - start]!;
+    }
+    if (this.#bytes < end) return false;
+    this.#frameEnd = end + this.#length;
+    this.#length = 0;
+    return true;
+  }
 }

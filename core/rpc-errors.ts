@@ -31,10 +31,17 @@ const ownWords: ReadonlySet<Code> = new Set([
   Code.Unauthenticated,
   Code.PermissionDenied,
 ]);
-/** How the library says, of either side, that a message is over the limit that we set. */
+/** How the library says that a message is over the limit that we set. */
 const OVERSIZE = /larger than configured readMaxBytes/;
 const MAX_MESSAGE_CHARS = 300;
 const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/** An answer is longer, or says that it is, than what was asked for can be. */
+export class AnswerTooLong extends PeerFailed {
+  constructor(options?: { cause?: unknown }) {
+    super("internal", "answered with more bytes than it may", options);
+  }
+}
 
 /**
  * What a failed call means, in our own words. The only abort is our own signal's, which the caller looks at first:
@@ -49,6 +56,7 @@ export function toPiezaError(error: unknown): PiezaError {
 /** The same for a call to a peer. */
 export function toPeerFailed(error: unknown): PeerFailed {
   if (error instanceof PeerFailed) return error;
+  if (isTooLong(error)) return new AnswerTooLong({ cause: error });
   const { code, message, retryAfterMs } = read(error);
   return new PeerFailed(code, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
 }
@@ -58,11 +66,16 @@ function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?
   // What our own fetch or stream ended a call with, on its way through the library.
   if (error instanceof ConnectError && error.cause instanceof PiezaError) return error.cause;
   if (!(error instanceof ConnectError)) return { code: "unavailable", message: printable(String(error)) };
+  if (isTooLong(error)) return new AnswerTooLong();
   const message = printable(error.rawMessage);
-  // Ours, so not the other side's "too much": it sent more than was asked for.
-  if (OVERSIZE.test(message)) return { code: "internal", message: "answered with more bytes than it may" };
   const code = error.isWireError || ownWords.has(error.code) ? codes[error.code] : "unavailable";
   return { code, message, retryAfterMs: mayHint(code) ? retryAfterOf(error.metadata) : undefined };
+}
+
+/** By our own limits, the library's or our fetch's. The same words from the wire are of a request that was too long. */
+function isTooLong(error: unknown): boolean {
+  if (!(error instanceof ConnectError)) return false;
+  return error.cause instanceof AnswerTooLong || (!error.isWireError && OVERSIZE.test(error.rawMessage));
 }
 
 function mayHint(code: ErrorCode): boolean {

@@ -2,24 +2,26 @@ import { type CallOptions, createClient, type Transport } from "@connectrpc/conn
 import { PeerService } from "../gen/pieza/v1/peer_pb.ts";
 import { Bitfield } from "./bitfield.ts";
 import type { Clock } from "./clock.ts";
-import { PeerFailed } from "./errors.ts";
+import { PeerFailed, WrongPiece } from "./errors.ts";
 import type { RemotePeer } from "./peer.ts";
 import { type PieceIndex, pieceNumber } from "./piece.ts";
 import { calling } from "./rpc-call.ts";
-import { toPeerFailed } from "./rpc-errors.ts";
+import { AnswerTooLong, toPeerFailed } from "./rpc-errors.ts";
 import type { SwarmKey } from "./tracker.ts";
 
 /** A deadline that no honest link misses: this long for the answer to begin and end ... */
 const GRACE_MS = 30_000;
 /** ... and as long as its bytes need at this rate. */
 const MIN_BYTES_PER_SECOND = 8 << 10;
+/** Room for what is around a piece in its message. */
+const MESSAGE_SLACK_BYTES = 1 << 10;
 
 export interface RemotePeerOptions {
   /** Scheme, host and port. */
   readonly url: string;
   /** "grpc", "grpc-web" or "connect", for display. */
   readonly transportName: string;
-  /** Must refuse messages over the longest piece and 1 KiB before it has them in memory. */
+  /** Must refuse messages over the longest piece and 1 KiB, or 64 KiB, before it has them in memory. */
   readonly transport: Transport;
   readonly swarm: SwarmKey;
   /** Bytes of a piece, or the most that it can have where that is not known yet. */
@@ -64,10 +66,14 @@ export function remotePeer(options: RemotePeerOptions): RemotePeer {
       return bitfieldOf(answer, swarm);
     },
     async getPiece(index, sink, signal) {
-      const deadlineMs = Math.ceil((options.pieceLength(index) / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
+      const length = options.pieceLength(index);
+      const deadlineMs = Math.ceil((length / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
       const { data } = await call(signal, deadlineMs, (callOptions) =>
         client.getPiece({ infoHash: swarm.infoHash, number: pieceNumber(index) }, callOptions),
-      );
+      ).catch((error) => {
+        throw error instanceof AnswerTooLong ? tooLong(length, error) : error;
+      });
+      if (data.length > length + MESSAGE_SLACK_BYTES) throw tooLong(length);
       await sink.write(data);
     },
     close() {
@@ -75,6 +81,10 @@ export function remotePeer(options: RemotePeerOptions): RemotePeer {
       options.close?.();
     },
   };
+}
+
+function tooLong(length: number, cause?: unknown): WrongPiece {
+  return new WrongPiece(`the answer is too long for a piece of ${length} bytes`, { cause });
 }
 
 function bitfieldOf(

@@ -151,8 +151,26 @@ export function remotePeerContract(name: string, open: (peer: PeerCase) => Remot
       const peer = await peerThat({ getPiece: () => new Uint8Array(4 << 20) });
       const sink = new Collector();
       // An implementation that streams may have fed the sink up to the bound before it gives up.
-      await expect(peer.getPiece(first, sink, never)).rejects.toBeInstanceOf(PeerFailed);
+      await expect(peer.getPiece(first, sink, never)).rejects.toBeInstanceOf(WrongPiece);
       expect(sink.bytes.length).toBeLessThanOrEqual((1 << 16) + (1 << 10));
+    });
+
+    it("takes no longer an answer for the short last piece than for any other of its length", async () => {
+      const peer = await peerThat({ getPiece: () => new Uint8Array(1_000 + 1_025) });
+      const sink = new Collector();
+      await expect(peer.getPiece(geometry.index(3), sink, never)).rejects.toBeInstanceOf(WrongPiece);
+      expect(sink.bytes.length).toBe(0);
+    });
+
+    it("believes a peer that says that a request of ours was too long", async () => {
+      const peer = await peerThat({
+        getPiece() {
+          const said = "message size 99 is larger than configured readMaxBytes 9";
+          throw new PiezaError("resource_exhausted", said);
+        },
+      });
+      const call = peer.getPiece(first, new Collector(), never);
+      await expect(call).rejects.toMatchObject({ name: "PeerFailed", code: "resource_exhausted" });
     });
 
     it("ends an answer without an end, and its connection", async () => {
@@ -172,7 +190,7 @@ export function remotePeerContract(name: string, open: (peer: PeerCase) => Remot
         }),
       );
       const sink = new Collector();
-      await expect(dial(server).getPiece(first, sink, never)).rejects.toBeInstanceOf(PeerFailed);
+      await expect(dial(server).getPiece(first, sink, never)).rejects.toBeInstanceOf(WrongPiece);
       expect(sink.bytes.length).toBeLessThanOrEqual((1 << 16) + (1 << 10));
       await serverSaw;
     });
@@ -182,7 +200,7 @@ export function remotePeerContract(name: string, open: (peer: PeerCase) => Remot
         startRawPeer((response, request) => {
           write(response, new Uint8Array(1 << 10));
           setTimeout(() => request.socket.destroy(), 20);
-        }),
+        }, 1 << 16),
       );
       const call = dial(server).getPiece(first, new Collector(), never);
       await expect(call).rejects.toBeInstanceOf(PeerFailed);

@@ -58,12 +58,52 @@ describe("a capped fetch", () => {
     const { fetch, seen } = stubFetch(chunks);
     const response = await cappedFetch(fetch, { limitBytes: 1_024, clock })(URL_);
     await expect(response.arrayBuffer()).rejects.toMatchObject({
-      name: "PeerFailed",
+      name: "AnswerTooLong",
       message: "answered with more bytes than it may",
     });
     expect(seen.pulled).toBe(11);
     expect(seen.cancelled).toBeInstanceOf(PeerFailed);
     expect(clock.pending).toBe(0);
+  });
+
+  describe("of frames", () => {
+    const framed = (...lengths: number[]) =>
+      Buffer.concat(
+        lengths.map((length) => {
+          const bytes = Buffer.alloc(5 + length);
+          bytes.writeUInt32BE(length, 1);
+          return bytes;
+        }),
+      );
+    const read = async (chunks: Uint8Array[], limitBytes: number) => {
+      const { fetch, seen } = stubFetch(chunks);
+      const init = { headers: { "content-type": "application/grpc-web+proto" } };
+      const answer = cappedFetch(fetch, { limitBytes, clock: new FakeClock() })(URL_, init);
+      return { seen, bytes: await (await answer).bytes().catch((error: unknown) => error) };
+    };
+
+    it("ends as soon as one says that it is longer than the limit, before its bytes come", async () => {
+      const huge = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
+      for (const chunks of [[huge], [...huge].map((byte) => Uint8Array.of(byte))]) {
+        const { seen, bytes } = await read([...chunks, new Uint8Array(500)], 1_024);
+        expect(bytes).toMatchObject({ name: "AnswerTooLong" });
+        expect(seen.pulled).toBe(chunks.length);
+      }
+    });
+
+    it("counts all of them, however they are cut", async () => {
+      const answer = framed(600, 0, 409);
+      expect(answer.length).toBe(1_024);
+      for (const size of [1, 3, 5, 100, 605, 606, 1_024]) {
+        const chunks = Array.from({ length: Math.ceil(answer.length / size) }, (_, n) =>
+          answer.subarray(n * size, (n + 1) * size),
+        );
+        expect((await read(chunks, 1_024)).bytes, `cut by ${size}`).toEqual(new Uint8Array(answer));
+        const { bytes, seen } = await read(chunks, 1_023);
+        expect(bytes, `cut by ${size}`).toMatchObject({ name: "AnswerTooLong" });
+        expect(seen.pulled * size, "ended at the third head").toBeLessThan(615 + size);
+      }
+    });
   });
 
   it("ends an answer of which nothing came for 10 s", async () => {
