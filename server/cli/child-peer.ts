@@ -8,8 +8,9 @@ const program = fileURLToPath(new URL("./pieza.js", import.meta.url));
 
 /** A peer in a process of its own, which ends when this process does, however that ends. */
 export interface ChildPeer {
-  readonly url: string;
   readonly pid: number;
+  /** Resolves once it serves and the tracker knows it; rejects with what it failed of. */
+  readonly url: Promise<string>;
   /** Resolves when the process has ended, with its exit code or the signal's name. */
   readonly ended: Promise<number | string>;
   /** Ends it at once. */
@@ -27,8 +28,7 @@ export interface ChildPeerOptions {
   readonly onLine: (line: string) => void;
 }
 
-/** Starts a peer and waits until it serves. Fails with what it failed of. */
-export async function startChildPeer(options: ChildPeerOptions): Promise<ChildPeer> {
+export function startChildPeer(options: ChildPeerOptions): ChildPeer {
   const child = fork(program, argumentsFor(options), {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: withoutOurVariables(process.env),
@@ -37,8 +37,8 @@ export async function startChildPeer(options: ChildPeerOptions): Promise<ChildPe
   const ended = new Promise<number | string>((resolve) => {
     child.once("exit", (code, signal) => resolve(signal ?? code ?? 0));
   });
-  const url = await listening(child, ended, options.port);
-  return { url, pid: child.pid!, ended, kill: () => void child.kill("SIGKILL") };
+  const url = listening(child, ended, options.port);
+  return { pid: child.pid!, url, ended, kill: () => void child.kill("SIGKILL") };
 }
 
 function argumentsFor({ demo, peer, host, port, tracker }: ChildPeerOptions): string[] {

@@ -61,7 +61,11 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-// A peer that `pieza up` started ends with it, whatever ended that: the channel between them closes then.
-if (process.connected) process.once("disconnect", () => process.exit(ExitCode.INTERRUPTED));
+// A peer that `pieza up` started ends with it, whatever ended that: the channel between them closes then. Listening to
+// that alone does not keep the process alive.
+if (process.connected) {
+  process.once("disconnect", () => process.exit(ExitCode.INTERRUPTED));
+  process.channel?.unref();
+}
 
 await makeProgram(runVerb).parseAsync().catch(endEarly);

@@ -38,13 +38,16 @@ function parseUrl(value: string): string {
   return value.replace(/\/+$/, "");
 }
 
+function wholeNumber(min: number, max: number, expected: string) {
+  const problem = `expected ${expected}`;
+  return text
+    .regex(/^\d{1,9}$/, problem)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, problem);
+}
+
 function port(value: number) {
-  return z.coerce
-    .number({ error: "expected a port, 0 to 65535" })
-    .int("expected a port, 0 to 65535")
-    .min(0, "expected a port, 0 to 65535")
-    .max(65_535, "expected a port, 0 to 65535")
-    .default(value);
+  return wholeNumber(0, 65_535, "a port, 0 to 65535").default(value);
 }
 
 const size = text.transform(parsed(parseSize)).optional();
@@ -155,11 +158,7 @@ export const options = {
   replicationTarget: {
     flags: "--replication-target <n>",
     help: "copies of every piece that the swarm should keep",
-    schema: z.coerce
-      .number({ error: "expected a number" })
-      .int("expected a whole number")
-      .min(1, "at least 1")
-      .optional(),
+    schema: wholeNumber(1, 1_000, "a whole number, 1 to 1000").optional(),
   },
   createOut: {
     flags: "-o, --out <file>",

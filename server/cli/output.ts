@@ -6,7 +6,8 @@ import { printable } from "./units.ts";
 
 /**
  * The events of `--json`, one object a line. Scripts read them: a field is added now and then, none changes its meaning.
- * Lengths are bytes, times milliseconds, rates bytes per second.
+ * Lengths are bytes, times milliseconds, rates bytes per second. Besides these there are the lines of a server's log,
+ * which have a `level`.
  */
 export interface Events {
   /** A server answers at `url`. */
@@ -48,8 +49,6 @@ export interface Events {
   /** `verify` found a wrong piece or file. */
   mismatch: { number: number; expected: string; found: string | null };
   warning: { message: string };
-  /** A line of a server's log; `log` is the log's own name for what happened. */
-  log: { level: string; log: string; message: string } & Record<string, unknown>;
   /** The last line of a verb that failed; `code` is the domain's or the system's word, `exit_code` is what the process ends with. */
   error: { code: string; message: string; exit_code: number };
 }
@@ -142,11 +141,13 @@ export class Output {
     this.#drawnLines = 0;
   }
 
-  /** A server's log: warnings and errors, and with --verbose everything. */
-  log({ event: log, level, message, ...facts }: LogEvent): void {
-    const matters = level === "warn" || level === "error";
+  /** A server's log: warnings and errors, with --verbose everything; of requests, those that were asked for. */
+  log(line: LogEvent): void {
+    const { level, event, message } = line;
+    const matters = level === "warn" || level === "error" || event === "piece_request";
     if (!matters && !this.verbose) return;
-    if (this.json) this.event("log", { level, log, message, ...facts });
+    if (this.json) this.#stdout.write(`${JSON.stringify(line)}\n`);
+    else if (event === "piece_request") this.#print(this.#stderr, [JSON.stringify(line)]);
     else if (!this.quiet || level === "error") this.#print(this.#stderr, [`${level}: ${message}`]);
   }
 

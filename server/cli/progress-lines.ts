@@ -1,7 +1,9 @@
 import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
-import { truncate } from "./table.ts";
-import { formatBytes, formatDuration, formatRate, plural, printable } from "./units.ts";
+import { table, truncate } from "./table.ts";
+import { formatBytes, formatDuration, formatRate, formatSeconds, plural, printable } from "./units.ts";
 
+/** A cell that holds nothing, but has a piece on its way. */
+const ON_ITS_WAY = "·";
 /** More peers than this are counted, not listed. */
 const MAX_PEERS_SHOWN = 8;
 /** From nothing to all of a cell's pieces. */
@@ -26,7 +28,7 @@ export function progressLines(
   const lines = [truncate(headLine(name, snapshot, etaMs), canvas.columns - 1), pieceBar(snapshot, canvas)];
   if (snapshot.reason) lines.push(truncate(`  ${printable(snapshot.reason)}`, canvas.columns - 1));
   const shown = snapshot.peers.slice(0, MAX_PEERS_SHOWN);
-  lines.push(...shown.map((peer) => peerLine(peer, canvas)));
+  lines.push(...peerLines(shown, canvas));
   const hidden = snapshot.peers.length - shown.length;
   if (hidden > 0) lines.push(`  and ${plural(hidden, "more peer")}`);
   return lines;
@@ -42,7 +44,7 @@ export function headLine(name: string, snapshot: DownloadSnapshot, etaMs: number
   ];
   if (state !== "downloading") return [...parts, state].join("  ");
   parts.push(formatRate(snapshot.rate));
-  if (etaMs !== undefined) parts.push(`${formatDuration(Math.ceil(etaMs / 1000) * 1000)} left`);
+  if (etaMs !== undefined) parts.push(`${formatSeconds(etaMs)} left`);
   parts.push(plural(snapshot.peers.filter(({ inFlight }) => inFlight > 0).length, "peer"));
   return parts.join("  ");
 }
@@ -50,10 +52,14 @@ export function headLine(name: string, snapshot: DownloadSnapshot, etaMs: number
 /** Whole percents, 100 only when every piece is held. */
 function percent({ heldPieces, totalPieces, heldBytes, totalBytes }: DownloadSnapshot): string {
   const share = totalBytes > 0 ? heldBytes / totalBytes : heldPieces / totalPieces;
-  return `${heldPieces === totalPieces ? 100 : Math.min(99, Math.floor(100 * share))} %`;
+  const whole = heldPieces === totalPieces ? 100 : Math.min(99, Math.floor(100 * share));
+  return `${whole.toString().padStart(3)} %`;
 }
 
-/** Every piece in order, many to a cell: how full a cell is says how many are held, its colour who sent most of them. */
+/**
+ * Every piece in order, many to a cell or many cells to one: how full a cell is says how many of its pieces are held,
+ * its colour who sent most of them; a dot says that one is on its way.
+ */
 export function pieceBar({ pieceMap }: DownloadSnapshot, canvas: Canvas): string {
   const cells = Math.max(1, canvas.columns - 5);
   let bar = "";
@@ -73,17 +79,23 @@ function cellOf(entries: Uint16Array, colour: boolean): string {
     held++;
     bySlot.set(PieceMap.slotOf(entry), (bySlot.get(PieceMap.slotOf(entry)) ?? 0) + 1);
   }
+  if (held === 0) return entries.some((entry) => PieceMap.slotOf(entry) >= 0) ? ON_ITS_WAY : " ";
   const fill = FILLS[Math.ceil((held / entries.length) * (FILLS.length - 1))]!;
   const most = [...bySlot].sort((a, b) => b[1] - a[1])[0]?.[0] ?? -1;
   return colour && most >= 0 ? coloured(fill, most) : fill;
 }
 
-function peerLine(peer: PeerSnapshot, canvas: Canvas): string {
-  const doing = peer.state === "active" ? formatRate(peer.rate) : peer.state;
-  const reason = peer.reason ? `: ${printable(peer.reason)}` : "";
-  const text = `${peer.url}  ${plural(peer.servedPieces, "piece")}  ${doing}${reason}`;
-  const mark = canvas.colour ? coloured("█", peer.slot) : "-";
-  return `  ${mark} ${truncate(text, canvas.columns - 5)}`;
+/** A line for each peer: the legend of the bar's colours. */
+function peerLines(peers: readonly PeerSnapshot[], canvas: Canvas): string[] {
+  const rows = peers.map(({ url, servedPieces, state, rate, reason }) => [
+    url,
+    plural(servedPieces, "piece"),
+    `${state === "active" ? formatRate(rate) : state}${reason ? `: ${printable(reason)}` : ""}`,
+  ]);
+  return table(rows, [1]).map((text, n) => {
+    const mark = canvas.colour ? coloured("█", peers[n]!.slot) : "-";
+    return `  ${mark} ${truncate(text, canvas.columns - 5)}`;
+  });
 }
 
 function coloured(text: string, slot: number): string {

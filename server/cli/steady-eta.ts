@@ -1,5 +1,6 @@
-/** A new estimate counts for this much a second. */
-const WEIGHT_PER_SECOND = 0.2;
+/** New estimates are followed with a delay of a quarter of the time left, between these bounds. */
+const SHORTEST_DELAY_MS = 300;
+const LONGEST_DELAY_MS = 5_000;
 /** Estimates that differ by more than this factor mean that something happened: the new one counts at once. */
 const JUMP = 4;
 
@@ -19,7 +20,8 @@ export class SteadyEta {
     const runDownMs = Math.max(0, this.#etaMs - passedMs);
     const factor = (estimateMs + 1_000) / (runDownMs + 1_000);
     const jumped = factor > JUMP || factor < 1 / JUMP;
-    const weight = jumped ? 1 : Math.min(1, (WEIGHT_PER_SECOND * passedMs) / 1_000);
+    const delayMs = Math.min(LONGEST_DELAY_MS, Math.max(SHORTEST_DELAY_MS, estimateMs / 4));
+    const weight = jumped ? 1 : 1 - Math.exp(-passedMs / delayMs);
     this.#etaMs = runDownMs + (estimateMs - runDownMs) * weight;
     return this.#etaMs;
   }

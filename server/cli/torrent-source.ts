@@ -5,9 +5,8 @@ import { isSha256Hex } from "#core/hash.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent-json.ts";
 import { nodeHasher } from "../node-hasher.ts";
-import { type ClientFlags, withCatalog } from "./clients.ts";
+import type { ClientFlags } from "./clients.ts";
 import { UsageError } from "./exit-code.ts";
-import { getText } from "./http-get.ts";
 import { readTextFile } from "./read-text-file.ts";
 
 /** A torrent, and where it came from. */
@@ -23,7 +22,7 @@ export type SourceFlags = ClientFlags & { readonly catalog: string };
 
 /**
  * The torrent that a person means by `text`: a file of that name, a URL (of the JSON, or a page's link to a torrent), an
- * info hash, or a name in the catalog. Fails with UsageError for a file that is no torrent, and with PiezaError.
+ * info hash, or a name in the catalog; what talks to servers is loaded only when one is asked. Fails with UsageError for a file that is no torrent, and with PiezaError.
  */
 export async function findTorrent(
   text: string,
@@ -64,6 +63,7 @@ export async function torrentNamed(
   flags: ClientFlags,
   signal: AbortSignal,
 ): Promise<FoundTorrent> {
+  const { withCatalog } = await import("./clients.ts");
   return withCatalog(catalogUrl, flags, async (catalog) => {
     const { torrent } = await catalog.get(key, signal);
     return { torrent, catalogUrl };
@@ -74,6 +74,7 @@ async function torrentAt(text: string, flags: SourceFlags, signal: AbortSignal):
   const url = new URL(text);
   const key = /^#\/t\/(.+)$/.exec(url.hash)?.[1];
   if (key !== undefined) return torrentNamed(keyOf(decodeURIComponent(key)), url.origin, flags, signal);
+  const { getText } = await import("./http-get.ts");
   const json = await getText(url.href, { ca: flags.ca, maxBytes: MAX_TORRENT_JSON_BYTES, signal });
   try {
     return { torrent: await parseTorrentText(json, nodeHasher), catalogUrl: url.origin };

@@ -54,12 +54,12 @@ export function parsePieceRanges(text: string): PieceRanges {
   });
 }
 
-/** "13 bytes", "1.50 KiB", "64.0 MiB". */
+/** "13 bytes", "1.5 KiB", "64.0 MiB". */
 export function formatBytes(bytes: number): string {
   if (bytes < 1024) return `${Math.round(bytes)} ${Math.round(bytes) === 1 ? "byte" : "bytes"}`;
   const units = ["KiB", "MiB", "GiB", "TiB"];
   const power = Math.min(units.length, Math.floor(Math.log2(bytes) / 10));
-  return `${(bytes / 1024 ** power).toPrecision(4).replace(/(\.\d)\d*$/, "$1")} ${units[power - 1]}`;
+  return `${(bytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`;
 }
 
 export function formatRate(bytesPerSecond: number): string {
@@ -74,6 +74,12 @@ export function formatDuration(ms: number): string {
   const two = (n: number) => String(Math.floor(n)).padStart(2, "0");
   if (seconds < 3600) return `${Math.floor(seconds / 60)}:${two(seconds % 60)} min`;
   return `${Math.floor(seconds / 3600)}:${two((seconds % 3600) / 60)} h`;
+}
+
+/** The same in whole seconds, rounded up: for a time that runs down. */
+export function formatSeconds(ms: number): string {
+  const seconds = Math.max(1, Math.ceil(ms / 1000));
+  return seconds < 60 ? `${seconds} s` : formatDuration(seconds * 1000);
 }
 
 /** "1 piece", "3 pieces". */

@@ -34,11 +34,10 @@ export async function run(invocation: UpInvocation): Promise<void> {
     const edge = upEdge(invocation, flags.upCatalogPort);
     const { catalog, token } = await startCatalogServer(edge, [tracker.url], flags, out, "upCatalogPort");
     closers.push(() => catalog.close());
-    await startPeers(peers, demo, tracker.url, invocation);
+    const list = await startPeers(peers, demo, tracker.url, invocation);
     const page = `${catalog.url}/${token === undefined ? "" : `#token=${encodeURIComponent(token)}`}`;
-    const list = peers.map(({ url, pid }) => ({ url, pid }));
     const ready = { page, catalog: catalog.url, tracker: tracker.url, peers: list };
-    out.event("ready", ready, ...readyLines(ready, flags.data));
+    out.event("ready", ready, ...readyLines(ready));
   } catch (error) {
     for (const peer of peers) peer.kill();
     await Promise.all(closers.map((close) => close()));
@@ -65,39 +64,37 @@ async function offer(demo: Demo, directory: string): Promise<void> {
   }
 }
 
+/** Fills `peers` at once, so that whoever has it can end them; resolves with their URLs when all of them serve. */
 async function startPeers(
   peers: ChildPeer[],
   demo: Demo,
   tracker: string,
   { flags, out }: UpInvocation,
-): Promise<void> {
-  const start = async (n: number) => {
-    const peer = await startChildPeer({
-      demo,
-      peer: demo.peers[n]!,
-      host: flags.host,
-      port: flags.upPeerPort === 0 ? 0 : flags.upPeerPort + n,
-      tracker,
-      onLine: (line) => out.note(`peer ${n + 1}: ${line}`),
-    });
-    peers[n] = peer;
-    void peer.ended.then((how) =>
-      out.warn(`the peer at ${peer.url}, process ${peer.pid}, has ended (${how}); the others go on`),
+): Promise<{ url: string; pid: number }[]> {
+  for (const [n, peer] of demo.peers.entries()) {
+    const port = flags.upPeerPort === 0 ? 0 : flags.upPeerPort + n;
+    const onLine = (line: string) => out.note(`peer ${n + 1}: ${line}`);
+    peers.push(startChildPeer({ demo, peer, host: flags.host, port, tracker, onLine }));
+  }
+  const urls = await Promise.all(peers.map(({ url }) => url));
+  return peers.map(({ pid, ended }, n) => {
+    const url = urls[n]!;
+    void ended.then((how) =>
+      out.warn(`the peer at ${url}, process ${pid}, has ended (${how}); others go on`),
     );
-  };
-  await Promise.all(demo.peers.map((_, n) => start(n)));
+    return { url, pid };
+  });
 }
 
 /** What a person can do now. */
-function readyLines({ page, catalog, peers }: Events["ready"], data: string | undefined): string[] {
+function readyLines({ page, catalog, peers }: Events["ready"]): string[] {
   const pieza = inCheckout ? "npm run -s pieza --" : "pieza";
   const where = catalog === "http://127.0.0.1:8080" ? "" : ` --catalog ${catalog}`;
-  const state = data === undefined ? "" : ` --data '${data}'`;
   return [
     "",
     `The page:   ${page}`,
     `With curl:  curl ${catalog}/files/shakira.json`,
-    `To a file:  ${pieza} get ocean-64MiB.bin${where}${state}`,
+    `To a file:  ${pieza} get ocean-64MiB.bin${where}`,
     "",
     `${plural(peers.length, "peer")}, none of them with all of the pieces; end one and watch the others take over:`,
     ...peers.map(({ url, pid }) => `  ${url}  kill ${pid}`),
