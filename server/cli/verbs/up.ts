@@ -80,7 +80,9 @@ async function startPeers(
   return peers.map(({ pid, ended }, n) => {
     const url = urls[n]!;
     void ended.then((how) =>
-      out.warn(`the peer at ${url}, process ${pid}, has ended (${how}); others go on`),
+      out.warn(
+        `the peer at ${url}, process ${pid}, has ended (${typeof how === "number" ? `exit code ${how}` : how}); others go on`,
+      ),
     );
     return { url, pid };
   });

@@ -112,6 +112,22 @@ describe("get", () => {
     expect(await readFile(join(cwd, "mine"), "utf8")).toBe("notes\n");
   });
 
+  it("goes on serving with --seed-after, and ends well when it is told to", async () => {
+    const { cwd, run } = await workplace();
+    await writeFile(join(cwd, "rare"), "rare");
+    await run(["create", "rare", "--tracker", swarm.trackerUrl]);
+    const peer = swarm.run("first", ["peer", join(cwd, "rare"), "--port", "0"]);
+    await peer.line("listed", (line) => line.event === "announced" && line.listed === true);
+    const torrent = join(cwd, "rare.json");
+    const seeding = swarm.run("second", ["get", torrent, "-o", join(cwd, "second"), "--seed-after", "1h"]);
+    await seeding.line("done", (line) => line.event === "done");
+    peer.kill("SIGTERM");
+    expect(await peer.finished(20_000)).toBe(0);
+    expect(await run(["get", torrent, "-o", "third"])).toMatchObject({ code: 0 });
+    seeding.kill("SIGINT");
+    expect(await seeding.finished(20_000)).toBe(0);
+  });
+
   it("prints nothing with --quiet, and plain lines without a terminal", async () => {
     const { run } = await workplace();
     expect(await run(["get", "notes", "-q", "-o", "quiet"])).toMatchObject({
