@@ -1,6 +1,8 @@
 import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 import { InvalidField, PiezaError } from "#core/errors.ts";
+import { type Ip, Networks, parseIp } from "../http/networks.ts";
+import type { LookUp } from "./look-up.ts";
 
 /** Where an address lies: on this machine, in a private network, on the internet, or nowhere that a peer can be. */
 export type NetworkClass = "loopback" | "private" | "public" | "none";
@@ -17,7 +19,7 @@ export interface DeclaredAddress {
 export interface PeerAddress {
   /** Scheme, host and port; empty if it told none. */
   readonly url: string;
-  /** Host and port, in one form for all spellings of an address. */
+  /** Host and port, in one form for all spellings of an address; empty if others cannot be told of it. */
   readonly address: string;
   /** Why others cannot be told of it, in words; empty if they can. */
   readonly refusal: string;
@@ -28,8 +30,8 @@ export interface AddressPolicyOptions {
   readonly own: NetworkClass;
   /** Networks that are allowed besides, as CIDR. */
   readonly allowNetworks?: readonly string[];
-  /** Accept host names in a public URL, unresolved. Only for trackers whose peers are trusted. */
-  readonly allowNames?: boolean;
+  /** What the host name of a public URL stands for. */
+  readonly lookUp: LookUp;
 }
 
 /**
@@ -40,19 +42,20 @@ export interface AddressPolicyOptions {
  */
 export class AddressPolicy {
   readonly #own: NetworkClass;
-  readonly #networks: readonly [ipaddr.IPv4 | ipaddr.IPv6, number][];
-  readonly #allowNames: boolean;
+  readonly #networks: Networks;
+  readonly #lookUp: LookUp;
 
-  constructor(options: AddressPolicyOptions) {
-    this.#own = options.own;
-    this.#networks = (options.allowNetworks ?? []).map(parseNetwork);
-    this.#allowNames = options.allowNames ?? false;
+  constructor({ own, allowNetworks = [], lookUp }: AddressPolicyOptions) {
+    this.#own = own;
+    this.#networks = new Networks(allowNetworks, "allow_network");
+    this.#lookUp = lookUp;
   }
 
   /**
    * `caller` is the observed source address. A public URL fails with invalid_argument if it is none, and with
-   * permission_denied if its host is not allowed; an observed address that is not allowed is no error: such a peer is
-   * not listed, because it cannot know what the tracker sees.
+   * permission_denied if its host is an address that is not allowed; an observed address that is not allowed is no
+   * error: such a peer is not listed, because it cannot know what the tracker sees. A public URL with a name is only
+   * as good as what `literalsOf` says of it.
    */
   resolve(declared: DeclaredAddress, caller: string): PeerAddress {
     if (declared.publicUrl) return this.#public(declared.publicUrl);
@@ -60,25 +63,45 @@ export class AddressPolicy {
     if (declared.port > 65_535) throw new InvalidField("port", "must be 1 to 65535");
     const ip = parseIp(caller);
     if (!ip) return { url: "", address: "", refusal: "its address is not known" };
-    const refusal = this.#allows(ip) ? "" : `${ip} is outside the networks of this tracker`;
-    return { ...named(declared.tls ? "https:" : "http:", hostOf(ip), declared.port), refusal };
+    const { url, address } = named(declared.tls ? "https:" : "http:", hostOf(ip), declared.port);
+    if (this.#allows(ip)) return { url, address, refusal: "" };
+    return { url, address: "", refusal: `${ip} is outside the networks of this tracker` };
+  }
+
+  /**
+   * Every address that the host of a peer's URL has now. Only these may be dialled, because a name can mean another
+   * host a moment later. Fails with permission_denied unless all of them are allowed, and with unavailable for a name
+   * that has none.
+   */
+  async literalsOf(url: string): Promise<readonly string[]> {
+    const { hostname } = new URL(url);
+    const literal = parseIp(hostname);
+    const found = literal ? [literal] : (await this.#lookUp(hostname)).map(parseIp);
+    if (found.length === 0) throw new PiezaError("unavailable", `${hostname} has no address`);
+    // Which of them is forbidden is not told: that would read this network's names to anybody.
+    if (!found.every((ip) => ip && this.#allows(ip))) throw forbidden(hostname);
+    return found.map(String);
   }
 
   #public(text: string): PeerAddress {
     const url = parsePeerUrl(text);
     const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
     const ip = parseIp(url.hostname);
-    if (ip ? !this.#allows(ip) : !this.#allowNames) {
-      throw new PiezaError("permission_denied", `public_url: ${url.hostname} is not allowed by this tracker`);
-    }
+    if (ip && !this.#allows(ip)) throw forbidden(url.hostname);
     return { ...named(url.protocol, ip ? hostOf(ip) : url.hostname, port), refusal: "" };
   }
 
-  #allows(ip: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  #allows(ip: Ip): boolean {
     const own = classOf(ip);
-    if (own === this.#own && own !== "none") return true;
-    return this.#networks.some(([net, bits]) => net.kind() === ip.kind() && ip.match([net, bits] as never));
+    return (own === this.#own && own !== "none") || this.#networks.has(ip);
   }
+}
+
+function forbidden(host: string): PiezaError {
+  return new PiezaError(
+    "permission_denied",
+    `public_url: ${host} is not in the networks that this tracker allows`,
+  );
 }
 
 /** The class of the address that a server binds. A wildcard has that of the widest address of this machine. */
@@ -98,16 +121,7 @@ export function sourceOf(caller: string): string {
   return ip?.toString() ?? "";
 }
 
-/** Loopback in all its spellings becomes 127.0.0.1, a mapped IPv4 address the address that it maps. */
-function parseIp(host: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
-  const bare = host.replace(/^\[(.*)\]$/, "$1");
-  if (bare === "localhost") return LOOPBACK;
-  if (!ipaddr.isValid(bare)) return undefined;
-  const ip = ipaddr.process(bare);
-  return ip.kind() === "ipv6" && ip.range() === "loopback" ? LOOPBACK : ip;
-}
-
-function classOf(ip: ipaddr.IPv4 | ipaddr.IPv6): NetworkClass {
+function classOf(ip: Ip): NetworkClass {
   switch (ip.range()) {
     case "loopback":
       return "loopback";
@@ -135,16 +149,9 @@ function named(protocol: string, host: string, port: number): Pick<PeerAddress, 
   return { url: `${protocol}//${host}:${port}`, address: `${host}:${port}` };
 }
 
-function hostOf(ip: ipaddr.IPv4 | ipaddr.IPv6): string {
+function hostOf(ip: Ip): string {
   return ip instanceof ipaddr.IPv6 ? `[${ip}]` : ip.toString();
 }
 
-function parseNetwork(cidr: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
-  if (!ipaddr.isValidCIDR(cidr))
-    throw new InvalidField("allow_network", `${cidr} is no network such as 10.0.0.0/8`);
-  return ipaddr.parseCIDR(cidr);
-}
-
-const LOOPBACK = ipaddr.IPv4.parse("127.0.0.1");
 /** Deprecated `::a.b.c.d`, which some systems still treat as the IPv4 address. */
 const IPV4_COMPATIBLE: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("::"), 96];

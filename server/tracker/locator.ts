@@ -1,14 +1,15 @@
 import type { Random } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { SwarmKey } from "#core/tracker.ts";
-import type { Swarm, SwarmMember, SwarmStore } from "./swarm-store.ts";
+import type { SeedMember, Swarm, SwarmMember, SwarmStore } from "./swarm-store.ts";
 
-/** Peers that one answer names. */
+/** Peers that one answer names, and seed peers behind them. */
 const TABLE_SIZE = 50;
+const SEED_TABLE_SIZE = 16;
 /** Swarms whose turn is remembered; the one asked for longest ago is forgotten first and starts anew. */
 const MAX_TURNS = 100_000;
 
-/** Which swarm somebody asks for: by info hash, or by file name for who knows none. */
+/** Which swarm somebody asks for: by info hash, or by file name for who knows none. Seed peers go by the name alone. */
 export interface SwarmQuery {
   readonly infoHash?: string | undefined;
   readonly fileName?: string | undefined;
@@ -17,8 +18,10 @@ export interface SwarmQuery {
 }
 
 export interface Located {
-  readonly swarm: Swarm;
+  /** Undefined if only seed peers are known. */
+  readonly swarm: Swarm | undefined;
   readonly peers: readonly SwarmMember[];
+  readonly seeds: readonly SeedMember[];
   /** See core/round-robin.ts. */
   readonly turn: number;
 }
@@ -35,14 +38,23 @@ export class Locator {
     this.#random = random;
   }
 
-  /** Every call is the next turn of its swarm. Fails as `find` does. */
+  /** Every call is the next turn of its swarm. Fails as `find` does, but not while seed peers are known. */
   async locate(query: SwarmQuery): Promise<Located> {
-    const swarm = await this.find(query);
-    return { swarm, peers: this.#table(swarm), turn: this.#nextTurn(swarm) };
+    const seedFile = query.fileName ? await this.#store.seedFile(query.fileName) : undefined;
+    const swarm = seedFile ? await this.#search(query) : await this.find(query);
+    const turn = this.#nextTurn(swarm ? `${swarm.infoHash} ${swarm.totalPieces}` : `name ${query.fileName}`);
+    const seeds = window(seedFile?.members ?? [], SEED_TABLE_SIZE, turn);
+    return { swarm, peers: swarm ? this.#table(swarm) : [], seeds, turn };
   }
 
   /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
   async find(query: SwarmQuery): Promise<Swarm> {
+    const swarm = await this.#search(query);
+    if (!swarm) throw new PiezaError("not_found", "no peer has announced this torrent");
+    return swarm;
+  }
+
+  async #search(query: SwarmQuery): Promise<Swarm | undefined> {
     const live: Swarm[] = [];
     for (const key of await this.#keys(query)) {
       const swarm = await this.#store.swarm(key);
@@ -52,7 +64,6 @@ export class Locator {
       const missing = query.infoHash ? "total_pieces" : "info_hash";
       throw new PiezaError("failed_precondition", `several torrents fit: say ${missing} too`);
     }
-    if (!live[0]) throw new PiezaError("not_found", "no peer has announced this torrent");
     return live[0];
   }
 
@@ -73,8 +84,7 @@ export class Locator {
   }
 
   /** Begins anywhere, so that trackers that start together do not all name the same peer first. */
-  #nextTurn({ infoHash, totalPieces }: SwarmKey): number {
-    const key = `${infoHash} ${totalPieces}`;
+  #nextTurn(key: string): number {
     const turn = this.#turns.get(key) ?? Math.floor(this.#random() * 2 ** 16);
     this.#turns.delete(key);
     this.#turns.set(key, (turn + 1) % 2 ** 32);
@@ -91,4 +101,10 @@ export function tableOf(swarm: Swarm): readonly SwarmMember[] {
     if (table.length === TABLE_SIZE) break;
   }
   return table;
+}
+
+/** At most `size` of a list: all of it, or another part of it at every turn. */
+function window<T>(list: readonly T[], size: number, turn: number): readonly T[] {
+  if (list.length <= size) return list;
+  return Array.from({ length: size }, (_, at) => list[(turn + at) % list.length]!);
 }

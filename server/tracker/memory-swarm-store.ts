@@ -5,7 +5,18 @@ import type { SwarmKey } from "#core/tracker.ts";
 import { ExpiryWheel } from "./expiry-wheel.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { bytesOf, bytesOfSwarm, MemorySwarm } from "./memory-swarm.ts";
-import type { LeaseChange, Membership, PeerLease, Swarm, SwarmMember, SwarmStore } from "./swarm-store.ts";
+import { bytesOfFiles, SeedFiles } from "./seed-files.ts";
+import type {
+  DeclaredFile,
+  LeaseChange,
+  Membership,
+  PeerLease,
+  SeedFile,
+  SeedPeer,
+  Swarm,
+  SwarmMember,
+  SwarmStore,
+} from "./swarm-store.ts";
 
 interface Holder {
   lease: PeerLease;
@@ -32,6 +43,7 @@ export class MemorySwarmStore implements SwarmStore {
   readonly #swarms = new Map<string, Map<number, MemorySwarm>>();
   /** With how many of its members say that name. */
   readonly #swarmsByName = new Map<string, Map<MemorySwarm, number>>();
+  readonly #seeds = new SeedFiles();
   #swarmCount = 0;
   #stateBytes = 0;
 
@@ -52,7 +64,7 @@ export class MemorySwarmStore implements SwarmStore {
     const fromSource = this.#leasesBySource.get(lease.source) ?? 0;
     if (fromSource >= this.#limits.maxLeasesPerAddress) refuse("peers from one address");
     if (this.#holders.size >= this.#limits.maxLeases) refuse("peers");
-    const holder = { lease, expiresAtMs: this.#clock.now() + this.#limits.leaseMs, swarms: new Map() };
+    const holder = { lease, expiresAtMs: this.#expiryOf(lease), swarms: new Map() };
     this.#holders.set(lease.id, holder);
     if (lease.address !== "") this.#holderByAddress.set(lease.address, holder);
     this.#leasesBySource.set(lease.source, fromSource + 1);
@@ -70,7 +82,7 @@ export class MemorySwarmStore implements SwarmStore {
   async renew(id: string, change?: LeaseChange): Promise<PeerLease | undefined> {
     const holder = this.#live(id);
     if (!holder) return undefined;
-    holder.expiresAtMs = this.#clock.now() + this.#limits.leaseMs;
+    holder.expiresAtMs = this.#expiryOf(holder.lease);
     if (change) {
       const before = holder.lease;
       holder.lease = { ...before, ...change };
@@ -130,12 +142,34 @@ export class MemorySwarmStore implements SwarmStore {
     return keys;
   }
 
+  async declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
+    const holder = this.#live(id);
+    if (!holder) throw new PiezaError("not_found", "the lease has ended");
+    const grows = bytesOfFiles(files) - bytesOfFiles(this.#seeds.filesOf(id));
+    if (grows > 0 && this.#stateBytes + grows > this.#limits.maxStateBytes) refuse("pieces of seed peers");
+    if (files.length > this.#limits.maxTorrentsPerLease) refuse("files of one peer");
+    this.#stateBytes += grows;
+    this.#seeds.put({ leaseId: id, url: holder.lease.url, files });
+  }
+
+  async seedFile(fileName: string): Promise<SeedFile | undefined> {
+    return this.#seeds.file(fileName);
+  }
+
+  async seedPeers(): Promise<readonly SeedPeer[]> {
+    return this.#seeds.peers();
+  }
+
   async counts(): Promise<{ leases: number; swarms: number }> {
     return { leases: this.#holders.size, swarms: this.#swarmCount };
   }
 
   async close(): Promise<void> {
     this.#wheel.close();
+  }
+
+  #expiryOf({ seed }: PeerLease): number {
+    return this.#clock.now() + (seed ? this.#limits.seedLeaseMs : this.#limits.leaseMs);
   }
 
   #live(id: string): Holder | undefined {
@@ -159,6 +193,8 @@ export class MemorySwarmStore implements SwarmStore {
     if (fromSource > 0) this.#leasesBySource.set(source, fromSource);
     else this.#leasesBySource.delete(source);
     for (const swarm of holder.swarms.values()) this.#remove(holder, swarm);
+    this.#stateBytes -= bytesOfFiles(this.#seeds.filesOf(id));
+    this.#seeds.remove(id);
   }
 
   #put(holder: Holder, membership: Membership, bitfield: Bitfield): void {

@@ -9,9 +9,15 @@ export interface Reachability {
   readonly proven: boolean;
 }
 
-/** Says whether a peer may be named to others. Never fails: who cannot be reached has a lease and is not listed. */
+/** Whose address it is, and how it proves that. */
+export type CheckedPeer = Pick<PeerLease, "url" | "source" | "identifyKey">;
+
+/**
+ * Says whether a peer may be named to others. Who cannot be reached is no failure: it is not listed. Rejects only with
+ * the reason of `signal`.
+ */
 export interface ReachabilityCheck {
-  check(peer: Pick<PeerLease, "url" | "address" | "identifyKey">, signal: AbortSignal): Promise<Reachability>;
+  check(peer: CheckedPeer, signal: AbortSignal): Promise<Reachability>;
 }
 
 /** Believes every peer whose address is allowed; whoever asks finds out for itself. Proves nothing. */

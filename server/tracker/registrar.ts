@@ -71,16 +71,19 @@ export class Registrar {
     const { url, address: hostAndPort } = address;
     const mine = { id: randomId(), secretHash: hashSecret(secret), url, address: hostAndPort };
     const lease: PeerLease = { ...mine, ...news, source: sourceOf(caller) };
-    await this.#open(lease, proven);
+    await this.#open(lease, proven, declared.publicUrl === undefined);
     return { lease, secret };
   }
 
-  /** `proven` and a key that only the holder and this tracker know each show that the address has changed hands. */
-  async #open(lease: PeerLease, proven: boolean): Promise<void> {
+  /**
+   * `proven` and a key that only the holder and this tracker know each show that the address has changed hands; so does
+   * a call from a seed peer's own address (`observed`), which is all that proves whose its registration is.
+   */
+  async #open(lease: PeerLease, proven: boolean, observed: boolean): Promise<void> {
     const { store } = this.#parts;
     const holder = lease.address === "" ? undefined : await store.holderOf(lease.address);
     const same = holder && lease.identifyKey.length > 0 && equalBytes(holder.identifyKey, lease.identifyKey);
-    if (holder && (proven || same)) await store.end(holder.id);
+    if (holder && (proven || same || (holder.seed && observed))) await store.end(holder.id);
     await store.open(lease);
   }
 

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { Clock } from "#core/clock.ts";
+import type { Clock, Random } from "#core/clock.ts";
 import { InvalidField } from "#core/errors.ts";
 import { parseInfoHash } from "#core/info-hash.ts";
 import type { SwarmKey } from "#core/tracker.ts";
@@ -11,7 +11,7 @@ import { countsOf } from "./availability.ts";
 import type { Locator, SwarmQuery } from "./locator.ts";
 import type { TrackerMetrics } from "./metrics.ts";
 import type { Registrar } from "./registrar.ts";
-import { swarmPeers, watchedPeers } from "./swarm-message.ts";
+import { seedPeers, swarmPeers, watchedPeers } from "./swarm-message.ts";
 import type { SwarmStore } from "./swarm-store.ts";
 import { watchSwarm } from "./watch.ts";
 
@@ -24,13 +24,14 @@ export interface TrackerServiceParts {
   readonly locator: Locator;
   readonly metrics: TrackerMetrics;
   readonly clock: Clock;
+  readonly random: Random;
   readonly trackerId: string;
   readonly locateMs: number;
 }
 
 /** Translates between the wire and the tracker; decides nothing. */
 export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
-  const { store, registrar, locator, metrics, clock, trackerId, locateMs } = parts;
+  const { store, registrar, locator, metrics, clock, random, trackerId, locateMs } = parts;
   return {
     async announce(request, context) {
       const announce = parseAnnounce(request);
@@ -50,14 +51,17 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
 
     async locatePieces(request) {
       metrics.located();
-      const { swarm, peers, turn } = await locator.locate(parseQuery(request));
+      const query = parseQuery(request);
+      const located = await locator.locate(query);
+      const { infoHash = "", totalPieces } = located.swarm ?? query;
       return {
-        infoHash: swarm.infoHash,
-        totalPieces: swarm.totalPieces,
-        peers: swarmPeers(peers),
-        turn,
+        infoHash,
+        totalPieces,
+        peers: swarmPeers(located.peers),
+        turn: located.turn,
         trackerId,
         nextLocateMs: locateMs,
+        ...seedPeers(located, random),
       };
     },
 
@@ -84,9 +88,10 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
 
 function parseQuery(request: LocatePiecesRequest): SwarmQuery {
   const totalPieces = request.totalPieces && checkTotalPieces(request.totalPieces);
-  if (request.infoHash) return { infoHash: parseInfoHash(request.infoHash), totalPieces };
-  if (!request.fileName) throw new InvalidField("info_hash", "either this or file_name is needed");
-  return { fileName: checkString("file_name", request.fileName), totalPieces };
+  const fileName = checkString("file_name", request.fileName);
+  if (request.infoHash) return { infoHash: parseInfoHash(request.infoHash), fileName, totalPieces };
+  if (!fileName) throw new InvalidField("info_hash", "this or file_name is needed");
+  return { fileName, totalPieces };
 }
 
 async function scrape(store: SwarmStore, infoHashes: readonly string[]) {

@@ -1,10 +1,22 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { SwarmPeerSchema, WatchedPeerSchema } from "#gen/pieza/v1/tracker_pb.ts";
+import type { Bitfield } from "#core/bitfield.ts";
+import type { Random } from "#core/clock.ts";
+import type {
+  LocatePiecesResponseSchema,
+  SwarmPeerSchema,
+  WatchedPeerSchema,
+} from "#gen/pieza/v1/tracker_pb.ts";
+import type { Located } from "./locator.ts";
+import { seedTable } from "./seed-table.ts";
 import type { Swarm, SwarmMember } from "./swarm-store.ts";
 
 /** Peers in one message of WatchSwarm, and the bytes of their bitfields: the answer stays under 4 MiB. */
 const MAX_WATCHED = 1_000;
 const MAX_WATCHED_BYTES = 3 << 20;
+
+/** Bytes of an answer that bitfields and declared pieces share, and what declared pieces get in any case. */
+const MAX_TABLE_BYTES = 640 << 10;
+const MIN_DECLARED_BYTES = 64 << 10;
 
 const messages = new WeakMap<readonly SwarmMember[], MessageInitShape<typeof SwarmPeerSchema>[]>();
 
@@ -13,6 +25,20 @@ export function swarmPeers(peers: readonly SwarmMember[]): MessageInitShape<type
   const made = messages.get(peers) ?? peers.map((peer) => ({ url: peer.url, ...wireBitfield(peer) }));
   messages.set(peers, made);
   return made;
+}
+
+/** The seed peers of a table, with as much of what they declare as its bitfields leave room for. */
+export function seedPeers(
+  { peers, seeds }: Located,
+  random: Random,
+): Pick<MessageInitShape<typeof LocatePiecesResponseSchema>, "seedPeers" | "seedPieces"> {
+  if (seeds.length === 0) return {};
+  const taken = peers.reduce((sum, peer) => sum + (peer.bitfield.complete ? 0 : peer.bitfield.size / 8), 0);
+  const { pairs, declared } = seedTable(seeds, Math.max(MIN_DECLARED_BYTES, MAX_TABLE_BYTES - taken), random);
+  return {
+    seedPeers: seeds.map(({ url }, at) => ({ url, declared: bytesOf(declared[at]!) })),
+    seedPieces: [...pairs],
+  };
 }
 
 /**
@@ -32,8 +58,9 @@ export function watchedPeers(swarm: Swarm): MessageInitShape<typeof WatchedPeerS
 
 function wireBitfield({ bitfield }: SwarmMember): { complete: boolean; bitfield: Uint8Array<ArrayBuffer> } {
   const { complete } = bitfield;
-  return {
-    complete,
-    bitfield: complete ? new Uint8Array() : (bitfield.toBytes() as Uint8Array<ArrayBuffer>),
-  };
+  return { complete, bitfield: complete ? new Uint8Array() : bytesOf(bitfield) };
+}
+
+function bytesOf(bitfield: Bitfield): Uint8Array<ArrayBuffer> {
+  return bitfield.toBytes() as Uint8Array<ArrayBuffer>;
 }

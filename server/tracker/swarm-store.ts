@@ -20,6 +20,8 @@ export interface PeerLease {
   readonly notListedReason: string;
   /** Still serving what is in flight: counted, named to nobody. */
   readonly draining: boolean;
+  /** A seed peer's: it lives longer, nobody knows its secret, and it declares files instead of joining swarms. */
+  readonly seed?: boolean | undefined;
 }
 
 /** What may change in a lease during its life. */
@@ -51,6 +53,38 @@ export interface Swarm extends SwarmKey {
   readonly members: readonly SwarmMember[];
 }
 
+/** What a seed peer says of one file. */
+export interface DeclaredFile {
+  /** 1 to 255 bytes. */
+  readonly fileName: string;
+  /** In the order of their numbers, each number once. */
+  readonly pieces: readonly DeclaredPiece[];
+}
+
+export interface DeclaredPiece {
+  /** 1 to 131,072. */
+  readonly number: number;
+  /** Any text of at most 255 bytes; a SHA-256 is in lowercase. */
+  readonly hash: string;
+}
+
+/** One seed peer, as it registered. */
+export interface SeedPeer {
+  readonly leaseId: string;
+  readonly url: string;
+  readonly files: readonly DeclaredFile[];
+}
+
+/** One seed peer's part in one file. */
+export type SeedMember = Pick<SeedPeer, "leaseId" | "url"> & Pick<DeclaredFile, "pieces">;
+
+/** What seed peers declare of the files of one name, at one moment. The same object until something in it changes. */
+export interface SeedFile {
+  readonly fileName: string;
+  /** At least one, in the order in which they registered. */
+  readonly members: readonly SeedMember[];
+}
+
 /**
  * Where a tracker keeps its soft state: leases that end by themselves, and who takes part in which swarm.
  *
@@ -60,7 +94,7 @@ export interface Swarm extends SwarmKey {
  */
 export interface SwarmStore {
   /**
-   * Makes a lease of `leaseMs`. Fails with already_exists while another live lease holds the address, and with
+   * Makes a lease of `leaseMs`, or `seedLeaseMs` if it is a seed peer's. Fails with already_exists while another live lease holds the address, and with
    * resource_exhausted over a cap; then nothing has changed.
    */
   open(lease: PeerLease): Promise<void>;
@@ -90,6 +124,13 @@ export interface SwarmStore {
   swarmsNamed(fileName: string): Promise<readonly SwarmKey[]>;
   /** Up to `limit` swarms. */
   swarms(limit: number): Promise<readonly SwarmKey[]>;
+  /**
+   * What a seed peer has, instead of what it declared before. Fails with not_found if the lease has ended, and with
+   * resource_exhausted over a cap; then nothing has changed.
+   */
+  declare(id: string, files: readonly DeclaredFile[]): Promise<void>;
+  seedFile(fileName: string): Promise<SeedFile | undefined>;
+  seedPeers(): Promise<readonly SeedPeer[]>;
   counts(): Promise<{ readonly leases: number; readonly swarms: number }>;
   /** Leaves no timer and no connection. */
   close(): Promise<void>;

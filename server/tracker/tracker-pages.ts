@@ -24,6 +24,7 @@ function overview(trackerId: string) {
     tracker_id: trackerId,
     endpoints: {
       rpc: "/pieza.v1.TrackerService/<Announce, LocatePieces, Scrape or WatchSwarm>",
+      seed_rpc: "/tracker.TrackerService/<RegisterPeer, DeregisterPeer or GetFilePieces>",
       health: "/healthz",
       metrics: "/metrics",
     },

@@ -1,5 +1,7 @@
+import type { ConnectRouter } from "@connectrpc/connect";
 import type { Clock, Random } from "#core/clock.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
+import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { type EdgeOptions, startServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { AddressPolicy, classOfHost } from "./address.ts";
@@ -10,6 +12,9 @@ import { MemorySwarmStore } from "./memory-swarm-store.ts";
 import { TrackerMetrics } from "./metrics.ts";
 import { type ReachabilityCheck, trustAllowedNetworks } from "./reachability.ts";
 import { Registrar } from "./registrar.ts";
+import { dialHasPiece, type HasPiece, SeedProber } from "./seed-prober.ts";
+import { SeedRegistrar } from "./seed-registrar.ts";
+import { seedTrackerService } from "./seed-service.ts";
 import { trackerService } from "./service.ts";
 import { trackerPages } from "./tracker-pages.ts";
 
@@ -22,6 +27,8 @@ export interface TrackerOptions extends EdgeOptions {
   readonly trackerLimits?: Partial<TrackerLimits> | undefined;
   /** Default: every peer on an allowed network is listed. */
   readonly reachability?: ReachabilityCheck | undefined;
+  /** How seed peers are asked whether they are still there. Default: over gRPC. */
+  readonly hasPiece?: HasPiece | undefined;
   /** Default: the machine's. */
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
@@ -39,11 +46,11 @@ export interface RunningTracker {
 
 /** Starts a tracker. Fails with the system's error when the port is taken. */
 export async function startTracker(options: TrackerOptions): Promise<RunningTracker> {
-  const { trackerId, store, service, metrics } = composeTracker(options);
+  const { trackerId, metrics, routes, close } = composeTracker(options);
   const server = await startServer({
     ...options,
-    routes: (router) => void router.service(TrackerService, service),
-    services: [TrackerService],
+    routes,
+    services: [TrackerService, SeedTrackerService],
     http: trackerPages(trackerId, metrics),
   });
   return {
@@ -52,14 +59,15 @@ export async function startTracker(options: TrackerOptions): Promise<RunningTrac
     trackerId,
     async close() {
       await server.close();
-      await store.close();
+      await close();
     },
   };
 }
 
-/** A tracker without a server around it: close its store to let go of it. */
+/** A tracker without a server around it. `close` leaves no timer and no dial. */
 export function composeTracker(options: TrackerOptions) {
-  const { clock = nodeClock, random = Math.random, reachability = trustAllowedNetworks } = options;
+  const { clock = nodeClock, random = Math.random } = options;
+  const { reachability = trustAllowedNetworks, hasPiece = dialHasPiece } = options;
   const limits = resolveLimits(options);
   const addresses = new AddressPolicy({
     own: classOfHost(ownHost(options)),
@@ -69,11 +77,24 @@ export function composeTracker(options: TrackerOptions) {
   const trackerId = randomId();
   const store = new MemorySwarmStore(clock, limits);
   const registrar = new Registrar({ store, addresses, reachability, limits, random, trackerId });
+  const seedRegistrar = new SeedRegistrar({ store, addresses });
+  const prober = new SeedProber({ store, clock, limits, hasPiece });
   const locator = new Locator(store, random);
   const metrics = new TrackerMetrics(store);
   const { locateMs } = limits;
-  const service = trackerService({ store, registrar, locator, metrics, clock, trackerId, locateMs });
-  return { trackerId, store, service, metrics };
+  const service = trackerService({ store, registrar, locator, metrics, clock, random, trackerId, locateMs });
+  const seedService = seedTrackerService({ registrar: seedRegistrar, prober, locator });
+  return {
+    trackerId,
+    store,
+    metrics,
+    routes: (router: ConnectRouter) =>
+      void router.service(TrackerService, service).service(SeedTrackerService, seedService),
+    async close() {
+      await prober.close();
+      await store.close();
+    },
+  };
 }
 
 /** A closed network trusts its addresses: there the cap on peers of one address is off too. */

@@ -3,6 +3,7 @@ import { PiezaError } from "#core/errors.ts";
 import { remoteTracker } from "#core/rpc.ts";
 import type { Tracker } from "#core/tracker.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
+import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../../server/http/context.ts";
 import type { LogEvent } from "../../server/http/log.ts";
 import { reportErrors } from "../../server/http/report-errors.ts";
@@ -44,13 +45,12 @@ export class RouterTracker {
   }
 
   close(): Promise<void> {
-    return this.#composed.store.close();
+    return this.#composed.close();
   }
 
   /** A way to it for somebody at this address. */
   transport(caller = "127.0.0.1"): Transport {
-    const { service } = this.#composed;
-    return createRouterTransport((router) => void router.service(TrackerService, service), {
+    return createRouterTransport(this.#composed.routes, {
       router: {
         interceptors: [
           reportErrors((line) => this.defects.push(line)),
@@ -65,6 +65,11 @@ export class RouterTracker {
 
   client(caller?: string): Client<typeof TrackerService> {
     return createClient(TrackerService, this.transport(caller));
+  }
+
+  /** As the seed's peers and clients see it. */
+  seedClient(caller?: string): Client<typeof SeedTrackerService> {
+    return createClient(SeedTrackerService, this.transport(caller));
   }
 
   /** As a peer or a downloader sees it, across its deaths. */

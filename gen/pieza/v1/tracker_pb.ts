@@ -287,7 +287,7 @@ export type LocatePiecesResponse = Message<"pieza.v1.LocatePiecesResponse"> & {
   seedPeers: SeedPeer[];
 
   /**
-   * What those declare, each different pair once, by number. What differs from the caller's own torrent is another file.
+   * What those declare, each different pair once. What differs from the caller's own torrent is another file's.
    * If not all fit, a run of them that begins at another place in every answer.
    *
    * @generated from field: repeated pieza.v1.SeedPiece seed_pieces = 8;

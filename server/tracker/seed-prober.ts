@@ -1,0 +1,104 @@
+import { createClient } from "@connectrpc/connect";
+import type { Clock } from "#core/clock.ts";
+import { PeerService } from "#gen/tracker_pb.ts";
+import { openTransport } from "../http/transports.ts";
+import type { TrackerLimits } from "./limits.ts";
+import type { SeedPeer, SwarmStore } from "./swarm-store.ts";
+
+/** A peer that has not answered by then is gone. */
+const ANSWER_MS = 2_000;
+const MAX_ANSWER_BYTES = 1 << 10;
+
+/** Whether a seed peer says that it has this piece; a peer that cannot be reached says nothing. Never fails. */
+export type HasPiece = (url: string, fileName: string, number: number) => Promise<boolean>;
+
+export interface SeedProberParts {
+  readonly store: SwarmStore;
+  readonly clock: Clock;
+  readonly limits: Pick<TrackerLimits, "seedProbeMs" | "maxDials">;
+  readonly hasPiece: HasPiece;
+}
+
+/**
+ * Keeps the registrations of seed peers honest. They send no heartbeat, so each is asked for a piece that it declared
+ * now and then: who answers gets its lease's full time again, who does not, or denies, is dropped.
+ *
+ * Dials only what is registered, so only addresses that the tracker's policy allows. Goes by rounds; a peer is left
+ * alone in the first that it meets, because the original registers before it listens.
+ */
+export class SeedProber {
+  readonly #parts: SeedProberParts;
+  /** Leases that were there when the last round began, and have not registered since. */
+  #known = new Set<string>();
+  #cancel: (() => void) | undefined;
+  #round: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(parts: SeedProberParts) {
+    this.#parts = parts;
+  }
+
+  /** A peer registered, for the first time or again: nothing that is asked before the next round counts against it. */
+  onRegistered(leaseId: string): void {
+    this.#known.delete(leaseId);
+    this.#start();
+  }
+
+  /** Resolves when no dial is left. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancel?.();
+    await this.#round;
+  }
+
+  /** Rounds go on until there is no seed peer. */
+  #start(): void {
+    if (this.#closed || this.#cancel || this.#round) return;
+    const { clock, limits } = this.#parts;
+    this.#cancel = clock.after(limits.seedProbeMs, () => {
+      this.#cancel = undefined;
+      this.#round = this.#probeAll().then((goOn) => {
+        this.#round = undefined;
+        if (goOn) this.#start();
+      });
+    });
+  }
+
+  /** Returns whether there is anybody left to ask. */
+  async #probeAll(): Promise<boolean> {
+    const peers = await this.#parts.store.seedPeers();
+    const due = peers.filter(({ leaseId }) => this.#known.has(leaseId));
+    this.#known = new Set(peers.map(({ leaseId }) => leaseId));
+    const next = due.values();
+    const dial = async () => {
+      for (const peer of next) if (!this.#closed) await this.#probe(peer);
+    };
+    await Promise.all(Array.from({ length: this.#parts.limits.maxDials }, dial));
+    return peers.length > 0;
+  }
+
+  async #probe({ leaseId, url, files }: SeedPeer): Promise<void> {
+    const file = files.find(({ pieces }) => pieces.length > 0);
+    if (!file) return;
+    const { store, hasPiece } = this.#parts;
+    if (await hasPiece(url, file.fileName, file.pieces[0]!.number)) await store.renew(leaseId);
+    else if (this.#known.has(leaseId) && !this.#closed) await store.end(leaseId);
+  }
+}
+
+/** Asks over gRPC, the one protocol that every peer of the seed's contract speaks. */
+export const dialHasPiece: HasPiece = async (url, fileName, pieceNumber) => {
+  const { transport, close } = openTransport(url, "grpc", {
+    readMaxBytes: MAX_ANSWER_BYTES,
+    stallMs: ANSWER_MS,
+  });
+  try {
+    const client = createClient(PeerService, transport);
+    const { hasPiece } = await client.hasPiece({ fileName, pieceNumber }, { timeoutMs: ANSWER_MS });
+    return hasPiece;
+  } catch {
+    return false;
+  } finally {
+    close();
+  }
+};

@@ -1,0 +1,40 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { TrackerService } from "#gen/tracker_pb.ts";
+import { kCallerAddress } from "../http/context.ts";
+import { filePieces } from "./file-pieces.ts";
+import type { Locator } from "./locator.ts";
+import { parseFileName, parsePort, parseRegistration } from "./seed-message.ts";
+import type { SeedProber } from "./seed-prober.ts";
+import type { SeedRegistrar } from "./seed-registrar.ts";
+
+export interface SeedServiceParts {
+  readonly registrar: SeedRegistrar;
+  readonly prober: SeedProber;
+  readonly locator: Locator;
+}
+
+/** Translates the seed's contract into what the tracker does for everybody; decides nothing. */
+export function seedTrackerService({
+  registrar,
+  prober,
+  locator,
+}: SeedServiceParts): ServiceImpl<typeof TrackerService> {
+  return {
+    async registerPeer(request, context) {
+      const registration = parseRegistration(request);
+      prober.onRegistered(await registrar.register(registration, context.values.get(kCallerAddress)));
+      return { success: true };
+    },
+
+    async deregisterPeer({ peerAddress }, context) {
+      const port = parsePort(peerAddress);
+      return { success: await registrar.deregister(port, context.values.get(kCallerAddress)) };
+    },
+
+    async getFilePieces({ fileName }) {
+      return {
+        pieces: filePieces(await locator.locate({ fileName: parseFileName(fileName), totalPieces: 0 })),
+      };
+    },
+  };
+}
