@@ -44,8 +44,12 @@ export function cappedFetch(fetch: Fetch, options: CappedFetchOptions): Fetch {
       }),
     );
     if (!response.body) return response;
-    // Whoever asked in frames reads the answer as frames, whatever its content type says.
     const inFrames = isFramed(new Headers(init?.headers).get("content-type"));
+    // connect-web would read a page of some proxy as frames too.
+    if (inFrames && response.ok && !isFramed(response.headers.get("content-type"))) {
+      response.body.cancel().catch(() => {});
+      throw new PeerFailed("unavailable", "answered with something else");
+    }
     const limit = new AnswerLimit(options.limitBytes, inFrames);
     return new Response(capped(response.body, limit, waiting), response);
   };

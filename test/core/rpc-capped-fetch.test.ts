@@ -6,7 +6,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 const URL_ = "http://peer.test/";
 
 /** Answers with these chunks, then with silence or an end; keeps what it was asked and whether it was let go. */
-function stubFetch(chunks: Uint8Array[], ends = true) {
+function stubFetch(chunks: Uint8Array[], ends = true, type = "application/grpc-web+proto") {
   const seen = { init: undefined as RequestInit | undefined, pulled: 0, cancelled: undefined as unknown };
   const fetch: Fetch = async (_input, init) => {
     seen.init = init;
@@ -31,7 +31,7 @@ function stubFetch(chunks: Uint8Array[], ends = true) {
       },
       { highWaterMark: 0 },
     );
-    return new Response(body, { status: 206, headers: { etag: "x" } });
+    return new Response(body, { status: 206, headers: { etag: "x", "content-type": type } });
   };
   return { fetch, seen };
 }
@@ -89,6 +89,14 @@ describe("a capped fetch", () => {
         expect(bytes).toMatchObject({ name: "AnswerTooLong" });
         expect(seen.pulled).toBe(chunks.length);
       }
+    });
+
+    it("fails as what it is when it is a web page", async () => {
+      const { fetch, seen } = stubFetch([Buffer.from("<h1>hello</h1>")], true, "text/html");
+      const init = { headers: { "content-type": "application/grpc-web+proto" } };
+      const call = cappedFetch(fetch, { limitBytes: 1_024, clock: new FakeClock() })(URL_, init);
+      await expect(call).rejects.toMatchObject({ name: "PeerFailed", code: "unavailable" });
+      expect(seen.pulled).toBe(0);
     });
 
     it("counts all of them, however they are cut", async () => {

@@ -1,0 +1,45 @@
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import type { Clock } from "#core/clock.ts";
+import type { RemotePeer } from "#core/peer.ts";
+import type { PieceGeometry } from "#core/piece.ts";
+import { remotePeer } from "#core/rpc.ts";
+import { cappedFetch } from "#core/rpc-capped-fetch.ts";
+import type { SwarmKey } from "#core/tracker.ts";
+import { openTransport } from "../../server/http/transports.ts";
+import { SocketPeer } from "../../server/peer/socket-peer.ts";
+
+/** Everything that a downloader of ours reaches a peer over; "fetch" is what a page does. */
+export const ways = ["grpc", "connect", "grpc-web", "sockets", "fetch"] as const;
+export type Way = (typeof ways)[number];
+
+/** How much faster than the real one the clock of a call goes: the whole deadline of a small piece is then 3 s. */
+const HURRY = 12;
+const hurriedClock: Clock = {
+  now: () => performance.now() * HURRY,
+  after(ms, fn) {
+    const timer = setTimeout(fn, ms / HURRY);
+    return () => clearTimeout(timer);
+  },
+};
+const STALL_MS = 2_000;
+
+/** A peer as our programs would open it, but for the hurry. */
+export function openWay(way: Way, url: string, swarm: SwarmKey, geometry: PieceGeometry): RemotePeer {
+  const clock = hurriedClock;
+  const pieceLength = () => geometry.pieceLength;
+  const readMaxBytes = geometry.pieceLength + (1 << 10);
+  if (way === "fetch") {
+    const fetch = cappedFetch(globalThis.fetch, {
+      limitBytes: readMaxBytes,
+      clock,
+      stallMs: STALL_MS * HURRY,
+    });
+    const transport = createGrpcWebTransport({ baseUrl: url, fetch });
+    return remotePeer({ url, transportName: "grpc-web", transport, swarm, pieceLength, clock });
+  }
+  const kind = way === "sockets" ? "connect" : way;
+  const { transport, close } = openTransport(url, kind, { readMaxBytes, stallMs: STALL_MS });
+  const stock = remotePeer({ url, transportName: kind, transport, swarm, pieceLength, clock, close });
+  if (way !== "sockets") return stock;
+  return new SocketPeer({ url, infoHash: swarm.infoHash, pieceLength, clock, stock });
+}
