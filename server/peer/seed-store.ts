@@ -8,6 +8,7 @@ import { checkHeld } from "#core/store.ts";
 import { geometryOf, type Torrent } from "#core/torrent.ts";
 import { codeOf, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
+import { KeptFiles } from "./kept-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
 import { readStamped, sizeOf } from "./stamped-read.ts";
 
@@ -82,6 +83,7 @@ export class SeedStore implements ServedStore {
   readonly #root: string;
   readonly #hasher: Hasher;
   readonly #now: () => number;
+  readonly #files = new KeptFiles();
   readonly #onWithdrawn: (index: PieceIndex) => void;
   /** By piece: the stamp of the files it lies in, when its hash was right. */
   readonly #verified = new Map<PieceIndex, string>();
@@ -100,21 +102,23 @@ export class SeedStore implements ServedStore {
   /** Fails with not_found (not held), data_loss (withdrawn by this very call) or unavailable (no files left to open). */
   async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
     checkHeld(this.held, index);
-    const { bytes, stamp } = await this.#readStamped(index, into);
+    const length = this.geometry.lengthOf(index);
+    const bytes = into ? into.subarray(0, length) : new Uint8Array(length);
+    const stamp = await this.#readStamped(index, bytes);
     if (stamp !== undefined && this.#verified.get(index) === stamp) return bytes;
     if ((await sha256(this.#hasher, bytes)) !== this.#torrent.pieces[index]) throw this.#withdraw(index);
     if (stamp !== undefined) this.#verified.set(index, stamp);
     return bytes;
   }
 
-  async #readStamped(index: PieceIndex, into: Uint8Array | undefined) {
+  async #readStamped(index: PieceIndex, into: Uint8Array): Promise<string | undefined> {
     const segments = this.#map.segments(this.geometry.offset(index), this.geometry.lengthOf(index));
     const runs = Array.from(segments, ({ file, ...run }) => ({
       path: join(this.#root, this.#map.files[file]!.path),
       ...run,
     }));
     try {
-      return await readStamped(runs, this.geometry.lengthOf(index), this.#now(), into);
+      return await readStamped(this.#files, runs, this.#now(), into);
     } catch (error) {
       const code = codeOf(error);
       if (code === "EMFILE" || code === "ENFILE") {

@@ -1,6 +1,10 @@
-import { type BigIntStats, constants } from "node:fs";
-import { lstat, open } from "node:fs/promises";
+import { type BigIntStats, fstatSync, read } from "node:fs";
+import { lstat } from "node:fs/promises";
+import { promisify } from "node:util";
 import { codeOf } from "./disk.ts";
+import type { KeptFiles } from "./kept-files.ts";
+
+const readAsync = promisify(read);
 
 /** A run of bytes to read from one file. */
 export interface FileRun {
@@ -19,45 +23,37 @@ export interface FileRun {
 const SETTLED_MS = 3_000;
 
 /**
- * Reads the runs into one buffer, `into` or its own, and stamps it with the identity and times of every file read. The stamp is
- * undefined if a file changed while it was read or so short before `nowMs` (by the wall clock) that a further change
- * would not show. Fails with the
- * system's error, also for a link, and with an Error for a file that is too short.
+ * Reads the runs into one buffer, `into` or its own, and stamps it with the identity and times of every file read. The
+ * stamp is undefined if a file changed while it was read or so short before `nowMs` (by the wall clock) that a further
+ * change would not show. Fails with the system's error, also for a link, and with an Error for a file that is too short.
  */
 export async function readStamped(
+  files: KeptFiles,
   runs: readonly FileRun[],
-  length: number,
   nowMs: number,
-  into: Uint8Array = new Uint8Array(length),
-): Promise<{ bytes: Uint8Array; stamp: string | undefined }> {
-  const bytes = into.subarray(0, length);
+  into: Uint8Array,
+): Promise<string | undefined> {
   const stamps: (string | undefined)[] = [];
-  for (const run of runs) stamps.push(await readRun(run, bytes, nowMs));
-  return { bytes, stamp: stamps.includes(undefined) ? undefined : stamps.join(" ") };
+  for (const run of runs) {
+    stamps.push(await files.with(run.path, (descriptor) => readRun(descriptor, run, into, nowMs)));
+  }
+  return stamps.includes(undefined) ? undefined : stamps.join(" ");
 }
 
 async function readRun(
-  { path, position, at, length }: FileRun,
+  descriptor: number,
+  { position, at, length }: FileRun,
   into: Uint8Array,
   nowMs: number,
 ): Promise<string | undefined> {
-  const file = await open(
-    path,
-    constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0),
-  );
-  try {
-    const before = await file.stat({ bigint: true });
-    if (!before.isFile()) throw new Error("not a regular file");
-    for (let done = 0; done < length; ) {
-      const { bytesRead } = await file.read(into, at + done, length - done, position + done);
-      if (bytesRead === 0) throw new Error("the file is shorter than it was");
-      done += bytesRead;
-    }
-    const after = stampOf(await file.stat({ bigint: true }));
-    return after === stampOf(before) && isSettled(before, nowMs) ? after : undefined;
-  } finally {
-    await file.close();
+  const before = fstatSync(descriptor, { bigint: true });
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await readAsync(descriptor, into, at + done, length - done, position + done);
+    if (bytesRead === 0) throw new Error("the file is shorter than it was");
+    done += bytesRead;
   }
+  const after = stampOf(fstatSync(descriptor, { bigint: true }));
+  return after === stampOf(before) && isSettled(before, nowMs) ? after : undefined;
 }
 
 function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
