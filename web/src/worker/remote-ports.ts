@@ -1,5 +1,5 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { PiezaError } from "#core/errors.ts";
+import { PeerFailed, PiezaError } from "#core/errors.ts";
 import type { Hasher } from "#core/hash.ts";
 import { MAX_PIECE_LENGTH } from "#core/piece.ts";
 import { remoteCatalog, remotePeer, remoteTracker } from "#core/rpc.ts";
@@ -44,7 +44,17 @@ function transportTo(url: string, limitBytes: number) {
 }
 
 function fetchUpTo(limitBytes: number) {
-  return cappedFetch((input, init) => fetch(input, init), { limitBytes, clock: browserClock });
+  return cappedFetch(tellingFetch, { limitBytes, clock: browserClock });
+}
+
+/** A browser says "Failed to fetch" of everything that is no answer, and keeps the reason to itself. */
+async function tellingFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  try {
+    return await fetch(input, init);
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new PeerFailed("unavailable", "cannot be reached", { cause });
+  }
 }
 
 /** A page from https may not ask http servers, but for the person's own machine. Throws PiezaError. */
