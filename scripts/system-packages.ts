@@ -7,13 +7,15 @@ import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { isMain, runCommand } from "./run-command.ts";
 
-interface SystemPackage {
+/** A package of the system, and how to know that it is there. */
+export interface SystemPackage {
   /** As Debian calls it. */
   readonly name: string;
   readonly isPresent: () => Promise<boolean>;
 }
 
-const isExecutable = (path: string): Promise<boolean> =>
+/** Whether a program stands at this path. */
+export const isExecutable = (path: string): Promise<boolean> =>
   access(path, constants.X_OK).then(
     () => true,
     () => false,
@@ -26,8 +28,13 @@ async function isProgram(program: string): Promise<boolean> {
   return false;
 }
 
-const program = (name: string, file: string): SystemPackage => ({ name, isPresent: () => isProgram(file) });
+/** A package that is there if a program of its own is on PATH. */
+export const program = (name: string, file: string): SystemPackage => ({
+  name,
+  isPresent: () => isProgram(file),
+});
 
+/** What the tests need. */
 const packages: readonly SystemPackage[] = [
   {
     // Where vitest.config.ts looks for it.
@@ -44,9 +51,9 @@ const packages: readonly SystemPackage[] = [
   },
 ];
 
-async function missingPackages(): Promise<string[]> {
+async function missingOf(wanted: readonly SystemPackage[]): Promise<string[]> {
   const missing: string[] = [];
-  for (const { name, isPresent } of packages) if (!(await isPresent())) missing.push(name);
+  for (const { name, isPresent } of wanted) if (!(await isPresent())) missing.push(name);
   return missing;
 }
 
@@ -62,22 +69,25 @@ async function install(names: readonly string[]): Promise<boolean> {
   return ok;
 }
 
-/** Returns whether everything is there in the end. */
-export async function ensureSystemPackages(): Promise<boolean> {
-  const missing = await missingPackages();
+/** Installs what is missing where it may. Returns whether everything is there in the end; else it has said what to type. */
+export async function ensurePackages(wanted: readonly SystemPackage[], whoNeeds: string): Promise<boolean> {
+  const missing = await missingOf(wanted);
   if (missing.length === 0) return true;
   if (process.getuid?.() === 0 && (await isProgram("apt-get"))) {
-    console.log(`Installing what the tests need from the system: ${missing.join(" ")}`);
+    console.error(`Installing what ${whoNeeds} from the system: ${missing.join(" ")}`);
     if (await install(missing)) {
-      const still = await missingPackages();
+      const still = await missingOf(wanted);
       if (still.length === 0) return true;
     }
   }
-  console.error(
-    `The tests need programs that this system lacks. On Debian or Ubuntu, type:\n\n` +
-      `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing.join(" ")}\n`,
-  );
+  const line = `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing.join(" ")}`;
+  console.error(`Programs are missing that ${whoNeeds}. On Debian or Ubuntu, type:\n\n  ${line}\n`);
   return false;
+}
+
+/** The same for what the tests need. */
+export function ensureSystemPackages(): Promise<boolean> {
+  return ensurePackages(packages, "the tests need");
 }
 
 if (isMain(import.meta.filename)) process.exitCode = (await ensureSystemPackages()) ? 0 : 1;
