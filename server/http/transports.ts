@@ -23,6 +23,8 @@ export interface TransportOptions {
   readonly token?: string | undefined;
   /** A connection or stream without a byte for so long fails. Default 10,000; more for watches, 0 for never. */
   readonly stallMs?: number | undefined;
+  /** What the host's name means, where that has been decided already. Default: the system's word. */
+  readonly lookup?: net.LookupFunction | undefined;
 }
 
 export interface OpenTransport {
@@ -55,15 +57,17 @@ export function openTransport(
     interceptors: options.token === undefined ? [] : [bearer(options.token)],
   };
   const stallMs = options.stallMs ?? DEFAULT_STALL_MS;
+  const { lookup } = options;
   const ca = options.ca === undefined ? undefined : [...tls.rootCertificates, options.ca];
+  const socket = { ...(ca !== undefined && { ca }), ...(lookup && { lookup }) };
   if (kind === "grpc") {
-    const sessionManager = new TunedSessions(url, stallMs, ca);
+    const sessionManager = new TunedSessions(url, stallMs, socket);
     return {
       transport: createGrpcTransport({ ...common, sessionManager }),
       close: () => sessionManager.abort(),
     };
   }
-  const agent = createAgent(url, stallMs, ca);
+  const agent = createAgent(url, stallMs, socket);
   const create = kind === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
   return {
     transport: create({ ...common, httpVersion: "1.1", nodeOptions: { agent } }),
@@ -71,18 +75,22 @@ export function openTransport(
   };
 }
 
-type TrustedRoots = (string | Buffer)[] | undefined;
+/** How connections are opened. */
+interface SocketOptions {
+  readonly ca?: (string | Buffer)[];
+  readonly lookup?: net.LookupFunction;
+}
 
 /** HTTP/2 connections with windows that fill a long link, and streams that do not wait for ever. */
 class TunedSessions extends Http2SessionManager {
   readonly #stallMs: number;
   readonly #tuned = new WeakSet<object>();
 
-  constructor(url: string, stallMs: number, ca: TrustedRoots) {
+  constructor(url: string, stallMs: number, socket: SocketOptions) {
     super(
       url,
       { pingIntervalMs: PING_INTERVAL_MS, idleConnectionTimeoutMs: IDLE_CONNECTION_MS },
-      { settings: { initialWindowSize: STREAM_WINDOW_BYTES }, ...(ca !== undefined && { ca }) },
+      { settings: { initialWindowSize: STREAM_WINDOW_BYTES }, ...socket },
     );
     this.#stallMs = stallMs;
   }
@@ -99,13 +107,13 @@ class TunedSessions extends Http2SessionManager {
   }
 }
 
-function createAgent(url: string, stallMs: number, ca: TrustedRoots): http.Agent {
+function createAgent(url: string, stallMs: number, socket: SocketOptions): http.Agent {
   const options = {
     keepAlive: true,
     maxSockets: MAX_SOCKETS,
     // Also on sockets that wait for their next call; there it just closes them.
     ...(stallMs > 0 && { timeout: stallMs }),
-    ...(ca !== undefined && { ca }),
+    ...socket,
   };
   const agent = url.startsWith("https:") ? new https.Agent(options) : new http.Agent(options);
   const createConnection = agent.createConnection.bind(agent);
