@@ -24,8 +24,8 @@ export interface ChildPeerOptions {
   /** 0 for any free one. */
   readonly port: number;
   readonly tracker: string;
-  /** Told of what it prints on standard error. */
-  readonly onLine: (line: string) => void;
+  /** Told of what it prints on standard error, and why the tracker does not name it to others. */
+  readonly onTrouble: (line: string) => void;
 }
 
 export function startChildPeer(options: ChildPeerOptions): ChildPeer {
@@ -33,11 +33,11 @@ export function startChildPeer(options: ChildPeerOptions): ChildPeer {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: withoutOurVariables(process.env),
   });
-  createInterface(child.stderr!).on("line", options.onLine);
+  createInterface(child.stderr!).on("line", options.onTrouble);
   const ended = new Promise<number | string>((resolve) => {
     child.once("exit", (code, signal) => resolve(signal ?? code ?? 0));
   });
-  const url = listening(child, ended, options.port);
+  const url = listening(child, ended, options);
   return { pid: child.pid!, url, ended, kill: () => void child.kill("SIGKILL") };
 }
 
@@ -57,7 +57,11 @@ function withoutOurVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv 
 }
 
 /** The URL of the "listening" event, once the tracker knows the peer too or has said why it does not. */
-function listening(child: ChildProcess, ended: Promise<number | string>, port: number): Promise<string> {
+function listening(
+  child: ChildProcess,
+  ended: Promise<number | string>,
+  { port, onTrouble }: ChildPeerOptions,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     let problem = new CliError(ExitCode.FAILED, "a peer's process ended before it served");
     let url: string | undefined;
@@ -66,6 +70,8 @@ function listening(child: ChildProcess, ended: Promise<number | string>, port: n
       const event = parseEvent(line);
       if (event?.event === "listening") url = event.url;
       if (event?.event === "announced") announced = true;
+      if (event?.event === "announced" && !event.listed)
+        onTrouble(`the tracker does not name it: ${event.reason}`);
       if (url !== undefined && announced) resolve(url);
       if (event?.event === "error") problem = startError(event, port);
     });
@@ -76,6 +82,8 @@ function listening(child: ChildProcess, ended: Promise<number | string>, port: n
 interface ChildEvent {
   event?: string;
   url?: string;
+  listed?: boolean;
+  reason?: string;
   code?: string;
   message?: string;
 }

@@ -46,7 +46,7 @@ export const verbs: readonly VerbSpec[] = [
   verb(
     "up",
     "tracker, catalog, page and four demo peers; Ctrl-C ends them all",
-    ["upTrackerPort", "upCatalogPort", "upPeerPort", "host", "page", "allowedHost", "open"],
+    ["upTrackerPort", "upCatalogPort", "upPeerPort", "host", "allowNetwork", "page", "allowedHost", "open"],
     () => import("./verbs/up.ts"),
   ),
   verb(

@@ -13,7 +13,15 @@ import { buildPageIfOld, inCheckout } from "../page.ts";
 import { edgeOptions, startOn } from "../serve.ts";
 import { plural } from "../units.ts";
 
-type Options = "upTrackerPort" | "upCatalogPort" | "upPeerPort" | "host" | "page" | "allowedHost" | "open";
+type Options =
+  | "allowNetwork"
+  | "upTrackerPort"
+  | "upCatalogPort"
+  | "upPeerPort"
+  | "host"
+  | "page"
+  | "allowedHost"
+  | "open";
 
 type UpInvocation = Invocation<Options | CommonOption>;
 
@@ -52,7 +60,9 @@ function upEdge({ flags, out }: UpInvocation, port: number) {
 
 function startUpTracker(invocation: UpInvocation): Promise<RunningTracker> {
   const port = invocation.flags.upTrackerPort;
-  return startOn("upTrackerPort", () => startTracker(upEdge(invocation, port)));
+  return startOn("upTrackerPort", () =>
+    startTracker({ ...upEdge(invocation, port), allowNetworks: invocation.flags.allowNetwork }),
+  );
 }
 
 /** Puts the demo's torrents into the catalog's folder, but for names that are taken. */
@@ -73,8 +83,8 @@ async function startPeers(
 ): Promise<{ url: string; pid: number }[]> {
   for (const [n, peer] of demo.peers.entries()) {
     const port = flags.upPeerPort === 0 ? 0 : flags.upPeerPort + n;
-    const onLine = (line: string) => out.note(`peer ${n + 1}: ${line}`);
-    peers.push(startChildPeer({ demo, peer, host: flags.host, port, tracker, onLine }));
+    const onTrouble = (line: string) => out.warn(`peer ${n + 1}: ${line}`);
+    peers.push(startChildPeer({ demo, peer, host: flags.host, port, tracker, onTrouble }));
   }
   const urls = await Promise.all(peers.map(({ url }) => url));
   return peers.map(({ pid, ended }, n) => {
