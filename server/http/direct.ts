@@ -30,28 +30,28 @@ const MAX_REQUEST_BYTES = 4 << 10;
 /** What became of an attempt to answer directly. */
 export type DirectOutcome =
   | { readonly answered: true; readonly bytes: number }
-  /** The library's turn, with the body as it was. */
+  /** The library's turn; with the body as it was, if it was touched at all. */
   | {
       readonly answered: false;
-      readonly body: AsyncIterable<Uint8Array>;
-      readonly failure: PiezaError | undefined;
+      readonly body?: AsyncIterable<Uint8Array> | undefined;
+      readonly failure?: PiezaError | undefined;
     };
 
-/** Answers if the call is plain and the method can. Fails as the body does. */
+/** Answers if the call is plain and the method can. `read` begins to read the body. Fails as the body does. */
 export async function answerDirectly(
   method: DirectMethod,
   request: HttpRequest,
   response: HttpResponse,
-  body: AsyncIterable<Uint8Array>,
+  read: () => AsyncIterable<Uint8Array>,
 ): Promise<DirectOutcome> {
   const format = plainFormat(request);
-  if (!format) return { answered: false, body, failure: undefined };
-  const start = await readStart(body);
+  if (!format) return { answered: false };
+  const start = await readStart(read());
   const message = start.whole ? messageIn(format, start.whole) : undefined;
-  if (!message) return { answered: false, body: start.again, failure: undefined };
+  if (!message) return { answered: false, body: start.again };
   try {
     const answer = await method(message, callerAddress(request));
-    if (!answer) return { answered: false, body: start.again, failure: undefined };
+    if (!answer) return { answered: false, body: start.again };
     if (response.closed || response.destroyed) answer.done();
     else send(answer, format, response);
     return { answered: true, bytes: answer.parts.reduce((sum, part) => sum + part.byteLength, 0) };
