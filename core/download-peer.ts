@@ -35,6 +35,8 @@ type Standing =
 export class DownloadPeer {
   readonly slot: number;
   readonly url: string;
+  /** A seed peer: what it has is the tracker's to say, for it cannot be asked. */
+  readonly seed: boolean;
   /** Undefined if it could not be connected to at all; then it is skipped. */
   readonly remote: RemotePeer | undefined;
   readonly pace = new PeerPace();
@@ -57,9 +59,16 @@ export class DownloadPeer {
   readonly lacks = new Map<PieceIndex, number>();
   readonly #meter: RateMeter;
 
-  constructor(options: { slot: number; url: string; remote: RemotePeer | undefined; now: number }) {
+  constructor(options: {
+    slot: number;
+    url: string;
+    seed: boolean;
+    remote: RemotePeer | undefined;
+    now: number;
+  }) {
     this.slot = options.slot;
     this.url = options.url;
+    this.seed = options.seed;
     this.remote = options.remote;
     this.#meter = new RateMeter(options.now);
   }

@@ -27,8 +27,8 @@ export interface DownloadInput {
   /** Opened and closed by the caller; pieces held already are not asked for. */
   readonly store: PieceStore;
   readonly trackers: readonly Tracker[];
-  /** Makes the way to a peer. A PiezaError thrown here means: cannot be used from here, and why. */
-  readonly connect: (url: string) => RemotePeer;
+  /** Makes the way to a peer, or to a seed peer. A PiezaError thrown here means: cannot be used from here, and why. */
+  readonly connect: (url: string, seed: boolean) => RemotePeer;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly random: Random;
@@ -110,7 +110,8 @@ export class Download {
     if (this.#view.phase !== "new") return;
     this.#view.phase = "running";
     const { torrent, trackers, clock, random } = this.#input;
-    const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
+    const { infoHash, fileName, pieces } = torrent;
+    const swarm = { infoHash, totalPieces: pieces.length, fileName, pieces };
     const onTable = (table: SwarmTable) => this.#handle({ type: "located", table });
     const onFailure = (reason: string) => this.#handle({ type: "trackerFailed", reason });
     if (this.#picker.done) this.#finish();
@@ -305,6 +306,8 @@ export class Download {
     this.#cancel(request);
     if (error instanceof WrongPiece) this.#ban(peer, error.message);
     else if (!(error instanceof PeerFailed)) this.#fail(error);
+    else if (peer.seed && error.code === "unimplemented")
+      this.#skip(peer, `gives no pieces: ${error.message}`);
     else if (LACKING.has(error.code)) this.#swarm.onLacks(peer, index, error);
     else this.#swarm.backOff(peer, error);
   }
@@ -312,6 +315,12 @@ export class Download {
   #ban(peer: DownloadPeer, reason: string): void {
     this.#cancelRequests(peer);
     this.#swarm.ban(peer, reason);
+  }
+
+  /** The original of the seed's contract registers pieces and has no call that gives them. */
+  #skip(peer: DownloadPeer, reason: string): void {
+    this.#cancelRequests(peer);
+    this.#swarm.skip(peer, reason);
   }
 
   #cancelRequests(peer: DownloadPeer): void {

@@ -6,7 +6,7 @@ import type { PieceSink, RemotePeer } from "./peer.ts";
 import { MAX_PIECE_LENGTH, PieceGeometry, type PieceIndex } from "./piece.ts";
 import { holderInTurn } from "./round-robin.ts";
 import type { Torrent } from "./torrent.ts";
-import type { SwarmTable, Tracker } from "./tracker.ts";
+import type { SwarmPeer, SwarmTable, Tracker } from "./tracker.ts";
 
 /** How long nobody is asked after nobody had the piece. */
 const PAUSE_MS = 1_000;
@@ -15,8 +15,8 @@ export interface LearnLengthsInput {
   /** A torrent of the seed's form: without lengths. */
   readonly torrent: Torrent;
   readonly trackers: readonly Tracker[];
-  /** Makes the way to a peer, for pieces of up to 16 MiB. */
-  readonly connect: (url: string) => RemotePeer;
+  /** Makes the way to a peer, or to a seed peer, for pieces of up to 16 MiB. */
+  readonly connect: (url: string, seed: boolean) => RemotePeer;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly random: Random;
@@ -41,7 +41,8 @@ export async function learnLengths(input: LearnLengthsInput): Promise<LearnedLen
   const done = new AbortController();
   const signal = AbortSignal.any([input.signal, done.signal]);
   const { torrent, trackers, clock, random } = input;
-  const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
+  const { infoHash, fileName, pieces: hashes } = torrent;
+  const swarm = { infoHash, totalPieces: hashes.length, fileName, pieces: hashes };
   const onTable = (table: SwarmTable) => learner.onTable(table);
   const onFailure = (reason: string) => learner.onProblem(reason);
   const locating = locateLoop({ trackers, swarm, clock, random, onTable, onFailure }, signal);
@@ -71,7 +72,8 @@ function geometryFrom(firstLength: number, lastLength: number, count: number): P
 class LengthLearner {
   readonly #input: LearnLengthsInput;
   readonly #remotes = new Map<string, RemotePeer>();
-  readonly #banned = new Set<string>();
+  /** URLs that are not asked again: who sent what was not the piece, and seed peers that have no call for it. */
+  readonly #useless = new Set<string>();
   #table: SwarmTable | undefined;
   #problem = "no peer has this torrent yet";
 
@@ -90,8 +92,8 @@ class LengthLearner {
 
   async fetch(index: PieceIndex): Promise<Uint8Array> {
     for (;;) {
-      for (const url of this.#holders(index)) {
-        const piece = await this.#fetchFrom(url, index);
+      for (const peer of this.#holders(index)) {
+        const piece = await this.#fetchFrom(peer, index);
         if (piece) return piece;
       }
       if (this.#table) this.#input.onWaiting?.(this.#problem);
@@ -103,33 +105,34 @@ class LengthLearner {
     for (const remote of this.#remotes.values()) remote.close();
   }
 
-  #holders(index: PieceIndex): string[] {
+  #holders(index: PieceIndex): SwarmPeer[] {
     const holders =
-      this.#table?.peers.filter(({ url, bitfield }) => bitfield.has(index) && !this.#banned.has(url)) ?? [];
+      this.#table?.peers.filter(({ url, bitfield }) => bitfield.has(index) && !this.#useless.has(url)) ?? [];
     if (holders.length === 0) return [];
     const start = holderInTurn(this.#table!.turn, index + 1, holders.length);
-    return [...holders.slice(start), ...holders.slice(0, start)].map(({ url }) => url);
+    return [...holders.slice(start), ...holders.slice(0, start)];
   }
 
-  async #fetchFrom(url: string, index: PieceIndex): Promise<Uint8Array | undefined> {
+  async #fetchFrom({ url, seed = false }: SwarmPeer, index: PieceIndex): Promise<Uint8Array | undefined> {
     const { torrent, hasher, signal } = this.#input;
     try {
       const sink = new WholePiece();
-      await this.#remote(url).getPiece(index, sink, signal);
+      await this.#remote(url, seed).getPiece(index, sink, signal);
       const piece = sink.bytes();
       if ((await sha256(hasher, piece)) === torrent.pieces[index]) return piece;
       throw new WrongPiece(`piece ${index + 1} has the wrong hash`);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      if (error instanceof WrongPiece) this.#banned.add(url);
-      else if (!(error instanceof PeerFailed)) throw error;
+      if (!(error instanceof WrongPiece || error instanceof PeerFailed)) throw error;
+      const gives = error instanceof PeerFailed && !(seed && error.code === "unimplemented");
+      if (!gives) this.#useless.add(url);
       this.#problem = `${url}: ${messageOf(error)}`;
       return undefined;
     }
   }
 
-  #remote(url: string): RemotePeer {
-    const remote = this.#remotes.get(url) ?? this.#input.connect(url);
+  #remote(url: string, seed: boolean): RemotePeer {
+    const remote = this.#remotes.get(url) ?? this.#input.connect(url, seed);
     this.#remotes.set(url, remote);
     return remote;
   }

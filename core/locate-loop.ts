@@ -1,6 +1,6 @@
 import { type Clock, type Random, sleep } from "./clock.ts";
 import { messageOf } from "./errors.ts";
-import type { SwarmKey, SwarmTable, Tracker } from "./tracker.ts";
+import type { LocateQuery, SwarmTable, Tracker } from "./tracker.ts";
 
 /** First pause when no tracker answers; doubled each round, at random below it. */
 const RETRY_MIN_MS = 250;
@@ -14,7 +14,7 @@ const INTERVAL_MAX_MS = 60_000;
 export interface LocateLoopOptions {
   /** In order of preference; at least one. */
   readonly trackers: readonly Tracker[];
-  readonly swarm: SwarmKey;
+  readonly swarm: LocateQuery;
   readonly clock: Clock;
   readonly random: Random;
   readonly onTable: (table: SwarmTable) => void;

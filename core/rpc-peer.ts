@@ -1,20 +1,13 @@
-import { type CallOptions, createClient, type Transport } from "@connectrpc/connect";
+import { createClient, type Transport } from "@connectrpc/connect";
 import { PeerService } from "../gen/pieza/v1/peer_pb.ts";
 import { Bitfield } from "./bitfield.ts";
 import type { Clock } from "./clock.ts";
-import { PeerFailed, WrongPiece } from "./errors.ts";
+import { PeerFailed } from "./errors.ts";
 import type { RemotePeer } from "./peer.ts";
 import { type PieceIndex, pieceNumber } from "./piece.ts";
-import { calling } from "./rpc-call.ts";
-import { AnswerTooLong, toPeerFailed } from "./rpc-errors.ts";
+import { toPeerFailed } from "./rpc-errors.ts";
+import { PeerCalls } from "./rpc-peer-call.ts";
 import type { SwarmKey } from "./tracker.ts";
-
-/** A deadline that no honest link misses: this long for the answer to begin and end ... */
-const GRACE_MS = 30_000;
-/** ... and as long as its bytes need at this rate. */
-const MIN_BYTES_PER_SECOND = 8 << 10;
-/** Room for what is around a piece in its message. */
-const MESSAGE_SLACK_BYTES = 1 << 10;
 
 export interface RemotePeerOptions {
   /** Scheme, host and port. */
@@ -35,56 +28,24 @@ export interface RemotePeerOptions {
 export function remotePeer(options: RemotePeerOptions): RemotePeer {
   const { url, swarm, clock } = options;
   const client = createClient(PeerService, options.transport);
-  const closed = new AbortController();
-
-  /** One call with a deadline, ended by `signal`, by the deadline or by close(). */
-  async function call<T>(signal: AbortSignal, deadlineMs: number, run: (options: CallOptions) => Promise<T>) {
-    const late = new AbortController();
-    const cancel = clock.after(deadlineMs, () => {
-      late.abort(new PeerFailed("deadline_exceeded", `no answer from ${url} in ${deadlineMs} ms`));
-    });
-    const either = AbortSignal.any([signal, late.signal, closed.signal]);
-    try {
-      // timeoutMs tells the peer when we give up; the clock is what we go by.
-      return await calling(
-        signal,
-        () => run({ signal: either, timeoutMs: deadlineMs }),
-        (error) => toPeerFailed(late.signal.aborted || closed.signal.aborted ? either.reason : error),
-      );
-    } finally {
-      cancel();
-    }
-  }
-
+  const calls = new PeerCalls(url, clock);
   return {
     url,
     transport: options.transportName,
     async getBitfield(signal) {
-      const answer = await call(signal, GRACE_MS, (callOptions) =>
-        client.getBitfield({ infoHash: swarm.infoHash }, callOptions),
-      );
-      return bitfieldOf(answer, swarm);
+      const request = { infoHash: swarm.infoHash };
+      return bitfieldOf(await calls.small(signal, (call) => client.getBitfield(request, call)), swarm);
     },
-    async getPiece(index, sink, signal) {
+    getPiece(index, sink, signal) {
+      const request = { infoHash: swarm.infoHash, number: pieceNumber(index) };
       const length = options.pieceLength(index);
-      const deadlineMs = Math.ceil((length / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
-      const { data } = await call(signal, deadlineMs, (callOptions) =>
-        client.getPiece({ infoHash: swarm.infoHash, number: pieceNumber(index) }, callOptions),
-      ).catch((error) => {
-        throw error instanceof AnswerTooLong ? tooLong(length, error) : error;
-      });
-      if (data.length > length + MESSAGE_SLACK_BYTES) throw tooLong(length);
-      await sink.write(data);
+      return calls.piece(length, sink, signal, (call) => client.getPiece(request, call));
     },
     close() {
-      closed.abort(new PeerFailed("unavailable", `the connection to ${url} was closed`));
+      calls.close();
       options.close?.();
     },
   };
-}
-
-function tooLong(length: number, cause?: unknown): WrongPiece {
-  return new WrongPiece(`the answer is too long for a piece of ${length} bytes`, { cause });
 }
 
 function bitfieldOf(

@@ -16,7 +16,8 @@ import type {
   AnnouncedTorrent,
   AnnounceEvent,
   Lease,
-  SwarmKey,
+  LocateQuery,
+  SwarmPeer,
   SwarmTable,
   Tracker,
 } from "./tracker.ts";
@@ -53,10 +54,12 @@ export function remoteTracker({ url, transport }: RemoteTrackerOptions): Tracker
         const request = create(AnnounceRequestSchema, requestOf(announce));
         return announcedOf(await client.announce(request, { signal, timeoutMs: TIMEOUT_MS }), announce.lease);
       }),
-    locate: (swarm, signal) =>
-      calling(signal, async () =>
-        tableOf(await client.locatePieces(swarm, { signal, timeoutMs: TIMEOUT_MS }), swarm),
-      ),
+    locate: (query, signal) =>
+      calling(signal, async () => {
+        const { infoHash, totalPieces, fileName = "" } = query;
+        const request = { infoHash, totalPieces, fileName };
+        return tableOf(await client.locatePieces(request, { signal, timeoutMs: TIMEOUT_MS }), query);
+      }),
   };
 }
 
@@ -95,7 +98,7 @@ function announcedOf(answer: AnnounceResponse, lease: Lease | undefined): Announ
   };
 }
 
-function tableOf(answer: LocatePiecesResponse, swarm: SwarmKey): SwarmTable {
+function tableOf(answer: LocatePiecesResponse, swarm: LocateQuery): SwarmTable {
   if (answer.totalPieces !== swarm.totalPieces) {
     throw new PiezaError(
       "internal",
@@ -107,11 +110,26 @@ function tableOf(answer: LocatePiecesResponse, swarm: SwarmKey): SwarmTable {
     bitfield: complete ? Bitfield.full(swarm.totalPieces) : Bitfield.fromBytes(swarm.totalPieces, bitfield),
   }));
   return {
-    peers,
+    peers: [...peers, ...seedPeersOf(answer, swarm.pieces ?? [])],
     turn: answer.turn,
     trackerId: answer.trackerId,
     nextLocateMs: interval(answer.nextLocateMs),
   };
+}
+
+/** What seed peers declare of this torrent; those that declare nothing of it, or the pieces of another, are left out. */
+function seedPeersOf(
+  { seedPeers, seedPieces }: LocatePiecesResponse,
+  pieces: readonly string[],
+): SwarmPeer[] {
+  const ours = seedPieces.map(({ number, hash }) => pieces[number - 1] === hash.toLowerCase());
+  return seedPeers.slice(0, MAX_PEERS).flatMap(({ url, declared }) => {
+    const bitfield = new Bitfield(pieces.length);
+    for (const place of Bitfield.fromBytes(seedPieces.length, declared)) {
+      if (ours[place]) bitfield.set(seedPieces[place]!.number - 1);
+    }
+    return bitfield.count > 0 ? [{ url, bitfield, seed: true }] : [];
+  });
 }
 
 function interval(ms: number): number {

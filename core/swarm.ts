@@ -7,7 +7,7 @@ import type { RemotePeer } from "./peer.ts";
 import type { PiecePicker } from "./picker.ts";
 import { type PieceIndex, pieceNumber } from "./piece.ts";
 import { holderInTurn } from "./round-robin.ts";
-import type { SwarmTable } from "./tracker.ts";
+import type { SwarmPeer, SwarmTable } from "./tracker.ts";
 
 /** Peers that a download remembers: ten tables of 50. A tracker that names more is not believed. */
 const MAX_PEERS = 500;
@@ -17,7 +17,7 @@ const MAX_LACKS = 3;
 export interface SwarmInput {
   readonly picker: PiecePicker;
   /** Makes the way to a peer. A PiezaError thrown here means: cannot be used from here, and why. */
-  readonly connect: (url: string) => RemotePeer;
+  readonly connect: (url: string, seed: boolean) => RemotePeer;
   readonly isSelf?: ((url: string) => boolean) | undefined;
   readonly clock: Clock;
   readonly random: Random;
@@ -47,10 +47,10 @@ export class Swarm {
   /** The tracker named these. Peers that it no longer names stay: only they themselves know whether they are gone. */
   onTable(table: SwarmTable): void {
     this.#table = table;
-    for (const { url, bitfield } of table.peers) {
-      if (this.#input.isSelf?.(url)) continue;
-      const peer = this.#byUrl.get(url) ?? this.#meet(url);
-      if (peer && !peer.spoke) this.#offer(peer, bitfield);
+    for (const named of table.peers) {
+      if (this.#input.isSelf?.(named.url)) continue;
+      const peer = this.#byUrl.get(named.url) ?? this.#meet(named);
+      if (peer && !peer.spoke) this.#offer(peer, named.bitfield);
     }
   }
 
@@ -79,6 +79,13 @@ export class Swarm {
     peer.remote?.close();
   }
 
+  /** Cannot give us anything, whatever it has: not asked again in this download. Its requests must have ended. */
+  skip(peer: DownloadPeer, reason: string): void {
+    peer.standing = { kind: "skipped", reason };
+    this.#input.picker.onPeerGone(peer.slot);
+    peer.remote?.close();
+  }
+
   /** Failed: a pause, doubled by every failure in a row. What else is under way there may still succeed. */
   backOff(peer: DownloadPeer, error: unknown): void {
     if (!peer.usable) return;
@@ -101,7 +108,7 @@ export class Swarm {
         peer.nextPollMs = now;
         if (peer.has) this.#offer(peer, peer.has);
       }
-      const newsPossible = peer.doubted || !peer.has?.complete;
+      const newsPossible = !peer.seed && (peer.doubted || !peer.has?.complete);
       if (peer.usable && newsPossible && !peer.polling && peer.nextPollMs <= now) due.push(peer);
     }
     return due;
@@ -115,16 +122,17 @@ export class Swarm {
     return holders[holderInTurn(this.#table.turn, pieceNumber(index), holders.length)]?.url === peer.url;
   }
 
-  #meet(url: string): DownloadPeer | undefined {
+  #meet({ url, seed = false }: SwarmPeer): DownloadPeer | undefined {
     if (this.peers.length >= MAX_PEERS) return undefined;
     let remote: RemotePeer | undefined;
     let reason = "";
     try {
-      remote = this.#input.connect(url);
+      remote = this.#input.connect(url, seed);
     } catch (error) {
       reason = messageOf(error);
     }
-    const peer = new DownloadPeer({ slot: this.peers.length, url, remote, now: this.#input.clock.now() });
+    const now = this.#input.clock.now();
+    const peer = new DownloadPeer({ slot: this.peers.length, url, seed, remote, now });
     if (!remote) peer.standing = { kind: "skipped", reason };
     this.#byUrl.set(url, peer);
     this.peers.push(peer);

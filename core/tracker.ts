@@ -1,4 +1,5 @@
 import type { Bitfield } from "./bitfield.ts";
+import type { Torrent } from "./torrent.ts";
 
 /** Which swarm is meant: info hash and number of pieces together are its key. */
 export interface SwarmKey {
@@ -7,15 +8,20 @@ export interface SwarmKey {
   readonly totalPieces: number;
 }
 
+/** What is asked for: without name and hashes no seed peer is named, for it knows no info hash. */
+export type LocateQuery = SwarmKey & Partial<Pick<Torrent, "fileName" | "pieces">>;
+
 /** One peer as the tracker names it. */
 export interface SwarmPeer {
   readonly url: string;
   readonly bitfield: Bitfield;
+  /** It registered under the seed's contract: it answers DownloadPiece at best, and does not tell what it has. */
+  readonly seed?: boolean | undefined;
 }
 
 /** The answer to "who has which pieces". */
 export interface SwarmTable {
-  /** At most 50, in the order that `turn` counts in. */
+  /** At most 50 and 50 seed peers, in the order that `turn` counts in. */
   readonly peers: readonly SwarmPeer[];
   /** See core/round-robin.ts. */
   readonly turn: number;
@@ -69,5 +75,5 @@ export interface Announced {
 export interface Tracker {
   readonly url: string;
   announce(announce: Announce, signal: AbortSignal): Promise<Announced>;
-  locate(swarm: SwarmKey, signal: AbortSignal): Promise<SwarmTable>;
+  locate(query: LocateQuery, signal: AbortSignal): Promise<SwarmTable>;
 }
