@@ -4,7 +4,7 @@ import { learnLengths } from "#core/learn-lengths.ts";
 import type { DownloadOptions } from "#core/options.ts";
 import type { RemotePeer } from "#core/peer.ts";
 import { MAX_PIECE_LENGTH, type PieceGeometry, type PieceIndex } from "#core/piece.ts";
-import { remotePeer, remoteTracker } from "#core/rpc.ts";
+import { remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
 import { geometryOf, type Torrent } from "#core/torrent.ts";
 import type { Tracker } from "#core/tracker.ts";
@@ -93,7 +93,8 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
       torrent,
       store,
       trackers: trackers.list,
-      connect: (url) => connectPeer(options, url, (index) => geometry.lengthOf(index)),
+      connect: (url, seed) =>
+        connectPeer(options, { url, seed, pieceLength: (index) => geometry.lengthOf(index) }),
       hasher: nodeHasher,
       clock: nodeClock,
       random: Math.random,
@@ -218,7 +219,7 @@ async function lengthsOf(
     return await learnLengths({
       torrent,
       trackers,
-      connect: (url) => connectPeer(options, url, () => MAX_PIECE_LENGTH),
+      connect: (url, seed) => connectPeer(options, { url, seed, pieceLength: () => MAX_PIECE_LENGTH }),
       hasher: nodeHasher,
       clock: nodeClock,
       random: Math.random,
@@ -243,29 +244,30 @@ function openTrackers({ trackers, ca }: GetOptions): { list: Tracker[]; close: (
   };
 }
 
-/** The way to one peer: "auto" is plain sockets where the peer speaks http, else the library's Connect. */
-function connectPeer(
-  options: GetOptions,
-  url: string,
-  pieceLength: (index: PieceIndex) => number,
-): RemotePeer {
+interface NamedPeer {
+  readonly url: string;
+  /** Registered under the seed's contract. */
+  readonly seed: boolean;
+  readonly pieceLength: (index: PieceIndex) => number;
+}
+
+/**
+ * The way to one peer: "auto" is plain sockets where the peer speaks http, else the library's Connect. A seed peer may
+ * speak nothing but gRPC.
+ */
+function connectPeer(options: GetOptions, { url, seed, pieceLength }: NamedPeer): RemotePeer {
   const { torrent, ca, transport: wanted = "grpc" } = options;
-  const kind = wanted === "auto" ? "connect" : wanted;
+  const kind = seed ? "grpc" : wanted === "auto" ? "connect" : wanted;
   // A torrent without lengths may turn out to contradict itself: then a piece is read that is longer than the others.
   const longest = torrent.lengths ? Math.max(torrent.lengths.pieceLength, MIN_READ_BYTES) : MAX_PIECE_LENGTH;
   const { transport, close } = openTransport(url, kind, { ca, readMaxBytes: longest + MESSAGE_SLACK_BYTES });
-  const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
-  const stock = remotePeer({
-    url,
-    transportName: kind,
-    transport,
-    swarm,
-    pieceLength,
-    clock: nodeClock,
-    close,
-  });
+  const { infoHash, fileName } = torrent;
+  const way = { url, transport, pieceLength, clock: nodeClock, close };
+  if (seed) return remoteSeedPeer({ ...way, fileName });
+  const swarm = { infoHash, totalPieces: torrent.pieces.length };
+  const stock = remotePeer({ ...way, transportName: kind, swarm });
   if (wanted !== "auto" || !url.startsWith("http://")) return stock;
-  return new SocketPeer({ url, infoHash: torrent.infoHash, pieceLength, clock: nodeClock, stock });
+  return new SocketPeer({ url, infoHash, pieceLength, clock: nodeClock, stock });
 }
 
 /** Remembers under which URLs trackers know us. */

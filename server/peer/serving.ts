@@ -1,8 +1,10 @@
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../http/server.ts";
 import { directPieces } from "./direct-pieces.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { peerPages } from "./peer-pages.ts";
+import { seedPeerService } from "./seed-contract.ts";
 import { ServedTorrents } from "./served-torrents.ts";
 import { peerService } from "./service.ts";
 import { UploadBudget } from "./upload-budget.ts";
@@ -40,11 +42,12 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     if (logRequests) logRequest(options, request);
   });
   const service = peerService(torrents, uploads, options.identifyKeys ?? []);
+  const seedService = seedPeerService(torrents, uploads);
   const { direct, ...edge } = options;
   const server = await startServer({
     ...edge,
-    services: [PeerService],
-    routes: (router) => router.service(PeerService, service),
+    services: [PeerService, SeedPeerService],
+    routes: (router) => router.service(PeerService, service).service(SeedPeerService, seedService),
     direct: direct === false ? {} : { [GET_PIECE]: directPieces(uploads) },
     http: peerPages(torrents, uploads, metrics),
   });
