@@ -1,9 +1,12 @@
 import { mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readTorrentJson } from "../../support/local-swarm.ts";
 import { pieza } from "../../support/pieza.ts";
+
+// Processes on a busy machine: what counts is that nothing hangs.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let folder: string;
 

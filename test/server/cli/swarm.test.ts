@@ -1,8 +1,11 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { LocalSwarm, sha256sum, writeRandomFile } from "../../support/local-swarm.ts";
 import { pieza, type Ran, type RunOptions } from "../../support/pieza.ts";
+
+// Processes on a busy machine: what counts is that nothing hangs.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** One tracker, one catalog and one seeder for all tests; `notes` and `movie.bin` are published. */
 let swarm: LocalSwarm;
@@ -22,7 +25,7 @@ beforeAll(async () => {
     await swarm.publish(name);
     await swarm.peer(`seeder-${name}`, name);
   }
-}, 60_000);
+});
 afterAll(() => swarm.stop());
 
 /** A new empty folder, and how to run verbs in it. */

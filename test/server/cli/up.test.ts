@@ -4,10 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { sha256sum } from "../../support/local-swarm.ts";
 import { pieza } from "../../support/pieza.ts";
 import { PiezaProcess } from "../../support/pieza-process.ts";
+
+// Processes on a busy machine: what counts is that nothing hangs.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const shell = promisify(exec);
 const anyPorts = ["--tracker-port", "0", "--catalog-port", "0", "--peer-port", "0"];
@@ -64,7 +67,7 @@ describe("pieza up", () => {
 
   beforeAll(async () => {
     ({ up, ready } = await startUp());
-  }, 60_000);
+  });
   afterAll(async () => {
     up.kill("SIGINT");
     await up.finished(20_000);
