@@ -29,7 +29,7 @@ export interface AddressPolicyOptions {
   /** The class of the tracker itself: its peers' addresses are of the same. */
   readonly own: NetworkClass;
   /** Networks that are allowed besides, as CIDR. */
-  readonly allowNetworks?: readonly string[];
+  readonly allowNetworks?: readonly string[] | undefined;
   /** What the host name of a public URL stands for. */
   readonly lookUp: LookUp;
 }

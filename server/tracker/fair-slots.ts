@@ -54,7 +54,9 @@ export class FairSlots {
       const first = queue.findIndex(({ gaveUp }) => !gaveUp);
       const rest = first < 0 ? [] : queue.slice(first + 1);
       if (rest.length > 0) this.#waiting.set(source, rest);
-      if (first >= 0) return queue[first]!.begin();
+      if (first < 0) continue;
+      queue[first]!.begin();
+      return;
     }
     this.#free++;
   }

@@ -1,16 +1,21 @@
 import type { Random } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { Announce, Announced, Lease } from "#core/tracker.ts";
-import { type AddressPolicy, type PeerAddress, sourceOf } from "./address.ts";
+import { type AddressPolicy, type DeclaredAddress, type PeerAddress, sourceOf } from "./address.ts";
 import { equalBytes, hashSecret, randomId } from "./lease-secret.ts";
 import type { TrackerLimits } from "./limits.ts";
-import type { Reachability, ReachabilityCheck } from "./reachability.ts";
+import { BEING_CHECKED, type Listings } from "./listings.ts";
+import type { ReachabilityCheck } from "./reachability.ts";
 import type { PeerLease, SwarmStore } from "./swarm-store.ts";
+
+/** While a peer's address is being checked it announces again soon, to learn what came of that. */
+const CHECKING_MS = 1_000;
 
 export interface RegistrarParts {
   readonly store: SwarmStore;
   readonly addresses: AddressPolicy;
   readonly reachability: ReachabilityCheck;
+  readonly listings: Listings;
   readonly limits: TrackerLimits;
   readonly random: Random;
   readonly trackerId: string;
@@ -45,6 +50,7 @@ export class Registrar {
         : await this.#renew(announce);
     if (announce.event === "stopped") {
       await this.#parts.store.end(held.lease.id);
+      this.#parts.listings.forget(held.lease.id);
       return this.#answer(held, []);
     }
     for (const infoHash of await this.#leaves(held.lease, announce)) {
@@ -56,34 +62,43 @@ export class Registrar {
   /** Takes up the lease that the peer had before, if it lives and is for the same address; else makes a new one. */
   async #start(announce: Announce, caller: string, signal: AbortSignal): Promise<Held> {
     const declared = announce.address ?? { port: 0, tls: false, identifyKey: new Uint8Array() };
-    const address = this.#parts.addresses.resolve(declared, caller);
+    const address = await this.#addressOf(declared, caller);
+    const { url, address: hostAndPort, refusal } = address;
     const { identifyKey } = declared;
+    const listing = refusal ? { listed: false, notListedReason: refusal } : BEING_CHECKED;
+    const news = { ...listing, identifyKey, draining: false };
     const before = announce.lease && (await this.#authenticate(announce.lease));
-    const { listed, reason: notListedReason, proven } = await this.#reach(address, identifyKey, signal);
-    const news = { identifyKey, listed, notListedReason, draining: false };
-    if (before?.url === address.url) {
+    if (before?.url === url) {
       const lease = await this.#parts.store.renew(before.id, news);
-      if (lease) return { lease, secret: announce.lease!.secret };
+      if (lease) return { lease: await this.#parts.listings.check(lease), secret: announce.lease!.secret };
     } else if (before) {
       await this.#parts.store.end(before.id);
     }
     const secret = randomId();
-    const { url, address: hostAndPort } = address;
     const mine = { id: randomId(), secretHash: hashSecret(secret), url, address: hostAndPort };
     const lease: PeerLease = { ...mine, ...news, source: sourceOf(caller) };
-    await this.#open(lease, proven, declared.publicUrl === undefined);
-    return { lease, secret };
+    await this.#open(lease, signal);
+    return { lease: await this.#parts.listings.check(lease), secret };
   }
 
-  /**
-   * `proven` and a key that only the holder and this tracker know each show that the address has changed hands; so does
-   * a call from a seed peer's own address (`observed`), which is all that proves whose its registration is.
-   */
-  async #open(lease: PeerLease, proven: boolean, observed: boolean): Promise<void> {
-    const { store } = this.#parts;
+  /** A name that means nothing now is no error: the peer is not listed until it does. */
+  async #addressOf(declared: DeclaredAddress, caller: string): Promise<PeerAddress> {
+    const address = this.#parts.addresses.resolve(declared, caller);
+    if (!declared.publicUrl) return address;
+    await this.#parts.addresses.literalsOf(address.url).catch((error: unknown) => {
+      if (!(error instanceof PiezaError && error.code === "unavailable")) throw error;
+    });
+    return address;
+  }
+
+  /** A held address changes hands if its holder's own key is shown again, or if the new key is found there. */
+  async #open(lease: PeerLease, signal: AbortSignal): Promise<void> {
+    const { store, reachability } = this.#parts;
     const holder = lease.address === "" ? undefined : await store.holderOf(lease.address);
-    const same = holder && lease.identifyKey.length > 0 && equalBytes(holder.identifyKey, lease.identifyKey);
-    if (holder && (proven || same || (holder.seed && observed))) await store.end(holder.id);
+    if (holder) {
+      const same = lease.identifyKey.length > 0 && equalBytes(holder.identifyKey, lease.identifyKey);
+      if (same || (await reachability.check(lease, signal)).proven) await store.end(holder.id);
+    }
     await store.open(lease);
   }
 
@@ -94,6 +109,7 @@ export class Registrar {
     const change = announce.event === "draining" ? { draining: true } : undefined;
     const renewed = known && (await this.#parts.store.renew(lease.id, change));
     if (!renewed) throw new PiezaError("not_found", "the lease has ended: announce STARTED");
+    if (announce.event !== "stopped") this.#parts.listings.recheck(renewed);
     return { lease: renewed, secret: lease.secret };
   }
 
@@ -105,11 +121,6 @@ export class Registrar {
       throw new PiezaError("permission_denied", "lease_secret is not that of this lease");
     }
     return lease;
-  }
-
-  async #reach(address: PeerAddress, identifyKey: Uint8Array, signal: AbortSignal): Promise<Reachability> {
-    if (address.refusal) return { listed: false, reason: address.refusal, proven: false };
-    return this.#parts.reachability.check({ ...address, identifyKey }, signal);
   }
 
   /** The info hashes that this announce ends. STARTED names everything that the peer takes part in. */
@@ -130,12 +141,13 @@ export class Registrar {
   }
 
   #answer({ lease, secret }: Held, resend: readonly string[]): Announced {
-    const { limits, random, trackerId } = this.#parts;
+    const { limits, listings, random, trackerId } = this.#parts;
     const spread = 1 + limits.heartbeatJitter * (2 * random() - 1);
+    const learnsSoon = !lease.listed && listings.isChecking(lease.id);
     return {
       lease: { id: lease.id, secret },
       trackerId,
-      nextAnnounceMs: Math.round(limits.heartbeatMs * spread),
+      nextAnnounceMs: learnsSoon ? CHECKING_MS : Math.round(limits.heartbeatMs * spread),
       listed: lease.listed,
       notListedReason: lease.notListedReason,
       url: lease.url,

@@ -5,12 +5,16 @@ import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { type EdgeOptions, startServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { AddressPolicy, classOfHost } from "./address.ts";
+import { DialBack } from "./dial-back.ts";
+import { FairSlots } from "./fair-slots.ts";
 import { randomId } from "./lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
+import { Listings } from "./listings.ts";
 import { Locator } from "./locator.ts";
+import { type LookUp, systemLookUp } from "./look-up.ts";
 import { MemorySwarmStore } from "./memory-swarm-store.ts";
 import { TrackerMetrics } from "./metrics.ts";
-import { type ReachabilityCheck, trustAllowedNetworks } from "./reachability.ts";
+import type { ReachabilityCheck } from "./reachability.ts";
 import { Registrar } from "./registrar.ts";
 import { dialHasPiece, type HasPiece, SeedProber } from "./seed-prober.ts";
 import { SeedRegistrar } from "./seed-registrar.ts";
@@ -21,12 +25,14 @@ import { trackerPages } from "./tracker-pages.ts";
 export interface TrackerOptions extends EdgeOptions {
   /** Networks, as CIDR, whose addresses peers may have besides those of the tracker's own class. Default none. */
   readonly allowNetworks?: readonly string[] | undefined;
-  /** Accept host names in peers' public URLs, unresolved. Default false. */
-  readonly allowNames?: boolean | undefined;
+  /** PEM, to trust besides the system's certificates when peers are called back. */
+  readonly ca?: string | undefined;
   /** Each has its default in limits.ts. */
   readonly trackerLimits?: Partial<TrackerLimits> | undefined;
-  /** Default: every peer on an allowed network is listed. */
+  /** Default: a peer is listed once it has answered at its address, with its key. */
   readonly reachability?: ReachabilityCheck | undefined;
+  /** Default: the system's. */
+  readonly lookUp?: LookUp | undefined;
   /** How seed peers are asked whether they are still there. Default: over gRPC. */
   readonly hasPiece?: HasPiece | undefined;
   /** Default: the machine's. */
@@ -67,16 +73,15 @@ export async function startTracker(options: TrackerOptions): Promise<RunningTrac
 /** A tracker without a server around it. `close` leaves no timer and no dial. */
 export function composeTracker(options: TrackerOptions) {
   const { clock = nodeClock, random = Math.random } = options;
-  const { reachability = trustAllowedNetworks, hasPiece = dialHasPiece } = options;
+  const { allowNetworks, lookUp = systemLookUp, hasPiece = dialHasPiece, ca } = options;
   const limits = resolveLimits(options);
-  const addresses = new AddressPolicy({
-    own: classOfHost(ownHost(options)),
-    allowNetworks: options.allowNetworks ?? [],
-    allowNames: options.allowNames ?? false,
-  });
+  const addresses = new AddressPolicy({ own: classOfHost(ownHost(options)), allowNetworks, lookUp });
   const trackerId = randomId();
   const store = new MemorySwarmStore(clock, limits);
-  const registrar = new Registrar({ store, addresses, reachability, limits, random, trackerId });
+  const slots = new FairSlots(limits.maxDials);
+  const reachability = options.reachability ?? new DialBack({ addresses, slots, clock, ca });
+  const listings = new Listings({ store, reachability, clock, random });
+  const registrar = new Registrar({ store, addresses, reachability, listings, limits, random, trackerId });
   const seedRegistrar = new SeedRegistrar({ store, addresses });
   const prober = new SeedProber({ store, clock, limits, hasPiece });
   const locator = new Locator(store, random);
@@ -91,7 +96,7 @@ export function composeTracker(options: TrackerOptions) {
     routes: (router: ConnectRouter) =>
       void router.service(TrackerService, service).service(SeedTrackerService, seedService),
     async close() {
-      await prober.close();
+      await Promise.all([listings.close(), prober.close()]);
       await store.close();
     },
   };

@@ -1,10 +1,25 @@
 import { describe, expect, it } from "vitest";
 import { AddressPolicy, classOfHost, type NetworkClass, sourceOf } from "../../../server/tracker/address.ts";
 
+/** Names of a network that the tests make up. */
+const names: Record<string, string[]> = {
+  "peer.example": ["8.8.8.8", "2606:4700::1111"],
+  "inside.example": ["10.0.0.5"],
+  "both.example": ["8.8.8.8", "10.0.0.5"],
+  "metadata.google.internal": ["169.254.169.254"],
+  "mapped.example": ["::ffff:127.0.0.1"],
+};
+const policy = (own: NetworkClass, allowNetworks: string[] = []) =>
+  new AddressPolicy({ own, allowNetworks, lookUp: async (name) => names[name] ?? [] });
 const observed = (own: NetworkClass, caller: string, port = 7000, tls = false) =>
-  new AddressPolicy({ own }).resolve({ port, tls }, caller);
-const announced = (own: NetworkClass, publicUrl: string, more: object = {}) =>
-  new AddressPolicy({ own, ...more }).resolve({ port: 1, tls: false, publicUrl }, "203.0.113.9").url;
+  policy(own).resolve({ port, tls }, caller);
+/** As the registrar asks: the URL as such, then every address behind it. */
+const announced = async (own: NetworkClass, publicUrl: string, allowNetworks?: string[]) => {
+  const addresses = policy(own, allowNetworks);
+  const { url } = addresses.resolve({ port: 1, tls: false, publicUrl }, "203.0.113.9");
+  await addresses.literalsOf(url);
+  return url;
+};
 
 describe("without a public URL a peer is where its announce came from", () => {
   it.each([
@@ -32,7 +47,9 @@ describe("without a public URL a peer is where its announce came from", () => {
     ["public", "64:ff9b::7f00:1"],
     ["public", ""],
   ] as const)("a %s tracker lists nobody at %s, and says why", (own, caller) => {
-    expect(observed(own, caller).refusal).not.toBe("");
+    const { address, refusal } = observed(own, caller);
+    expect(refusal).not.toBe("");
+    expect(address, "an address to dial").toBe("");
   });
 
   it("speaks https where the peer does, and one address has one form", () => {
@@ -51,6 +68,7 @@ describe("without a public URL a peer is where its announce came from", () => {
 describe("a public URL", () => {
   it.each([
     ["loopback", "http://localhost:7000", "http://127.0.0.1:7000"],
+    ["loopback", "http://LOCALHOST.:7000", "http://127.0.0.1:7000"],
     ["loopback", "http://127.1:7000/", "http://127.0.0.1:7000"],
     ["loopback", "http://[::1]:7000", "http://127.0.0.1:7000"],
     ["loopback", "http://[::ffff:7f00:1]:7000", "http://127.0.0.1:7000"],
@@ -58,8 +76,11 @@ describe("a public URL", () => {
     ["public", "https://8.8.8.8", "https://8.8.8.8:443"],
     ["public", "HTTP://8.8.8.8", "http://8.8.8.8:80"],
     ["public", "http://[2606:4700::1111]:7000", "http://[2606:4700::1111]:7000"],
-  ] as const)("a %s tracker takes %s as %s", (own, text, url) => {
-    expect(announced(own, text)).toBe(url);
+    ["public", "https://peer.example", "https://peer.example:443"],
+    ["private", "http://inside.example:7000", "http://inside.example:7000"],
+    ["loopback", "http://mapped.example:7000", "http://mapped.example:7000"],
+  ] as const)("a %s tracker takes %s as %s", async (own, text, url) => {
+    expect(await announced(own, text)).toBe(url);
   });
 
   it.each([
@@ -91,20 +112,32 @@ describe("a public URL", () => {
     "192.0.2.1",
     "localhost",
     "localhost.",
-    "peer.example",
+    "inside.example",
+    "both.example",
     "metadata.google.internal",
-  ])("a public tracker refuses %s", (host) => {
-    expect(() => announced("public", `http://${host}:7000`)).toThrow(
-      expect.objectContaining({ code: "permission_denied" }),
-    );
+  ])("a public tracker refuses %s", async (host) => {
+    await expect(announced("public", `http://${host}:7000`)).rejects.toMatchObject({
+      code: "permission_denied",
+    });
+  });
+
+  it("that is refused does not tell what a name means", async () => {
+    const refused = announced("public", "http://inside.example:7000");
+    await expect(refused).rejects.toThrow(/^(?!.*10\.0\.0\.5).*inside\.example/);
+  });
+
+  it("with a name that means nothing is unavailable, not forbidden", async () => {
+    await expect(announced("public", "http://nowhere.example:7000")).rejects.toMatchObject({
+      code: "unavailable",
+    });
   });
 
   it.each(["8.8.8.8", "10.0.0.5", "0.0.0.0", "[::127.0.0.1]", "169.254.169.254"])(
     "a loopback tracker refuses %s",
-    (host) => {
-      expect(() => announced("loopback", `http://${host}:7000`)).toThrow(
-        expect.objectContaining({ code: "permission_denied" }),
-      );
+    async (host) => {
+      await expect(announced("loopback", `http://${host}:7000`)).rejects.toMatchObject({
+        code: "permission_denied",
+      });
     },
   );
 
@@ -126,18 +159,23 @@ describe("a public URL", () => {
     " http://8.8.8.8",
     "http://8.8.8.8:7000:1",
     "http://[fe80::1%25eth0]:7000",
-  ])("is not %j", (text) => {
-    expect(() => announced("public", text)).toThrow(/^public_url/);
+  ])("is not %j", async (text) => {
+    await expect(announced("public", text)).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: expect.stringMatching(/^public_url/),
+    });
   });
 
-  it("of another network or with a name is taken only where the tracker says so", () => {
-    expect(announced("public", "http://10.0.0.5:7000", { allowNetworks: ["10.0.0.0/8"] })).toBe(
-      "http://10.0.0.5:7000",
-    );
-    expect(announced("public", "https://peer.example", { allowNames: true })).toBe(
-      "https://peer.example:443",
-    );
-    expect(() => new AddressPolicy({ own: "public", allowNetworks: ["10.0.0.0"] })).toThrow(/^allow_network/);
+  it("of another network is taken only where the tracker says so, by address or by name", async () => {
+    const allowed = ["10.0.0.0/8"];
+    expect(await announced("public", "http://10.0.0.5:7000", allowed)).toBe("http://10.0.0.5:7000");
+    expect(await announced("public", "http://both.example:7000", allowed)).toBe("http://both.example:7000");
+    await expect(announced("public", "http://192.168.1.1:7000", allowed)).rejects.toThrow();
+    expect(() => policy("public", ["10.0.0.0"])).toThrow(/^allow_network/);
+  });
+
+  it("of a loopback in IPv6 is allowed as loopback", async () => {
+    expect(await announced("public", "http://[::1]:7000", ["::1/128"])).toBe("http://127.0.0.1:7000");
   });
 });
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/bitfield.ts";
 import { remoteTracker } from "#core/rpc.ts";
 import { openTransport } from "../../../server/http/transports.ts";
+import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
 import { infoHash } from "../../support/router-tracker.ts";
 
@@ -11,7 +12,7 @@ const run = promisify(execFile);
 
 let tracker: RunningTracker;
 beforeEach(async () => {
-  tracker = await startTracker({ port: 0 });
+  tracker = await startTracker({ port: 0, reachability: trustAllowedNetworks });
 });
 afterEach(() => tracker.close());
 
