@@ -5,6 +5,7 @@ import type { SwarmKey } from "#core/tracker.ts";
 import { ExpiryWheel } from "./expiry-wheel.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { bytesOf, bytesOfSwarm, MemorySwarm } from "./memory-swarm.ts";
+import { refuse } from "./refuse.ts";
 import { bytesOfFiles, SeedFiles } from "./seed-files.ts";
 import type {
   DeclaredFile,
@@ -253,8 +254,4 @@ export class MemorySwarmStore implements SwarmStore {
     if (named.size > 0) this.#swarmsByName.set(member.fileName, named);
     else this.#swarmsByName.delete(member.fileName);
   }
-}
-
-function refuse(what: string): never {
-  throw new PiezaError("resource_exhausted", `this tracker takes no more ${what}`);
 }

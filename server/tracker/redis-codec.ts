@@ -56,9 +56,7 @@ export function decodeSaid({ revision, rest }: Row, totalPieces: number, full: (
   if (rest.length < 3 || Buffer.byteLength(fileName) !== nameBytes || nameBytes === 0) return undefined;
   if (flag === 1) return bits.length === 0 ? { fileName, revision, bitfield: full() } : undefined;
   try {
-    return flag === 0
-      ? { fileName, revision, bitfield: Bitfield.fromBytes(totalPieces, bits) }
-      : undefined;
+    return flag === 0 ? { fileName, revision, bitfield: Bitfield.fromBytes(totalPieces, bits) } : undefined;
   } catch {
     return undefined;
   }
@@ -67,7 +65,10 @@ export function decodeSaid({ revision, rest }: Row, totalPieces: number, full: (
 /** Begins with "s" for a seed peer and "p" for another, which is all that the scripts look at. */
 export function encodeLease(lease: PeerLease): string {
   const { secretHash, identifyKey, ...rest } = lease;
-  return (lease.seed ? "s" : "p") + JSON.stringify({ ...rest, secretHash: hex(secretHash), identifyKey: hex(identifyKey) });
+  return (
+    (lease.seed ? "s" : "p") +
+    JSON.stringify({ ...rest, secretHash: hex(secretHash), identifyKey: hex(identifyKey) })
+  );
 }
 
 /** Undefined if it is malformed, or another lease's. */
@@ -111,7 +112,8 @@ export function decodeFiles(value: Buffer): DeclaredFile[] | undefined {
   const files: DeclaredFile[] = [];
   for (const file of json) {
     const [fileName, pieces] = Array.isArray(file) ? file : [];
-    if (!isName(fileName) || fileName === "" || !Array.isArray(pieces) || !pieces.every(isPiece)) return undefined;
+    if (!isName(fileName) || fileName === "" || !Array.isArray(pieces) || !pieces.every(isPiece))
+      return undefined;
     files.push({ fileName, pieces: pieces.map(([number, hash]) => ({ number, hash })) });
   }
   return files;

@@ -1,0 +1,23 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll } from "vitest";
+import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";
+import { swarmStoreContract } from "../../contract/swarm-store.ts";
+import { RedisServer } from "../../support/redis-server.ts";
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await RedisServer.start();
+});
+afterAll(() => redis.kill());
+
+swarmStoreContract(
+  "redis",
+  (clock, limits) =>
+    new RedisSwarmStore({
+      url: redis.url,
+      clock,
+      limits,
+      now: () => clock.now(),
+      prefix: `${randomUUID()}:`,
+    }),
+);
