@@ -9,7 +9,7 @@ import { isMain, root, runCommand } from "./run-command.ts";
 const dist = join(root, "dist");
 
 /** Copied as they are. The page has to be built before. */
-const copies = ["LICENSE", "README.md", "proto", "web/dist", "fixtures"];
+const copies = ["LICENSE", "README.md", "docs", "proto", "web/dist", "fixtures"];
 
 /** What the checkout's package.json says and a user of the package does not need. */
 const notPublished = ["private", "scripts", "optionalDependencies", "devDependencies"];
