@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
 import tls from "node:tls";
-import { PiezaError } from "#core/errors.ts";
+import { messageOf, PiezaError } from "#core/errors.ts";
+import { tlsProblem } from "../http/tls-problem.ts";
 
 /** How long a server may take for a whole answer. */
 const DEADLINE_MS = 30_000;
@@ -29,7 +30,8 @@ export async function getText(url: string, options: GetOptions): Promise<string>
   } catch (error) {
     if (error instanceof PiezaError) throw error;
     options.signal.throwIfAborted();
-    throw new PiezaError("unavailable", `cannot reach ${url}: ${(error as Error).message}`, { cause: error });
+    const problem = tlsProblem(error) ?? messageOf(error);
+    throw new PiezaError("unavailable", `cannot reach ${url}: ${problem}`, { cause: error });
   }
 }
 

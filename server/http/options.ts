@@ -13,7 +13,7 @@ export interface EdgeOptions {
   readonly port: number;
   /** Scheme, host and port under which others reach this server, where they differ from host and port. */
   readonly publicUrl?: string | undefined;
-  /** Path of a PEM file with the certificate chain; with tlsKey, the port speaks TLS. */
+  /** Path of a PEM file with the certificate chain; with tlsKey, the port speaks TLS. Renewed files are noticed. */
   readonly tlsCert?: string | undefined;
   /** Path of a PEM file. */
   readonly tlsKey?: string | undefined;
@@ -38,6 +38,8 @@ export interface ServerOptions extends EdgeOptions {
   readonly http?: ((request: HttpRequest, response: HttpResponse) => boolean | Promise<boolean>) | undefined;
   /** For tests and special networks; each has its default in limits.ts. */
   readonly limits?: Partial<Limits> | undefined;
+  /** How often the certificate's files are looked at. Default 10,000. */
+  readonly certificateCheckMs?: number | undefined;
 }
 
 export interface RunningServer {

@@ -2,24 +2,20 @@ import type { Server as HttpServer } from "node:http";
 import type { Http2Server } from "node:http2";
 import net from "node:net";
 import tls from "node:tls";
+import type { Certificate } from "./certificate.ts";
 import type { Limits } from "./limits.ts";
 
 /** The beginning of HTTP/2's preface; no method of HTTP/1.1 begins so. */
 const PREFACE = Buffer.from("PRI");
 
-export interface TlsFiles {
-  readonly cert: string | Buffer;
-  readonly key: string | Buffer;
-}
-
 /**
  * One port for both: the first bytes tell HTTP/2 from HTTP/1.1, over TLS the handshake (ALPN) does. Neither server
  * listens itself.
  */
-export function createPort(h1: HttpServer, h2: Http2Server, limits: Limits, files?: TlsFiles): net.Server {
+export function createPort(h1: HttpServer, h2: Http2Server, limits: Limits, certificate?: Certificate) {
   // An http.Server that does not listen enforces none of its timeouts unless it believes that it does.
   h1.emit("listening");
-  const port = files ? tlsPort(h1, h2, limits, files) : cleartextPort(h1, h2, limits);
+  const port = certificate ? tlsPort(h1, h2, limits, certificate) : cleartextPort(h1, h2, limits);
   port.maxConnections = limits.maxConnections;
   return port;
 }
@@ -46,10 +42,9 @@ function cleartextPort(h1: HttpServer, h2: Http2Server, limits: Limits): net.Ser
   });
 }
 
-function tlsPort(h1: HttpServer, h2: Http2Server, limits: Limits, files: TlsFiles): net.Server {
+function tlsPort(h1: HttpServer, h2: Http2Server, limits: Limits, { files }: Certificate): tls.Server {
   const server = tls.createServer({
     ...files,
-    minVersion: "TLSv1.2",
     ALPNProtocols: ["h2", "http/1.1"],
     handshakeTimeout: limits.firstBytesMs,
     noDelay: true,

@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
 import { createServer as createHttp1Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import type tls from "node:tls";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { UniversalHandlerOptions } from "@connectrpc/connect/protocol";
@@ -9,6 +9,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { PiezaError } from "#core/errors.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
+import { Certificate } from "./certificate.ts";
 import { toConnectError } from "./connect-error.ts";
 import { kCallerAddress } from "./context.ts";
 import { Cors } from "./cors.ts";
@@ -20,8 +21,8 @@ import { hostCheck } from "./host-names.ts";
 import { createLimitedRouter } from "./limited-router.ts";
 import { limits as defaults, type Limits, rateLimited, requestBytesOf } from "./limits.ts";
 import type { Log } from "./log.ts";
-import type { EdgeOptions, RunningServer, ServerOptions } from "./options.ts";
-import { createPort, type TlsFiles } from "./port-sniffer.ts";
+import type { RunningServer, ServerOptions } from "./options.ts";
+import { createPort } from "./port-sniffer.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { registerReflection } from "./reflection.ts";
 import { reportErrors } from "./report-errors.ts";
@@ -32,16 +33,17 @@ export type { EdgeOptions, RunningServer, ServerOptions } from "./options.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_GRACE_MS = 10_000;
+const CERTIFICATE_CHECK_MS = 10_000;
 
 /**
  * Starts one port that answers gRPC, gRPC-Web and Connect, over HTTP/1.1 and HTTP/2 alike, and plain HTTP beside them.
- * Fails with the system's error when the port is taken, and with PiezaError for a certificate without its key.
+ * Fails with the system's error when the port is taken, and with PiezaError for a certificate that does not fit its key.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const host = options.host ?? DEFAULT_HOST;
   const limits: Limits = { ...defaults, ...options.limits };
   const log = options.log ?? (() => {});
-  const tlsFiles = await readTlsFiles(options);
+  const certificate = await Certificate.open(options);
   const shutdown = new Shutdown();
   const health = new HealthState(options.services.map((service) => service.typeName));
   const router = createRouter(options, limits, shutdown, log);
@@ -62,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const h1 = createHttp1Server(http1Options(limits), onRequest);
   h1.setTimeout(limits.idleMs);
   const h2 = createGuardedHttp2Server(limits, onRequest);
-  const port = createPort(h1, h2, limits, tlsFiles);
+  const port = createPort(h1, h2, limits, certificate);
   const drain = createDrain(port, h1, h2, shutdown);
   port.listen(options.port, host);
   await once(port, "listening").catch((error) => {
@@ -70,15 +72,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     throw error;
   });
   health.set(true);
+  const everyMs = options.certificateCheckMs ?? CERTIFICATE_CHECK_MS;
+  const stopFollowing = certificate?.follow(port as tls.Server, everyMs, log);
 
   const bound = (port.address() as AddressInfo).port;
   let closed: Promise<void> | undefined;
   return {
-    url: options.publicUrl?.replace(/\/+$/, "") ?? urlOf(tlsFiles !== undefined, host, bound),
+    url: options.publicUrl?.replace(/\/+$/, "") ?? urlOf(certificate !== undefined, host, bound),
     port: bound,
     setHealth: (serving) => health.set(serving),
     close({ graceMs = DEFAULT_GRACE_MS } = {}) {
       health.set(false);
+      stopFollowing?.();
       closed ??= drain(graceMs);
       return closed;
     },
@@ -129,14 +134,6 @@ function http1Options(limits: Limits) {
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: Math.min(1000, limits.headersMs / 2),
   };
-}
-
-async function readTlsFiles({ tlsCert, tlsKey }: EdgeOptions): Promise<TlsFiles | undefined> {
-  if (!tlsCert && !tlsKey) return undefined;
-  if (!tlsCert || !tlsKey) {
-    throw new PiezaError("invalid_argument", "a TLS certificate and its key come together");
-  }
-  return { cert: await readFile(tlsCert), key: await readFile(tlsKey) };
 }
 
 /** A wildcard bind is reachable, from here, on loopback; its name for others is publicUrl. */

@@ -11,6 +11,8 @@ import {
   createGrpcWebTransport,
   Http2SessionManager,
 } from "@connectrpc/connect-node";
+import { MIN_TLS_VERSION } from "./certificate.ts";
+import { tellTlsProblems } from "./tls-problem.ts";
 
 export type TransportKind = "grpc" | "grpc-web" | "connect";
 
@@ -54,12 +56,16 @@ export function openTransport(
     baseUrl: url,
     acceptCompression: [],
     readMaxBytes: options.readMaxBytes ?? DEFAULT_READ_MAX_BYTES,
-    interceptors: options.token === undefined ? [] : [bearer(options.token)],
+    interceptors: [tellTlsProblems, ...(options.token === undefined ? [] : [bearer(options.token)])],
   };
   const stallMs = options.stallMs ?? DEFAULT_STALL_MS;
   const { lookup } = options;
-  const ca = options.ca === undefined ? undefined : [...tls.rootCertificates, options.ca];
-  const socket = { ...(ca !== undefined && { ca }), ...(lookup && { lookup }) };
+  const ca = options.ca === undefined ? undefined : [...tls.getCACertificates("default"), options.ca];
+  const socket: SocketOptions = {
+    minVersion: MIN_TLS_VERSION,
+    ...(ca !== undefined && { ca }),
+    ...(lookup && { lookup }),
+  };
   if (kind === "grpc") {
     const sessionManager = new TunedSessions(url, stallMs, socket);
     return {
@@ -77,6 +83,7 @@ export function openTransport(
 
 /** How connections are opened. */
 interface SocketOptions {
+  readonly minVersion: typeof MIN_TLS_VERSION;
   readonly ca?: (string | Buffer)[];
   readonly lookup?: net.LookupFunction;
 }

@@ -1,56 +1,70 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { once } from "node:events";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import net from "node:net";
+import tls from "node:tls";
 import { promisify } from "node:util";
 import { createClient } from "@connectrpc/connect";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { remoteCatalog, remotePeer, remoteTracker } from "#core/rpc.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import type { RunningServer } from "../../../server/http/server.ts";
+import { getText } from "../../../server/cli/http-get.ts";
+import type { LogEvent } from "../../../server/http/log.ts";
+import type { RunningServer, ServerOptions } from "../../../server/http/server.ts";
 import { openTransport } from "../../../server/http/transports.ts";
-import { startTestPeer } from "../../support/test-peer.ts";
+import { nodeClock } from "../../../server/node-clock.ts";
+import { nodeHasher } from "../../../server/node-hasher.ts";
+import { type CertificatePaths, TestAuthority } from "../../support/certificates.ts";
+import { within } from "../../support/deadline.ts";
+import { readSources } from "../../support/source-tree.ts";
+import { geometry, startTestPeer, swarm } from "../../support/test-peer.ts";
 
 const run = promisify(execFile);
 const GET_BITFIELD = "/pieza.v1.PeerService/GetBitfield";
+const kinds = ["grpc", "grpc-web", "connect"] as const;
+const never = new AbortController().signal;
 
-let directory: string;
-let tlsCert: string;
-let tlsKey: string;
-let server: RunningServer;
-
+let authority: TestAuthority;
+let good: CertificatePaths;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "pieza-tls-"));
-  [tlsCert, tlsKey] = [join(directory, "cert.pem"), join(directory, "key.pem")];
-  const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
-  await run("openssl", [
-    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-    ...["-subj", "/CN=localhost", "-addext", names, "-keyout", tlsKey, "-out", tlsCert],
-  ]);
-  server = await startTestPeer({}, { tlsCert, tlsKey });
+  authority = await TestAuthority.make();
+  good = await authority.issue();
 });
-afterAll(async () => {
-  await server.close({ graceMs: 0 });
-  await rm(directory, { recursive: true });
+afterAll(() => authority.remove());
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
 });
+
+async function start(certificate: Partial<CertificatePaths>, options: Partial<ServerOptions> = {}) {
+  const server = await startTestPeer({}, { ...certificate, ...options });
+  ends.push(() => server.close({ graceMs: 0 }));
+  return server;
+}
+
+function dial(url: string, kind: (typeof kinds)[number], ca?: Buffer) {
+  const { transport, close } = openTransport(url, kind, { ca });
+  ends.push(close);
+  return transport;
+}
 
 describe("one port with TLS", () => {
-  it("says https", () => expect(server.url).toBe(`https://127.0.0.1:${server.port}`));
-
-  it.each(["grpc", "grpc-web", "connect"] as const)("speaks %s to who trusts the authority", async (kind) => {
-    const { transport, close } = openTransport(server.url, kind, { ca: await readFile(tlsCert) });
-    const peer = createClient(PeerService, transport);
-    expect((await peer.getPiece({ number: 1 })).data.length).toBe(1 << 16);
-    close();
+  it("says https", async () => {
+    const server = await start(good);
+    expect(server.url).toBe(`https://127.0.0.1:${server.port}`);
   });
 
-  it.each(["grpc", "connect"] as const)("is refused over %s by who does not", async (kind) => {
-    const { transport, close } = openTransport(server.url, kind);
-    await expect(createClient(PeerService, transport).getBitfield({})).rejects.toThrow(/self-signed/);
-    close();
+  it.each(kinds)("speaks %s to who trusts the authority", async (kind) => {
+    const server = await start(good);
+    const transport = dial(server.url, kind, await readFile(authority.ca));
+    const { data } = await createClient(PeerService, transport).getPiece({ number: 1 });
+    expect(data.length).toBe(1 << 16);
   });
 
   it.each(["--http1.1", "--http2"])("answers curl %s", async (version) => {
-    const args = ["-sS", "--max-time", "10", version, "--cacert", tlsCert, "-w", "\n%{http_version}"];
+    const server = await start(good);
+    const args = ["-sS", "--max-time", "10", version, "--cacert", authority.ca, "-w", "\n%{http_version}"];
     const json = ["-H", "content-type: application/json", "-d", "{}", server.url + GET_BITFIELD];
     const [body, spoken] = (await run("curl", [...args, ...json])).stdout.split("\n");
     expect(JSON.parse(body!)).toMatchObject({ total_pieces: 4 });
@@ -58,14 +72,135 @@ describe("one port with TLS", () => {
   });
 
   it("closes connections that never shake hands", async () => {
-    const impatient = await startTestPeer({}, { tlsCert, tlsKey, limits: { firstBytesMs: 100 } });
-    const { default: net } = await import("node:net");
+    const impatient = await start(good, { limits: { firstBytesMs: 100 } });
     const socket = net.connect(impatient.port, "127.0.0.1");
-    await new Promise((resolve) => socket.once("close", resolve).resume());
-    await impatient.close({ graceMs: 0 });
+    await within(10_000, "the close", once(socket.resume(), "close"));
   });
 
-  it("does not start with a certificate alone", async () => {
-    await expect(startTestPeer({}, { tlsCert })).rejects.toMatchObject({ code: "invalid_argument" });
+  it("takes nothing older than TLS 1.2", async () => {
+    const server = await start(good);
+    const spoken = async (maxVersion: tls.SecureVersion) => {
+      const old = { minVersion: "TLSv1", maxVersion, ciphers: "DEFAULT@SECLEVEL=0" } as const;
+      const socket = tls.connect({ port: server.port, ca: await readFile(authority.ca), ...old });
+      ends.push(() => socket.destroy());
+      return once(socket, "secureConnect").then(
+        () => socket.getProtocol(),
+        (error: NodeJS.ErrnoException) => error.code,
+      );
+    };
+    expect(await spoken("TLSv1.1")).toMatch(/ERR_SSL/);
+    expect(await spoken("TLSv1.2")).toBe("TLSv1.2");
+    expect(await spoken("TLSv1.3")).toBe("TLSv1.3");
+  });
+
+  it("does not start with a certificate alone, another one's key, or what is none", async () => {
+    const other = await authority.issue();
+    const { tlsCert, tlsKey } = good;
+    for (const [pair, problem] of [
+      [{ tlsCert }, /come together/],
+      [{ tlsCert, tlsKey: other.tlsKey }, /the TLS key is not of the TLS certificate/],
+      [{ tlsCert: tlsKey, tlsKey }, /no PEM file/],
+    ] as const) {
+      const starting = startTestPeer({}, pair);
+      await expect(starting).rejects.toMatchObject({ code: "invalid_argument", message: problem });
+    }
+  });
+});
+
+describe("a certificate that is renewed while the server runs", () => {
+  const serialOf = async (server: RunningServer) => {
+    const socket = tls.connect({ port: server.port, ca: await readFile(authority.ca) });
+    await once(socket, "secureConnect");
+    const { serialNumber } = socket.getPeerCertificate();
+    socket.destroy();
+    return serialNumber;
+  };
+
+  it("is shown to new connections; files that do not fit leave the old one in place", async () => {
+    const [live, next] = [await authority.issue(), await authority.issue()];
+    const log: LogEvent[] = [];
+    const server = await start(live, { certificateCheckMs: 10, log: (line) => log.push(line) });
+    const logged = (event: string, times: number) =>
+      expect.poll(() => log.filter((line) => line.event === event).length, { timeout: 10_000 }).toBe(times);
+    const first = await serialOf(server);
+    const peer = createClient(PeerService, dial(server.url, "grpc", await readFile(authority.ca)));
+    await peer.getBitfield({});
+
+    await writeFile(live.tlsCert, "half a certifica");
+    await logged("certificate_unusable", 1);
+    expect(await serialOf(server)).toBe(first);
+
+    // The two files are never replaced at once: in between, they do not fit each other.
+    await copyFile(next.tlsCert, live.tlsCert);
+    await logged("certificate_unusable", 2);
+    expect(await serialOf(server)).toBe(first);
+    expect(log.at(-1)?.message).toMatch(/goes on with the old certificate: the TLS key is not of the/);
+
+    await copyFile(next.tlsKey, live.tlsKey);
+    await logged("certificate_renewed", 1);
+    const second = await serialOf(server);
+    expect(second).not.toBe(first);
+    expect((await peer.getBitfield({})).totalPieces, "on the connection of before").toBe(4);
+    expect(log.filter((line) => line.event === "certificate_unusable")).toHaveLength(2);
+  });
+});
+
+describe("a certificate that cannot be trusted", () => {
+  const bad = {
+    "has expired": { certificate: { days: -1 }, trusted: true, says: /has expired; whoever runs it/ },
+    "is for another name": {
+      certificate: { names: "DNS:other.test" },
+      trusted: true,
+      says: /not for the name 127\.0\.0\.1; use the name/,
+    },
+    "signed itself": { certificate: { selfSigned: true }, trusted: false, says: /self-signed; .* --ca/ },
+    "is from an unknown authority": {
+      certificate: {},
+      trusted: false,
+      says: /authority .* not known here; .* --ca/,
+    },
+  };
+
+  it.each(Object.entries(bad))(
+    "as it %s is told in words, by every client",
+    async (_why, { certificate, trusted, says }) => {
+      const { url } = await start(await authority.issue(certificate));
+      const ca = trusted ? await readFile(authority.ca) : undefined;
+      for (const kind of kinds) {
+        const transport = dial(url, kind, ca);
+        const pieceLength = () => geometry.pieceLength;
+        const peer = remotePeer({
+          url,
+          transportName: kind,
+          transport,
+          swarm,
+          pieceLength,
+          clock: nodeClock,
+        });
+        const piece = peer.getPiece(geometry.index(0), { write() {} }, never);
+        await expect(piece).rejects.toMatchObject({ name: "PeerFailed", code: "unavailable", message: says });
+        const entry = remoteCatalog({ url, transport, hasher: nodeHasher }).get({ name: "x" });
+        await expect(entry).rejects.toMatchObject({ code: "unavailable", message: says });
+        const table = remoteTracker({ url, transport }).locate(swarm, never);
+        await expect(table).rejects.toMatchObject({ code: "unavailable", message: says });
+      }
+      const page = getText(url, { ca: trusted ? authority.ca : undefined, maxBytes: 1_000, signal: never });
+      await expect(page).rejects.toMatchObject({ code: "unavailable", message: says });
+    },
+  );
+
+  it("is told from a server that speaks no TLS at all", async () => {
+    const { port } = await start({});
+    for (const kind of kinds) {
+      const peer = createClient(PeerService, dial(`https://127.0.0.1:${port}`, kind));
+      await expect(peer.getBitfield({})).rejects.toThrow(/does not speak TLS there; .*http:/);
+    }
+  });
+
+  it("is trusted by no line of ours", () => {
+    for (const [path, source] of readSources("{core,server,web,scripts,test}/**/*.{ts,js,svelte}")) {
+      if (path === "test/server/http/tls.test.ts") continue;
+      expect(source, path).not.toMatch(/rejectUnauthorized|NODE_TLS_REJECT|checkServerIdentity/);
+    }
   });
 });
