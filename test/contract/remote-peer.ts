@@ -23,8 +23,15 @@ export interface PeerCase {
   readonly clock: Clock;
 }
 
-/** What every RemotePeer promises, against real servers. `open` makes one that talks to `url`. */
-export function remotePeerContract(name: string, open: (peer: PeerCase) => RemotePeer): void {
+/**
+ * What every RemotePeer promises, against real servers. `open` makes one that talks to `url`. A contract that has no
+ * call for bitfields says `tellsBitfield: false`.
+ */
+export function remotePeerContract(
+  name: string,
+  open: (peer: PeerCase) => RemotePeer,
+  { tellsBitfield = true } = {},
+): void {
   describe(`RemotePeer: ${name}`, () => {
     const ends: (() => unknown)[] = [];
     const clock = new FakeClock();
@@ -73,21 +80,13 @@ export function remotePeerContract(name: string, open: (peer: PeerCase) => Remot
       for (const [n, sink] of sinks.entries()) expect(sink.bytes[0]).toBe((n % 4) + 1);
     });
 
-    it("reads the bitfield, also of a peer that says only that it is complete", async () => {
-      const some = await (await peerThat({})).getBitfield(never);
-      expect([...some]).toEqual([0, 2]);
-      const seeder = await peerThat({ getBitfield: () => ({ totalPieces: 4, complete: true }) });
-      expect((await seeder.getBitfield(never)).complete).toBe(true);
-    });
-
-    it.each([
-      { why: "another number of pieces", answer: { totalPieces: 5, complete: true } },
-      { why: "spare bits", answer: { totalPieces: 4, bitfield: Uint8Array.of(0xff) } },
-      { why: "too many bytes", answer: { totalPieces: 4, bitfield: new Uint8Array(1000) } },
-    ])("fails for a bitfield with $why", async ({ answer }) => {
-      const peer = await peerThat({ getBitfield: () => answer });
-      await expect(peer.getBitfield(never)).rejects.toBeInstanceOf(PeerFailed);
-    });
+    if (tellsBitfield) describeBitfields();
+    else {
+      it("fails with unimplemented when asked for a bitfield", async () => {
+        const call = (await peerThat({})).getBitfield(never);
+        await expect(call).rejects.toMatchObject({ name: "PeerFailed", code: "unimplemented" });
+      });
+    }
 
     it.each(["not_found", "out_of_range", "data_loss", "unavailable", "unimplemented"] as const)(
       "tells %s as the peer said it",
@@ -262,6 +261,24 @@ export function remotePeerContract(name: string, open: (peer: PeerCase) => Remot
       peer.close();
       await failed;
     });
+
+    function describeBitfields(): void {
+      it("reads the bitfield, also of a peer that says only that it is complete", async () => {
+        const some = await (await peerThat({})).getBitfield(never);
+        expect([...some]).toEqual([0, 2]);
+        const seeder = await peerThat({ getBitfield: () => ({ totalPieces: 4, complete: true }) });
+        expect((await seeder.getBitfield(never)).complete).toBe(true);
+      });
+
+      it.each([
+        { why: "another number of pieces", answer: { totalPieces: 5, complete: true } },
+        { why: "spare bits", answer: { totalPieces: 4, bitfield: Uint8Array.of(0xff) } },
+        { why: "too many bytes", answer: { totalPieces: 4, bitfield: new Uint8Array(1000) } },
+      ])("fails for a bitfield with $why", async ({ answer }) => {
+        const peer = await peerThat({ getBitfield: () => answer });
+        await expect(peer.getBitfield(never)).rejects.toBeInstanceOf(PeerFailed);
+      });
+    }
   });
 }
 

@@ -1,5 +1,5 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { remotePeer } from "#core/rpc.ts";
+import { remotePeer, remoteSeedPeer } from "#core/rpc.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import { openTransport } from "../../server/http/transports.ts";
 import { remotePeerContract } from "../contract/remote-peer.ts";
@@ -12,6 +12,19 @@ for (const kind of ["grpc", "grpc-web", "connect"] as const) {
     const pieceLength = geometry.lengthOf.bind(geometry);
     return remotePeer({ url, transportName: kind, transport, swarm, pieceLength, clock, close });
   });
+}
+
+for (const kind of ["grpc", "grpc-web", "connect"] as const) {
+  remotePeerContract(
+    `of the seed's contract over ${kind}`,
+    ({ url, geometry, clock }) => {
+      const readMaxBytes = geometry.pieceLength + (1 << 10);
+      const { transport, close } = openTransport(url, kind, { readMaxBytes });
+      const pieceLength = geometry.lengthOf.bind(geometry);
+      return remoteSeedPeer({ url, transport, fileName: "file.bin", pieceLength, clock, close });
+    },
+    { tellsBitfield: false },
+  );
 }
 
 remotePeerContract("grpc-web over fetch, as in a page", ({ url, swarm, geometry, clock }) => {

@@ -5,6 +5,7 @@ import { Bitfield } from "#core/bitfield.ts";
 import { PieceGeometry } from "#core/piece.ts";
 import type { SwarmKey } from "#core/tracker.ts";
 import { type GetBitfieldResponseSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
 import type { HttpRequest, HttpResponse } from "../../server/http/http-types.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../../server/http/server.ts";
 
@@ -23,19 +24,23 @@ export interface Behaviour {
   getBitfield?(): MessageInitShape<typeof GetBitfieldResponseSchema>;
 }
 
-/** A real server with a PeerService that behaves as told. */
+/** A real server with a PeerService, and that of the seed's contract, which behave as told. */
 export function startTestPeer(
   behaviour: Behaviour = {},
   options: Partial<ServerOptions> = {},
 ): Promise<RunningServer> {
   return startServer({
     port: 0,
-    services: [PeerService],
+    services: [PeerService, SeedPeerService],
     routes(router) {
+      const dataOf = async (number: number, context: HandlerContext) => ({
+        data: await (behaviour.getPiece?.(number, context) ?? pieceBytes(number)),
+      });
+      router.service(SeedPeerService, {
+        downloadPiece: ({ pieceNumber }, context) => dataOf(pieceNumber, context),
+      });
       router.service(PeerService, {
-        async getPiece({ number }, context) {
-          return { data: await (behaviour.getPiece?.(number, context) ?? pieceBytes(number)) };
-        },
+        getPiece: ({ number }, context) => dataOf(number, context),
         getBitfield: () =>
           behaviour.getBitfield?.() ?? {
             totalPieces: swarm.totalPieces,
