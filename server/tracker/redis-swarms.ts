@@ -37,9 +37,7 @@ export class RedisSwarms {
     if (known && !replace && revision <= known.revision) return true;
 
     const swarmBytes = bytesOfSwarm(membership);
-    const before =
-      known && decodeSaid(known, membership.totalPieces, () => Bitfield.full(membership.totalPieces));
-    const grows = bytesOf(bitfield) - (before ? bytesOf(before.bitfield) : 0);
+    const grows = bytesOf(bitfield) - (await this.#bytesOf(digest, membership.infoHash));
     await this.#accounts.checkSwarm(swarmId, grows, swarmBytes);
     await this.#note(digest, membership);
     const row = encodeSaid({ fileName, revision, bitfield });
@@ -126,6 +124,16 @@ export class RedisSwarms {
 
   async count(): Promise<number> {
     return Number(await this.#parts.connection.command("ZCARD", this.#parts.keys.swarms));
+  }
+
+  /** What a lease's row takes in the swarm of this info hash that it is in; 0 if it is in none. */
+  async #bytesOf(digest: string, infoHash: string): Promise<number> {
+    const { connection, keys } = this.#parts;
+    const totalPieces = Number(await connection.command("HGET", keys.joined(digest), infoHash));
+    if (totalPieces === 0) return 0;
+    const row = await this.#tables.row(keys.swarm(swarmIdOf({ infoHash, totalPieces })), digest);
+    const said = row && decodeSaid(row, totalPieces, () => Bitfield.full(totalPieces));
+    return said ? bytesOf(said.bitfield) : 0;
   }
 
   /** Writes down that the lease takes part; if it said another number of pieces before, it leaves that swarm. */
