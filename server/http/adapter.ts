@@ -1,6 +1,7 @@
 import { constants } from "node:http2";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { CallerOf } from "./caller.ts";
 import { contextValuesOf } from "./context.ts";
 import { answerDirectly, type DirectMethod, kDirectFailure } from "./direct.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
@@ -12,6 +13,12 @@ export type { HttpRequest, HttpResponse } from "./http-types.ts";
 /** What callers say of the encodings that they take, in each of the protocols. */
 const ACCEPTED = ["accept-encoding", "connect-accept-encoding", "grpc-accept-encoding"];
 
+export interface ServeOptions {
+  readonly limits: Limits;
+  readonly callerOf: CallerOf;
+  readonly direct: DirectMethod | undefined;
+}
+
 /**
  * Runs one call of an RPC handler on a Node request. Unlike the library's own adapter it is quiet about callers that
  * hang up, and it holds bodies to a pace. `direct`, where a method has one, is asked first.
@@ -20,8 +27,7 @@ export async function serveRpc(
   handler: UniversalHandler,
   request: HttpRequest,
   response: HttpResponse,
-  limits: Limits,
-  direct?: DirectMethod,
+  { limits, callerOf, direct }: ServeOptions,
 ): Promise<void> {
   const pace = new Pace(limits, () => kill(request));
   // On HTTP/2 the request closes as soon as nobody reads it; its stream closes when the caller can send no more.
@@ -29,12 +35,14 @@ export async function serveRpc(
   response.once("close", () => pace.stopWriting());
   try {
     // Before the library's request exists: its signals and their errors cost as much as the rest of a small call.
-    const attempt = direct && (await answerDirectly(direct, request, response, () => pace.reading(request)));
+    const read = () => pace.reading(request);
+    const { maxTimeoutMs } = limits;
+    const attempt = direct && (await answerDirectly(direct, request, response, { maxTimeoutMs, read }));
     if (attempt?.answered) {
       if (!response.closed) pace.sending(attempt.bytes);
       return;
     }
-    const contextValues = contextValuesOf(request, response).set(kDirectFailure, attempt?.failure);
+    const contextValues = contextValuesOf(request, response, callerOf).set(kDirectFailure, attempt?.failure);
     const call = universalRequestFromNodeRequest(request, response, undefined, contextValues);
     if (neverCompressed(handler.method)) for (const name of ACCEPTED) call.header.set(name, "identity");
     const { methodKind } = handler.method;

@@ -1,7 +1,7 @@
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
 
-/** The address that the call came from, as its socket says: IPv4 in dotted form even on a dual-stack socket. */
+/** The address that the call came from, as its socket or a trusted proxy says: IPv4 in dotted form even on a dual-stack socket. */
 export const kCallerAddress = createContextKey("", { description: "caller address" });
 
 /** The bearer token of the call, or undefined. Compare it with server/http/token.ts only. */
@@ -15,17 +15,21 @@ export const kOnAnswered = createContextKey<(done: () => void) => void>((done) =
   description: "on answered",
 });
 
-export function contextValuesOf(request: HttpRequest, response: HttpResponse): ContextValues {
+export function contextValuesOf(
+  request: HttpRequest,
+  response: HttpResponse,
+  callerOf: (request: HttpRequest) => string,
+): ContextValues {
   return createContextValues()
     .set(kOnAnswered, (done) => {
       if (response.closed) done();
       else response.once("close", done);
     })
-    .set(kCallerAddress, callerAddress(request))
+    .set(kCallerAddress, callerOf(request))
     .set(kBearerToken, bearerToken(request.headers.authorization));
 }
 
-/** Empty for a socket that is gone already. */
+/** What the socket says. Empty for a socket that is gone already. */
 export function callerAddress(request: HttpRequest): string {
   const address = request.socket.remoteAddress ?? "";
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;

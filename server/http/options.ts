@@ -34,6 +34,8 @@ export interface ServerOptions extends EdgeOptions {
   readonly services: readonly DescService[];
   /** By path, `/package.Service/Method`: answers to plain calls in front of the library's handler of the same method. */
   readonly direct?: Readonly<Record<string, DirectMethod>> | undefined;
+  /** Networks, as CIDR, of proxies whose X-Forwarded-For tells RPCs who calls. Default none. */
+  readonly trustedProxies?: readonly string[] | undefined;
   /** Plain HTTP routes: answers the request and returns true, or leaves it alone and returns false. */
   readonly http?: ((request: HttpRequest, response: HttpResponse) => boolean | Promise<boolean>) | undefined;
   /** For tests and special networks; each has its default in limits.ts. */

@@ -1,5 +1,6 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { serveRpc } from "./adapter.ts";
+import type { CallerOf } from "./caller.ts";
 import { authorityOf, type Cors } from "./cors.ts";
 import type { HealthState } from "./health.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
@@ -14,13 +15,14 @@ export interface RequestHandlerOptions {
   readonly knowsHost: (hostHeader: string | undefined) => boolean;
   readonly cors: Cors;
   readonly health: HealthState;
+  readonly callerOf: CallerOf;
   readonly limits: Limits;
   readonly log: Log;
 }
 
 /** Every request of a server, of either HTTP version: who may ask, then which route answers. */
 export function createRequestHandler(options: RequestHandlerOptions) {
-  const { cors, limits, log } = options;
+  const { cors, limits, callerOf, log } = options;
   const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
 
   return (request: HttpRequest, response: HttpResponse): void => {
@@ -39,7 +41,7 @@ export function createRequestHandler(options: RequestHandlerOptions) {
     } else if (!cors.admit(request, response, changesSomething)) {
       say(response, 403, "pages of this origin may not change anything here");
     } else if (handler) {
-      void serveRpc(handler, request, response, limits, options.direct?.[path]);
+      void serveRpc(handler, request, response, { limits, callerOf, direct: options.direct?.[path] });
     } else {
       void servePlain(path, request, response);
     }

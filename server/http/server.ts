@@ -9,6 +9,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { PiezaError } from "#core/errors.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
+import { createCallerOf } from "./caller.ts";
 import { Certificate } from "./certificate.ts";
 import { toConnectError } from "./connect-error.ts";
 import { kCallerAddress } from "./context.ts";
@@ -58,6 +59,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     knowsHost: hostCheck({ ...options, host }),
     cors: new Cors(options.allowOrigins),
     health,
+    callerOf: createCallerOf(options.trustedProxies),
     limits,
     log,
   });

@@ -25,6 +25,8 @@ import { trackerPages } from "./tracker-pages.ts";
 export interface TrackerOptions extends EdgeOptions {
   /** Networks, as CIDR, whose addresses peers may have besides those of the tracker's own class. Default none. */
   readonly allowNetworks?: readonly string[] | undefined;
+  /** Networks, as CIDR, of proxies in front of this tracker. Default none. */
+  readonly trustedProxies?: readonly string[] | undefined;
   /** PEM, to trust besides the system's certificates when peers are called back. */
   readonly ca?: string | undefined;
   /** Each has its default in limits.ts. */
