@@ -3,6 +3,7 @@ import type { Clock } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { SwarmKey } from "#core/tracker.ts";
 import { ExpiryWheel } from "./expiry-wheel.ts";
+import { randomId } from "./lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { bytesOf, bytesOfSwarm, MemorySwarm } from "./memory-swarm.ts";
 import { refuse } from "./refuse.ts";
@@ -34,6 +35,7 @@ interface Holder {
  * or in none of them; and `holder.swarms` has a swarm exactly if that swarm has the holder as a member.
  */
 export class MemorySwarmStore implements SwarmStore {
+  readonly trackerId = randomId();
   readonly #clock: Clock;
   readonly #limits: TrackerLimits;
   readonly #wheel: ExpiryWheel<Holder>;

@@ -18,7 +18,6 @@ export interface RegistrarParts {
   readonly listings: Listings;
   readonly limits: TrackerLimits;
   readonly random: Random;
-  readonly trackerId: string;
 }
 
 /** A live lease together with the secret that its peer knows. */
@@ -141,12 +140,12 @@ export class Registrar {
   }
 
   #answer({ lease, secret }: Held, resend: readonly string[]): Announced {
-    const { limits, listings, random, trackerId } = this.#parts;
+    const { store, limits, listings, random } = this.#parts;
     const spread = 1 + limits.heartbeatJitter * (2 * random() - 1);
     const learnsSoon = !lease.listed && listings.isChecking(lease.id);
     return {
       lease: { id: lease.id, secret },
-      trackerId,
+      trackerId: store.trackerId,
       nextAnnounceMs: learnsSoon ? CHECKING_MS : Math.round(limits.heartbeatMs * spread),
       listed: lease.listed,
       notListedReason: lease.notListedReason,

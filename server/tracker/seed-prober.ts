@@ -57,10 +57,13 @@ export class SeedProber {
     const { clock, limits } = this.#parts;
     this.#cancel = clock.after(limits.seedProbeMs, () => {
       this.#cancel = undefined;
-      this.#round = this.#probeAll().then((goOn) => {
-        this.#round = undefined;
-        if (goOn) this.#start();
-      });
+      this.#round = this.#probeAll()
+        // The store is away: the next round finds out more.
+        .catch(() => true)
+        .then((goOn) => {
+          this.#round = undefined;
+          if (goOn) this.#start();
+        });
     });
   }
 

@@ -25,13 +25,12 @@ export interface TrackerServiceParts {
   readonly metrics: TrackerMetrics;
   readonly clock: Clock;
   readonly random: Random;
-  readonly trackerId: string;
   readonly locateMs: number;
 }
 
 /** Translates between the wire and the tracker; decides nothing. */
 export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
-  const { store, registrar, locator, metrics, clock, random, trackerId, locateMs } = parts;
+  const { store, registrar, locator, metrics, clock, random, locateMs } = parts;
   return {
     async announce(request, context) {
       const announce = parseAnnounce(request);
@@ -59,7 +58,7 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
         totalPieces,
         peers: swarmPeers(located.peers),
         turn: located.turn,
-        trackerId,
+        trackerId: store.trackerId,
         nextLocateMs: locateMs,
         ...seedPeers(located, random),
       };

@@ -93,6 +93,8 @@ export interface SeedFile {
  * without members does not exist. Every implementation runs test/contract/swarm-store.ts.
  */
 export interface SwarmStore {
+  /** Of whoever tells of this state: trackers over one store are replicas of each other. 32 hex digits. */
+  readonly trackerId: string;
   /**
    * Makes a lease of `leaseMs`, or `seedLeaseMs` if it is a seed peer's. Fails with already_exists while another live lease holds the address, and with
    * resource_exhausted over a cap; then nothing has changed.

@@ -1,13 +1,14 @@
 import type { HttpRequest, HttpResponse } from "../http/adapter.ts";
 import type { TrackerMetrics } from "./metrics.ts";
+import type { SwarmStore } from "./swarm-store.ts";
 
 /** The plain HTTP of a tracker, beside its RPCs: for people, curl and Prometheus. */
-export function trackerPages(trackerId: string, metrics: TrackerMetrics) {
+export function trackerPages(store: SwarmStore, metrics: TrackerMetrics) {
   return async (request: HttpRequest, response: HttpResponse): Promise<boolean> => {
     if (request.method !== "GET" && request.method !== "HEAD") return false;
     const path = request.url?.split("?", 1)[0];
     if (path === "/") {
-      send(response, "application/json", `${JSON.stringify(overview(trackerId), null, 2)}\n`);
+      send(response, "application/json", `${JSON.stringify(overview(store.trackerId), null, 2)}\n`);
       return true;
     }
     if (path === "/metrics") {

@@ -7,7 +7,6 @@ import { nodeClock } from "../node-clock.ts";
 import { AddressPolicy, classOfHost } from "./address.ts";
 import { DialBack } from "./dial-back.ts";
 import { FairSlots } from "./fair-slots.ts";
-import { randomId } from "./lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { Listings } from "./listings.ts";
 import { Locator } from "./locator.ts";
@@ -15,6 +14,7 @@ import { type LookUp, systemLookUp } from "./look-up.ts";
 import { MemorySwarmStore } from "./memory-swarm-store.ts";
 import { TrackerMetrics } from "./metrics.ts";
 import type { ReachabilityCheck } from "./reachability.ts";
+import { RedisSwarmStore } from "./redis-swarm-store.ts";
 import { Registrar } from "./registrar.ts";
 import { dialHasPiece, type HasPiece, SeedProber } from "./seed-prober.ts";
 import { SeedRegistrar } from "./seed-registrar.ts";
@@ -29,6 +29,8 @@ export interface TrackerOptions extends EdgeOptions {
   readonly trustedProxies?: readonly string[] | undefined;
   /** PEM, to trust besides the system's certificates when peers are called back. */
   readonly ca?: string | undefined;
+  /** Where the state is, shared with other trackers: `redis://...` or `rediss://...`. Default: in this process. */
+  readonly store?: string | undefined;
   /** Each has its default in limits.ts. */
   readonly trackerLimits?: Partial<TrackerLimits> | undefined;
   /** Default: a peer is listed once it has answered at its address, with its key. */
@@ -46,7 +48,7 @@ export interface RunningTracker {
   /** No slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** New in every process. */
+  /** New in every process, or shared by all trackers over one Redis. */
   readonly trackerId: string;
   /** Ends watches, lets other calls finish, and leaves no socket and no timer. */
   close(): Promise<void>;
@@ -54,17 +56,19 @@ export interface RunningTracker {
 
 /** Starts a tracker. Fails with the system's error when the port is taken. */
 export async function startTracker(options: TrackerOptions): Promise<RunningTracker> {
-  const { trackerId, metrics, routes, close } = composeTracker(options);
+  const { store, metrics, routes, close } = composeTracker(options);
   const server = await startServer({
     ...options,
     routes,
     services: [TrackerService, SeedTrackerService],
-    http: trackerPages(trackerId, metrics),
+    http: trackerPages(store, metrics),
   });
   return {
     url: server.url,
     port: server.port,
-    trackerId,
+    get trackerId() {
+      return store.trackerId;
+    },
     async close() {
       await server.close();
       await close();
@@ -78,21 +82,21 @@ export function composeTracker(options: TrackerOptions) {
   const { allowNetworks, lookUp = systemLookUp, hasPiece = dialHasPiece, ca } = options;
   const limits = resolveLimits(options);
   const addresses = new AddressPolicy({ own: classOfHost(ownHost(options)), allowNetworks, lookUp });
-  const trackerId = randomId();
-  const store = new MemorySwarmStore(clock, limits);
+  const store = options.store
+    ? new RedisSwarmStore({ url: options.store, clock, limits, log: options.log })
+    : new MemorySwarmStore(clock, limits);
   const slots = new FairSlots(limits.maxDials);
   const reachability = options.reachability ?? new DialBack({ addresses, slots, clock, ca });
   const listings = new Listings({ store, reachability, clock, random });
-  const registrar = new Registrar({ store, addresses, reachability, listings, limits, random, trackerId });
+  const registrar = new Registrar({ store, addresses, reachability, listings, limits, random });
   const seedRegistrar = new SeedRegistrar({ store, addresses });
   const prober = new SeedProber({ store, clock, limits, hasPiece });
   const locator = new Locator(store, random);
   const metrics = new TrackerMetrics(store);
   const { locateMs } = limits;
-  const service = trackerService({ store, registrar, locator, metrics, clock, random, trackerId, locateMs });
+  const service = trackerService({ store, registrar, locator, metrics, clock, random, locateMs });
   const seedService = seedTrackerService({ registrar: seedRegistrar, prober, locator });
   return {
-    trackerId,
     store,
     metrics,
     routes: (router: ConnectRouter) =>

@@ -31,7 +31,7 @@ export class RouterTracker {
   }
 
   get trackerId(): string {
-    return this.#composed.trackerId;
+    return this.#composed.store.trackerId;
   }
 
   get store() {
