@@ -120,6 +120,7 @@ export class DownloadView {
     return {
       state,
       reason: this.#reason(state, now),
+      located: this.located,
       totalPieces: geometry.count,
       heldPieces: held.count,
       totalBytes: geometry.length,

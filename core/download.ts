@@ -219,7 +219,9 @@ export class Download {
 
   #hasRoom(peer: DownloadPeer): boolean {
     const { pieceLength } = this.#input.store.geometry;
-    if (peer.inFlight >= peer.pace.window(pieceLength, this.#options.maxInFlightPerPeer)) return false;
+    // A peer that has failed proves itself with one request before it gets its window again.
+    const most = peer.failures > 0 ? 1 : this.#options.maxInFlightPerPeer;
+    if (peer.inFlight >= peer.pace.window(pieceLength, most)) return false;
     return this.#inFlightBytes === 0 || this.#inFlightBytes + pieceLength <= this.#options.maxInFlightBytes;
   }
 

@@ -21,8 +21,8 @@ export interface LearnLengthsInput {
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
-  /** Nobody has given the piece so far: in words, what it waits for. */
-  readonly onWaiting?: (reason: string) => void;
+  /** Nobody has given the piece so far: in words, what it waits for, and whether a tracker has answered. */
+  readonly onWaiting?: (reason: string, located: boolean) => void;
 }
 
 export interface LearnedLengths {
@@ -87,7 +87,7 @@ class LengthLearner {
 
   onProblem(reason: string): void {
     this.#problem = reason;
-    this.#input.onWaiting?.(reason);
+    this.#input.onWaiting?.(reason, this.#table !== undefined);
   }
 
   async fetch(index: PieceIndex): Promise<Uint8Array> {
@@ -96,7 +96,7 @@ class LengthLearner {
         const piece = await this.#fetchFrom(peer, index);
         if (piece) return piece;
       }
-      if (this.#table) this.#input.onWaiting?.(this.#problem);
+      if (this.#table) this.#input.onWaiting?.(this.#problem, true);
       await sleep(this.#input.clock, this.#table ? PAUSE_MS : PAUSE_MS / 20, this.#input.signal);
     }
   }

@@ -1,5 +1,5 @@
 import { type Clock, type Random, sleep } from "./clock.ts";
-import { messageOf } from "./errors.ts";
+import { messageOf, PiezaError } from "./errors.ts";
 import type { LocateQuery, SwarmTable, Tracker } from "./tracker.ts";
 
 /** First pause when no tracker answers; doubled each round, at random below it. */
@@ -10,6 +10,8 @@ const ANSWER_MS = 5_000;
 /** Bounds on what a tracker may tell us to wait. */
 const INTERVAL_MIN_MS = 500;
 const INTERVAL_MAX_MS = 60_000;
+/** What a tracker that knows no such swarm says in other words; a first peer may come at any moment. */
+const NOBODY: SwarmTable = { peers: [], turn: 0, trackerId: "", nextLocateMs: 2_000 };
 
 export interface LocateLoopOptions {
   /** In order of preference; at least one. */
@@ -43,9 +45,13 @@ export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal
   }
 }
 
-/** The first answer, asking one tracker after the other. Throws the last one's error. */
+/**
+ * The first answer, asking one tracker after the other. One that knows no such swarm has answered too: nobody is there,
+ * unless another tracker knows better. Throws the last one's error if none answers.
+ */
 async function locateOnce(options: LocateLoopOptions, signal: AbortSignal): Promise<SwarmTable> {
   let last: unknown;
+  let nobody: SwarmTable | undefined;
   for (const tracker of options.trackers) {
     const deadline = new AbortController();
     const cancel = options.clock.after(ANSWER_MS, () =>
@@ -56,9 +62,11 @@ async function locateOnce(options: LocateLoopOptions, signal: AbortSignal): Prom
     } catch (error) {
       if (signal.aborted) throw error;
       last = error;
+      if (error instanceof PiezaError && error.code === "not_found") nobody = NOBODY;
     } finally {
       cancel();
     }
   }
+  if (nobody) return nobody;
   throw last;
 }

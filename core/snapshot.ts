@@ -20,6 +20,8 @@ export interface DownloadSnapshot {
   readonly state: DownloadState;
   /** In words: what it waits for, or why it failed. Empty otherwise. */
   readonly reason: string;
+  /** A tracker has answered in this run. */
+  readonly located: boolean;
   readonly totalPieces: number;
   readonly heldPieces: number;
   /** Bytes of the whole. */

@@ -107,6 +107,17 @@ export const options = {
     schema: texts,
     repeatable: true,
   },
+  trustedProxy: {
+    flags: "--trusted-proxy <cidr>",
+    help: "proxies in this network say who calls, by X-Forwarded-For (repeatable)",
+    schema: texts,
+    repeatable: true,
+  },
+  store: {
+    flags: "--store <url>",
+    help: "keep the state in this Redis (7.0 or later) or Valkey, shared with other trackers there: redis://host:6379",
+    schema: text.regex(/^rediss?:\/\/\S+$/, "expected a URL such as redis://127.0.0.1:6379").optional(),
+  },
   logRequests: {
     flags: "--log-requests",
     help: "log every piece given out, a JSON object a line",
@@ -215,8 +226,8 @@ export const options = {
   },
   transport: {
     flags: "--transport <kind>",
-    help: "how pieces come: grpc or connect (default grpc)",
-    schema: z.enum(["grpc", "connect"], { error: "expected grpc or connect" }).default("grpc"),
+    help: "how pieces come: auto (the fastest way that a peer speaks), grpc or connect (default auto)",
+    schema: z.enum(["auto", "grpc", "connect"], { error: "expected auto, grpc or connect" }).default("auto"),
   },
   sequential: { flags: "--sequential", help: "pieces in order instead of rarest first", schema: flag },
   giveUpAfter: {

@@ -23,7 +23,7 @@ export interface GetOptions {
   readonly target: string;
   /** URLs in order of preference; at least one. */
   readonly trackers: readonly string[];
-  /** What carries the pieces; "auto" is the fastest way that a peer speaks. Default "grpc". */
+  /** What carries the pieces; "auto" is the fastest way that a peer speaks. Default "auto". */
   readonly transport?: TransportKind | "auto" | undefined;
   readonly sync?: SyncMode | undefined;
   /** Take the place of what has the target's name. Default false. */
@@ -61,8 +61,12 @@ const MIN_READ_BYTES = 64 << 10;
 
 /** Nobody had the missing pieces for as long as the caller was willing to wait. */
 export class GaveUp extends PiezaError {
-  constructor(reason: string) {
+  /** False if no tracker has ever answered, so that nobody knows whether there are peers. */
+  readonly trackerReached: boolean;
+
+  constructor(reason: string, trackerReached: boolean) {
     super("unavailable", `gave up waiting: ${reason}`);
+    this.trackerReached = trackerReached;
   }
 }
 
@@ -180,7 +184,7 @@ class Patience {
   readonly lost: Promise<never>;
   readonly #limitMs: number | undefined;
   #cancel: (() => void) | undefined;
-  #reason = "";
+  #waitingFor = { reason: "", located: false };
   #lose: (error: GaveUp) => void = () => {};
 
   constructor(limitMs: number | undefined) {
@@ -191,11 +195,13 @@ class Patience {
     this.lost.catch(() => {});
   }
 
-  watch({ state, reason }: Pick<DownloadSnapshot, "state" | "reason">): void {
+  watch({ state, reason, located }: Pick<DownloadSnapshot, "state" | "reason" | "located">): void {
     if (state !== "waiting") this.end();
-    else this.#reason = reason;
+    else this.#waitingFor = { reason, located };
     if (state !== "waiting" || this.#limitMs === undefined || this.#cancel) return;
-    this.#cancel = nodeClock.after(this.#limitMs, () => this.#lose(new GaveUp(this.#reason)));
+    this.#cancel = nodeClock.after(this.#limitMs, () =>
+      this.#lose(new GaveUp(this.#waitingFor.reason, this.#waitingFor.located)),
+    );
   }
 
   end(): void {
@@ -224,8 +230,8 @@ async function lengthsOf(
       clock: nodeClock,
       random: Math.random,
       signal: signal ? AbortSignal.any([signal, given.signal]) : given.signal,
-      onWaiting: (reason) => {
-        patience.watch({ state: "waiting", reason });
+      onWaiting: (reason, located) => {
+        patience.watch({ state: "waiting", reason, located });
         options.onWaiting?.(reason);
       },
     });
@@ -256,7 +262,7 @@ interface NamedPeer {
  * speak nothing but gRPC.
  */
 function connectPeer(options: GetOptions, { url, seed, pieceLength }: NamedPeer): RemotePeer {
-  const { torrent, ca, transport: wanted = "grpc" } = options;
+  const { torrent, ca, transport: wanted = "auto" } = options;
   const kind = seed ? "grpc" : wanted === "auto" ? "connect" : wanted;
   // A torrent without lengths may turn out to contradict itself: then a piece is read that is longer than the others.
   const longest = torrent.lengths ? Math.max(torrent.lengths.pieceLength, MIN_READ_BYTES) : MAX_PIECE_LENGTH;

@@ -188,6 +188,20 @@ describe("an honest peer", () => {
     expect(download.peek().peers).toHaveLength(1);
   });
 
+  it("that failed proves itself with one request before it gets its window again", async () => {
+    const swarm = new FakeSwarm({ pieces: 60 });
+    const seeder = swarm.add({ rate: 50_000, latencyMs: 200 });
+    const download = start(swarm);
+    await swarm.until("a wide window", () => seeder.inFlight > 4);
+    seeder.vanish();
+    await swarm.until("backing off", () => download.peek().peers[0]?.state === "backing off");
+    seeder.comeBack();
+    await swarm.until("asked again", () => seeder.inFlight > 0);
+    expect(seeder.inFlight).toBe(1);
+    await swarm.until("complete", ended(download));
+    expect(swarm.result()).toEqual(swarm.bytes);
+  });
+
   it("that is busy is asked again after its hint", async () => {
     const swarm = new FakeSwarm({ pieces: 4 });
     const seeder = swarm.add();
@@ -293,6 +307,17 @@ describe("trackers", () => {
     await swarm.clock.tick(30_000);
     swarm.tracker.away = false;
     await swarm.until("complete", ended(download), 6_000);
+  });
+
+  it("one that knows no such swarm has answered: nobody is there yet", async () => {
+    const swarm = new FakeSwarm();
+    swarm.tracker.ignorant = true;
+    const download = start(swarm);
+    await swarm.until("waiting", () => download.peek().state === "waiting");
+    expect(download.peek()).toMatchObject({ located: true, reason: "no peer has this torrent yet" });
+    swarm.add();
+    swarm.tracker.ignorant = false;
+    await swarm.until("complete", ended(download), 4_000);
   });
 
   it("are obeyed for the first request to peers that are not measured yet", async () => {

@@ -58,6 +58,8 @@ export function torrentOf(
 export class FakeTracker implements Tracker {
   readonly url = "http://tracker.test";
   away = false;
+  /** Knows no such swarm. */
+  ignorant = false;
   turn = 0;
   located = 0;
   readonly #swarm: FakeSwarm;
@@ -69,6 +71,7 @@ export class FakeTracker implements Tracker {
   async locate(_: SwarmKey): Promise<SwarmTable> {
     if (this.away) throw new PiezaError("unavailable", "the tracker is away");
     this.located++;
+    if (this.ignorant) throw new PiezaError("not_found", "no such swarm");
     const peers = this.#swarm.peers.map((peer) => ({ url: peer.url, bitfield: peer.has.clone() }));
     return { peers, turn: this.turn++, trackerId: "fake", nextLocateMs: 4_000 };
   }

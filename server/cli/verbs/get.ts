@@ -132,7 +132,8 @@ async function untilDone(
 
 function gaveUp(error: unknown): unknown {
   if (!(error instanceof GaveUp)) return error;
-  return new CliError(ExitCode.GAVE_UP, error.message, { cause: error });
+  const code = error.trackerReached ? ExitCode.GAVE_UP : ExitCode.UNREACHABLE;
+  return new CliError(code, error.message, { cause: error });
 }
 
 function sayDone(torrent: Torrent, file: string, last: DownloadSnapshot, out: Output): void {

@@ -17,6 +17,7 @@ function snapshot(rest: Partial<DownloadSnapshot> = {}): DownloadSnapshot {
   return {
     state: "downloading",
     reason: "",
+    located: true,
     totalPieces: 8,
     heldPieces: 4,
     totalBytes: 8 << 20,
