@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type RunningCatalog, startCatalog } from "../catalog/catalog.ts";
 import type { EdgeOptions } from "../http/options.ts";
+import { isWildcard } from "../http/outer-address.ts";
 import { loadOrMakeToken, rememberToken } from "../http/token.ts";
 import { dataDir, serverDir } from "./data-dir.ts";
 import type { CommonOption, Flags, OptionName } from "./options.ts";
@@ -36,7 +37,7 @@ export async function startCatalogServer(
     }),
   );
   if (token !== undefined) {
-    for (const url of namesOf(catalog.url)) await rememberToken(dataDir(flags), url, token);
+    for (const url of namesOf(catalog, edge)) await rememberToken(dataDir(flags), url, token);
   } else {
     out.warn("this catalog is open: whoever reaches it may publish and delete");
   }
@@ -49,8 +50,9 @@ async function ownToken(flags: Flags<CommonOption>, port: number, out: Output): 
   return token;
 }
 
-/** A server on loopback is called localhost as well. */
-function namesOf(url: string): string[] {
+/** What this machine's programs call the catalog: one on every interface answers on loopback too. */
+function namesOf({ url, port }: RunningCatalog, { host = "" }: EdgeOptions): string[] {
   const local = url.replace(/\/\/(127\.0\.0\.1|\[::1\])(?=:|$)/, "//localhost");
-  return [...new Set([url, local])];
+  const loopback = ["127.0.0.1", "localhost"].map((name) => `${new URL(url).protocol}//${name}:${port}`);
+  return [...new Set([url, local, ...(isWildcard(host) ? loopback : [])])];
 }

@@ -118,6 +118,12 @@ export const options = {
     help: "keep the state in this Redis (7.0 or later) or Valkey, shared with other trackers there: redis://host:6379",
     schema: text.regex(/^rediss?:\/\/\S+$/, "expected a URL such as redis://127.0.0.1:6379").optional(),
   },
+  trustedProxy: {
+    flags: "--trusted-proxy <cidr>",
+    help: "proxies in this network say who calls, by X-Forwarded-For (repeatable)",
+    schema: texts,
+    repeatable: true,
+  },
   logRequests: {
     flags: "--log-requests",
     help: "log every piece given out, a JSON object a line",

@@ -50,7 +50,7 @@ export async function startSeeding(
       dataDir: dataDir(flags),
       ca,
       logRequests: flags.logRequests,
-      onStatus: sayStatus(out),
+      onStatus: sayStatus(out, flags),
     }),
   );
   // At once, so that the first announce has them all.
@@ -59,13 +59,17 @@ export async function startSeeding(
 }
 
 /** Says what each tracker makes of this peer, whenever that changes. */
-function sayStatus(out: Output): (tracker: string, status: AnnouncerStatus) => void {
+function sayStatus(out: Output, { host }: SeedingFlags): (tracker: string, status: AnnouncerStatus) => void {
   const said = new Map<string, string>();
   return (tracker, { state, listed, reason, url }) => {
+    const hidden = state === "announced" && url === "" && host === undefined;
+    const advice = hidden ? "; say --host 0.0.0.0 to serve other machines" : "";
     const problem =
       state === "failing" ? `cannot announce to ${tracker}` : `${tracker} does not name this peer`;
     const line =
-      listed && state === "announced" ? `${tracker} names this peer as ${url}` : `${problem}: ${reason}`;
+      listed && state === "announced"
+        ? `${tracker} names this peer as ${url}`
+        : `${problem}: ${reason}${advice}`;
     if (state === "stopped" || said.get(tracker) === line) return;
     said.set(tracker, line);
     out.event("announced", { tracker, listed, url, reason }, line);

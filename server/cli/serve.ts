@@ -1,5 +1,5 @@
-import { networkInterfaces } from "node:os";
 import type { EdgeOptions } from "../http/options.ts";
+import { isWildcard } from "../http/outer-address.ts";
 import { CliError, ExitCode, type Interrupted } from "./exit-code.ts";
 import { environmentName, longFlag } from "./invocation.ts";
 import type { Flags, OptionName, ServerOption } from "./options.ts";
@@ -7,10 +7,12 @@ import type { Output } from "./output.ts";
 
 /** The options that every server takes, from its flags. */
 export function edgeOptions(flags: Flags<ServerOption>, port: number, out: Output): EdgeOptions {
+  if (flags.publicUrl === undefined && isWildcard(flags.host ?? ""))
+    out.note("Others reach this server at the address that follows; if not, say --public-url.");
   return {
     host: flags.host,
     port,
-    publicUrl: flags.publicUrl ?? publicUrlOf(flags, port, out),
+    publicUrl: flags.publicUrl,
     tlsCert: flags.tlsCert,
     tlsKey: flags.tlsKey,
     allowedHosts: flags.allowedHost,
@@ -18,20 +20,6 @@ export function edgeOptions(flags: Flags<ServerOption>, port: number, out: Outpu
     rateLimit: !flags.noRateLimit,
     log: (line) => out.log(line),
   };
-}
-
-/** A server on a wildcard address has no URL of its own: the first interface that others can see gives it one. */
-function publicUrlOf(flags: Flags<ServerOption>, port: number, out: Output): string | undefined {
-  if (flags.host === undefined || !/^(0\.0\.0\.0|::)$/.test(flags.host) || port === 0) return undefined;
-  const family = flags.host === "::" ? undefined : "IPv4";
-  const found = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .find((address) => !address.internal && address.family === (family ?? address.family));
-  if (!found) return undefined;
-  const host = found.family === "IPv6" ? `[${found.address}]` : found.address;
-  const url = `${flags.tlsCert ? "https" : "http"}://${host}:${port}`;
-  out.note(`Others reach this server at ${url}; if not, say --public-url.`);
-  return url;
 }
 
 /** Starts a server, and says what to do about a port that is taken. */

@@ -52,7 +52,7 @@ export const verbs: readonly VerbSpec[] = [
   verb(
     "tracker",
     "run a tracker in the foreground",
-    ["trackerPort", "allowNetwork", ...serverOptions],
+    ["trackerPort", "store", "allowNetwork", "trustedProxy", ...serverOptions],
     () => import("./verbs/tracker.ts"),
   ),
   verb(

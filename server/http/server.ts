@@ -23,6 +23,7 @@ import { createLimitedRouter } from "./limited-router.ts";
 import { limits as defaults, type Limits, rateLimited, requestBytesOf } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { RunningServer, ServerOptions } from "./options.ts";
+import { isWildcard, outerAddress } from "./outer-address.ts";
 import { createPort } from "./port-sniffer.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { registerReflection } from "./reflection.ts";
@@ -104,12 +105,25 @@ function createRouter(options: ServerOptions, limits: Limits, shutdown: Shutdown
     {
       acceptCompression: [compressionGzip],
       maxTimeoutMs: limits.maxTimeoutMs,
-      interceptors: [reportErrors(log), failDirectly],
+      interceptors: [reportErrors(log), endWithSignal, failDirectly],
       jsonOptions: { useProtoFieldName: true },
     },
     forMethod,
   );
 }
+
+/**
+ * Answers a unary call when its caller's deadline passes or the server goes, whether or not the method looks at its
+ * signal: the library leaves that to the method.
+ */
+const endWithSignal: Interceptor = (next) => (request) => {
+  if (request.stream) return next(request);
+  const { signal } = request;
+  const ended = Promise.withResolvers<never>();
+  const end = () => ended.reject(signal.reason);
+  signal.addEventListener("abort", end, { once: true });
+  return Promise.race([next(request), ended.promise]).finally(() => signal.removeEventListener("abort", end));
+};
 
 /** Throws what a direct method threw, so that the library tells it as it tells every error. */
 const failDirectly: Interceptor = (next) => (request) => {
@@ -138,8 +152,9 @@ function http1Options(limits: Limits) {
   };
 }
 
-/** A wildcard bind is reachable, from here, on loopback; its name for others is publicUrl. */
+/** On a wildcard bind, the address that others know if this machine has any. */
 function urlOf(isTls: boolean, host: string, port: number): string {
-  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const loopback = host === "::" ? "::1" : "127.0.0.1";
+  const name = isWildcard(host) ? (outerAddress(host) ?? loopback) : host;
   return `${isTls ? "https" : "http"}://${name.includes(":") ? `[${name}]` : name}:${port}`;
 }

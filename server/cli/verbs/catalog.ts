@@ -1,17 +1,17 @@
+import { isWildcard, outerAddress } from "../../http/outer-address.ts";
 import { startCatalogServer } from "../catalog-server.ts";
 import type { Invocation } from "../invocation.ts";
-import type { CommonOption, ServerOption } from "../options.ts";
+import type { CommonOption, Flags, ServerOption } from "../options.ts";
 import { edgeOptions, serveUntilSignalled } from "../serve.ts";
 
 type Options = "catalogPort" | "namedTrackers" | "page" | "open" | ServerOption;
 
-/** Where `pieza tracker` is when nobody said otherwise. */
-const LOCAL_TRACKER = "http://127.0.0.1:50050";
+/** Where `pieza tracker` listens when nobody said otherwise. */
+const TRACKER_PORT = 50_050;
 
 export async function run({ flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
   const edge = edgeOptions(flags, flags.catalogPort, out);
-  const onLoopback = flags.host === undefined && flags.publicUrl === undefined;
-  const trackers = flags.namedTrackers.length > 0 || !onLoopback ? flags.namedTrackers : [LOCAL_TRACKER];
+  const trackers = flags.namedTrackers.length > 0 ? flags.namedTrackers : neighbour(flags);
   if (trackers.length === 0) out.warn("no --tracker: clients will not learn of one here");
   const { catalog } = await startCatalogServer(edge, trackers, flags, out, "catalogPort");
   out.event(
@@ -20,4 +20,11 @@ export async function run({ flags, out, signal }: Invocation<Options | CommonOpt
     `Catalog at ${catalog.url}`,
   );
   await serveUntilSignalled(signal, catalog);
+}
+
+/** The tracker that runs beside this catalog with the same --host; behind a public URL there is no telling. */
+function neighbour({ host = "127.0.0.1", publicUrl }: Flags<ServerOption>): string[] {
+  const address = isWildcard(host) ? outerAddress(host) : host;
+  if (publicUrl !== undefined || address === undefined) return [];
+  return [`http://${address.includes(":") ? `[${address}]` : address}:${TRACKER_PORT}`];
 }

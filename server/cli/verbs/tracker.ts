@@ -1,12 +1,19 @@
 import { startTracker } from "../../tracker/tracker.ts";
+import { readCa } from "../clients.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption, ServerOption } from "../options.ts";
 import { edgeOptions, serveUntilSignalled, startOn } from "../serve.ts";
 
-type Options = "trackerPort" | "allowNetwork" | ServerOption;
+type Options = "trackerPort" | "store" | "allowNetwork" | "trustedProxy" | ServerOption;
 
 export async function run({ flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
-  const options = { ...edgeOptions(flags, flags.trackerPort, out), allowNetworks: flags.allowNetwork };
+  const options = {
+    ...edgeOptions(flags, flags.trackerPort, out),
+    allowNetworks: flags.allowNetwork,
+    trustedProxies: flags.trustedProxy,
+    ca: await readCa(flags),
+    store: flags.store,
+  };
   const tracker = await startOn("trackerPort", () => startTracker(options));
   out.event(
     "listening",
