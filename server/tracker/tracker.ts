@@ -90,7 +90,9 @@ export function composeTracker(options: TrackerOptions) {
   const listings = new Listings({ store, reachability, clock, random });
   const registrar = new Registrar({ store, addresses, reachability, listings, limits, random });
   const seedRegistrar = new SeedRegistrar({ store, addresses });
-  const prober = new SeedProber({ store, clock, limits, hasPiece });
+  const prober = new SeedProber({ store, clock, limits, slots, hasPiece });
+  // Another process may have left some there.
+  if (options.store) prober.start();
   const locator = new Locator(store, random);
   const metrics = new TrackerMetrics(store);
   const { locateMs } = limits;
