@@ -74,10 +74,10 @@ export class RedisConnection {
     clearTimeout(this.#firstTimer);
     this.#first.resolve();
     this.#usable = false;
-    if (this.#client.status === "end") return;
+    const open = ["connecting", "connect", "ready"].includes(this.#client.status);
     const ended = new Promise((resolve) => this.#client.once("end", resolve));
     this.#client.disconnect();
-    await ended;
+    if (open) await ended;
   }
 
   async #run(work: () => Promise<unknown>): Promise<unknown> {
@@ -87,7 +87,7 @@ export class RedisConnection {
       return await work();
     } catch (error) {
       this.#errors++;
-      if (messageOf(error) === "Command timed out") this.#client.disconnect(true);
+      if (messageOf(error) === "Command timed out") this.#drop();
       throw unavailable(error);
     }
   }
@@ -108,15 +108,20 @@ export class RedisConnection {
       await this.#options.onReady?.(this);
     } catch (error) {
       // It went away again, or answers nonsense: try anew.
-      this.#usable = false;
       this.#away(error);
-      this.#client.disconnect(true);
+      this.#drop();
       return;
     }
     if (this.#toldAway) this.#options.log?.({ level: "info", event: "store_back", message: "Redis is back" });
     this.#toldAway = false;
     clearTimeout(this.#firstTimer);
     this.#first.resolve();
+  }
+
+  /** Closes the connection; another is tried soon. */
+  #drop(): void {
+    if (this.#usable && this.#client.status === "ready") this.#client.disconnect(true);
+    this.#usable = false;
   }
 
   #away(error: unknown): void {

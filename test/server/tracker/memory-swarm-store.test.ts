@@ -1,4 +1,7 @@
 import { MemorySwarmStore } from "../../../server/tracker/memory-swarm-store.ts";
-import { swarmStoreContract } from "../../contract/swarm-store.ts";
+import { seedPeersContract } from "../../contract/seed-peers.ts";
+import { type MakeSwarmStore, swarmStoreContract } from "../../contract/swarm-store.ts";
 
-swarmStoreContract("memory", (clock, limits) => new MemorySwarmStore(clock, limits));
+const make: MakeSwarmStore = (clock, limits) => new MemorySwarmStore(clock, limits);
+swarmStoreContract("memory", make);
+seedPeersContract("memory", make);

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll } from "vitest";
 import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";
-import { swarmStoreContract } from "../../contract/swarm-store.ts";
+import { seedPeersContract } from "../../contract/seed-peers.ts";
+import { type MakeSwarmStore, swarmStoreContract } from "../../contract/swarm-store.ts";
 import { RedisServer } from "../../support/redis-server.ts";
 
 let redis: RedisServer;
@@ -10,14 +11,13 @@ beforeAll(async () => {
 });
 afterAll(() => redis.kill());
 
-swarmStoreContract(
-  "redis",
-  (clock, limits) =>
-    new RedisSwarmStore({
-      url: redis.url,
-      clock,
-      limits,
-      now: () => clock.now(),
-      prefix: `${randomUUID()}:`,
-    }),
-);
+const make: MakeSwarmStore = (clock, limits) =>
+  new RedisSwarmStore({
+    url: redis.url,
+    clock,
+    limits,
+    now: () => clock.now(),
+    prefix: `${randomUUID()}:`,
+  });
+swarmStoreContract("redis", make);
+seedPeersContract("redis", make);

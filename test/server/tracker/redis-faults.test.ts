@@ -1,0 +1,154 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Announcer } from "#core/announcer.ts";
+import { Bitfield } from "#core/bitfield.ts";
+import { remoteTracker } from "#core/rpc.ts";
+import type { Tracker } from "#core/tracker.ts";
+import { openTransport } from "../../../server/http/transports.ts";
+import { nodeClock } from "../../../server/node-clock.ts";
+import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
+import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
+import { within } from "../../support/deadline.ts";
+import { RedisServer } from "../../support/redis-server.ts";
+import { infoHash } from "../../support/router-tracker.ts";
+
+const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
+const PEERS = 5;
+/** Short, so that two heartbeats are short too. */
+const HEARTBEAT_MS = 500;
+const limits = { leaseMs: 3 * HEARTBEAT_MS, heartbeatMs: HEARTBEAT_MS };
+
+let redis: RedisServer;
+let replicas: RunningTracker[];
+let announcers: Announcer[];
+let cleanUp: (() => unknown)[];
+
+beforeEach(async () => {
+  redis = await RedisServer.start();
+  cleanUp = [];
+  replicas = [];
+  for (let n = 0; n < 2; n++) {
+    const options = { port: 0, store: redis.url, trackerLimits: limits, reachability: trustAllowedNetworks };
+    replicas.push(await startTracker(options));
+  }
+  announcers = Array.from({ length: PEERS }, (_, at) => announcer(replicas[at % 2]!, 50_000 + at));
+  for (const replica of replicas) await complete(replica);
+});
+afterEach(async () => {
+  redis.thaw();
+  await Promise.all(announcers.map((announcer) => announcer.stop()));
+  for (const close of cleanUp) close();
+  await Promise.all(replicas.map((replica) => within(10_000, "a tracker closes", replica.close())));
+  await redis.kill();
+});
+
+function client({ url }: RunningTracker): Tracker {
+  const { transport, close } = openTransport(url, "grpc");
+  cleanUp.push(close);
+  return remoteTracker({ url, transport });
+}
+
+function announcer(replica: RunningTracker, port: number): Announcer {
+  const announcer = new Announcer({
+    tracker: client(replica),
+    clock: nodeClock,
+    random: Math.random,
+    address: () => ({ port, tls: false, identifyKey: new Uint8Array(32).fill(port % 256) }),
+    leases: { load: async () => undefined, save: async () => {} },
+  });
+  announcer.update({ ...swarm, fileName: "file", revision: 1, bitfield: Bitfield.full(8) });
+  announcer.start();
+  return announcer;
+}
+
+/** Asks until all peers are named; returns how long that took, in ms. */
+async function complete(replica: RunningTracker): Promise<number> {
+  const tracker = client(replica);
+  const began = Date.now();
+  for (let named = 0; named < PEERS; ) {
+    if (Date.now() - began > 30_000) throw new Error(`only ${named} peers after 30 s`);
+    named = await tracker.locate(swarm, AbortSignal.timeout(5_000)).then(
+      ({ peers }) => peers.length,
+      () => 0,
+    );
+    await sleep(20);
+  }
+  return Date.now() - began;
+}
+
+/** What is said in half a second may take longer on a busy machine, not for ever. */
+const GUARD_MS = 2_500;
+
+/** Both calls of a replica, many at once: each is told `unavailable`. Returns the slowest, in ms. */
+async function unavailable(replica: RunningTracker): Promise<number> {
+  const tracker = client(replica);
+  const began = Date.now();
+  const signal = AbortSignal.timeout(10_000);
+  const lease = { id: "x", secret: "y" };
+  const calls = Array.from({ length: 20 }, (_, at) =>
+    at % 2
+      ? tracker.locate(swarm, signal)
+      : tracker.announce({ event: "heartbeat", lease, torrents: [], left: [] }, signal),
+  );
+  for (const call of calls) await expect(call).rejects.toMatchObject({ code: "unavailable" });
+  return Date.now() - began;
+}
+
+describe("a Redis that fails", { timeout: 60_000 }, () => {
+  it("killed and back with nothing: told at once, and all peers known again by the heartbeats", async () => {
+    const id = replicas[0]!.trackerId;
+    await redis.kill();
+    for (const replica of replicas) expect(await unavailable(replica)).toBeLessThan(GUARD_MS);
+    await sleep(1_000);
+    for (const replica of replicas) expect(await unavailable(replica)).toBeLessThan(GUARD_MS);
+    await redis.restart();
+    const took = await Promise.all(replicas.map(complete));
+    console.info(`complete again after ${Math.max(...took)} ms, heartbeats every ${HEARTBEAT_MS} ms`);
+    expect(replicas.map(({ trackerId }) => trackerId)).toEqual([id, id]);
+  });
+
+  it("frozen: told within half a second, in the first call and in all later ones, and no worse for it after", async () => {
+    const memory = process.memoryUsage().rss;
+    redis.freeze();
+    for (let round = 0; round < 5; round++) {
+      for (const replica of replicas) expect(await unavailable(replica)).toBeLessThan(GUARD_MS);
+    }
+    await sleep(2 * limits.leaseMs);
+    expect(process.memoryUsage().rss - memory).toBeLessThan(64 << 20);
+    redis.thaw();
+    const took = await Promise.all(replicas.map(complete));
+    console.info(`complete again after ${Math.max(...took)} ms`);
+  });
+
+  it("that may not be written to is unavailable, and right again when it may", async () => {
+    const other = redis.client();
+    cleanUp.push(() => other.disconnect());
+    const tracker = client(replicas[0]!);
+    const started = { event: "started", torrents: [], left: [] } as const;
+    const address = { port: 1, tls: false, identifyKey: new Uint8Array() };
+    const announce = () => tracker.announce({ ...started, address }, AbortSignal.timeout(5_000));
+    for (const [setting, value, normal] of [
+      ["maxmemory", "1", "0"],
+      ["min-replicas-to-write", "1", "0"],
+    ] as const) {
+      await other.config("SET", setting, value);
+      await expect(announce(), setting).rejects.toMatchObject({ code: "unavailable" });
+      await other.config("SET", setting, normal);
+    }
+    await other.call("REPLICAOF", "127.0.0.1", "1");
+    await expect(announce()).rejects.toMatchObject({ code: "unavailable" });
+    await other.call("REPLICAOF", "NO", "ONE");
+    for (const replica of replicas) await complete(replica);
+  });
+
+  it("not there when a tracker starts: the tracker waits for it, and is a replica like the others", async () => {
+    await redis.kill();
+    const options = { port: 0, store: redis.url, trackerLimits: limits, reachability: trustAllowedNetworks };
+    const late = await startTracker(options);
+    replicas.push(late);
+    expect(await unavailable(late)).toBeLessThan(GUARD_MS);
+    await redis.restart();
+    for (const replica of replicas) await complete(replica);
+    expect(new Set(replicas.map(({ trackerId }) => trackerId)).size).toBe(1);
+  });
+});
