@@ -54,7 +54,7 @@ describe("256 MiB from four peers, each with another half, although one is kille
     expect(twice, "pieces sent more than once").toBeLessThanOrEqual(mostInFlight);
   }
 
-  it.each(["grpc", "connect"])("arrive on the command line over %s", async (transport) => {
+  it.each(["auto", "grpc", "connect"])("arrive on the command line over %s", async (transport) => {
     const peers = await startFour();
     const flags = ["-o", swarm.path("got.bin"), "--transport", transport, ...swarm.trackerFlag];
     const get = swarm.run("leecher", ["get", swarm.path(`${name}.json`), ...flags]);
