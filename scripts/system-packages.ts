@@ -44,6 +44,7 @@ const packages: readonly SystemPackage[] = [
   program("curl", "curl"),
   program("git", "git"),
   program("nghttp2-client", "h2load"),
+  program("redis-server", "redis-server"),
   {
     // The interpreter that Debian's packages are for, whatever python3 is first on PATH.
     name: "python3-grpcio",
