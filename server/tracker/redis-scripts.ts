@@ -150,7 +150,8 @@ if redis.call('HLEN', KEYS[1]) <= 2 then
   return 0
 end
 redis.call('HINCRBY', KEYS[1], 'v', 1)
-return redis.call('HINCRBY', KEYS[1], 'b', -(tonumber(string.sub(row, 33, 40)) or 0))
+-- 0 - 0 is 0, but -(0) is -0, which is no integer for Redis.
+return redis.call('HINCRBY', KEYS[1], 'b', 0 - (tonumber(string.sub(row, 33, 40)) or 0))
 `);
 
 /** KEYS: a table. ARGV: field. Something that the row stands for has changed. */

@@ -1,6 +1,6 @@
 import { PiezaError } from "#core/errors.ts";
 import { type AddressPolicy, type PeerAddress, sourceOf } from "./address.ts";
-import { randomId } from "./lease-secret.ts";
+import { hashSecret, randomId } from "./lease-secret.ts";
 import type { SeedRegistration } from "./seed-message.ts";
 import type { PeerLease, SwarmStore } from "./swarm-store.ts";
 
@@ -66,7 +66,8 @@ function seedLease({ url, address }: PeerAddress, caller: string): PeerLease {
   return {
     id: randomId(),
     seed: true,
-    secretHash: new Uint8Array(),
+    // Of a secret that nobody was told.
+    secretHash: hashSecret(randomId()),
     identifyKey: new Uint8Array(),
     url,
     address,
