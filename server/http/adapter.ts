@@ -50,6 +50,7 @@ export async function serveRpc(
     if (attempt?.body) call.body = attempt.body;
     else if (endsByItself && isBytes(call.body)) call.body = pace.reading(call.body);
     const answer = await handler(call);
+    void pace.dropRest();
     // What failed must not be kept, whatever the service had said of its answer before it failed.
     if (answer.status !== 200 || !answer.header?.has("cache-control")) {
       answer.header = new Headers(answer.header);

@@ -2,7 +2,7 @@ import { createContextKey } from "@connectrpc/connect";
 import { PiezaError } from "#core/errors.ts";
 import { callerAddress } from "./context.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
-import { messageIn, plainFormat, sendMessage } from "./plain-call.ts";
+import { messageIn, plainCall, sendMessage, type WireFormat } from "./plain-call.ts";
 
 /** An answer in the bytes of its binary message. */
 export interface DirectAnswer {
@@ -20,7 +20,7 @@ export interface DirectAnswer {
 export type DirectMethod = (message: Uint8Array, callerAddress: string) => Promise<DirectAnswer | undefined>;
 
 /** What a direct method threw: the library's handler throws it again, so that it comes out as every error does. */
-export const kDirectFailure = createContextKey<PiezaError | undefined>(undefined, {
+export const kDirectFailure = createContextKey<unknown>(undefined, {
   description: "direct failure",
 });
 
@@ -34,7 +34,7 @@ export type DirectOutcome =
   | {
       readonly answered: false;
       readonly body?: AsyncIterable<Uint8Array> | undefined;
-      readonly failure?: PiezaError | undefined;
+      readonly failure?: unknown;
     };
 
 /** Answers if the call is plain and the method can. `read` begins to read the body. Fails as the body does. */
@@ -42,26 +42,47 @@ export async function answerDirectly(
   method: DirectMethod,
   request: HttpRequest,
   response: HttpResponse,
-  read: () => AsyncIterable<Uint8Array>,
+  options: { readonly maxTimeoutMs: number; readonly read: () => AsyncIterable<Uint8Array> },
 ): Promise<DirectOutcome> {
-  const format = plainFormat(request);
-  if (!format) return { answered: false };
-  const start = await readStart(read());
+  const call = plainCall(request, options.maxTimeoutMs);
+  if (!call) return { answered: false };
+  const { format, timeoutMs } = call;
+  const start = await readStart(options.read());
   const message = start.whole ? messageIn(format, start.whole) : undefined;
   if (!message) return { answered: false, body: start.again };
   try {
-    const answer = await method(message, callerAddress(request));
+    const answer = await inTime(method(message, callerAddress(request)), timeoutMs);
     if (!answer) return { answered: false, body: start.again };
     if (response.closed || response.destroyed) answer.done();
     else send(answer, format, response);
     return { answered: true, bytes: answer.parts.reduce((sum, part) => sum + part.byteLength, 0) };
   } catch (failure) {
-    if (!(failure instanceof PiezaError)) throw failure;
     return { answered: false, body: start.again, failure };
   }
 }
 
-function send(answer: DirectAnswer, format: Parameters<typeof sendMessage>[0], response: HttpResponse): void {
+/** Fails when the caller's time is up; an answer that comes later is let go. */
+async function inTime(
+  answering: Promise<DirectAnswer | undefined>,
+  timeoutMs: number | undefined,
+): Promise<DirectAnswer | undefined> {
+  if (timeoutMs === undefined) return answering;
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new PiezaError("deadline_exceeded", "the operation timed out"));
+    answering.then(
+      (answer) => answer?.done(),
+      () => {},
+    );
+  }, timeoutMs);
+  try {
+    return await Promise.race([answering, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function send(answer: DirectAnswer, format: WireFormat, response: HttpResponse): void {
   response.once("close", answer.done);
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   sendMessage(format, answer.parts, response);

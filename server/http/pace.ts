@@ -1,5 +1,7 @@
 import type { Limits } from "./limits.ts";
 
+const MAX_DROPPED_BYTES = 16 << 20;
+
 /**
  * Ends a call whose other side sends or reads slower than anybody honest does: each body may take limits.bodyGraceMs
  * and as long as its bytes need at limits.minBytesPerSecond. A trickle passes every idle timer; it does not pass this.
@@ -8,6 +10,7 @@ export class Pace {
   readonly #limits: Limits;
   readonly #kill: () => void;
   #received = 0;
+  #body: AsyncIterator<Uint8Array> | undefined;
   #readTimer: NodeJS.Timeout | undefined;
   #writeTimer: NodeJS.Timeout | undefined;
 
@@ -28,7 +31,25 @@ export class Pace {
       else this.#readTimer = setTimeout(check, leftMs);
     };
     check();
-    return this.#counting(body);
+    const iterator = body[Symbol.asyncIterator]();
+    this.#body = iterator;
+    // Nothing is closed by whoever stops early: the rest is for dropRest().
+    return { [Symbol.asyncIterator]: () => ({ next: () => this.#next(iterator) }) };
+  }
+
+  /**
+   * Reads what nobody wanted of the request's body to nowhere, so that its connection can be used again and its caller
+   * reads our answer; more than the largest message is too much of that, and ends the call. Call it once the answer is
+   * known. Never fails.
+   */
+  async dropRest(): Promise<void> {
+    const enough = this.#received + MAX_DROPPED_BYTES;
+    try {
+      while (this.#body && this.#received <= enough) await this.#next(this.#body);
+      if (this.#body) this.#kill();
+    } catch {
+      // The caller is gone.
+    }
   }
 
   /** The answer's body, held to its pace from each chunk to the request for the next, and from the last to stopWriting(). */
@@ -53,12 +74,15 @@ export class Pace {
     clearTimeout(this.#writeTimer);
   }
 
-  async *#counting(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    for await (const chunk of body) {
-      this.#received += chunk.byteLength;
-      yield chunk;
+  async #next(body: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+    const next = await body.next();
+    if (next.done) {
+      this.#body = undefined;
+      this.stopReading();
+    } else {
+      this.#received += next.value.byteLength;
     }
-    this.stopReading();
+    return next;
   }
 
   #allowedMs(bytes: number): number {

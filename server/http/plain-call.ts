@@ -16,21 +16,43 @@ const ENVELOPE_BYTES = 5;
 const TRAILERS_FLAG = 0x80;
 const TRAILERS = Buffer.from("grpc-status: 0\r\n", "latin1");
 
-/**
- * The format of a call in the one shape that every client uses for small unary requests: POST, binary, uncompressed, a
- * deadline that can be read. Undefined for anything else, which the library answers.
- */
-export function plainFormat({ method, headers, httpVersionMajor }: HttpRequest): WireFormat | undefined {
+/** A unary call in the one shape that every client uses for small requests: POST, binary, uncompressed. */
+export interface PlainCall {
+  readonly format: WireFormat;
+  /** The caller's own deadline, if it has one. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** Undefined for a call of any other shape, or with a deadline over `maxTimeoutMs`: the library answers these. */
+export function plainCall(request: HttpRequest, maxTimeoutMs: number): PlainCall | undefined {
+  const { method, headers, httpVersionMajor } = request;
   const format = formats[headers["content-type"] ?? ""];
   if (method !== "POST" || format === undefined) return undefined;
   if (format === "grpc" && httpVersionMajor < 2) return undefined;
   const plain =
     isIdentity(headers["content-encoding"]) &&
     isIdentity(headers["grpc-encoding"]) &&
-    (headers["connect-protocol-version"] ?? "1") === "1" &&
-    /^\d{1,10}$/.test(String(headers["connect-timeout-ms"] ?? 0)) &&
-    /^\d{1,8}[HMSmun]$/.test(String(headers["grpc-timeout"] ?? "0S"));
-  return plain ? format : undefined;
+    (headers["connect-protocol-version"] ?? "1") === "1";
+  if (!plain) return undefined;
+  const stated = headers[format === "connect" ? "connect-timeout-ms" : "grpc-timeout"];
+  if (stated === undefined) return { format, timeoutMs: undefined };
+  const timeoutMs = parseTimeout(format, String(stated));
+  return timeoutMs !== undefined && timeoutMs <= maxTimeoutMs ? { format, timeoutMs } : undefined;
+}
+
+const unitMs: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1_000,
+  m: 1,
+  u: 0.001,
+  n: 0.000001,
+};
+
+function parseTimeout(format: WireFormat, text: string): number | undefined {
+  if (format === "connect") return /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+  const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(text) ?? [];
+  return digits !== undefined && unit !== undefined ? Number(digits) * unitMs[unit]! : undefined;
 }
 
 function isIdentity(encoding: string | string[] | undefined): boolean {

@@ -116,13 +116,17 @@ function createRouter(options: ServerOptions, limits: Limits, shutdown: Shutdown
  * Answers a unary call when its caller's deadline passes or the server goes, whether or not the method looks at its
  * signal: the library leaves that to the method.
  */
-const endWithSignal: Interceptor = (next) => (request) => {
+const endWithSignal: Interceptor = (next) => async (request) => {
   if (request.stream) return next(request);
   const { signal } = request;
   const ended = Promise.withResolvers<never>();
   const end = () => ended.reject(signal.reason);
   signal.addEventListener("abort", end, { once: true });
-  return Promise.race([next(request), ended.promise]).finally(() => signal.removeEventListener("abort", end));
+  try {
+    return await Promise.race([next(request), ended.promise]);
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
 };
 
 /** Throws what a direct method threw, so that the library tells it as it tells every error. */
