@@ -2,9 +2,9 @@ import type { Random } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { SwarmKey } from "#core/tracker.ts";
 import type { SeedMember, Swarm, SwarmMember, SwarmStore } from "./swarm-store.ts";
+import { TableWindows } from "./table-windows.ts";
 
-/** Peers that one answer names, and seed peers behind them. */
-const TABLE_SIZE = 50;
+/** Seed peers that one answer names behind the others. */
 const SEED_TABLE_SIZE = 16;
 /** Swarms whose turn is remembered; the one asked for longest ago is forgotten first and starts anew. */
 const MAX_TURNS = 100_000;
@@ -31,7 +31,7 @@ export class Locator {
   readonly #store: SwarmStore;
   readonly #random: Random;
   readonly #turns = new Map<string, number>();
-  readonly #tables = new WeakMap<Swarm, readonly SwarmMember[]>();
+  readonly #tables = new WeakMap<Swarm, TableWindows>();
 
   constructor(store: SwarmStore, random: Random) {
     this.#store = store;
@@ -42,9 +42,12 @@ export class Locator {
   async locate(query: SwarmQuery): Promise<Located> {
     const seedFile = query.fileName ? await this.#store.seedFile(query.fileName) : undefined;
     const swarm = seedFile ? await this.#search(query) : await this.find(query);
-    const turn = this.#nextTurn(swarm ? `${swarm.infoHash} ${swarm.totalPieces}` : `name ${query.fileName}`);
-    const seeds = window(seedFile?.members ?? [], SEED_TABLE_SIZE, turn);
-    return { swarm, peers: swarm ? this.#table(swarm) : [], seeds, turn };
+    const answer = this.#nextTurn(
+      swarm ? `${swarm.infoHash} ${swarm.totalPieces}` : `name ${query.fileName}`,
+    );
+    const seeds = window(seedFile?.members ?? [], SEED_TABLE_SIZE, answer);
+    if (!swarm) return { swarm, peers: [], seeds, turn: answer };
+    return { swarm, seeds, ...this.#windows(swarm).at(answer) };
   }
 
   /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
@@ -75,12 +78,10 @@ export class Locator {
     return totalPieces > 0 ? keys.filter((key) => key.totalPieces === totalPieces) : keys;
   }
 
-  #table(swarm: Swarm): readonly SwarmMember[] {
-    const known = this.#tables.get(swarm);
-    if (known) return known;
-    const table = tableOf(swarm);
-    this.#tables.set(swarm, table);
-    return table;
+  #windows(swarm: Swarm): TableWindows {
+    const windows = this.#tables.get(swarm) ?? new TableWindows(swarm);
+    this.#tables.set(swarm, windows);
+    return windows;
   }
 
   /** Begins anywhere, so that trackers that start together do not all name the same peer first. */
@@ -91,16 +92,6 @@ export class Locator {
     if (this.#turns.size > MAX_TURNS) this.#turns.delete(this.#turns.keys().next().value!);
     return turn;
   }
-}
-
-/** The peers that may be named to somebody new, at most 50, in the order in which they joined. */
-export function tableOf(swarm: Swarm): readonly SwarmMember[] {
-  const table: SwarmMember[] = [];
-  for (const member of swarm.members) {
-    if (member.listed && !member.draining) table.push(member);
-    if (table.length === TABLE_SIZE) break;
-  }
-  return table;
 }
 
 /** At most `size` of a list: all of it, or another part of it at every turn. */

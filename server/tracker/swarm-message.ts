@@ -1,10 +1,11 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Bitfield } from "#core/bitfield.ts";
 import type { Random } from "#core/clock.ts";
-import type {
-  LocatePiecesResponseSchema,
+import {
+  type LocatePiecesResponseSchema,
+  type SwarmPeer,
   SwarmPeerSchema,
-  WatchedPeerSchema,
+  type WatchedPeerSchema,
 } from "#gen/pieza/v1/tracker_pb.ts";
 import type { Located } from "./locator.ts";
 import { seedTable } from "./seed-table.ts";
@@ -18,11 +19,13 @@ const MAX_WATCHED_BYTES = 3 << 20;
 const MAX_TABLE_BYTES = 640 << 10;
 const MIN_DECLARED_BYTES = 64 << 10;
 
-const messages = new WeakMap<readonly SwarmMember[], MessageInitShape<typeof SwarmPeerSchema>[]>();
+const messages = new WeakMap<readonly SwarmMember[], SwarmPeer[]>();
 
 /** The peers of a table, made once per table: most answers between two changes name the same. */
-export function swarmPeers(peers: readonly SwarmMember[]): MessageInitShape<typeof SwarmPeerSchema>[] {
-  const made = messages.get(peers) ?? peers.map((peer) => ({ url: peer.url, ...wireBitfield(peer) }));
+export function swarmPeers(peers: readonly SwarmMember[]): SwarmPeer[] {
+  const made =
+    messages.get(peers) ??
+    peers.map((peer) => create(SwarmPeerSchema, { url: peer.url, ...wireBitfield(peer) }));
   messages.set(peers, made);
   return made;
 }

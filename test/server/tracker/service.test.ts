@@ -1,7 +1,8 @@
+import { toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/bitfield.ts";
-import { AnnounceEvent } from "#gen/pieza/v1/tracker_pb.ts";
+import { AnnounceEvent, LocatePiecesResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
 
 let tracker: RouterTracker;
@@ -231,9 +232,20 @@ describe("LocatePieces", () => {
     for (let n = 1; n <= 3; n++) expect([await turns("a"), await turns("b")]).toEqual([a + n, b + n]);
   });
 
-  it("names at most 50", async () => {
+  it("names at most 50, and the others in its next answer", async () => {
     for (let port = 1; port <= 60; port++) await started(port);
-    expect(await named()).toHaveLength(50);
+    const [one, two] = [await named(), await named()];
+    expect(Math.max(one.length, two.length)).toBeLessThanOrEqual(50);
+    expect(new Set([...one, ...two]).size).toBe(60);
+  });
+
+  it("answers in 700 KB with 50 peers of half of 100,000 pieces", async () => {
+    const bitfield = new Uint8Array(100_000 / 8).fill(0x55);
+    for (let port = 1; port <= 50; port++)
+      await started(port, [torrent("a", { totalPieces: 100_000, complete: false, bitfield })]);
+    const answer = await locate();
+    expect(answer.peers).toHaveLength(50);
+    expect(toBinary(LocatePiecesResponseSchema, answer).length).toBeLessThanOrEqual(700_000);
   });
 
   it("by name or without a number of pieces, if that is clear", async () => {

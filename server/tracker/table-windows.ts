@@ -1,0 +1,89 @@
+import type { Swarm, SwarmMember } from "./swarm-store.ts";
+
+/** Peers that one answer names. */
+const TABLE_SIZE = 50;
+/** Seeders in every table, where there are so many: whoever asks once can finish. */
+const MIN_SEEDERS = 3;
+/** Tables of one state of a swarm that are kept. */
+const MAX_TABLES = 64;
+
+/** The peers that one answer names, in lease order, and the turn in core/round-robin.ts' sense among them. */
+export interface Table {
+  readonly peers: readonly SwarmMember[];
+  readonly turn: number;
+}
+
+/**
+ * The peers of a swarm that may be named to somebody new. Up to 50 are one table. More are dealt out to several, seeders
+ * and leechers each in lease order, and every answer has the next table: so each peer is named as often as every other.
+ * Only where seeders are too few for three in every table are they named more often, each as often as the others.
+ *
+ * A table's own turn grows by one whenever its time has come again, so that it is as fair inside as the only table.
+ */
+export class TableWindows {
+  readonly #seeders: readonly SwarmMember[];
+  readonly #leechers: readonly SwarmMember[];
+  /** By peer: its place in lease order. */
+  readonly #places = new Map<SwarmMember, number>();
+  /** Parts that leechers are dealt into, and seeders if there are enough of them. */
+  readonly #parts: number;
+  /** Seeders of each table where they are dealt round and round; 0 where they are dealt as leechers are. */
+  readonly #dealt: number;
+  /** After so many answers the same tables come again. */
+  readonly count: number;
+  readonly #tables = new Map<number, readonly SwarmMember[]>();
+
+  constructor({ members }: Swarm) {
+    const named = members.filter(({ listed, draining }) => listed && !draining);
+    for (const [place, member] of named.entries()) this.#places.set(member, place);
+    this.#seeders = named.filter(({ bitfield }) => bitfield.complete);
+    this.#leechers = named.filter(({ bitfield }) => !bitfield.complete);
+    const seeders = this.#seeders.length;
+    let parts = Math.max(1, Math.ceil(named.length / TABLE_SIZE));
+    while (this.#sizeWith(parts) > TABLE_SIZE) parts++;
+    this.#parts = parts;
+    this.#dealt = seeders < MIN_SEEDERS * parts ? Math.min(MIN_SEEDERS, seeders) : 0;
+    const round = this.#dealt === 0 ? 1 : seeders / gcd(seeders, this.#dealt);
+    this.count = (parts * round) / gcd(parts, round);
+  }
+
+  /** The table of the answer with this number, the same array whenever it comes again. */
+  at(answer: number): Table {
+    const window = answer % this.count;
+    const known = this.#tables.get(window);
+    const peers = known ?? this.#make(window);
+    if (!known) {
+      if (this.#tables.size === MAX_TABLES) this.#tables.clear();
+      this.#tables.set(window, peers);
+    }
+    return { peers, turn: Math.floor(answer / this.count) };
+  }
+
+  /** Peers in the largest table if leechers are dealt into so many parts. */
+  #sizeWith(parts: number): number {
+    const seeders = this.#seeders.length;
+    const most = seeders < MIN_SEEDERS * parts ? Math.min(MIN_SEEDERS, seeders) : Math.ceil(seeders / parts);
+    return most + Math.ceil(this.#leechers.length / parts);
+  }
+
+  #make(window: number): readonly SwarmMember[] {
+    const seeders =
+      this.#dealt === 0
+        ? part(this.#seeders, window, this.#parts)
+        : Array.from(
+            { length: this.#dealt },
+            (_, n) => this.#seeders[(window * this.#dealt + n) % this.#seeders.length]!,
+          );
+    const peers = [...seeders, ...part(this.#leechers, window % this.#parts, this.#parts)];
+    return peers.sort((a, b) => this.#places.get(a)! - this.#places.get(b)!);
+  }
+}
+
+/** Part number `n` of a list in `parts` parts that differ by one at most. */
+function part<T>(list: readonly T[], n: number, parts: number): readonly T[] {
+  return list.slice(Math.floor((n * list.length) / parts), Math.floor(((n + 1) * list.length) / parts));
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}
