@@ -13,7 +13,7 @@ import { openTransport, type TransportKind } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "./file-piece-store.ts";
-import { type RunningPeer, startPeer } from "./peer.ts";
+import type { RunningPeer } from "./peer.ts";
 import { openSeed } from "./seed-store.ts";
 import { SocketPeer } from "./socket-peer.ts";
 
@@ -72,7 +72,7 @@ export class GaveUp extends PiezaError {
 
 /** Downloads one torrent to the disk and serves it to others while it does: a leecher on Node. */
 export async function startGet(options: GetOptions): Promise<RunningGet> {
-  const { torrent, target, serve } = options;
+  const { torrent, target } = options;
   const trackers = openTrackers(options);
   const cleanUp = [trackers.close];
   try {
@@ -85,14 +85,7 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
       await store.commit(index);
     }
     const own = new Set<string>();
-    const serving =
-      serve && startPeer({ ...serve, ...ownAddresses(own), trackers: options.trackers, ca: options.ca });
-    const peer = await serving;
-    if (peer) {
-      own.add(peer.url);
-      cleanUp.unshift(() => peer.close());
-      peer.add(torrent, store);
-    }
+    let peer: RunningPeer | undefined;
     const download = new Download({
       torrent,
       store,
@@ -106,6 +99,15 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
       onHeld: () => peer?.changed(torrent.infoHash),
       isSelf: (url) => own.has(url),
     });
+    cleanUp.unshift(() => download.stop());
+    // Before the server is even loaded: the first pieces come while it starts.
+    download.start();
+    peer = await serveMeanwhile(options, own);
+    if (peer) {
+      own.add(peer.url);
+      cleanUp.unshift(peer.close.bind(peer));
+      peer.add(torrent, store);
+    }
     return run({ download, store, peer, options, cleanUp });
   } catch (error) {
     await inOrder(cleanUp);
@@ -124,7 +126,6 @@ interface Parts {
 }
 
 function run({ download, store, peer, options, cleanUp }: Parts): RunningGet {
-  download.start();
   const patience = new Patience(options.giveUpAfterMs);
   const unsubscribe = download.subscribe(() => patience.watch(download.peek()));
   const done = Promise.race([ended(download), patience.lost]).finally(() => {
@@ -274,6 +275,13 @@ function connectPeer(options: GetOptions, { url, seed, pieceLength }: NamedPeer)
   const stock = remotePeer({ ...way, transportName: kind, swarm });
   if (wanted !== "auto" || !url.startsWith("http://")) return stock;
   return new SocketPeer({ url, infoHash, pieceLength, clock: nodeClock, stock });
+}
+
+async function serveMeanwhile(options: GetOptions, own: Set<string>): Promise<RunningPeer | undefined> {
+  const { serve, trackers, ca } = options;
+  if (!serve) return undefined;
+  const { startPeer } = await import("./peer.ts");
+  return startPeer({ ...serve, ...ownAddresses(own), trackers, ca });
 }
 
 /** Remembers under which URLs trackers know us. */
