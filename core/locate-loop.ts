@@ -1,15 +1,20 @@
 import { type Clock, type Random, sleep } from "./clock.ts";
 import { messageOf, PiezaError } from "./errors.ts";
+import { firstAnswer } from "./first-answer.ts";
 import type { LocateQuery, SwarmTable, Tracker } from "./tracker.ts";
 
 /** First pause when no tracker answers; doubled each round, at random below it. */
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 5_000;
-/** A tracker that has not answered by then is passed over for the next. */
-const ANSWER_MS = 5_000;
+/** A tracker that is silent for so long gets company: the next one is asked too, and the first answer counts. */
+const PATIENCE = { hedgeMs: 500, answerMs: 5_000 };
+/** The preferred tracker is asked first again so long after another had to answer for it. */
+const RETURN_MS = 60_000;
 /** Bounds on what a tracker may tell us to wait. */
 const INTERVAL_MIN_MS = 500;
 const INTERVAL_MAX_MS = 60_000;
+/** Part of that by which we spread, so that downloads that began together do not ask together for ever. */
+const JITTER = 0.1;
 /** What a tracker that knows no such swarm says in other words; a first peer may come at any moment. */
 const NOBODY: SwarmTable = { peers: [], turn: 0, trackerId: "", nextLocateMs: 2_000 };
 
@@ -24,21 +29,24 @@ export interface LocateLoopOptions {
   readonly onFailure: (reason: string) => void;
 }
 
-/** Asks for the swarm until `signal` is aborted. A tracker that fails is followed by the next one at once. */
+/** Asks for the swarm until `signal` is aborted. */
 export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal): Promise<void> {
   const { clock, random } = options;
+  const choice = new TrackerChoice(options.trackers, clock);
   let retryMs = RETRY_MIN_MS;
   while (!signal.aborted) {
     let waitMs: number;
     try {
-      const table = await locateOnce(options, signal);
+      const table = await locateOnce(options, choice, signal);
       options.onTable(table);
       retryMs = RETRY_MIN_MS;
-      waitMs = Math.min(INTERVAL_MAX_MS, Math.max(INTERVAL_MIN_MS, table.nextLocateMs));
+      const intervalMs = Math.min(INTERVAL_MAX_MS, Math.max(INTERVAL_MIN_MS, table.nextLocateMs));
+      waitMs = intervalMs * (1 + JITTER * (2 * random() - 1));
     } catch (error) {
       if (signal.aborted) return;
       options.onFailure(messageOf(error));
-      waitMs = retryMs * random();
+      const hintMs = (error instanceof PiezaError && error.retryAfterMs) || 0;
+      waitMs = Math.max(retryMs * random(), Math.min(INTERVAL_MAX_MS, hintMs));
       retryMs = Math.min(RETRY_MAX_MS, retryMs * 2);
     }
     await sleep(clock, waitMs, signal).catch(() => undefined);
@@ -46,27 +54,58 @@ export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal
 }
 
 /**
- * The first answer, asking one tracker after the other. One that knows no such swarm has answered too: nobody is there,
- * unless another tracker knows better. Throws the last one's error if none answers.
+ * The first answer of any tracker. One that knows no such swarm has answered too: nobody is there, unless another
+ * tracker knows better. Throws the last failure if none answers.
  */
-async function locateOnce(options: LocateLoopOptions, signal: AbortSignal): Promise<SwarmTable> {
-  let last: unknown;
-  let nobody: SwarmTable | undefined;
-  for (const tracker of options.trackers) {
-    const deadline = new AbortController();
-    const cancel = options.clock.after(ANSWER_MS, () =>
-      deadline.abort(new Error(`${tracker.url} does not answer`)),
-    );
-    try {
-      return await tracker.locate(options.swarm, AbortSignal.any([signal, deadline.signal]));
-    } catch (error) {
-      if (signal.aborted) throw error;
-      last = error;
-      if (error instanceof PiezaError && error.code === "not_found") nobody = NOBODY;
-    } finally {
-      cancel();
-    }
+async function locateOnce(
+  { swarm, clock }: LocateLoopOptions,
+  choice: TrackerChoice,
+  signal: AbortSignal,
+): Promise<SwarmTable> {
+  let nobody = false;
+  const places = choice.order().map((tracker) => ({
+    tracker,
+    url: tracker.url,
+    async ask(each: AbortSignal): Promise<SwarmTable> {
+      try {
+        return await tracker.locate(swarm, each);
+      } catch (error) {
+        nobody ||= error instanceof PiezaError && error.code === "not_found";
+        throw error;
+      }
+    },
+  }));
+  try {
+    const { answer, from } = await firstAnswer(places, PATIENCE, clock, signal);
+    choice.answered(from.tracker);
+    return answer;
+  } catch (error) {
+    if (nobody && !signal.aborted) return NOBODY;
+    throw error;
   }
-  if (nobody) return nobody;
-  throw last;
+}
+
+/** Whom to ask first: the preferred tracker; for a minute after it has failed, the one that answered instead. */
+class TrackerChoice {
+  readonly #trackers: readonly Tracker[];
+  readonly #clock: Clock;
+  #current: Tracker;
+  #returnAtMs = 0;
+
+  constructor(trackers: readonly Tracker[], clock: Clock) {
+    this.#trackers = trackers;
+    this.#clock = clock;
+    this.#current = trackers[0]!;
+  }
+
+  order(): Tracker[] {
+    if (this.#clock.now() >= this.#returnAtMs) this.#current = this.#trackers[0]!;
+    return [this.#current, ...this.#trackers.filter((tracker) => tracker !== this.#current)];
+  }
+
+  answered(tracker: Tracker): void {
+    if (tracker === this.#current) return;
+    this.#current = tracker;
+    this.#returnAtMs = this.#clock.now() + RETURN_MS;
+  }
 }

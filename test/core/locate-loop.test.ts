@@ -1,0 +1,169 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { PiezaError } from "#core/errors.ts";
+import { locateLoop } from "#core/locate-loop.ts";
+import type { SwarmTable, Tracker } from "#core/tracker.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+
+const swarm = { infoHash: "a".repeat(64), totalPieces: 4 };
+const INTERVAL_MS = 4_000;
+
+/** What a tracker does when it is asked: answers, refuses, or says nothing. */
+type Mood = "well" | "away" | "silent" | "empty" | "busy";
+
+class ScriptedTracker implements Tracker {
+  readonly url: string;
+  readonly asked: number[] = [];
+  open = 0;
+  mood: Mood = "well";
+  readonly #clock: FakeClock;
+
+  constructor(url: string, clock: FakeClock) {
+    this.url = url;
+    this.#clock = clock;
+  }
+
+  announce(): never {
+    throw new Error("nobody announces here");
+  }
+
+  async locate(_: unknown, signal: AbortSignal): Promise<SwarmTable> {
+    this.asked.push(this.#clock.now());
+    if (this.mood === "away") throw new PiezaError("unavailable", "connection refused");
+    if (this.mood === "empty") throw new PiezaError("not_found", "no such swarm");
+    if (this.mood === "busy") throw new PiezaError("unavailable", "overloaded", { retryAfterMs: 8_000 });
+    if (this.mood === "silent") {
+      this.open++;
+      await new Promise((_, reject) =>
+        signal.addEventListener("abort", () => {
+          this.open--;
+          reject(signal.reason);
+        }),
+      );
+    }
+    return { peers: [], turn: 0, trackerId: this.url, nextLocateMs: INTERVAL_MS };
+  }
+}
+
+let clock: FakeClock;
+let trackers: ScriptedTracker[];
+let answers: { by: string; atMs: number }[];
+let failures: string[];
+let stop: AbortController;
+let loop: Promise<void>;
+let random: number;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  trackers = ["a", "b", "c"].map((url) => new ScriptedTracker(url, clock));
+  answers = [];
+  failures = [];
+  random = 0.5;
+  stop = new AbortController();
+});
+afterEach(async () => {
+  stop.abort(new Error("over"));
+  await clock.tick(0);
+  await loop;
+  expect(clock.pending, "timers left").toBe(0);
+  expect(trackers.map(({ open }) => open)).toEqual([0, 0, 0]);
+});
+
+function start(list: readonly Tracker[] = trackers): void {
+  loop = locateLoop(
+    {
+      trackers: list,
+      swarm,
+      clock,
+      random: () => random,
+      onTable: ({ trackerId }) => answers.push({ by: trackerId, atMs: clock.now() }),
+      onFailure: (reason) => failures.push(reason),
+    },
+    stop.signal,
+  );
+}
+
+const last = () => answers.at(-1);
+
+it("the preferred tracker is asked alone while it answers", async () => {
+  start();
+  await clock.tick(10 * INTERVAL_MS);
+  expect(answers).toHaveLength(11);
+  expect(trackers[1]!.asked).toEqual([]);
+});
+
+it("one that refuses is followed by the next at once, and the next is remembered", async () => {
+  trackers[0]!.mood = "away";
+  start();
+  await clock.tick(0);
+  expect(last()).toEqual({ by: "b", atMs: 0 });
+  await clock.tick(10 * INTERVAL_MS);
+  expect(answers).toHaveLength(11);
+  expect(trackers[0]!.asked).toEqual([0]);
+});
+
+it("one that falls silent costs half a second, two cost one", async () => {
+  trackers[0]!.mood = "silent";
+  trackers[1]!.mood = "silent";
+  start();
+  await clock.tick(1_000);
+  expect(last()).toEqual({ by: "c", atMs: 1_000 });
+  expect(trackers[0]!.open + trackers[1]!.open).toBe(0);
+});
+
+it("returns to the preferred one after a minute, and stays if that is away still", async () => {
+  trackers[0]!.mood = "away";
+  start();
+  await clock.tick(61_000);
+  expect(trackers[0]!.asked).toEqual([0, 60_000]);
+  expect(last()).toEqual({ by: "b", atMs: 60_000 });
+  trackers[0]!.mood = "well";
+  await clock.tick(60_000);
+  expect(last()).toEqual({ by: "a", atMs: 120_000 });
+  await clock.tick(INTERVAL_MS);
+  expect(last()).toEqual({ by: "a", atMs: 124_000 });
+});
+
+it("a round fails when the last of those asked has failed, each 5 s after it was asked", async () => {
+  trackers[0]!.mood = "silent";
+  trackers[1]!.mood = "silent";
+  trackers[2]!.mood = "away";
+  start();
+  await clock.tick(4_999);
+  expect(answers).toEqual([]);
+  expect(failures).toEqual([]);
+  await clock.tick(5_000);
+  expect(failures[0]).toBe("b does not answer");
+});
+
+it("one that knows no such swarm is an answer only if no other knows better", async () => {
+  trackers[0]!.mood = "empty";
+  start();
+  await clock.tick(0);
+  expect(last()?.by).toBe("b");
+  for (const tracker of trackers) tracker.mood = "away";
+  trackers[2]!.mood = "empty";
+  await clock.tick(INTERVAL_MS);
+  expect(last()?.by).toBe("");
+  expect(failures).toEqual([]);
+});
+
+it("waits as long as it is told to by a tracker that is overloaded, when there is no other", async () => {
+  trackers[0]!.mood = "busy";
+  start([trackers[0]!]);
+  await clock.tick(7_999);
+  expect(trackers[0]!.asked).toEqual([0]);
+  await clock.tick(1);
+  expect(trackers[0]!.asked).toEqual([0, 8_000]);
+});
+
+it("spreads the interval that it is told by a tenth either way", async () => {
+  random = 0;
+  start();
+  await clock.tick(3_600);
+  random = 0.999_999;
+  await clock.tick(3_600);
+  await clock.tick(4_399);
+  expect(answers.map(({ atMs }) => atMs)).toEqual([0, 3_600, 7_200]);
+  await clock.tick(1);
+  expect(answers).toHaveLength(4);
+});
