@@ -28,6 +28,20 @@ export interface AnnouncerStatus {
   readonly reason: string;
 }
 
+/**
+ * Other announcers of this peer, some of which may lead to the same tracker: one of those is enough. A tracker gives an
+ * address to one lease, so two of them would go on ending each other's.
+ */
+export interface OtherWays {
+  /**
+   * For how long to leave the tracker alone, because another way to it is in use; 0: not at all. Asked when it has
+   * forgotten us, says that somebody holds our address, or was told none.
+   */
+  restMs(reason: "forgotten" | "held" | "unaddressed"): number;
+  /** An announce has failed: whoever rests may be needed. */
+  failed(): void;
+}
+
 export interface AnnouncerOptions {
   readonly tracker: Tracker;
   readonly clock: Clock;
@@ -38,6 +52,8 @@ export interface AnnouncerOptions {
   readonly leases: { load(): Promise<Lease | undefined>; save(lease: Lease): Promise<void> };
   /** Called when it changed, and for failures at most once a minute. */
   readonly onStatus?: ((status: AnnouncerStatus) => void) | undefined;
+  /** Default: there are none. */
+  readonly otherWays?: OtherWays | undefined;
 }
 
 /**
@@ -54,6 +70,7 @@ export class Announcer {
   #lease: Lease | undefined;
   /** The tracker has answered to STARTED, and not forgotten it since. */
   #started = false;
+  #resting = false;
   #drainTold = false;
   #heartbeatAtMs = 0;
   #newsAtMs = 0;
@@ -69,6 +86,24 @@ export class Announcer {
 
   constructor(options: AnnouncerOptions) {
     this.#options = options;
+  }
+
+  /** As told last. */
+  get status(): AnnouncerStatus {
+    return this.#status;
+  }
+
+  /** The tracker took the last announce. */
+  get working(): boolean {
+    return this.#started && this.#failures === 0;
+  }
+
+  /** Ends a rest that `otherWays` asked for. */
+  wake(): void {
+    if (!this.#resting) return;
+    this.#resting = false;
+    this.#retryAtMs = 0;
+    this.#plan();
   }
 
   /** Begins with the lease of the last run, if there is one. Does nothing the second time. */
@@ -185,6 +220,7 @@ export class Announcer {
     if (this.#ended(event)) return;
     this.#call = undefined;
     this.#started = true;
+    this.#resting = false;
     this.#failures = 0;
     this.#retryAtMs = 0;
     this.#heartbeatAtMs = this.#now() + answer.nextAnnounceMs;
@@ -197,6 +233,7 @@ export class Announcer {
     if (event === "draining") this.#noteDrained();
     const { trackerId, url, listed, notListedReason } = answer;
     this.#report({ state: "announced", trackerId, url, listed, reason: notListedReason });
+    if (url === "") this.#restIfAsked("unaddressed");
     this.#plan();
   }
 
@@ -210,8 +247,19 @@ export class Announcer {
       this.#started = false;
       this.#lease = undefined;
     }
-    if (!forgotten) this.#backOff(error);
+    const reason = forgotten ? "forgotten" : code === "already_exists" ? "held" : undefined;
+    const rests = reason !== undefined && this.#restIfAsked(reason);
+    if (!forgotten && !rests) this.#backOff(error);
     this.#plan();
+  }
+
+  #restIfAsked(reason: Parameters<OtherWays["restMs"]>[0]): boolean {
+    const restMs = this.#phase === "running" ? (this.#options.otherWays?.restMs(reason) ?? 0) : 0;
+    if (restMs === 0) return false;
+    this.#started = false;
+    this.#resting = true;
+    this.#retryAtMs = this.#now() + restMs;
+    return true;
   }
 
   #backOff(error: unknown): void {
@@ -219,6 +267,7 @@ export class Announcer {
     const hintMs = (error instanceof PiezaError && error.retryAfterMs) || 0;
     this.#retryAtMs = this.#now() + Math.max(capMs * this.#options.random(), hintMs);
     this.#report({ ...this.#status, state: "failing", reason: messageOf(error) });
+    this.#options.otherWays?.failed();
   }
 
   #noteDrained(): void {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { Announcer, type AnnouncerStatus } from "#core/announcer.ts";
+import { Announcer, type AnnouncerStatus, type OtherWays } from "#core/announcer.ts";
 import { remoteTracker } from "#core/rpc.ts";
 import type { AnnouncedTorrent } from "#core/tracker.ts";
 import { isLoopback } from "../http/host-names.ts";
@@ -37,8 +37,15 @@ export function announcedAddress({ host, port, publicUrl, tls }: PeerAddress, tr
 
 /** At most what Identify answers with. */
 const MAX_TRACKERS = 16;
+/** A way that another has taken over from is tried again so often: what a tracker says of itself may be a lie. */
+const REST_MS = 300_000;
+/** Somebody holds our address: we by another way, or we before a restart, whose lease has ended by then. */
+const HELD_REST_MS = 30_000;
 
-/** One announcer a tracker, all told the same. */
+/**
+ * One announcer a URL, all told the same. Of those that lead to one tracker one announces; the others rest until it
+ * fails.
+ */
 export class Announcing {
   /** By tracker: what each one was sent, so that it knows us when it calls back. */
   readonly identifyKeys: readonly Uint8Array[];
@@ -60,6 +67,7 @@ export class Announcing {
         address: () => ({ ...announcedAddress(this.#address, url), identifyKey }),
         leases: options.leaseFolder ? leaseOnDisk(options.leaseFolder, url) : leaseInMemory(),
         onStatus: (status) => options.onStatus?.(url, status),
+        otherWays: otherWays(() => this.#announcers, n),
       });
     });
   }
@@ -92,4 +100,25 @@ export class Announcing {
     await Promise.allSettled(this.#announcers.map((announcer) => announcer.stop()));
     for (const close of this.#closers) close();
   }
+}
+
+/** What announcer number `n` knows of the others. */
+export function otherWays(announcers: () => readonly Announcer[], n: number): OtherWays {
+  const own = () => announcers()[n]!.status.trackerId;
+  const working = () => announcers().filter((other, at) => at !== n && other.working);
+  return {
+    restMs(reason) {
+      // Who is refused at once does not know whom it asks.
+      if (reason === "held") return working().some(({ status }) => status.url !== "") ? HELD_REST_MS : 0;
+      const same = working().filter(({ status }) => status.trackerId === own());
+      // Leases without an address do not end each other: the first stays.
+      const stands = reason === "forgotten" ? same : same.filter((other) => announcers().indexOf(other) < n);
+      return stands.length > 0 ? REST_MS : 0;
+    },
+    failed() {
+      for (const [at, other] of announcers().entries()) {
+        if (at !== n && (other.status.trackerId === own() || other.status.trackerId === "")) other.wake();
+      }
+    },
+  };
 }
