@@ -29,7 +29,8 @@ async function locate(
   out: Output,
   signal: AbortSignal,
 ): Promise<SwarmTable> {
-  const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
+  const { infoHash, fileName, pieces } = torrent;
+  const swarm = { infoHash, totalPieces: pieces.length, fileName, pieces };
   let last: unknown = new PiezaError("unavailable", "no tracker is known for this torrent; say --tracker");
   for (const url of trackers) {
     try {
@@ -43,8 +44,9 @@ async function locate(
   throw last;
 }
 
-function peerFields({ url, bitfield }: SwarmPeer): Record<string, unknown> {
-  return { url, held_pieces: bitfield.count, total_pieces: bitfield.size, complete: bitfield.complete };
+function peerFields({ url, bitfield, seed = false }: SwarmPeer): Record<string, unknown> {
+  const { count, size, complete } = bitfield;
+  return { url, held_pieces: count, total_pieces: size, complete, seed_contract: seed };
 }
 
 function describe(torrent: Torrent, peers: readonly SwarmPeer[]): string[] {

@@ -25,7 +25,7 @@ export async function findGeometry(
   const learned = await learnLengths({
     torrent,
     trackers: await ports.trackersOf(torrent),
-    connect: (url) => ports.connect(url, torrent, undefined),
+    connect: (url, seed) => ports.connect({ url, seed }, torrent, undefined),
     hasher: ports.hasher,
     clock: browserClock,
     random: ports.random,

@@ -4,8 +4,11 @@ import type { Hasher } from "#core/hash.ts";
 import type { RemotePeer } from "#core/peer.ts";
 import type { PieceGeometry } from "#core/piece.ts";
 import type { Torrent } from "#core/torrent.ts";
-import type { Tracker } from "#core/tracker.ts";
+import type { SwarmPeer, Tracker } from "#core/tracker.ts";
 import type { StorageInfo, WorkerMessage } from "../messages.ts";
+
+/** A peer as a tracker names it: where it is, and whether it only knows the seed's contract. */
+export type NamedPeer = Pick<SwarmPeer, "url" | "seed">;
 
 /** What the worker's downloads need of the world. */
 export interface HostPorts {
@@ -14,7 +17,7 @@ export interface HostPorts {
   readonly hasher: Hasher;
   readonly random: Random;
   /** `geometry` is undefined while it is being learned. Throws PiezaError where a page may not reach the peer, and says why. */
-  connect(url: string, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
+  connect(peer: NamedPeer, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
   /** The torrent's own trackers, else those that the catalog names. At least one, else fails with not_found. */
   trackersOf(torrent: Torrent): Promise<readonly Tracker[]>;
   post(message: WorkerMessage): void;

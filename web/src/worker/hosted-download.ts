@@ -124,7 +124,7 @@ export class HostedDownload {
       torrent: this.torrent,
       store: store.pieces,
       trackers,
-      connect: (url) => connect(url, this.torrent, store.pieces.geometry),
+      connect: (url, seed) => connect({ url, seed }, this.torrent, store.pieces.geometry),
       hasher,
       clock: browserClock,
       random,

@@ -1,8 +1,8 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { PeerFailed, PiezaError } from "#core/errors.ts";
 import type { Hasher } from "#core/hash.ts";
-import { MAX_PIECE_LENGTH } from "#core/piece.ts";
-import { remoteCatalog, remotePeer, remoteTracker } from "#core/rpc.ts";
+import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/piece.ts";
+import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
@@ -20,16 +20,18 @@ export function remotePorts(
 ): Pick<HostPorts, "catalog" | "connect" | "trackersOf"> {
   return {
     catalog: remoteCatalog({ url: origin, transport: transportTo(origin, MAX_TORRENT_BYTES), hasher }),
-    connect(url, torrent, geometry) {
+    connect({ url, seed }, torrent, geometry) {
       checkReachable(url, origin);
       const longest = geometry?.pieceLength ?? MAX_PIECE_LENGTH;
+      const transport = transportTo(url, Math.max(MAX_BITFIELD_BYTES, longest + FRAME_BYTES));
+      const pieceLength = (index: PieceIndex) => geometry?.lengthOf(index) ?? MAX_PIECE_LENGTH;
+      const way = { url, transport, pieceLength, clock: browserClock };
+      const { infoHash, fileName, pieces } = torrent;
+      if (seed) return remoteSeedPeer({ ...way, fileName });
       return remotePeer({
-        url,
+        ...way,
         transportName: "grpc-web",
-        transport: transportTo(url, Math.max(MAX_BITFIELD_BYTES, longest + FRAME_BYTES)),
-        swarm: { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length },
-        pieceLength: (index) => geometry?.lengthOf(index) ?? MAX_PIECE_LENGTH,
-        clock: browserClock,
+        swarm: { infoHash, totalPieces: pieces.length },
       });
     },
     async trackersOf(torrent) {
