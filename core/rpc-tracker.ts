@@ -4,6 +4,7 @@ import {
   AnnounceRequestSchema,
   type AnnounceResponse,
   type LocatePiecesResponse,
+  type SwarmPeer as SwarmPeerMessage,
   TrackerService,
   AnnounceEvent as WireEvent,
 } from "../gen/pieza/v1/tracker_pb.ts";
@@ -26,6 +27,9 @@ import type {
 const TIMEOUT_MS = 10_000;
 /** What a tracker names at most; more is cut off. */
 const MAX_PEERS = 50;
+/** Swarms whose last answer is kept, and how long a revision may be. */
+const MAX_KNOWN = 16;
+const MAX_REVISION_BYTES = 400;
 /** A tracker may slow us down, not send us away; and it may not make us hammer it. */
 const MIN_INTERVAL_MS = 250;
 const MAX_INTERVAL_MS = 300_000;
@@ -47,6 +51,7 @@ export interface RemoteTrackerOptions {
 
 export function remoteTracker({ url, transport }: RemoteTrackerOptions): Tracker {
   const client = createClient(TrackerService, transport);
+  const tables = new KnownTables();
   return {
     url,
     announce: (announce, signal) =>
@@ -57,8 +62,12 @@ export function remoteTracker({ url, transport }: RemoteTrackerOptions): Tracker
     locate: (query, signal) =>
       calling(signal, async () => {
         const { infoHash, totalPieces, fileName = "" } = query;
-        const request = { infoHash, totalPieces, fileName };
-        return tableOf(await client.locatePieces(request, { signal, timeoutMs: TIMEOUT_MS }), query);
+        const known = tables.get(query);
+        const request = { infoHash, totalPieces, fileName, ...(known && { since: known.revision }) };
+        const answer = await client.locatePieces(request, { signal, timeoutMs: TIMEOUT_MS });
+        const table = tableOf(answer, query, known?.table);
+        tables.set(query, { revision: Uint8Array.from(answer.revision), table });
+        return table;
       }),
   };
 }
@@ -98,16 +107,44 @@ function announcedOf(answer: AnnounceResponse, lease: Lease | undefined): Announ
   };
 }
 
-function tableOf(answer: LocatePiecesResponse, swarm: LocateQuery): SwarmTable {
+/** An answer, and what the tracker calls its state. */
+interface KnownTable {
+  readonly revision: Uint8Array<ArrayBuffer>;
+  readonly table: SwarmTable;
+}
+
+/** The last answer for each swarm, so that only what has changed since need be sent. */
+class KnownTables {
+  readonly #tables = new Map<string, KnownTable>();
+
+  get(swarm: LocateQuery): KnownTable | undefined {
+    return this.#tables.get(keyOf(swarm));
+  }
+
+  /** The swarm that was asked for longest ago is forgotten first. A revision that is too long is none. */
+  set(swarm: LocateQuery, known: KnownTable): void {
+    const key = keyOf(swarm);
+    this.#tables.delete(key);
+    if (known.revision.length === 0 || known.revision.length > MAX_REVISION_BYTES) return;
+    this.#tables.set(key, known);
+    if (this.#tables.size > MAX_KNOWN) this.#tables.delete(this.#tables.keys().next().value!);
+  }
+}
+
+function keyOf({ infoHash, totalPieces }: LocateQuery): string {
+  return `${infoHash} ${totalPieces}`;
+}
+
+function tableOf(answer: LocatePiecesResponse, swarm: LocateQuery, before?: SwarmTable): SwarmTable {
   if (answer.totalPieces !== swarm.totalPieces) {
     throw new PiezaError(
       "internal",
       `the tracker spoke of ${answer.totalPieces} pieces, not ${swarm.totalPieces}`,
     );
   }
-  const peers = answer.peers.slice(0, MAX_PEERS).map(({ url, complete, bitfield }) => ({
-    url,
-    bitfield: complete ? Bitfield.full(swarm.totalPieces) : Bitfield.fromBytes(swarm.totalPieces, bitfield),
+  const peers = answer.peers.slice(0, MAX_PEERS).map((peer) => ({
+    url: peer.url,
+    bitfield: bitfieldOf(peer, swarm, before),
   }));
   return {
     peers: [...peers, ...seedPeersOf(answer, swarm.pieces ?? [])],
@@ -115,6 +152,14 @@ function tableOf(answer: LocatePiecesResponse, swarm: LocateQuery): SwarmTable {
     trackerId: answer.trackerId,
     nextLocateMs: interval(answer.nextLocateMs),
   };
+}
+
+/** A tracker that calls something unchanged that it has not told us says that the peer has nothing. */
+function bitfieldOf(peer: SwarmPeerMessage, { totalPieces }: LocateQuery, before?: SwarmTable): Bitfield {
+  if (peer.complete) return Bitfield.full(totalPieces);
+  if (!peer.unchanged) return Bitfield.fromBytes(totalPieces, peer.bitfield);
+  const known = before?.peers.find(({ url, seed }) => url === peer.url && !seed);
+  return known?.bitfield ?? new Bitfield(totalPieces);
 }
 
 /** What seed peers declare of this torrent; those that declare nothing of it, or the pieces of another, are left out. */

@@ -13,6 +13,7 @@ import type { TrackerMetrics } from "./metrics.ts";
 import type { Registrar } from "./registrar.ts";
 import { seedPeers, swarmPeers, watchedPeers } from "./swarm-message.ts";
 import type { SwarmStore } from "./swarm-store.ts";
+import { revisionOf } from "./table-revision.ts";
 import { watchSwarm } from "./watch.ts";
 
 /** Swarms in one answer to Scrape. */
@@ -56,7 +57,8 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
       return {
         infoHash,
         totalPieces,
-        peers: swarmPeers(located.peers),
+        peers: swarmPeers(located.peers, request.since),
+        revision: revisionOf(located.peers),
         turn: located.turn,
         trackerId: store.trackerId,
         nextLocateMs: locateMs,

@@ -10,6 +10,7 @@ import {
 import type { Located } from "./locator.ts";
 import { seedTable } from "./seed-table.ts";
 import type { Swarm, SwarmMember } from "./swarm-store.ts";
+import { unchangedSince } from "./table-revision.ts";
 
 /** Peers in one message of WatchSwarm, and the bytes of their bitfields: the answer stays under 4 MiB. */
 const MAX_WATCHED = 1_000;
@@ -19,15 +20,23 @@ const MAX_WATCHED_BYTES = 3 << 20;
 const MAX_TABLE_BYTES = 640 << 10;
 const MIN_DECLARED_BYTES = 64 << 10;
 
+const NOTHING = new Uint8Array();
 const messages = new WeakMap<readonly SwarmMember[], SwarmPeer[]>();
 
-/** The peers of a table, made once per table: most answers between two changes name the same. */
-export function swarmPeers(peers: readonly SwarmMember[]): SwarmPeer[] {
+/**
+ * The peers of a table, made once per table: most answers between two changes name the same. Bitfields that the caller
+ * has from the answer of revision `since` are left out.
+ */
+export function swarmPeers(peers: readonly SwarmMember[], since = NOTHING): SwarmPeer[] {
   const made =
     messages.get(peers) ??
     peers.map((peer) => create(SwarmPeerSchema, { url: peer.url, ...wireBitfield(peer) }));
   messages.set(peers, made);
-  return made;
+  if (since.length === 0) return made;
+  const unchanged = unchangedSince(since);
+  return made.map((message, at) =>
+    unchanged(peers[at]!) ? create(SwarmPeerSchema, { url: message.url, unchanged: true }) : message,
+  );
 }
 
 /** The seed peers of a table, with as much of what they declare as its bitfields leave room for. */

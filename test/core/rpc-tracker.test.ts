@@ -121,6 +121,38 @@ describe("locating", () => {
     expect([table.turn, table.trackerId, table.nextLocateMs]).toEqual([5, "t", 2_000]);
   });
 
+  it("says what it has, and takes what is unchanged from there", async () => {
+    const asked: string[] = [];
+    const answers = [
+      { revision: Uint8Array.of(1), peers: [{ url: "http://a", bitfield: Uint8Array.of(0x20) }] },
+      {
+        revision: Uint8Array.of(2),
+        peers: [
+          { url: "http://a", unchanged: true },
+          { url: "http://b", unchanged: true },
+        ],
+      },
+      { peers: [{ url: "http://a", bitfield: Uint8Array.of(0x40) }] },
+      { peers: [] },
+    ];
+    const remote = tracker({
+      locatePieces({ since }) {
+        asked.push(since.toString());
+        return create(LocatePiecesResponseSchema, { ...swarm, ...answers.shift() });
+      },
+    });
+    const held = async () =>
+      (await remote.locate(swarm, never)).peers.map(({ url, bitfield }) => [url, [...bitfield]]);
+    expect(await held()).toEqual([["http://a", [2]]]);
+    expect(await held()).toEqual([
+      ["http://a", [2]],
+      ["http://b", []],
+    ]);
+    expect(await held()).toEqual([["http://a", [1]]]);
+    await held();
+    expect(asked).toEqual(["", "1", "2", ""]);
+  });
+
   it("takes 50 peers of a tracker that names more", async () => {
     const peers = Array.from({ length: 60 }, (_, n) => ({ url: `http://p${n}`, complete: true }));
     expect((await answering({ peers }).locate(swarm, never)).peers.length).toBe(50);
