@@ -43,6 +43,7 @@ const packages: readonly SystemPackage[] = [
   },
   program("curl", "curl"),
   program("git", "git"),
+  program("iproute2", "ip"),
   program("nghttp2-client", "h2load"),
   program("redis-server", "redis-server"),
   {

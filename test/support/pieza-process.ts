@@ -18,9 +18,14 @@ export class PiezaProcess {
   readonly #waiting = new Set<() => void>();
   #text = "";
 
-  constructor(args: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv }) {
+  /** `within`: the command that runs it, such as `ip netns exec host`; it has to become the process. */
+  constructor(
+    args: readonly string[],
+    options: { cwd: string; env?: NodeJS.ProcessEnv; within?: readonly string[] },
+  ) {
     this.#name = `pieza ${args.join(" ")}`;
-    this.#child = spawn(process.execPath, [entry, ...args], {
+    const [program, ...rest] = [...(options.within ?? []), process.execPath, entry, ...args];
+    this.#child = spawn(program!, rest, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
