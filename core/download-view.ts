@@ -18,6 +18,8 @@ export class DownloadView {
   located = false;
   /** Why no tracker answers, in words. */
   trackerProblem: string | undefined;
+  /** Peers would be asked, were it not for the rate limit. */
+  limited = false;
   failure = "";
   wastedBytes = 0;
   readonly whenEnded: Promise<DownloadSnapshot>;
@@ -139,7 +141,8 @@ export class DownloadView {
     if (this.phase === "new") return "starting";
     if (this.phase !== "running") return this.phase;
     const peers = this.#peers;
-    if (this.#store.held.complete || peers.some((peer) => peer.inFlight > 0)) return "downloading";
+    const busy = this.#store.held.complete || this.limited || peers.some((peer) => peer.inFlight > 0);
+    if (busy) return "downloading";
     const asking = peers.some((peer) => peer.usable && peer.polling && !peer.spoke);
     return asking || (!this.located && this.trackerProblem === undefined) ? "starting" : "waiting";
   }

@@ -1,4 +1,4 @@
-import { MAX_REQUESTERS, tooSlow, worthHedging } from "./assignment.ts";
+import { Assigner } from "./assigner.ts";
 import type { Bitfield } from "./bitfield.ts";
 import type { Clock, Random } from "./clock.ts";
 import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
@@ -10,6 +10,7 @@ import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
 import type { RemotePeer } from "./peer.ts";
 import { PiecePicker } from "./picker.ts";
 import type { PieceIndex } from "./piece.ts";
+import type { RateLimit } from "./rate-limit.ts";
 import { PieceReceiver } from "./receiver.ts";
 import type { DownloadSnapshot } from "./snapshot.ts";
 import type { PieceStore } from "./store.ts";
@@ -33,6 +34,8 @@ export interface DownloadInput {
   readonly clock: Clock;
   readonly random: Random;
   readonly options?: DownloadOptions;
+  /** What is asked for keeps to this rate; several downloads may share one. Default: no limit. */
+  readonly limit?: RateLimit | undefined;
   /** A piece was verified and stored. */
   readonly onHeld?: (index: PieceIndex) => void;
   /** True for an address that is this downloader's own: the tracker names it like any other. */
@@ -48,6 +51,7 @@ type DownloadEvent =
   | { readonly type: "requestFailed"; readonly request: PieceRequest; readonly error: unknown }
   | { readonly type: "finished" }
   | { readonly type: "failed"; readonly error: unknown }
+  | { readonly type: "room" }
   | { readonly type: "tick" };
 
 /**
@@ -68,7 +72,7 @@ export class Download {
   readonly #swarm: Swarm;
   readonly #stop = new AbortController();
   readonly #workers = new Set<Promise<void>>();
-  #inFlightBytes = 0;
+  readonly #assigner: Assigner;
   #cancelTick = () => {};
   #failure: unknown;
 
@@ -81,6 +85,15 @@ export class Download {
     const { connect, isSelf } = input;
     const picker = this.#picker;
     this.#swarm = new Swarm({ picker, connect, isSelf, clock, random, options: this.#options });
+    this.#assigner = new Assigner({
+      picker,
+      swarm: this.#swarm,
+      geometry: store.geometry,
+      clock,
+      options: this.#options,
+      limit: input.limit,
+      onRoom: () => this.#handle({ type: "room" }),
+    });
     this.#view = new DownloadView({
       store,
       clock,
@@ -169,6 +182,7 @@ export class Download {
       case "failed":
         this.#fail(event.error);
         break;
+      case "room":
       case "tick":
         break;
     }
@@ -179,7 +193,8 @@ export class Download {
   #advance(): void {
     if (this.#view.phase === "running" && !this.#picker.done) {
       for (const peer of this.#swarm.revive()) this.#poll(peer);
-      this.#fill();
+      for (const { peer, index } of this.#assigner.assignments()) this.#request(peer, index);
+      this.#view.limited = this.#assigner.limited;
     }
     this.#view.changed();
   }
@@ -205,54 +220,6 @@ export class Download {
     );
   }
 
-  /** Gives every peer that has room one request a round, the promptest first, until nobody takes one. */
-  #fill(): void {
-    const usable = this.#swarm.usable();
-    const pieceLength = this.#input.store.geometry.pieceLength;
-    const promptness = (peer: DownloadPeer) => peer.pace.expectedMs(pieceLength) ?? 0;
-    usable.sort((a, b) => promptness(a) - promptness(b));
-    for (let given = true; given; ) {
-      given = false;
-      for (const peer of usable) if (this.#hasRoom(peer) && this.#assign(peer, usable)) given = true;
-    }
-  }
-
-  #hasRoom(peer: DownloadPeer): boolean {
-    const { pieceLength } = this.#input.store.geometry;
-    // A peer that has failed proves itself with one request before it gets its window again.
-    const most = peer.failures > 0 ? 1 : this.#options.maxInFlightPerPeer;
-    if (peer.inFlight >= peer.pace.window(pieceLength, most)) return false;
-    return this.#inFlightBytes === 0 || this.#inFlightBytes + pieceLength <= this.#options.maxInFlightBytes;
-  }
-
-  /** Returns whether the peer got a request. */
-  #assign(peer: DownloadPeer, usable: DownloadPeer[]): boolean {
-    const { pieceLength } = this.#input.store.geometry;
-    if (this.#picker.idle > 0 && tooSlow(peer, usable, this.#picker.idle, pieceLength)) return false;
-    const measured = peer.pace.rate !== undefined;
-    const index = this.#picker.pick(
-      peer.slot,
-      measured ? undefined : (piece) => this.#swarm.hasTurn(peer, piece),
-    );
-    if (index !== undefined) {
-      this.#request(peer, index);
-      return true;
-    }
-    const hedge = worthHedging(peer, this.#hedgeable(peer), this.#input.clock.now(), pieceLength);
-    if (hedge) this.#request(peer, hedge.index);
-    return hedge !== undefined;
-  }
-
-  *#hedgeable(peer: DownloadPeer): Generator<PieceRequest> {
-    for (const other of this.#swarm.peers) {
-      if (other === peer) continue;
-      for (const request of other.requests.values()) {
-        const once = this.#picker.requesters(request.index) < MAX_REQUESTERS;
-        if (once && peer.has?.has(request.index) && !peer.lacks.has(request.index)) yield request;
-      }
-    }
-  }
-
   #request(peer: DownloadPeer, index: PieceIndex): void {
     const { store, hasher, torrent, clock } = this.#input;
     const receiver = new PieceReceiver({
@@ -266,7 +233,7 @@ export class Download {
     const request = { peer, index, receiver, abort: new AbortController(), startedMs: clock.now() };
     peer.onRequested(request);
     this.#picker.onRequested(peer.slot, index);
-    this.#inFlightBytes += store.geometry.lengthOf(index);
+    this.#assigner.inFlightBytes += store.geometry.lengthOf(index);
     this.#view.onRequested(index, peer.slot);
     this.#work(this.#fetch(request));
   }
@@ -330,7 +297,9 @@ export class Download {
   }
 
   #cancel(request: PieceRequest): void {
-    this.#view.wastedBytes += request.receiver.received;
+    const { received } = request.receiver;
+    this.#view.wastedBytes += received;
+    this.#input.limit?.giveBack(Math.max(0, this.#input.store.geometry.lengthOf(request.index) - received));
     request.receiver.close();
     this.#endRequest(request, 0);
     request.abort.abort(
@@ -342,7 +311,7 @@ export class Download {
   #endRequest(request: PieceRequest, bytes: number): void {
     const { peer, index } = request;
     peer.onEnded(request, this.#input.clock.now(), bytes);
-    this.#inFlightBytes -= this.#input.store.geometry.lengthOf(index);
+    this.#assigner.inFlightBytes -= this.#input.store.geometry.lengthOf(index);
     if (bytes > 0 || this.#input.store.held.has(index)) return;
     this.#picker.onFailed(peer.slot, index);
     this.#view.onUnrequested(index, this.#requesterOf(index));
@@ -371,6 +340,7 @@ export class Download {
   #end(phase: "complete" | "failed" | "stopped"): void {
     if (this.#view.ended) return;
     this.#cancelTick();
+    this.#assigner.stop();
     for (const peer of this.#swarm.peers) {
       this.#cancelRequests(peer);
       peer.remote?.close();

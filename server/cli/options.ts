@@ -241,12 +241,19 @@ export const options = {
     help: "end with code 4 when nobody had the missing pieces for so long (default: wait)",
     schema: durationMs,
   },
+  limitDownload: rateOption("--limit-download <rate>", "ask for no more than so much a second, such as 2MiB"),
+  limitUpload: rateOption("--limit-upload <rate>", "give out no more than so much a second, such as 2MiB"),
   seedAfter: {
     flags: "--seed-after <time>",
     help: "go on serving for so long when done (default: stop)",
     schema: durationMs,
   },
 } as const satisfies Record<string, OptionSpec>;
+
+function rateOption(flags: string, help: string) {
+  const rate = text.transform((value) => value.replace(/\/s$/, "")).transform(parsed(parseSize));
+  return { flags, help, schema: rate.refine((value) => value > 0, "must be more than 0").optional() };
+}
 
 function portOption(flags: string, value: number) {
   return { flags, help: `port, 0 = any free one (default ${value})`, schema: port(value) };

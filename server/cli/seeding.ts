@@ -16,7 +16,7 @@ import { readTorrentFile } from "./torrent-source.ts";
 import { type PieceRanges, plural } from "./units.ts";
 
 export type SeedingFlags = Flags<
-  CommonOption | ServerOption | "peerPort" | "inventory" | "pieces" | "logRequests"
+  CommonOption | ServerOption | "peerPort" | "inventory" | "pieces" | "limitUpload" | "logRequests"
 >;
 
 /** A file or folder to serve in place. */
@@ -50,6 +50,7 @@ export async function startSeeding(
       dataDir: dataDir(flags),
       ca,
       logRequests: flags.logRequests,
+      limitBytesPerSecond: flags.limitUpload,
       onStatus: sayStatus(out, flags),
     }),
   );

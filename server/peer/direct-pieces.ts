@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type GetPieceRequest, GetPieceRequestSchema } from "#gen/pieza/v1/peer_pb.ts";
 import type { DirectMethod } from "../http/direct.ts";
 import { pieceMessagePrefix } from "./piece-message.ts";
+import { serverTiming } from "./server-timing.ts";
 import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -14,10 +15,15 @@ export function directPieces(uploads: Uploads): DirectMethod {
     const request = decode(message);
     if (!request) return undefined;
     const offer = uploads.find(request.infoHash, request.number, address);
-    const { bytes, done } = await uploads.read(offer, address);
+    const upload = await uploads.read(offer, address);
+    const { bytes, done } = upload;
     return {
       parts: bytes.length === 0 ? [] : [pieceMessagePrefix(bytes.length), bytes],
-      headers: { etag: pieceETag(offer.hash), "cache-control": PIECE_CACHE_CONTROL },
+      headers: {
+        "server-timing": serverTiming(upload),
+        etag: pieceETag(offer.hash),
+        "cache-control": PIECE_CACHE_CONTROL,
+      },
       done,
     };
   };

@@ -4,6 +4,7 @@ import { learnLengths } from "#core/learn-lengths.ts";
 import type { DownloadOptions } from "#core/options.ts";
 import type { RemotePeer } from "#core/peer.ts";
 import { MAX_PIECE_LENGTH, type PieceGeometry, type PieceIndex } from "#core/piece.ts";
+import type { RateLimit } from "#core/rate-limit.ts";
 import { remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
 import { geometryOf, type Torrent } from "#core/torrent.ts";
@@ -13,7 +14,7 @@ import { openTransport, type TransportKind } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "./file-piece-store.ts";
-import type { RunningPeer } from "./peer.ts";
+import type { PeerOptions, RunningPeer } from "./peer.ts";
 import { openSeed } from "./seed-store.ts";
 import { SocketPeer } from "./socket-peer.ts";
 
@@ -33,8 +34,10 @@ export interface GetOptions {
   /** Ends the download when it has waited for peers for so long without a piece. Default: never. */
   readonly giveUpAfterMs?: number | undefined;
   readonly download?: DownloadOptions | undefined;
+  /** What the download asks for keeps to this rate; several may share one. */
+  readonly limit?: RateLimit | undefined;
   /** How to serve what has come to others meanwhile; undefined: serve nobody. */
-  readonly serve?: (EdgeOptions & { readonly dataDir: string }) | undefined;
+  readonly serve?: (EdgeOptions & Pick<PeerOptions, "dataDir" | "limitBytesPerSecond">) | undefined;
   /** While a torrent without lengths waits for its first pieces: what it waits for. */
   readonly onWaiting?: ((reason: string) => void) | undefined;
   /** Ends startGet while it waits. Once it has resolved, `stop` ends the download. */
@@ -96,6 +99,7 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
       clock: nodeClock,
       random: Math.random,
       options: options.download ?? {},
+      limit: options.limit,
       onHeld: () => peer?.changed(torrent.infoHash),
       isSelf: (url) => own.has(url),
     });

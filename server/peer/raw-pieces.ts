@@ -4,6 +4,7 @@ import type { HttpRequest, HttpResponse } from "../http/adapter.ts";
 import { toConnectError } from "../http/connect-error.ts";
 import { callerAddress } from "../http/context.ts";
 import { parseRange } from "./byte-range.ts";
+import { serverTiming } from "./server-timing.ts";
 import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
 import type { Offer, Uploads } from "./uploads.ts";
 
@@ -41,9 +42,11 @@ async function send(
   response: HttpResponse,
   uploads: Uploads,
 ): Promise<void> {
-  const { bytes, done } = await uploads.read(offer, address);
+  const upload = await uploads.read(offer, address);
+  const { bytes, done } = upload;
   if (response.closed) return done();
   response.once("close", done);
+  response.setHeader("server-timing", serverTiming(upload));
   const range = isOfThisPiece(request.headers["if-range"], offer)
     ? parseRange(request.headers.range, bytes.length)
     : undefined;

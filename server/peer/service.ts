@@ -5,6 +5,7 @@ import { torrentToMessage } from "#core/rpc-torrent.ts";
 import type { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../http/context.ts";
 import type { ServedTorrents } from "./served-torrents.ts";
+import { serverTiming } from "./server-timing.ts";
 import type { Uploads } from "./uploads.ts";
 
 const NONCE_BYTES = { min: 16, max: 64 };
@@ -44,12 +45,13 @@ export function peerService(
     async getPiece({ infoHash, number }, context) {
       const address = context.values.get(kCallerAddress);
       const offer = uploads.find(infoHash, number, address);
-      const { bytes, done } = await uploads.read(offer, address);
-      context.values.get(kOnAnswered)(done);
+      const upload = await uploads.read(offer, address);
+      context.values.get(kOnAnswered)(upload.done);
+      context.responseHeader.set("server-timing", serverTiming(upload));
       // Last, so that no failure is ever kept by a cache.
       context.responseHeader.set("etag", pieceETag(offer.hash));
       context.responseHeader.set("cache-control", PIECE_CACHE_CONTROL);
-      return { data: bytes };
+      return { data: upload.bytes };
     },
   };
 }

@@ -1,6 +1,8 @@
+import { RateLimit } from "#core/rate-limit.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../http/server.ts";
+import { nodeClock } from "../node-clock.ts";
 import { directPieces } from "./direct-pieces.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { peerPages } from "./peer-pages.ts";
@@ -13,6 +15,8 @@ import { type PieceRequest, Uploads } from "./uploads.ts";
 export interface ServingOptions extends EdgeOptions {
   /** Bytes of answers in memory at once. Default 64 MiB. */
   readonly maxInFlightBytes?: number | undefined;
+  /** Bytes a second given out, over all callers. Default: no limit. */
+  readonly limitBytesPerSecond?: number | undefined;
   /** One log event for every request for a piece. Default: if PIEZA_LOG_REQUESTS is 1. */
   readonly logRequests?: boolean | undefined;
   /** Whether plain calls of GetPiece are answered without the library. Default true. */
@@ -37,10 +41,11 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   const budget = new UploadBudget(options.maxInFlightBytes ?? DEFAULT_IN_FLIGHT_BYTES);
   const metrics = new PeerMetrics(torrents, budget);
   const logRequests = options.logRequests ?? process.env.PIEZA_LOG_REQUESTS === "1";
-  const uploads = new Uploads(torrents, budget, (request) => {
+  const onRequest = (request: PieceRequest) => {
     metrics.count(request);
     if (logRequests) logRequest(options, request);
-  });
+  };
+  const uploads = new Uploads(torrents, budget, onRequest, limitOf(options));
   const service = peerService(torrents, uploads, options.identifyKeys ?? []);
   const seedService = seedPeerService(torrents, uploads);
   const { direct, ...edge } = options;
@@ -52,6 +57,10 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     http: peerPages(torrents, uploads, metrics),
   });
   return { server, torrents, uploads };
+}
+
+function limitOf({ limitBytesPerSecond }: ServingOptions): RateLimit | undefined {
+  return limitBytesPerSecond === undefined ? undefined : new RateLimit(limitBytesPerSecond, nodeClock);
 }
 
 function logRequest({ log }: ServingOptions, request: PieceRequest): void {

@@ -1,6 +1,9 @@
+import { type Clock, sleep } from "#core/clock.ts";
 import { type ErrorCode, PiezaError } from "#core/errors.ts";
 import { type PieceIndex, pieceNumber } from "#core/piece.ts";
+import type { RateLimit } from "#core/rate-limit.ts";
 import { checkHeld } from "#core/store.ts";
+import { nodeClock } from "../node-clock.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import type { ServedTorrent, ServedTorrents } from "./served-torrents.ts";
 import type { UploadBudget } from "./upload-budget.ts";
@@ -24,8 +27,14 @@ const MAX_IDLE_BUFFER_BYTES = 16 << 20;
  */
 export interface Upload {
   readonly bytes: Uint8Array;
+  /** What the answer waited for the rate limit, and what reading took. */
+  readonly waitMs: number;
+  readonly readMs: number;
   readonly done: () => void;
 }
+
+/** How long an answer over the rate waits at most; who would wait longer is told to come back then. */
+const MAX_WAIT_MS = 1_000;
 
 /** One request for a piece and what became of it: "ok" or the error's code. */
 export interface PieceRequest {
@@ -43,15 +52,25 @@ export class Uploads {
   readonly #torrents: ServedTorrents;
   readonly #budget: UploadBudget;
   readonly #onRequest: (request: PieceRequest) => void;
+  readonly #limit: RateLimit | undefined;
+  readonly #clock: Clock;
   readonly #buffers = new BufferPool(MAX_IDLE_BUFFER_BYTES);
   #inFlight = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(torrents: ServedTorrents, budget: UploadBudget, onRequest: (request: PieceRequest) => void) {
+  constructor(
+    torrents: ServedTorrents,
+    budget: UploadBudget,
+    onRequest: (request: PieceRequest) => void,
+    limit?: RateLimit,
+    clock: Clock = nodeClock,
+  ) {
     this.#torrents = torrents;
     this.#budget = budget;
     this.#onRequest = onRequest;
+    this.#limit = limit;
+    this.#clock = clock;
   }
 
   /**
@@ -69,20 +88,22 @@ export class Uploads {
   }
 
   /**
-   * Reads what was found and counts it. Throws PiezaError with resource_exhausted (over the budget), data_loss (rotten)
-   * or not_found (gone meanwhile).
+   * Reads what was found and counts it, after the short wait that the rate limit may ask for. Throws PiezaError with
+   * resource_exhausted (over the budget or far over the rate), data_loss (rotten) or not_found (gone meanwhile).
    */
   async read(offer: Offer, address: string): Promise<Upload> {
     const { served, index } = offer;
     const request = { infoHash: served.torrent.infoHash, number: pieceNumber(index), address };
     let done = () => {};
     try {
+      const waitMs = this.#limit ? await this.#waitForTurn(this.#limit, offer.length) : 0;
       const taken = this.#begin(address, offer.length);
       done = taken.done;
+      const startedMs = this.#clock.now();
       const bytes = await served.store.read(index, taken.buffer);
       count(served, index, bytes.length);
       this.#onRequest({ ...request, outcome: "ok", bytes: bytes.length });
-      return { bytes, done };
+      return { bytes, done, waitMs, readMs: this.#clock.now() - startedMs };
     } catch (error) {
       done();
       this.#report(request, error);
@@ -109,6 +130,26 @@ export class Uploads {
     }
     checkHeld(held, index);
     return { served, index, hash: served.torrent.pieces[index]!, length: geometry.lengthOf(index) };
+  }
+
+  /**
+   * An answer leaves when its bytes have had their time at the rate. One that alone takes longer than MAX_WAIT_MS leaves
+   * then, and those that follow wait for it. Resolves with the wait.
+   */
+  async #waitForTurn(limit: RateLimit, bytes: number): Promise<number> {
+    const endMs = limit.waitMs(bytes);
+    const aheadMs = endMs - (bytes * 1000) / limit.bytesPerSecond;
+    if (aheadMs > MAX_WAIT_MS) {
+      const retryAfterMs = Math.ceil(aheadMs - MAX_WAIT_MS / 2);
+      throw new PiezaError("resource_exhausted", "this peer gives out as much as its limit allows", {
+        retryAfterMs,
+      });
+    }
+    limit.book(bytes);
+    const waitMs = Math.max(0, Math.min(endMs, MAX_WAIT_MS));
+    if (waitMs > 0) await sleep(this.#clock, waitMs);
+    if (this.#draining) throw new PiezaError("unavailable", "this peer is leaving");
+    return waitMs;
   }
 
   /** Takes room for an answer; `done` gives it back, once. */

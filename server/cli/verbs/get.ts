@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { sleep } from "#core/clock.ts";
+import { RateLimit } from "#core/rate-limit.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { nodeClock } from "../../node-clock.ts";
@@ -26,6 +27,8 @@ type Options =
   | "sequential"
   | "giveUpAfter"
   | "seedAfter"
+  | "limitDownload"
+  | "limitUpload"
   | "sync"
   | "transport"
   | "tracker"
@@ -94,7 +97,14 @@ async function download(
     ca: await readCa(flags),
     giveUpAfterMs: flags.giveUpAfter,
     download: { sequential: flags.sequential },
-    serve: { dataDir: dataDir(flags), host: flags.host, port: flags.getPort, log: (line) => out.log(line) },
+    limit: flags.limitDownload === undefined ? undefined : new RateLimit(flags.limitDownload, nodeClock),
+    serve: {
+      dataDir: dataDir(flags),
+      host: flags.host,
+      port: flags.getPort,
+      limitBytesPerSecond: flags.limitUpload,
+      log: (line) => out.log(line),
+    },
     onWaiting: (reason) => out.detail(`waiting: ${reason}`),
     signal,
   }).catch((error) => {

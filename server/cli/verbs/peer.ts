@@ -7,7 +7,15 @@ import { givenTorrent, readTorrents, type Seeding, startSeeding } from "../seedi
 import { serveUntilSignalled } from "../serve.ts";
 import { readTorrentFile } from "../torrent-source.ts";
 
-type Options = "peerPort" | "torrents" | "inventory" | "pieces" | "tracker" | "catalog" | "logRequests";
+type Options =
+  | "peerPort"
+  | "torrents"
+  | "inventory"
+  | "pieces"
+  | "tracker"
+  | "catalog"
+  | "limitUpload"
+  | "logRequests";
 
 export async function run({
   args,

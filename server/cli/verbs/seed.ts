@@ -18,6 +18,7 @@ type Options =
   | "replicationTarget"
   | "tracker"
   | "catalog"
+  | "limitUpload"
   | "logRequests";
 
 type SeedInvocation = Invocation<Options | ServerOption | CommonOption>;

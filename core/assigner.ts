@@ -1,0 +1,100 @@
+import { MAX_REQUESTERS, tooSlow, worthHedging } from "./assignment.ts";
+import type { Clock } from "./clock.ts";
+import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
+import type { DownloadOptions } from "./options.ts";
+import type { PiecePicker } from "./picker.ts";
+import type { PieceGeometry, PieceIndex } from "./piece.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import type { Swarm } from "./swarm.ts";
+
+export interface AssignerInput {
+  readonly picker: PiecePicker;
+  readonly swarm: Swarm;
+  readonly geometry: PieceGeometry;
+  readonly clock: Clock;
+  readonly options: Required<DownloadOptions>;
+  readonly limit: RateLimit | undefined;
+  /** It is worth looking for assignments again. */
+  readonly onRoom: () => void;
+}
+
+/** One piece to be asked for at one peer. */
+export interface Assignment {
+  readonly peer: DownloadPeer;
+  readonly index: PieceIndex;
+}
+
+/** Decides whom to ask for which piece next. Makes no request itself: the download does, and keeps the books. */
+export class Assigner {
+  /** Bytes requested and not yet stored; the download counts them. */
+  inFlightBytes = 0;
+  /** Somebody could be asked, were it not for the rate limit. */
+  limited = false;
+  readonly #input: AssignerInput;
+  readonly #retry: () => void;
+
+  constructor(input: AssignerInput) {
+    this.#input = input;
+    this.#retry = () => input.onRoom();
+  }
+
+  /**
+   * One request a round for every peer that has room, the promptest first, until nobody takes one. Each has to be made
+   * before the next is asked for.
+   */
+  *assignments(): Generator<Assignment> {
+    this.limited = false;
+    const usable = this.#input.swarm.usable();
+    const { pieceLength } = this.#input.geometry;
+    const promptness = (peer: DownloadPeer) => peer.pace.expectedMs(pieceLength) ?? 0;
+    usable.sort((a, b) => promptness(a) - promptness(b));
+    for (let given = true; given && !this.limited; ) {
+      given = false;
+      for (const peer of usable) {
+        const index = this.#hasRoom(peer) ? this.#pieceFor(peer, usable) : undefined;
+        if (index === undefined) continue;
+        if (!this.#inRate(index)) break;
+        given = true;
+        yield { peer, index };
+      }
+    }
+  }
+
+  /** No more assignments are wanted. */
+  stop(): void {
+    this.#input.limit?.leave(this.#retry);
+  }
+
+  #inRate(index: PieceIndex): boolean {
+    const { limit, geometry } = this.#input;
+    this.limited = limit !== undefined && !limit.take(geometry.lengthOf(index), this.#retry);
+    return !this.limited;
+  }
+
+  #hasRoom(peer: DownloadPeer): boolean {
+    const { options, geometry } = this.#input;
+    // A peer that has failed proves itself with one request before it gets its window again.
+    const most = peer.failures > 0 ? 1 : options.maxInFlightPerPeer;
+    if (peer.inFlight >= peer.pace.window(geometry.pieceLength, most)) return false;
+    return this.inFlightBytes === 0 || this.inFlightBytes + geometry.pieceLength <= options.maxInFlightBytes;
+  }
+
+  #pieceFor(peer: DownloadPeer, usable: DownloadPeer[]): PieceIndex | undefined {
+    const { picker, swarm, geometry, clock } = this.#input;
+    if (picker.idle > 0 && tooSlow(peer, usable, picker.idle, geometry.pieceLength)) return undefined;
+    const measured = peer.pace.rate !== undefined;
+    const index = picker.pick(peer.slot, measured ? undefined : (piece) => swarm.hasTurn(peer, piece));
+    if (index !== undefined) return index;
+    return worthHedging(peer, this.#hedgeable(peer), clock.now(), geometry.pieceLength)?.index;
+  }
+
+  *#hedgeable(peer: DownloadPeer): Generator<PieceRequest> {
+    for (const other of this.#input.swarm.peers) {
+      if (other === peer) continue;
+      for (const request of other.requests.values()) {
+        const once = this.#input.picker.requesters(request.index) < MAX_REQUESTERS;
+        if (once && peer.has?.has(request.index) && !peer.lacks.has(request.index)) yield request;
+      }
+    }
+  }
+}
