@@ -20,7 +20,7 @@ const MAX_WATCHED_BYTES = 3 << 20;
 const MAX_TABLE_BYTES = 640 << 10;
 const MIN_DECLARED_BYTES = 64 << 10;
 
-const NOTHING = new Uint8Array();
+const NOTHING: Uint8Array = new Uint8Array();
 const messages = new WeakMap<readonly SwarmMember[], SwarmPeer[]>();
 
 /**
