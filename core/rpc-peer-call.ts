@@ -35,12 +35,16 @@ export class PeerCalls {
     signal: AbortSignal,
     run: (options: CallOptions) => Promise<{ data: Uint8Array }>,
   ): Promise<void> {
-    const deadlineMs = Math.ceil((length / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
-    const { data } = await this.#call(signal, deadlineMs, run).catch((error) => {
+    const { data } = await this.#call(signal, deadlineOf(length), run).catch((error) => {
       throw error instanceof AnswerTooLong ? tooLong(length, error) : error;
     });
     if (data.length > length + MESSAGE_SLACK_BYTES) throw tooLong(length);
     await sink.write(data);
+  }
+
+  /** A call that sends `length` bytes. */
+  upload<T>(length: number, signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
+    return this.#call(signal, deadlineOf(length), run);
   }
 
   close(): void {
@@ -65,6 +69,11 @@ export class PeerCalls {
       cancel();
     }
   }
+}
+
+/** Milliseconds for a call that moves so many bytes. */
+function deadlineOf(bytes: number): number {
+  return Math.ceil((bytes / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
 }
 
 function tooLong(length: number, cause?: unknown): WrongPiece {

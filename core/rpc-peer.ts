@@ -48,7 +48,8 @@ export function remotePeer(options: RemotePeerOptions): RemotePeer {
   };
 }
 
-function bitfieldOf(
+/** What a peer says that it has. Throws PeerFailed if it speaks of another number of pieces. */
+export function bitfieldOf(
   answer: { totalPieces: number; complete: boolean; bitfield: Uint8Array },
   { totalPieces }: SwarmKey,
 ): Bitfield {

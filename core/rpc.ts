@@ -3,3 +3,4 @@ export { type RemoteCatalogOptions, remoteCatalog } from "./rpc-catalog.ts";
 export { type RemotePeerOptions, remotePeer } from "./rpc-peer.ts";
 export { type RemoteSeedPeerOptions, remoteSeedPeer } from "./rpc-seed-peer.ts";
 export { type RemoteTrackerOptions, remoteTracker } from "./rpc-tracker.ts";
+export { type RemoteUploadPeerOptions, remoteUploadPeer } from "./rpc-upload-peer.ts";

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file pieza/v1/peer.proto.
  */
 export const file_pieza_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("ChNwaWV6YS92MS9wZWVyLnByb3RvEghwaWV6YS52MSIgCg9JZGVudGlmeVJlcXVlc3QSDQoFbm9uY2UYASABKAwiIgoQSWRlbnRpZnlSZXNwb25zZRIOCgZwcm9vZnMYASADKAwiMQocUGVlclNlcnZpY2VHZXRUb3JyZW50UmVxdWVzdBIRCglpbmZvX2hhc2gYASABKAkiQwodUGVlclNlcnZpY2VHZXRUb3JyZW50UmVzcG9uc2USIgoHdG9ycmVudBgBIAEoCzIRLnBpZXphLnYxLlRvcnJlbnQiJwoSR2V0Qml0ZmllbGRSZXF1ZXN0EhEKCWluZm9faGFzaBgBIAEoCSJPChNHZXRCaXRmaWVsZFJlc3BvbnNlEhQKDHRvdGFsX3BpZWNlcxgBIAEoDRIQCghjb21wbGV0ZRgCIAEoCBIQCghiaXRmaWVsZBgDIAEoDCI0Cg9HZXRQaWVjZVJlcXVlc3QSEQoJaW5mb19oYXNoGAEgASgJEg4KBm51bWJlchgCIAEoDSIgChBHZXRQaWVjZVJlc3BvbnNlEgwKBGRhdGEYASABKAwy0gIKC1BlZXJTZXJ2aWNlEkYKCElkZW50aWZ5EhkucGllemEudjEuSWRlbnRpZnlSZXF1ZXN0GhoucGllemEudjEuSWRlbnRpZnlSZXNwb25zZSIDkAIBEmIKCkdldFRvcnJlbnQSJi5waWV6YS52MS5QZWVyU2VydmljZUdldFRvcnJlbnRSZXF1ZXN0GicucGllemEudjEuUGVlclNlcnZpY2VHZXRUb3JyZW50UmVzcG9uc2UiA5ACARJPCgtHZXRCaXRmaWVsZBIcLnBpZXphLnYxLkdldEJpdGZpZWxkUmVxdWVzdBodLnBpZXphLnYxLkdldEJpdGZpZWxkUmVzcG9uc2UiA5ACARJGCghHZXRQaWVjZRIZLnBpZXphLnYxLkdldFBpZWNlUmVxdWVzdBoaLnBpZXphLnYxLkdldFBpZWNlUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_pieza_v1_torrent]);
+  fileDesc("ChNwaWV6YS92MS9wZWVyLnByb3RvEghwaWV6YS52MSIgCg9JZGVudGlmeVJlcXVlc3QSDQoFbm9uY2UYASABKAwiIgoQSWRlbnRpZnlSZXNwb25zZRIOCgZwcm9vZnMYASADKAwiMQocUGVlclNlcnZpY2VHZXRUb3JyZW50UmVxdWVzdBIRCglpbmZvX2hhc2gYASABKAkiQwodUGVlclNlcnZpY2VHZXRUb3JyZW50UmVzcG9uc2USIgoHdG9ycmVudBgBIAEoCzIRLnBpZXphLnYxLlRvcnJlbnQiJwoSR2V0Qml0ZmllbGRSZXF1ZXN0EhEKCWluZm9faGFzaBgBIAEoCSJPChNHZXRCaXRmaWVsZFJlc3BvbnNlEhQKDHRvdGFsX3BpZWNlcxgBIAEoDRIQCghjb21wbGV0ZRgCIAEoCBIQCghiaXRmaWVsZBgDIAEoDCI0Cg9HZXRQaWVjZVJlcXVlc3QSEQoJaW5mb19oYXNoGAEgASgJEg4KBm51bWJlchgCIAEoDSIgChBHZXRQaWVjZVJlc3BvbnNlEgwKBGRhdGEYASABKAwiRAoRU3RvcmVQaWVjZVJlcXVlc3QSEQoJaW5mb19oYXNoGAEgASgJEg4KBm51bWJlchgCIAEoDRIMCgRkYXRhGAMgASgMIiQKElN0b3JlUGllY2VSZXNwb25zZRIOCgZzdG9yZWQYASABKAgymwMKC1BlZXJTZXJ2aWNlEkYKCElkZW50aWZ5EhkucGllemEudjEuSWRlbnRpZnlSZXF1ZXN0GhoucGllemEudjEuSWRlbnRpZnlSZXNwb25zZSIDkAIBEmIKCkdldFRvcnJlbnQSJi5waWV6YS52MS5QZWVyU2VydmljZUdldFRvcnJlbnRSZXF1ZXN0GicucGllemEudjEuUGVlclNlcnZpY2VHZXRUb3JyZW50UmVzcG9uc2UiA5ACARJPCgtHZXRCaXRmaWVsZBIcLnBpZXphLnYxLkdldEJpdGZpZWxkUmVxdWVzdBodLnBpZXphLnYxLkdldEJpdGZpZWxkUmVzcG9uc2UiA5ACARJGCghHZXRQaWVjZRIZLnBpZXphLnYxLkdldFBpZWNlUmVxdWVzdBoaLnBpZXphLnYxLkdldFBpZWNlUmVzcG9uc2UiA5ACARJHCgpTdG9yZVBpZWNlEhsucGllemEudjEuU3RvcmVQaWVjZVJlcXVlc3QaHC5waWV6YS52MS5TdG9yZVBpZWNlUmVzcG9uc2ViBnByb3RvMw", [file_pieza_v1_torrent]);
 
 /**
  * @generated from message pieza.v1.IdentifyRequest
@@ -176,6 +176,54 @@ export const GetPieceResponseSchema: GenMessage<GetPieceResponse> = /*@__PURE__*
   messageDesc(file_pieza_v1_peer, 7);
 
 /**
+ * @generated from message pieza.v1.StorePieceRequest
+ */
+export type StorePieceRequest = Message<"pieza.v1.StorePieceRequest"> & {
+  /**
+   * @generated from field: string info_hash = 1;
+   */
+  infoHash: string;
+
+  /**
+   * 1 to total_pieces.
+   *
+   * @generated from field: uint32 number = 2;
+   */
+  number: number;
+
+  /**
+   * @generated from field: bytes data = 3;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message pieza.v1.StorePieceRequest.
+ * Use `create(StorePieceRequestSchema)` to create a new message.
+ */
+export const StorePieceRequestSchema: GenMessage<StorePieceRequest> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_peer, 8);
+
+/**
+ * @generated from message pieza.v1.StorePieceResponse
+ */
+export type StorePieceResponse = Message<"pieza.v1.StorePieceResponse"> & {
+  /**
+   * False if the peer had the piece before.
+   *
+   * @generated from field: bool stored = 1;
+   */
+  stored: boolean;
+};
+
+/**
+ * Describes the message pieza.v1.StorePieceResponse.
+ * Use `create(StorePieceResponseSchema)` to create a new message.
+ */
+export const StorePieceResponseSchema: GenMessage<StorePieceResponse> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_peer, 9);
+
+/**
  * PeerService is what every peer that serves pieces answers. Unary, so that a browser tab and curl can call it too.
  *
  * @generated from service pieza.v1.PeerService
@@ -221,6 +269,23 @@ export const PeerService: GenService<{
     methodKind: "unary";
     input: typeof GetPieceRequestSchema;
     output: typeof GetPieceResponseSchema;
+  },
+  /**
+   * One piece to keep and to serve. Sent by a publisher, after PublishTorrent, to the peers that the catalog's `GET /`
+   * names under `upload_peers`. Needs the bearer token; those peers take the catalog's own. The peer asks its own
+   * catalogs for the torrent, and what it stores counts only after its hash has matched. It forgets a torrent that these
+   * catalogs no longer know, or that has been there for as long as its operator allows.
+   * unimplemented: this peer takes no uploads; not_found: its catalogs do not know the torrent; invalid_argument: these
+   * bytes are not that piece; out_of_range: no such number; resource_exhausted with a hint: too many bytes on their way,
+   * ask again; without one: its room for uploads is full; failed_precondition: it serves this torrent from files of its
+   * own.
+   *
+   * @generated from rpc pieza.v1.PeerService.StorePiece
+   */
+  storePiece: {
+    methodKind: "unary";
+    input: typeof StorePieceRequestSchema;
+    output: typeof StorePieceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_pieza_v1_peer, 0);
