@@ -17,6 +17,11 @@ export interface CatalogOptions extends EdgeOptions {
   readonly pageDirectory?: string | undefined;
   /** URLs of trackers, which GET / names to clients. */
   readonly trackers: readonly string[];
+  /**
+   * URLs of peers that take uploads with this catalog's token, which GET / names to publishers. Live: whoever made the
+   * list may add to it. Default none.
+   */
+  readonly uploadPeers?: readonly string[] | undefined;
   /** What publishers have to send. Without it, `open` must be set. */
   readonly token?: string | undefined;
   /** Anybody who reaches the catalog may publish and delete. Default false. */
@@ -38,7 +43,15 @@ export interface RunningCatalog {
  * error when the port is taken, and with StoreFailed when the directory cannot be read.
  */
 export async function startCatalog(options: CatalogOptions): Promise<RunningCatalog> {
-  const { directory, pageDirectory, trackers, open = false, clock = nodeClock, log } = options;
+  const {
+    directory,
+    pageDirectory,
+    trackers,
+    uploadPeers = [],
+    open = false,
+    clock = nodeClock,
+    log,
+  } = options;
   if (!open && !options.token)
     throw new PiezaError("invalid_argument", "a catalog needs a token, unless it is open to all");
   const torrents = await TorrentDirectory.open({
@@ -50,7 +63,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const page = await readPage(pageDirectory, log);
   const version = await ownVersion();
   const overview = async () =>
-    overviewOf(version, trackers, (await torrents.list({ pageSize: 1 })).totalSize);
+    overviewOf(version, trackers, uploadPeers, (await torrents.list({ pageSize: 1 })).totalSize);
   const service = catalogService({ torrents, token: open ? undefined : options.token });
   return startServer({
     ...options,
@@ -72,12 +85,18 @@ async function readPage(directory: string | undefined, log: Log | undefined): Pr
 }
 
 /** What somebody who comes with curl needs to go on, and a client to find the trackers. */
-function overviewOf(version: string, trackers: readonly string[], torrents: number) {
+function overviewOf(
+  version: string,
+  trackers: readonly string[],
+  uploadPeers: readonly string[],
+  torrents: number,
+) {
   return {
     service: "pieza catalog",
     version,
     torrents,
     trackers,
+    upload_peers: uploadPeers,
     endpoints: {
       torrent: "/files/<name>.json",
       rpc: "/pieza.v1.CatalogService/<ListTorrents, GetTorrent, PublishTorrent or DeleteTorrent>",

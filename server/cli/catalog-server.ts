@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type RunningCatalog, startCatalog } from "../catalog/catalog.ts";
+import { type CatalogOptions, type RunningCatalog, startCatalog } from "../catalog/catalog.ts";
 import type { EdgeOptions } from "../http/options.ts";
 import { isWildcard } from "../http/outer-address.ts";
 import { loadOrMakeToken, rememberToken } from "../http/token.ts";
@@ -16,32 +16,33 @@ export function torrentsDir(flags: Pick<Flags<CommonOption>, "data">, port: numb
 
 /**
  * Starts a catalog with its token (undefined with --open), and keeps the token for this user's other programs.
- * `portOption` is the flag that chose the port.
+ * `portOption` is the flag that chose the port; `urls` is what this machine's programs and pages call it.
  */
 export async function startCatalogServer(
   edge: EdgeOptions,
-  trackers: readonly string[],
+  named: Pick<CatalogOptions, "trackers" | "uploadPeers">,
   flags: Flags<CommonOption | "open" | "page">,
   out: Output,
   portOption: OptionName,
-): Promise<{ catalog: RunningCatalog; token: string | undefined }> {
+): Promise<{ catalog: RunningCatalog; urls: readonly string[]; token: string | undefined }> {
   const token = flags.open ? undefined : (flags.token ?? (await ownToken(flags, edge.port, out)));
   const catalog = await startOn(portOption, () =>
     startCatalog({
       ...edge,
       directory: torrentsDir(flags, edge.port),
       pageDirectory: pageDirectory(flags.page),
-      trackers: [...trackers],
+      ...named,
       token,
       open: flags.open,
     }),
   );
+  const urls = namesOf(catalog, edge);
   if (token !== undefined) {
-    for (const url of namesOf(catalog, edge)) await rememberToken(dataDir(flags), url, token);
+    for (const url of urls) await rememberToken(dataDir(flags), url, token);
   } else {
     out.warn("this catalog is open: whoever reaches it may publish and delete");
   }
-  return { catalog, token };
+  return { catalog, urls, token };
 }
 
 async function ownToken(flags: Flags<CommonOption>, port: number, out: Output): Promise<string> {

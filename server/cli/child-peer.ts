@@ -4,6 +4,9 @@ import { fileURLToPath } from "node:url";
 import type { Demo, DemoPeer } from "./demo.ts";
 import { CliError, ExitCode } from "./exit-code.ts";
 
+/** What each peer of the demo takes of publishers. */
+const UPLOADS = "10GiB";
+
 const program = fileURLToPath(new URL("./pieza.js", import.meta.url));
 
 /** A peer in a process of its own, which ends when this process does, however that ends. */
@@ -24,6 +27,12 @@ export interface ChildPeerOptions {
   /** 0 for any free one. */
   readonly port: number;
   readonly tracker: string;
+  /** What publishers put there, they may store here. */
+  readonly catalog: string;
+  /** The catalog's, which is this peer's too; undefined if that is open. */
+  readonly token: string | undefined;
+  /** Of the catalog's page, which stores here. */
+  readonly pageOrigins: readonly string[];
   /** Told of what it prints on standard error, and why the tracker does not name it to others. */
   readonly onTrouble: (line: string) => void;
 }
@@ -31,7 +40,11 @@ export interface ChildPeerOptions {
 export function startChildPeer(options: ChildPeerOptions): ChildPeer {
   const child = fork(program, argumentsFor(options), {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    env: withoutOurVariables(process.env),
+    // The token in a variable and not in the arguments, which everybody on this machine can read.
+    env: {
+      ...withoutOurVariables(process.env),
+      ...(options.token !== undefined && { PIEZA_TOKEN: options.token }),
+    },
   });
   createInterface(child.stderr!).on("line", options.onTrouble);
   const ended = new Promise<number | string>((resolve) => {
@@ -41,10 +54,13 @@ export function startChildPeer(options: ChildPeerOptions): ChildPeer {
   return { pid: child.pid!, url, ended, kill: () => void child.kill("SIGKILL") };
 }
 
-function argumentsFor({ demo, peer, host, port, tracker }: ChildPeerOptions): string[] {
+function argumentsFor({ demo, peer, host, port, tracker, ...options }: ChildPeerOptions): string[] {
   return [
     ...["peer", "--json", "--data", peer.dataDir, "--port", String(port), "--tracker", tracker],
     ...(host === undefined ? [] : ["--host", host]),
+    ...["--accept-uploads", UPLOADS, "--catalog", options.catalog],
+    ...(options.token === undefined ? ["--open"] : []),
+    ...options.pageOrigins.flatMap((origin) => ["--allow-origin", origin]),
     ...demo.torrents.flatMap(({ torrentPath }) => ["--torrent", torrentPath]),
     ...["--inventory", peer.inventoryPath, "--", ...demo.torrents.map(({ path }) => path)],
   ];

@@ -118,12 +118,6 @@ export const options = {
     help: "keep the state in this Redis (7.0 or later) or Valkey, shared with other trackers there: redis://host:6379",
     schema: text.regex(/^rediss?:\/\/\S+$/, "expected a URL such as redis://127.0.0.1:6379").optional(),
   },
-  trustedProxy: {
-    flags: "--trusted-proxy <cidr>",
-    help: "proxies in this network say who calls, by X-Forwarded-For (repeatable)",
-    schema: texts,
-    repeatable: true,
-  },
   logRequests: {
     flags: "--log-requests",
     help: "log every piece given out, a JSON object a line",
@@ -133,6 +127,23 @@ export const options = {
     flags: "--page <dir>",
     help: "serve this built page instead of the one that comes along",
     schema: optionalText,
+  },
+
+  acceptUploads: {
+    flags: "--accept-uploads <size>",
+    help: "let publishers with the token store so much here, of what --catalog has (default: nothing)",
+    schema: size,
+  },
+  uploadExpiry: {
+    flags: "--upload-expiry <time>",
+    help: "delete what was stored so long after its last piece came (default 30d)",
+    schema: text.transform(parsed(parseDuration)).default(30 * 86_400_000),
+  },
+  uploadPeer: {
+    flags: "--upload-peer <url>",
+    help: "a peer that takes uploads with this catalog's token (repeatable)",
+    schema: z.array(url).default([]),
+    repeatable: true,
   },
 
   // up

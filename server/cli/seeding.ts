@@ -4,6 +4,7 @@ import { geometryOf, type Torrent } from "#core/torrent.ts";
 import { Inventory } from "../peer/inventory.ts";
 import { type RunningPeer, type ServedStore, startPeer } from "../peer/peer.ts";
 import { openSeed } from "../peer/seed-store.ts";
+import type { UploadOptions } from "../peer/stored-torrents.ts";
 import { readCa } from "./clients.ts";
 import { dataDir } from "./data-dir.ts";
 import { UsageError } from "./exit-code.ts";
@@ -34,6 +35,7 @@ export async function startSeeding(
   trackers: readonly string[],
   flags: SeedingFlags,
   out: Output,
+  uploads?: UploadOptions,
 ): Promise<RunningPeer> {
   const piecesOf = await readPieces(flags, seedings.length);
   const withdrawn = (infoHash: string) => peer.changed(infoHash);
@@ -52,6 +54,7 @@ export async function startSeeding(
       logRequests: flags.logRequests,
       limitBytesPerSecond: flags.limitUpload,
       onStatus: sayStatus(out, flags),
+      uploads,
     }),
   );
   // At once, so that the first announce has them all.

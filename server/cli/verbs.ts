@@ -58,17 +58,20 @@ export const verbs: readonly VerbSpec[] = [
   verb(
     "catalog",
     "run a catalog, and the page with it, in the foreground",
-    ["catalogPort", "namedTrackers", "page", "open", ...serverOptions],
+    ["catalogPort", "namedTrackers", "uploadPeer", "page", "open", ...serverOptions],
     () => import("./verbs/catalog.ts"),
   ),
   verb(
-    "peer <path...>",
-    "serve files or folders whose torrents exist",
+    "peer [path...]",
+    "serve files or folders whose torrents exist, and what publishers store here",
     [
       "peerPort",
       "torrents",
       "inventory",
       "pieces",
+      "acceptUploads",
+      "uploadExpiry",
+      "open",
       "tracker",
       "catalog",
       "limitUpload",
@@ -78,6 +81,7 @@ export const verbs: readonly VerbSpec[] = [
     () => import("./verbs/peer.ts"),
     "pieza peer movie.mkv --torrent movie.mkv.json --pieces 1-40,60",
     "pieza peer shakira.mp3 --torrent shakira.json --inventory peer-1.json",
+    "pieza peer --accept-uploads 50GB --allow-origin https://catalog.example --catalog https://catalog.example",
   ),
   verb(
     "create <path>",

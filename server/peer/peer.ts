@@ -6,11 +6,12 @@ import { nodeClock } from "../node-clock.ts";
 import { Announcing, type AnnouncingOptions } from "./announcing.ts";
 import type { PieceCounts, ServedStore, ServedTorrents } from "./served-torrents.ts";
 import { type Serving, type ServingOptions, startServing } from "./serving.ts";
+import { type StoredServing, StoredTorrents, type UploadOptions } from "./stored-torrents.ts";
 import type { Uploads } from "./uploads.ts";
 
 export type { ServedStore } from "./served-torrents.ts";
 
-export interface PeerOptions extends Omit<ServingOptions, "identifyKeys"> {
+export interface PeerOptions extends Omit<ServingOptions, "identifyKeys" | "stored"> {
   /** URLs; at most 16. None: the peer serves and tells nobody. */
   readonly trackers: readonly string[];
   /** Where leases are kept, in a folder of this role and port. With port 0 they are not kept. */
@@ -19,6 +20,8 @@ export interface PeerOptions extends Omit<ServingOptions, "identifyKeys"> {
   readonly ca?: string | undefined;
   /** What each tracker makes of us: listed or why not. */
   readonly onStatus?: AnnouncingOptions["onStatus"];
+  /** What others may store here, in `dataDir`. Default: nothing. */
+  readonly uploads?: UploadOptions | undefined;
 }
 
 export interface RunningPeer {
@@ -49,34 +52,52 @@ const GOODBYE_MS = 2_000;
 /** What calls that carry no piece get when a drained peer closes. */
 const SMALL_CALLS_MS = 1_000;
 
-/** Starts a peer: one port that serves pieces, and announces to every tracker. Fails as startServer does. */
+/**
+ * Starts a peer: one port that serves pieces, and announces to every tracker. Fails as startServer does, and with what
+ * the folder of stored torrents fails with.
+ */
 export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
+  const folder = join(options.dataDir, `peer-${options.port}`);
   const announcing = new Announcing({
     trackers: options.trackers,
-    leaseFolder: options.port === 0 ? undefined : join(options.dataDir, `peer-${options.port}`),
+    leaseFolder: options.port === 0 ? undefined : folder,
     ca: options.ca,
     onStatus: options.onStatus,
   });
+  const stored = options.uploads && {
+    token: options.uploads.token,
+    torrents: new StoredTorrents({
+      ...options.uploads,
+      folder: join(folder, "stored"),
+      log: options.log,
+    }),
+  };
   try {
-    const serving = await startServing({ ...options, identifyKeys: announcing.identifyKeys });
+    const serving = await startServing({ ...options, identifyKeys: announcing.identifyKeys, stored });
+    const peer = new Peer(serving, announcing, stored?.torrents);
+    await stored?.torrents.start(peer).catch(async (error) => {
+      await serving.server.close({ graceMs: 0 });
+      throw error;
+    });
     announcing.start({
       host: options.host ?? "127.0.0.1",
       port: serving.server.port,
       tls: options.tlsCert !== undefined,
       ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
     });
-    return new Peer(serving, announcing);
+    return peer;
   } catch (error) {
     await announcing.stop();
     throw error;
   }
 }
 
-class Peer implements RunningPeer {
+class Peer implements RunningPeer, StoredServing {
   readonly #server: RunningServer;
   readonly #torrents: ServedTorrents;
   readonly #uploads: Uploads;
   readonly #announcing: Announcing;
+  readonly #stored: StoredTorrents | undefined;
   /**
    * By info hash. Starts at the wall clock, so that a lease taken up again after a restart meets a larger number than
    * the tracker has.
@@ -85,11 +106,12 @@ class Peer implements RunningPeer {
   #draining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor({ server, torrents, uploads }: Serving, announcing: Announcing) {
+  constructor({ server, torrents, uploads }: Serving, announcing: Announcing, stored?: StoredTorrents) {
     this.#server = server;
     this.#torrents = torrents;
     this.#uploads = uploads;
     this.#announcing = announcing;
+    this.#stored = stored;
   }
 
   get url(): string {
@@ -103,6 +125,10 @@ class Peer implements RunningPeer {
   add(torrent: Torrent, store: ServedStore): void {
     this.#torrents.add(torrent, store);
     this.changed(torrent.infoHash);
+  }
+
+  storeOf(infoHash: string): ServedStore | undefined {
+    return this.#torrents.get(infoHash)?.store;
   }
 
   remove(infoHash: string): void {
@@ -151,8 +177,14 @@ class Peer implements RunningPeer {
   }
 
   #close(graceMs: number): Promise<void> {
-    this.#closing ??= atMost(GOODBYE_MS, this.#announcing.stop()).then(() => this.#server.close({ graceMs }));
+    this.#closing ??= this.#closeAll(graceMs);
     return this.#closing;
+  }
+
+  async #closeAll(graceMs: number): Promise<void> {
+    await atMost(GOODBYE_MS, this.#announcing.stop());
+    await this.#server.close({ graceMs });
+    await this.#stored?.stop();
   }
 }
 

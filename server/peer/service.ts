@@ -18,12 +18,12 @@ export function pieceETag(hash: string): string {
   return `"${hash}"`;
 }
 
-/** Translates PeerService's calls into lookups in what this peer serves. */
+/** Translates the reading calls of PeerService into lookups in what this peer serves. */
 export function peerService(
   torrents: ServedTorrents,
   uploads: Uploads,
   identifyKeys: readonly Uint8Array[],
-): ServiceImpl<typeof PeerService> {
+): Omit<ServiceImpl<typeof PeerService>, "storePiece"> {
   return {
     identify({ nonce }) {
       if (nonce.length < NONCE_BYTES.min || nonce.length > NONCE_BYTES.max) {

@@ -9,6 +9,8 @@ import { peerPages } from "./peer-pages.ts";
 import { seedPeerService } from "./seed-contract.ts";
 import { ServedTorrents } from "./served-torrents.ts";
 import { peerService } from "./service.ts";
+import { storePieceGate, storePieceService } from "./store-piece.ts";
+import type { StoredTorrents } from "./stored-torrents.ts";
 import { UploadBudget } from "./upload-budget.ts";
 import { type PieceRequest, Uploads } from "./uploads.ts";
 
@@ -23,6 +25,8 @@ export interface ServingOptions extends EdgeOptions {
   readonly direct?: boolean | undefined;
   /** What Identify proves to know; at most 16. */
   readonly identifyKeys?: readonly Uint8Array[] | undefined;
+  /** Where pieces go that others store here, and their token. Default: this peer takes no uploads. */
+  readonly stored?: { readonly torrents: StoredTorrents; readonly token: string | undefined } | undefined;
 }
 
 /** The serving part of a peer: one port, and what is behind it. */
@@ -46,13 +50,20 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     if (logRequests) logRequest(options, request);
   };
   const uploads = new Uploads(torrents, budget, onRequest, limitOf(options));
-  const service = peerService(torrents, uploads, options.identifyKeys ?? []);
+  const { stored } = options;
+  const service = {
+    ...peerService(torrents, uploads, options.identifyKeys ?? []),
+    ...(stored && storePieceService(stored.torrents)),
+  };
+  const gate = stored && {
+    requestGate: storePieceGate(stored.token, new UploadBudget(DEFAULT_IN_FLIGHT_BYTES)),
+  };
   const seedService = seedPeerService(torrents, uploads);
   const { direct, ...edge } = options;
   const server = await startServer({
     ...edge,
     services: [PeerService, SeedPeerService],
-    routes: (router) => router.service(PeerService, service).service(SeedPeerService, seedService),
+    routes: (router) => router.service(PeerService, service, gate).service(SeedPeerService, seedService),
     direct: direct === false ? {} : { [GET_PIECE]: directPieces(uploads) },
     http: peerPages(torrents, uploads, metrics),
   });

@@ -4,7 +4,7 @@ import type { Invocation } from "../invocation.ts";
 import type { CommonOption, Flags, ServerOption } from "../options.ts";
 import { edgeOptions, serveUntilSignalled } from "../serve.ts";
 
-type Options = "catalogPort" | "namedTrackers" | "page" | "open" | ServerOption;
+type Options = "catalogPort" | "namedTrackers" | "uploadPeer" | "page" | "open" | ServerOption;
 
 /** Where `pieza tracker` listens when nobody said otherwise. */
 const TRACKER_PORT = 50_050;
@@ -13,7 +13,8 @@ export async function run({ flags, out, signal }: Invocation<Options | CommonOpt
   const edge = edgeOptions(flags, flags.catalogPort, out);
   const trackers = flags.namedTrackers.length > 0 ? flags.namedTrackers : neighbour(flags);
   if (trackers.length === 0) out.warn("no --tracker: clients will not learn of one here");
-  const { catalog } = await startCatalogServer(edge, trackers, flags, out, "catalogPort");
+  const named = { trackers, uploadPeers: flags.uploadPeer };
+  const { catalog } = await startCatalogServer(edge, named, flags, out, "catalogPort");
   out.event(
     "listening",
     { verb: "catalog", url: catalog.url, pid: process.pid },

@@ -1,4 +1,5 @@
 import { messageOf } from "#core/errors.ts";
+import { rememberUploadToken, uploadOptions } from "../accept-uploads.ts";
 import { trackersOfCatalog } from "../clients.ts";
 import { UsageError } from "../exit-code.ts";
 import type { Invocation } from "../invocation.ts";
@@ -12,6 +13,9 @@ type Options =
   | "torrents"
   | "inventory"
   | "pieces"
+  | "acceptUploads"
+  | "uploadExpiry"
+  | "open"
   | "tracker"
   | "catalog"
   | "limitUpload"
@@ -23,6 +27,8 @@ export async function run({
   out,
   signal,
 }: Invocation<Options | ServerOption | CommonOption>): Promise<void> {
+  if (args.length === 0 && flags.acceptUploads === undefined)
+    throw new UsageError("nothing to serve: name a file or folder, or say --accept-uploads");
   const torrents = await readTorrents(flags.torrents);
   const seedings: Seeding[] = [];
   for (const path of args) {
@@ -31,7 +37,9 @@ export async function run({
   }
   const trackers = new Set([...seedings.flatMap(({ torrent }) => torrent.trackers), ...flags.tracker]);
   const named = trackers.size > 0 ? [...trackers] : await trackersOfCatalog(flags.catalog, flags, signal);
-  const peer = await startSeeding(seedings, named, flags, out);
+  const uploads = await uploadOptions(flags, out);
+  const peer = await startSeeding(seedings, named, flags, out, uploads);
+  await rememberUploadToken(flags, uploads, peer.url);
   out.event("listening", { verb: "peer", url: peer.url, pid: process.pid }, `Peer at ${peer.url}`);
   await serveUntilSignalled(signal, peer);
 }

@@ -2,7 +2,7 @@ import { copyFile, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type RunningTracker, startTracker } from "../../tracker/tracker.ts";
 import { startCatalogServer, torrentsDir } from "../catalog-server.ts";
-import { type ChildPeer, startChildPeer } from "../child-peer.ts";
+import { type ChildPeer, type ChildPeerOptions, startChildPeer } from "../child-peer.ts";
 import { dataDir } from "../data-dir.ts";
 import { type Demo, prepareDemo } from "../demo.ts";
 import { ExitCode, type Interrupted } from "../exit-code.ts";
@@ -40,9 +40,14 @@ export async function run(invocation: UpInvocation): Promise<void> {
   try {
     await offer(demo, torrentsDir(flags, flags.upCatalogPort));
     const edge = upEdge(invocation, flags.upCatalogPort);
-    const { catalog, token } = await startCatalogServer(edge, [tracker.url], flags, out, "upCatalogPort");
+    const uploadPeers: string[] = [];
+    const named = { trackers: [tracker.url], uploadPeers };
+    const { catalog, urls, token } = await startCatalogServer(edge, named, flags, out, "upCatalogPort");
     closers.push(() => catalog.close());
-    const list = await startPeers(peers, demo, tracker.url, invocation);
+    const pageOrigins = [...urls, ...flags.allowedHost.map((name) => `http://${name}:${catalog.port}`)];
+    const servers = { tracker: tracker.url, catalog: catalog.url, token, pageOrigins };
+    const list = await startPeers(peers, demo, servers, invocation);
+    uploadPeers.push(...list.map(({ url }) => url));
     const page = `${catalog.url}/${token === undefined ? "" : `#token=${encodeURIComponent(token)}`}`;
     const ready = { page, catalog: catalog.url, tracker: tracker.url, peers: list };
     out.event("ready", ready, ...readyLines(ready));
@@ -78,13 +83,13 @@ async function offer(demo: Demo, directory: string): Promise<void> {
 async function startPeers(
   peers: ChildPeer[],
   demo: Demo,
-  tracker: string,
+  servers: Pick<ChildPeerOptions, "tracker" | "catalog" | "token" | "pageOrigins">,
   { flags, out }: UpInvocation,
 ): Promise<{ url: string; pid: number }[]> {
   for (const [n, peer] of demo.peers.entries()) {
     const port = flags.upPeerPort === 0 ? 0 : flags.upPeerPort + n;
     const onTrouble = (line: string) => out.warn(`peer ${n + 1}: ${line}`);
-    peers.push(startChildPeer({ demo, peer, host: flags.host, port, tracker, onTrouble }));
+    peers.push(startChildPeer({ ...servers, demo, peer, host: flags.host, port, onTrouble }));
   }
   const urls = await Promise.all(peers.map(({ url }) => url));
   return peers.map(({ pid, ended }, n) => {

@@ -1,0 +1,41 @@
+import { remoteCatalog } from "#core/rpc.ts";
+import { loadOrMakeToken, rememberToken } from "../http/token.ts";
+import { openTransport } from "../http/transports.ts";
+import { nodeHasher } from "../node-hasher.ts";
+import type { UploadOptions } from "../peer/stored-torrents.ts";
+import { readCa } from "./clients.ts";
+import { dataDir, serverDir } from "./data-dir.ts";
+import type { CommonOption, Flags } from "./options.ts";
+import type { Output } from "./output.ts";
+
+export type UploadFlags = Flags<
+  CommonOption | "peerPort" | "catalog" | "acceptUploads" | "uploadExpiry" | "open"
+>;
+
+/** What others may store on this peer, and the token for it; undefined unless --accept-uploads is given. */
+export async function uploadOptions(flags: UploadFlags, out: Output): Promise<UploadOptions | undefined> {
+  if (flags.acceptUploads === undefined) return undefined;
+  const { transport } = openTransport(flags.catalog, "grpc", { ca: await readCa(flags) });
+  if (flags.open) out.warn("this peer is open: whoever reaches it may store pieces of what its catalog has");
+  return {
+    catalogs: [remoteCatalog({ url: flags.catalog, transport, hasher: nodeHasher })],
+    maxBytes: flags.acceptUploads,
+    expiresAfterMs: flags.uploadExpiry,
+    token: flags.open ? undefined : (flags.token ?? (await ownToken(flags, out))),
+  };
+}
+
+async function ownToken(flags: UploadFlags, out: Output): Promise<string> {
+  const { token, path, made } = await loadOrMakeToken(serverDir(flags, "peer", flags.peerPort));
+  if (made) out.note(`The token for storing pieces here is in ${path}`);
+  return token;
+}
+
+/** Keeps the token for this user's other programs. */
+export async function rememberUploadToken(
+  flags: UploadFlags,
+  uploads: UploadOptions | undefined,
+  url: string,
+): Promise<void> {
+  if (uploads?.token !== undefined) await rememberToken(dataDir(flags), url, uploads.token);
+}
