@@ -1,4 +1,5 @@
 import { PiezaError } from "#core/errors.ts";
+import { nodeClock } from "../node-clock.ts";
 import type { TrackerLimits } from "./limits.ts";
 import { decodeLease, encodeLease } from "./redis-codec.ts";
 import type { RedisConnection } from "./redis-connection.ts";
@@ -9,6 +10,8 @@ import type { LeaseChange, PeerLease } from "./swarm-store.ts";
 
 /** Leases read with one command. */
 const READ_CHUNK = 500;
+/** Redis is asked for its time so often. */
+const OFFSET_MS = 1_000;
 /** Tries to change a lease that others change at the same time. */
 const MAX_TRIES = 5;
 
@@ -27,6 +30,9 @@ export interface RedisParts {
 /** The leases of a RedisSwarmStore: nothing here knows of swarms. */
 export class RedisLeases {
   readonly #parts: RedisParts;
+  /** Redis' clock less ours, and until when that is believed. */
+  #offsetMs = 0;
+  #offsetUntilMs = -Infinity;
 
   constructor(parts: RedisParts) {
     this.#parts = parts;
@@ -154,8 +160,12 @@ export class RedisLeases {
   async now(): Promise<number> {
     const injected = this.#parts.now();
     if (injected !== undefined) return injected;
-    const [seconds, micros] = (await this.#parts.connection.command("TIME")) as Buffer[];
-    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+    if (nodeClock.now() >= this.#offsetUntilMs) {
+      const [seconds, micros] = (await this.#parts.connection.command("TIME")) as Buffer[];
+      this.#offsetMs = Number(seconds) * 1_000 + Number(micros) / 1_000 - nodeClock.now();
+      this.#offsetUntilMs = nodeClock.now() + OFFSET_MS;
+    }
+    return Math.floor(nodeClock.now() + this.#offsetMs);
   }
 
   async #renewable(id: string): Promise<{ lease: PeerLease; value: Buffer } | undefined> {
