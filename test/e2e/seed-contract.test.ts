@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root } from "../../scripts/run-command.ts";
+import { within } from "../support/deadline.ts";
 import { LocalSwarm, readTorrentJson, sent, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
 
 const run = promisify(execFile);
@@ -27,10 +28,16 @@ const programs: SeedProgram[] = [];
 class SeedProgram {
   readonly lines: string[] = [];
   readonly #child: ChildProcess;
+  readonly #address = Promise.withResolvers<string>();
 
   constructor(child: ChildProcess) {
     this.#child = child;
-    createInterface({ input: child.stdout! }).on("line", (line) => this.lines.push(line));
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      this.lines.push(line);
+      if (line.startsWith("serving ")) this.#address.resolve(`127.0.0.1:${line.slice(8)}`);
+    });
+    child.once("close", (code) => this.#address.reject(new Error(`seed_peer.py ended with ${code}`)));
+    this.#address.promise.catch(() => {});
   }
 
   /** Pieces that it was asked for. */
@@ -38,10 +45,9 @@ class SeedProgram {
     return this.lines.flatMap((line) => (line.startsWith("asked for ") ? [Number(line.slice(10))] : []));
   }
 
-  async serving(): Promise<string> {
-    const line = () => this.lines.find((printed) => printed.startsWith("serving "));
-    await expect.poll(line, { timeout: 30_000 }).toBeDefined();
-    return `127.0.0.1:${line()!.slice(8)}`;
+  /** Host and port, once it serves. */
+  serving(): Promise<string> {
+    return within(30_000, "the Python peer serves", this.#address.promise);
   }
 
   /** Its standard input ends: it deregisters and ends. */
