@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -10,6 +11,7 @@ import { startServing } from "../../../server/peer/serving.ts";
 import { AddressPolicy } from "../../../server/tracker/address.ts";
 import { DialBack } from "../../../server/tracker/dial-back.ts";
 import { FairSlots } from "../../../server/tracker/fair-slots.ts";
+import { TestAuthority } from "../../support/certificates.ts";
 import { conducts, startHostilePeer } from "../../support/hostile-peers.ts";
 
 const proto = fileURLToPath(new URL("../../../proto", import.meta.url));
@@ -23,10 +25,10 @@ afterEach(async () => {
 });
 
 /** A tracker on loopback that knows these names. */
-function dialBack(names: Record<string, string[]> = {}): DialBack {
+function dialBack(names: Record<string, string[]> = {}, ca?: string): DialBack {
   const lookUp = async (name: string) => names[name] ?? [];
   const addresses = new AddressPolicy({ own: "loopback", lookUp });
-  return new DialBack({ addresses, slots: new FairSlots(64), clock: nodeClock });
+  return new DialBack({ addresses, slots: new FairSlots(64), clock: nodeClock, ca });
 }
 
 const check = (url: string, identifyKey: Uint8Array = key, names?: Record<string, string[]>) =>
@@ -103,6 +105,29 @@ describe("a host name", () => {
     const name = url.replace("127.0.0.1", "peer.invalid");
     expect(await check(name, key, { "peer.invalid": addresses })).toMatchObject({ listed: false });
   });
+});
+
+it("a peer with TLS is proven under the name of its certificate, by those who trust its authority", async () => {
+  const authority = await TestAuthority.make();
+  ends.push(() => authority.remove());
+  const certificate = await authority.issue({ names: "DNS:peer.invalid" });
+  const { server } = await startServing({
+    port: 0,
+    identifyKeys: [key],
+    publicUrl: "https://peer.invalid",
+    ...certificate,
+  });
+  ends.push(() => server.close());
+  const names = { "peer.invalid": ["127.0.0.1"], "other.invalid": ["127.0.0.1"] };
+  const ca = await readFile(authority.ca, "utf8");
+  const checkWith = (trusted: string | undefined, name: string) =>
+    dialBack(names, trusted).check(
+      { url: `https://${name}:${server.port}`, identifyKey: key, source: "" },
+      signal,
+    );
+  expect(await checkWith(ca, "peer.invalid")).toMatchObject({ proven: true });
+  expect(await checkWith(ca, "other.invalid")).toMatchObject({ proven: false });
+  expect(await checkWith(undefined, "peer.invalid")).toMatchObject({ proven: false });
 });
 
 it("a literal that is not allowed is not dialled, although it was when the lease was made", async () => {
