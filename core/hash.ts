@@ -26,7 +26,7 @@ export const webCryptoHasher: Hasher = {
   create() {
     const parts: Uint8Array[] = [];
     return {
-      update: (bytes) => void parts.push(bytes.slice()),
+      update: (bytes) => void parts.push(new Uint8Array(bytes)),
       digest: async () => {
         const digest = await crypto.subtle.digest("SHA-256", joined(parts) as Uint8Array<ArrayBuffer>);
         return toHex(new Uint8Array(digest));

@@ -146,7 +146,7 @@ class WholePiece implements PieceSink {
   write(bytes: Uint8Array): void {
     this.#length += bytes.length;
     if (this.#length > MAX_PIECE_LENGTH) throw new WrongPiece("the piece is longer than 16 MiB");
-    this.#parts.push(bytes.slice());
+    this.#parts.push(new Uint8Array(bytes));
   }
 
   bytes(): Uint8Array {

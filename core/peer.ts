@@ -3,7 +3,10 @@ import type { PieceIndex } from "./piece.ts";
 
 /** Takes a piece's bytes in order, as they come. Throws WrongPiece as soon as they cannot be the piece. */
 export interface PieceSink {
-  /** The bytes may be reused by the caller when the call (or its promise) has ended. */
+  /**
+   * The bytes may be reused by the caller when the call (or its promise) has ended. They may be a Node Buffer, whose
+   * `slice` makes no copy.
+   */
   write(bytes: Uint8Array): void | Promise<void>;
 }
 

@@ -47,7 +47,8 @@ export class PieceReceiver implements PieceSink {
       this.#hash.update(bytes);
       store.write(index, offset, bytes);
     } else {
-      const copy = bytes.slice();
+      // Not `slice`: a Node Buffer gives a view of itself there, and the caller uses it again.
+      const copy = new Uint8Array(bytes);
       this.#hash.update(copy);
       this.#kept.push(copy);
     }

@@ -211,7 +211,7 @@ class ErrorBody implements Body {
 
   read(bytes: Uint8Array): void {
     this.missing -= bytes.length;
-    this.#parts.push(bytes.slice());
+    this.#parts.push(new Uint8Array(bytes));
   }
 
   end(): never {

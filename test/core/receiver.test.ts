@@ -20,20 +20,24 @@ function receiver(options: { direct?: boolean; hasher?: typeof nodeHasher; index
 }
 
 describe("a receiver", () => {
-  for (const direct of [true, false]) {
-    for (const [name, hasher] of Object.entries({ nodeHasher, webCryptoHasher })) {
-      it(`takes a piece in parts from a buffer that is used again (direct: ${direct}, ${name})`, async () => {
-        const { store, made } = receiver({ direct, hasher });
-        const buffer = new Uint8Array(300);
-        for (let at = 0; at < 1_000; at += 300) {
-          const part = bytes.subarray(at, Math.min(at + 300, 1_000));
-          buffer.set(part);
-          made.write(buffer.subarray(0, part.length));
-        }
-        expect(await made.finish(() => true)).toBe(true);
-        expect(await store.read(0 as PieceIndex)).toEqual(bytes.slice(0, 1_000));
-      });
-    }
+  const ways = [true, false].flatMap((direct) =>
+    [nodeHasher, webCryptoHasher].flatMap((hasher) =>
+      [Uint8Array, Buffer].map((kind) => ({ direct, hasher, kind })),
+    ),
+  );
+  for (const { direct, hasher, kind } of ways) {
+    const name = `${hasher === nodeHasher ? "node:crypto" : "WebCrypto"}, ${kind.name}`;
+    it(`takes a piece in parts from a buffer that is used again (direct: ${direct}, ${name})`, async () => {
+      const { store, made } = receiver({ direct, hasher });
+      const buffer = kind === Buffer ? Buffer.alloc(300) : new Uint8Array(300);
+      for (let at = 0; at < 1_000; at += 300) {
+        const part = bytes.subarray(at, Math.min(at + 300, 1_000));
+        buffer.set(part);
+        made.write(buffer.subarray(0, part.length));
+      }
+      expect(await made.finish(() => true)).toBe(true);
+      expect(await store.read(0 as PieceIndex)).toEqual(bytes.slice(0, 1_000));
+    });
   }
 
   it("takes the last piece at its own length", async () => {
