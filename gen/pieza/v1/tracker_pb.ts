@@ -261,7 +261,7 @@ export type LocatePiecesResponse = Message<"pieza.v1.LocatePiecesResponse"> & {
   totalPieces: number;
 
   /**
-   * At most 50.
+   * At most 50; of more, another part in every answer, with at least three seeders where there are so many.
    *
    * @generated from field: repeated pieza.v1.SwarmPeer peers = 3;
    */
@@ -269,7 +269,7 @@ export type LocatePiecesResponse = Message<"pieza.v1.LocatePiecesResponse"> & {
 
   /**
    * Round-robin: the peer whose turn it is for piece number p is holder (turn + p) mod n among the n holders of p in
-   * the order of `peers`, then `seed_peers`. Grows by one an answer.
+   * the order of `peers`, then `seed_peers`. Grows by one an answer with the same peers; over 50, the next answer has others.
    *
    * @generated from field: uint32 turn = 4;
    */
