@@ -1,38 +1,58 @@
-import { fromBinary } from "@bufbuild/protobuf";
-import { type GetPieceRequest, GetPieceRequestSchema } from "#gen/pieza/v1/peer_pb.ts";
-import type { DirectMethod } from "../http/direct.ts";
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { GetPieceRequestSchema } from "#gen/pieza/v1/peer_pb.ts";
+import { DownloadPieceRequestSchema } from "#gen/tracker_pb.ts";
+import type { DirectAnswer, DirectMethod } from "../http/direct.ts";
 import { pieceMessagePrefix } from "./piece-message.ts";
+import { findNamed } from "./seed-contract.ts";
+import type { ServedTorrents } from "./served-torrents.ts";
 import { serverTiming } from "./server-timing.ts";
 import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
-import type { Uploads } from "./uploads.ts";
+import type { Offer, Uploads } from "./uploads.ts";
 
 /**
  * GetPiece without a copy: the piece goes from the buffer that it was read into straight to the socket, behind the few
  * bytes that make it a protobuf message. Answers what the service in service.ts would, byte for byte.
  */
-export function directPieces(uploads: Uploads): DirectMethod {
+export function directGetPiece(uploads: Uploads): DirectMethod {
   return async (message, address) => {
-    const request = decode(message);
+    const request = decode(GetPieceRequestSchema, message);
     if (!request) return undefined;
     const offer = uploads.find(request.infoHash, request.number, address);
-    const upload = await uploads.read(offer, address);
-    const { bytes, done } = upload;
-    return {
-      parts: bytes.length === 0 ? [] : [pieceMessagePrefix(bytes.length), bytes],
-      headers: {
-        "server-timing": serverTiming(upload),
-        etag: pieceETag(offer.hash),
-        "cache-control": PIECE_CACHE_CONTROL,
-      },
-      done,
-    };
+    const headers = { etag: pieceETag(offer.hash), "cache-control": PIECE_CACHE_CONTROL };
+    return answer(uploads, offer, address, headers);
+  };
+}
+
+/** The same for the seed's DownloadPiece, whose answer has the same shape. A name is no hash: nobody may keep it. */
+export function directDownloadPiece(torrents: ServedTorrents, uploads: Uploads): DirectMethod {
+  return async (message, address) => {
+    const request = decode(DownloadPieceRequestSchema, message);
+    const served = request && findNamed(torrents, request.fileName);
+    if (!served) return undefined;
+    const offer = uploads.find(served.torrent.infoHash, request.pieceNumber, address);
+    return answer(uploads, offer, address, { "cache-control": "no-store" });
+  };
+}
+
+async function answer(
+  uploads: Uploads,
+  offer: Offer,
+  address: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<DirectAnswer> {
+  const upload = await uploads.read(offer, address);
+  const { bytes, done } = upload;
+  return {
+    parts: bytes.length === 0 ? [] : [pieceMessagePrefix(bytes.length), bytes],
+    headers: { "server-timing": serverTiming(upload), ...headers },
+    done,
   };
 }
 
 /** Undefined for what is no such message: the library says so. */
-function decode(message: Uint8Array): GetPieceRequest | undefined {
+function decode<Desc extends DescMessage>(schema: Desc, message: Uint8Array): MessageShape<Desc> | undefined {
   try {
-    return fromBinary(GetPieceRequestSchema, message);
+    return fromBinary(schema, message);
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@ import { InvalidField, PiezaError } from "#core/errors.ts";
 import type { PeerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../http/context.ts";
 import type { ServedTorrent, ServedTorrents } from "./served-torrents.ts";
+import { serverTiming } from "./server-timing.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** Answers the seed's PeerService from what this peer serves: the same pieces, found by file name. */
@@ -20,15 +21,17 @@ export function seedPeerService(torrents: ServedTorrents, uploads: Uploads): Ser
         throw new PiezaError("not_found", "this peer does not take part in a torrent of this name");
       const address = context.values.get(kCallerAddress);
       const offer = uploads.find(served.torrent.infoHash, pieceNumber, address);
-      const { bytes, done } = await uploads.read(offer, address);
+      const upload = await uploads.read(offer, address);
+      const { bytes, done } = upload;
       context.values.get(kOnAnswered)(done);
+      context.responseHeader.set("server-timing", serverTiming(upload));
       return { data: bytes };
     },
   };
 }
 
 /** The one served torrent whose file or folder has this name. Throws if there are several, or if it is empty. */
-function findNamed(torrents: ServedTorrents, fileName: string): ServedTorrent | undefined {
+export function findNamed(torrents: ServedTorrents, fileName: string): ServedTorrent | undefined {
   if (fileName === "") throw new InvalidField("file_name", "must not be empty");
   const named = [...torrents].filter(({ torrent }) => torrent.fileName === fileName);
   if (named.length > 1) throw new PiezaError("failed_precondition", "several torrents have this name");

@@ -3,7 +3,7 @@ import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
-import { directPieces } from "./direct-pieces.ts";
+import { directDownloadPiece, directGetPiece } from "./direct-pieces.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { peerPages } from "./peer-pages.ts";
 import { seedPeerService } from "./seed-contract.ts";
@@ -21,7 +21,7 @@ export interface ServingOptions extends EdgeOptions {
   readonly limitBytesPerSecond?: number | undefined;
   /** One log event for every request for a piece. Default: if PIEZA_LOG_REQUESTS is 1. */
   readonly logRequests?: boolean | undefined;
-  /** Whether plain calls of GetPiece are answered without the library. Default true. */
+  /** Whether plain calls of GetPiece and DownloadPiece are answered without the library. Default true. */
   readonly direct?: boolean | undefined;
   /** What Identify proves to know; at most 16. */
   readonly identifyKeys?: readonly Uint8Array[] | undefined;
@@ -36,7 +36,9 @@ export interface Serving {
   readonly uploads: Uploads;
 }
 
+/** The paths of the methods that are answered without the library. */
 const GET_PIECE = `/${PeerService.typeName}/${PeerService.method.getPiece.name}`;
+const DOWNLOAD_PIECE = `/${SeedPeerService.typeName}/${SeedPeerService.method.downloadPiece.name}`;
 const DEFAULT_IN_FLIGHT_BYTES = 64 << 20;
 
 /** Serves what `torrents` has, as it comes and goes. Fails as startServer does. */
@@ -64,7 +66,12 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     ...edge,
     services: [PeerService, SeedPeerService],
     routes: (router) => router.service(PeerService, service, gate).service(SeedPeerService, seedService),
-    direct: direct === false ? {} : { [GET_PIECE]: directPieces(uploads) },
+    ...(direct !== false && {
+      direct: {
+        [GET_PIECE]: directGetPiece(uploads),
+        [DOWNLOAD_PIECE]: directDownloadPiece(torrents, uploads),
+      },
+    }),
     http: peerPages(torrents, uploads, metrics),
   });
   return { server, torrents, uploads };
