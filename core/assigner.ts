@@ -1,6 +1,7 @@
 import { MAX_REQUESTERS, tooSlow, worthHedging } from "./assignment.ts";
 import type { Clock } from "./clock.ts";
 import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
+import { ASKED, MAX_EXPLAINED_PEERS, type WhyNot } from "./explain.ts";
 import type { DownloadOptions } from "./options.ts";
 import type { PiecePicker } from "./picker.ts";
 import type { PieceGeometry, PieceIndex } from "./piece.ts";
@@ -22,6 +23,8 @@ export interface AssignerInput {
 export interface Assignment {
   readonly peer: DownloadPeer;
   readonly index: PieceIndex;
+  /** Why not another peer: see PieceAccounts in explain.ts. */
+  readonly others: string;
 }
 
 /** Decides whom to ask for which piece next. Makes no request itself: the download does, and keeps the books. */
@@ -55,7 +58,7 @@ export class Assigner {
         if (index === undefined) continue;
         if (!this.#inRate(index)) break;
         given = true;
-        yield { peer, index };
+        yield { peer, index, others: this.#whyNotOthers(peer, index, usable) };
       }
     }
   }
@@ -86,6 +89,26 @@ export class Assigner {
     const index = picker.pick(peer.slot, measured ? undefined : (piece) => swarm.hasTurn(peer, piece));
     if (index !== undefined) return index;
     return worthHedging(peer, this.#hedgeable(peer), clock.now(), geometry.pieceLength)?.index;
+  }
+
+  #whyNotOthers(chosen: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): string {
+    let letters = "";
+    for (const peer of this.#input.swarm.peers.slice(0, MAX_EXPLAINED_PEERS)) {
+      letters += peer === chosen ? ASKED : this.#whyNot(peer, index, usable);
+    }
+    return letters;
+  }
+
+  #whyNot(peer: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): WhyNot {
+    const { kind } = peer.standing;
+    if (kind !== "usable") return kind === "banned" ? "x" : kind === "skipped" ? "k" : "w";
+    if (!peer.has) return "c";
+    if (!peer.has.has(index)) return "n";
+    if (peer.lacks.has(index)) return "l";
+    if (peer.requests.has(index)) return "r";
+    const { picker, geometry } = this.#input;
+    if (tooSlow(peer, usable, picker.idle, geometry.pieceLength)) return "s";
+    return this.#hasRoom(peer) ? "o" : "b";
   }
 
   *#hedgeable(peer: DownloadPeer): Generator<PieceRequest> {

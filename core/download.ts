@@ -1,9 +1,10 @@
-import { Assigner } from "./assigner.ts";
-import type { Bitfield } from "./bitfield.ts";
+import { Assigner, type Assignment } from "./assigner.ts";
 import type { Clock, Random } from "./clock.ts";
+import type { DownloadEvent } from "./download-event.ts";
 import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
 import { DownloadView } from "./download-view.ts";
 import { type ErrorCode, messageOf, PeerFailed, WrongPiece } from "./errors.ts";
+import { Account, type Doing, type DownloadAccount } from "./explain.ts";
 import type { Hasher } from "./hash.ts";
 import { locateLoop } from "./locate-loop.ts";
 import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
@@ -42,18 +43,6 @@ export interface DownloadInput {
   readonly isSelf?: (url: string) => boolean;
 }
 
-type DownloadEvent =
-  | { readonly type: "located"; readonly table: SwarmTable }
-  | { readonly type: "trackerFailed"; readonly reason: string }
-  | { readonly type: "bitfield"; readonly peer: DownloadPeer; readonly has: Bitfield }
-  | { readonly type: "pollFailed"; readonly peer: DownloadPeer; readonly error: unknown }
-  | { readonly type: "held"; readonly request: PieceRequest }
-  | { readonly type: "requestFailed"; readonly request: PieceRequest; readonly error: unknown }
-  | { readonly type: "finished" }
-  | { readonly type: "failed"; readonly error: unknown }
-  | { readonly type: "room" }
-  | { readonly type: "tick" };
-
 /**
  * One torrent on its way into one store: the owner of all state about it.
  *
@@ -70,11 +59,13 @@ export class Download {
   readonly #picker: PiecePicker;
   readonly #view: DownloadView;
   readonly #swarm: Swarm;
+  readonly #account: Account;
   readonly #stop = new AbortController();
   readonly #workers = new Set<Promise<void>>();
   readonly #assigner: Assigner;
   #cancelTick = () => {};
   #failure: unknown;
+  #endedMs: number | undefined;
 
   constructor(input: DownloadInput) {
     this.#input = input;
@@ -100,6 +91,7 @@ export class Download {
       peers: this.#swarm.peers,
       snapshotMs: this.#options.snapshotMs,
     });
+    this.#account = new Account(clock.now(), this.#swarm.peers, store.held, store.geometry.count);
     this.whenDone = this.#view.whenEnded;
   }
 
@@ -111,6 +103,11 @@ export class Download {
   /** The latest state. */
   peek(): DownloadSnapshot {
     return this.#view.peek();
+  }
+
+  /** Who served what and who did not, and where the time went so far. */
+  explain(): DownloadAccount {
+    return this.#account.take(this.#endedMs ?? this.#input.clock.now());
   }
 
   /** Calls `fn` after changes, at most every `snapshotMs`, and at the end. Returns what stops that. */
@@ -137,7 +134,7 @@ export class Download {
     if (this.#view.phase !== "running") return;
     this.#view.phase = "paused";
     for (const peer of this.#swarm.peers) this.#cancelRequests(peer);
-    this.#view.changed();
+    this.#changed();
   }
 
   resume(): void {
@@ -154,21 +151,26 @@ export class Download {
 
   #handle(event: DownloadEvent): void {
     if (this.#view.ended) return;
+    const now = this.#input.clock.now();
     switch (event.type) {
       case "located":
         this.#view.located = true;
         this.#view.trackerProblem = undefined;
         this.#swarm.onTable(event.table);
+        this.#account.onMet(now);
         break;
       case "trackerFailed":
         this.#view.trackerProblem = event.reason;
+        this.#account.trackerProblem = event.reason;
         break;
       case "bitfield":
         this.#swarm.onBitfield(event.peer, event.has);
+        this.#account.onAnswered(event.peer, now);
         break;
       case "pollFailed":
         event.peer.polling = false;
         this.#swarm.backOff(event.peer, event.error);
+        this.#account.onFailed(event.peer, undefined, event.error, now);
         break;
       case "held":
         this.#onHeld(event.request);
@@ -193,10 +195,25 @@ export class Download {
   #advance(): void {
     if (this.#view.phase === "running" && !this.#picker.done) {
       for (const peer of this.#swarm.revive()) this.#poll(peer);
-      for (const { peer, index } of this.#assigner.assignments()) this.#request(peer, index);
+      for (const assignment of this.#assigner.assignments()) this.#request(assignment);
       this.#view.limited = this.#assigner.limited;
     }
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#account.spend(this.#doing(), this.#input.clock.now());
     this.#view.changed();
+  }
+
+  #doing(): Doing {
+    if (this.#picker.done) return "finishing";
+    if (this.#view.phase === "paused") return "paused";
+    if (this.#assigner.inFlightBytes > 0) return "downloading";
+    if (this.#assigner.limited) return "limited";
+    if (!this.#view.located) return "tracker";
+    const connecting = this.#swarm.peers.some(({ usable, polling, spoke }) => usable && polling && !spoke);
+    return connecting ? "connecting" : "waiting";
   }
 
   #tick(): void {
@@ -220,7 +237,7 @@ export class Download {
     );
   }
 
-  #request(peer: DownloadPeer, index: PieceIndex): void {
+  #request({ peer, index, others }: Assignment): void {
     const { store, hasher, torrent, clock } = this.#input;
     const receiver = new PieceReceiver({
       index,
@@ -229,9 +246,11 @@ export class Download {
       hasher,
       direct: this.#picker.requesters(index) === 0,
       lengthKnown: torrent.lengths !== undefined,
+      clock,
     });
     const request = { peer, index, receiver, abort: new AbortController(), startedMs: clock.now() };
     peer.onRequested(request);
+    this.#account.onRequested(request, others);
     this.#picker.onRequested(peer.slot, index);
     this.#assigner.inFlightBytes += store.geometry.lengthOf(index);
     this.#view.onRequested(index, peer.slot);
@@ -253,7 +272,9 @@ export class Download {
     if (this.#view.ended || request.peer.requests.get(request.index) !== request) return false;
     for (const peer of this.#swarm.peers) {
       const other = peer.requests.get(request.index);
-      if (other && other !== request) this.#cancel(other);
+      if (!other || other === request) continue;
+      this.#account.onOvertaken(peer, this.#input.clock.now());
+      this.#cancel(other);
     }
     return true;
   }
@@ -263,6 +284,7 @@ export class Download {
     const bytes = this.#input.store.geometry.lengthOf(index);
     // Paused or banned meanwhile: the piece is in the store all the same.
     if (peer.requests.get(index) === request) this.#endRequest(request, bytes);
+    this.#account.onHeld(request, this.#input.clock.now());
     this.#picker.onHeld(index);
     this.#view.onHeld(index, peer.slot, bytes);
     this.#input.onHeld?.(index);
@@ -279,6 +301,7 @@ export class Download {
       this.#skip(peer, `gives no pieces: ${error.message}`);
     else if (LACKING.has(error.code)) this.#swarm.onLacks(peer, index, error);
     else this.#swarm.backOff(peer, error);
+    this.#account.onFailed(peer, index, error, this.#input.clock.now());
   }
 
   #ban(peer: DownloadPeer, reason: string): void {
@@ -339,6 +362,7 @@ export class Download {
 
   #end(phase: "complete" | "failed" | "stopped"): void {
     if (this.#view.ended) return;
+    this.#endedMs = this.#input.clock.now();
     this.#cancelTick();
     this.#assigner.stop();
     for (const peer of this.#swarm.peers) {

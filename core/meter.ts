@@ -59,13 +59,18 @@ export class PeerPace {
     return (bytes * 1000) / Math.max(last.busyMs - first.busyMs, 1);
   }
 
+  /** Milliseconds in which it had something to do. */
+  busyMs(now: number): number {
+    return this.#busyMs + (this.#busySince === undefined ? 0 : now - this.#busySince);
+  }
+
   onRequested(now: number): void {
     if (this.#inFlight++ === 0) this.#busySince = now;
   }
 
   /** A request ended, with `bytes` of a whole piece or, failed, with 0. */
   onEnded(now: number, bytes: number, durationMs: number): void {
-    const busyMs = this.#busyMs + (this.#busySince === undefined ? 0 : now - this.#busySince);
+    const busyMs = this.busyMs(now);
     if (--this.#inFlight === 0) {
       this.#busyMs = busyMs;
       this.#busySince = undefined;

@@ -1,3 +1,4 @@
+import type { Clock } from "./clock.ts";
 import { PiezaError, WrongPiece } from "./errors.ts";
 import type { Hasher, HashState } from "./hash.ts";
 import type { PieceSink } from "./peer.ts";
@@ -17,12 +18,18 @@ export interface ReceiverOptions {
   readonly direct: boolean;
   /** False for a torrent without lengths, where a piece may prove that the torrent contradicts itself. */
   readonly lengthKnown: boolean;
+  readonly clock: Clock;
 }
 
 /** Takes one piece from one peer, and lets it into the store only if it is the piece. */
 export class PieceReceiver implements PieceSink {
   /** Bytes taken so far. */
   received = 0;
+  /** When the first of them came, by the clock. */
+  firstByteAtMs: number | undefined;
+  /** What hashing and storing took so far. */
+  hashMs = 0;
+  diskMs = 0;
   readonly #options: ReceiverOptions;
   readonly #expected: number;
   readonly #hash: HashState;
@@ -37,19 +44,25 @@ export class PieceReceiver implements PieceSink {
 
   write(bytes: Uint8Array): void {
     if (this.#closed) return;
-    const { index, store, direct, lengthKnown } = this.#options;
+    const { index, store, direct, lengthKnown, clock } = this.#options;
     if (this.received + bytes.length > (lengthKnown ? this.#expected : MAX_PIECE_LENGTH)) {
       throw new WrongPiece(`piece ${pieceNumber(index)} is longer than its ${this.#expected} bytes`);
     }
     const offset = this.received;
     this.received += bytes.length;
+    const startedMs = clock.now();
+    this.firstByteAtMs ??= startedMs;
     if (direct && lengthKnown) {
       this.#hash.update(bytes);
+      const hashedMs = clock.now();
       store.write(index, offset, bytes);
+      this.hashMs += hashedMs - startedMs;
+      this.diskMs += clock.now() - hashedMs;
     } else {
       // Not `slice`: a Node Buffer gives a view of itself there, and the caller uses it again.
       const copy = new Uint8Array(bytes);
       this.#hash.update(copy);
+      this.hashMs += clock.now() - startedMs;
       this.#kept.push(copy);
     }
   }
@@ -65,9 +78,11 @@ export class PieceReceiver implements PieceSink {
    * stores and commits it. Returns whether it did.
    */
   async finish(claim: () => boolean): Promise<boolean> {
-    const { index, hash, store } = this.#options;
+    const { index, hash, store, clock } = this.#options;
     if (this.#closed) return false;
+    const startedMs = clock.now();
     const digest = await this.#hash.digest();
+    this.hashMs += clock.now() - startedMs;
     if (this.#closed) return false;
     if (digest !== hash) throw new WrongPiece(this.#whatIsWrong());
     if (this.received !== this.#expected) {
@@ -75,6 +90,7 @@ export class PieceReceiver implements PieceSink {
       throw new PiezaError("invalid_argument", `pieces[${index}]: ${problem}`);
     }
     if (!claim()) return false;
+    const hashedMs = clock.now();
     let offset = 0;
     for (const bytes of this.#kept) {
       store.write(index, offset, bytes);
@@ -83,6 +99,7 @@ export class PieceReceiver implements PieceSink {
     this.#closed = true;
     this.#kept.length = 0;
     await store.commit(index);
+    this.diskMs += clock.now() - hashedMs;
     return true;
   }
 

@@ -5,6 +5,7 @@ import type { PieceIndex } from "#core/piece.ts";
 import { PieceReceiver } from "#core/receiver.ts";
 import { MemoryPieceStore } from "#core/store.ts";
 import { nodeHasher } from "../../server/node-hasher.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { seededBytes, torrentOf } from "../support/fake-swarm.ts";
 
 const bytes = seededBytes(2_500);
@@ -16,7 +17,18 @@ function receiver(options: { direct?: boolean; hasher?: typeof nodeHasher; index
   const index = (options.index ?? 0) as PieceIndex;
   const { direct = true, hasher = nodeHasher } = options;
   const hash = torrent.pieces[index]!;
-  return { store, made: new PieceReceiver({ index, hash, store, hasher, direct, lengthKnown: true }) };
+  return {
+    store,
+    made: new PieceReceiver({
+      index,
+      hash,
+      store,
+      hasher,
+      direct,
+      lengthKnown: true,
+      clock: new FakeClock(),
+    }),
+  };
 }
 
 describe("a receiver", () => {
