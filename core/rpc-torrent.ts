@@ -34,7 +34,19 @@ export async function torrentFromMessage(
   );
 }
 
+/** Messages that calls have under way: of a torrent with many pieces one has 20 MB, and a hundred callers one each. */
+const underWay = new WeakMap<Torrent, WeakRef<TorrentMessage>>();
+
+/** Not to be changed: others may have the same message. */
 export function torrentToMessage(torrent: Torrent): TorrentMessage {
+  const known = underWay.get(torrent)?.deref();
+  if (known) return known;
+  const message = makeMessage(torrent);
+  underWay.set(torrent, new WeakRef(message));
+  return message;
+}
+
+function makeMessage(torrent: Torrent): TorrentMessage {
   return create(TorrentSchema, {
     fileName: torrent.fileName,
     totalPieces: torrent.pieces.length,

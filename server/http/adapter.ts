@@ -1,6 +1,7 @@
 import { constants } from "node:http2";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { UploadBudget } from "../peer/upload-budget.ts";
 import type { CallerOf } from "./caller.ts";
 import { contextValuesOf } from "./context.ts";
 import { answerDirectly, type DirectMethod, kDirectFailure } from "./direct.ts";
@@ -10,12 +11,17 @@ import { Pace } from "./pace.ts";
 
 export type { HttpRequest, HttpResponse } from "./http-types.ts";
 
+/** Taken for the length of a plain HTTP answer that does not say its own. */
+const MAX_UNSTATED_BYTES = 1 << 20;
+
 /** What callers say of the encodings that they take, in each of the protocols. */
 const ACCEPTED = ["accept-encoding", "connect-accept-encoding", "grpc-accept-encoding"];
 
 export interface ServeOptions {
   readonly limits: Limits;
   readonly callerOf: CallerOf;
+  /** What answers may have waiting to be read, of all calls of a server. */
+  readonly unread: UploadBudget;
   readonly direct: DirectMethod | undefined;
 }
 
@@ -27,7 +33,7 @@ export async function serveRpc(
   handler: UniversalHandler,
   request: HttpRequest,
   response: HttpResponse,
-  { limits, callerOf, direct }: ServeOptions,
+  { limits, callerOf, unread, direct }: ServeOptions,
 ): Promise<void> {
   const pace = new Pace(limits, () => kill(request));
   // On HTTP/2 the request closes as soon as nobody reads it; its stream closes when the caller can send no more.
@@ -56,12 +62,31 @@ export async function serveRpc(
       answer.header = new Headers(answer.header);
       answer.header.set("cache-control", "no-store");
     }
-    if (answer.body) answer.body = pace.writing(answer.body);
+    const take = (bytes: number) => unread.take(callerOf(request), bytes);
+    if (answer.body) answer.body = pace.writing(answer.body, take);
     await universalResponseToNodeResponse(answer, response);
   } catch {
-    // The caller is gone, or the connection broke: nobody is left to tell.
+    // The caller has too much unread already, or is gone, or the connection broke: mostly, nobody is left to tell.
     if (response.headersSent) kill(request);
-    else fail(response);
+    else refuse(response);
+  }
+}
+
+/** Holds a plain HTTP answer that was handed to the system in one go to the pace and the room of every other. */
+export function holdAnswer(
+  request: HttpRequest,
+  response: HttpResponse,
+  { limits, callerOf, unread }: Omit<ServeOptions, "direct">,
+): void {
+  if (response.closed) return;
+  const stated = Number(response.getHeader("content-length") ?? MAX_UNSTATED_BYTES);
+  const pace = new Pace(limits, () => kill(request));
+  response.once("close", () => pace.stopWriting());
+  try {
+    const bytes = request.method === "HEAD" ? 0 : stated;
+    pace.sending(bytes, unread.take(callerOf(request), bytes));
+  } catch {
+    kill(request);
   }
 }
 
@@ -75,7 +100,8 @@ function kill(request: HttpRequest): void {
   else request.socket.destroy();
 }
 
-function fail(response: HttpResponse): void {
-  response.statusCode = 500;
+function refuse(response: HttpResponse): void {
+  response.statusCode = 503;
+  response.setHeader("retry-after", "1");
   response.end();
 }

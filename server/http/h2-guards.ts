@@ -19,9 +19,7 @@ export function createGuardedHttp2Server(
         initialWindowSize: limits.streamWindowBytes,
       },
       maxSessionInvalidFrames: 100,
-      // Node's cap of 10 MB fails every call of a connection on which a few slow readers have pieces waiting. Bytes in
-      // flight are bounded where the pieces are read.
-      maxSessionMemory: Number.MAX_SAFE_INTEGER,
+      maxSessionMemory: limits.sessionMemoryMB,
     },
     onRequest,
   );

@@ -13,6 +13,16 @@ export const limits = {
   maxHeaderBytes: 16 * KiB,
   /** Bytes of one request message, also after decompression, where requestBytes below says nothing else. */
   requestBytes: 64 * KiB,
+  /**
+   * Bytes of answers that wait to be read, of all callers together, but for pieces, which have a budget of their own.
+   * An address that has its share gets 503, so that callers who never read do not fill the memory.
+   */
+  unreadBytes: 128 * MiB,
+  /**
+   * Millions of bytes of one HTTP/2 connection in memory; over that its next calls are refused. Above what one address
+   * can have waiting in pieces: Node's own 10 refuses calls of a downloader with eleven pieces of 1 MiB under way.
+   */
+  sessionMemoryMB: 256,
   /** Until a connection has sent its first bytes. */
   firstBytesMs: 10_000,
   /** Until a request's headers are complete. */

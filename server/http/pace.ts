@@ -13,6 +13,8 @@ export class Pace {
   #body: AsyncIterator<Uint8Array> | undefined;
   #readTimer: NodeJS.Timeout | undefined;
   #writeTimer: NodeJS.Timeout | undefined;
+  #giveBack = () => {};
+  #closed = false;
 
   constructor(limits: Limits, kill: () => void) {
     this.#limits = limits;
@@ -52,17 +54,29 @@ export class Pace {
     }
   }
 
-  /** The answer's body, held to its pace from each chunk to the request for the next, and from the last to stopWriting(). */
-  async *writing(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  /**
+   * The answer's body, held to its pace from each chunk to the request for the next, and from the last to stopWriting().
+   * So long it has taken the room that `take` gives or refuses.
+   */
+  async *writing(
+    body: AsyncIterable<Uint8Array>,
+    take: (bytes: number) => () => void,
+  ): AsyncIterable<Uint8Array> {
     for await (const chunk of body) {
-      this.stopWriting();
+      this.#stopWriting();
+      if (this.#closed) return;
+      this.#giveBack = take(chunk.byteLength);
       this.#writeTimer = setTimeout(this.#kill, this.#allowedMs(chunk.byteLength));
       yield chunk;
     }
   }
 
-  /** An answer of so many bytes was handed to the system in one go: held to its pace from now to stopWriting(). */
-  sending(bytes: number): void {
+  /**
+   * An answer of so many bytes was handed to the system in one go: held to its pace from now to stopWriting(), which
+   * calls `giveBack`.
+   */
+  sending(bytes: number, giveBack: () => void = () => {}): void {
+    this.#giveBack = giveBack;
     this.#writeTimer = setTimeout(this.#kill, this.#allowedMs(bytes));
   }
 
@@ -70,8 +84,16 @@ export class Pace {
     clearTimeout(this.#readTimer);
   }
 
+  /** The response has left, or its caller is gone. */
   stopWriting(): void {
+    this.#closed = true;
+    this.#stopWriting();
+  }
+
+  #stopWriting(): void {
     clearTimeout(this.#writeTimer);
+    this.#giveBack();
+    this.#giveBack = () => {};
   }
 
   async #next(body: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {

@@ -1,5 +1,6 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { serveRpc } from "./adapter.ts";
+import { UploadBudget } from "../peer/upload-budget.ts";
+import { holdAnswer, serveRpc } from "./adapter.ts";
 import type { CallerOf } from "./caller.ts";
 import { authorityOf, type Cors } from "./cors.ts";
 import type { HealthState } from "./health.ts";
@@ -23,6 +24,7 @@ export interface RequestHandlerOptions {
 /** Every request of a server, of either HTTP version: who may ask, then which route answers. */
 export function createRequestHandler(options: RequestHandlerOptions) {
   const { cors, limits, callerOf, log } = options;
+  const unread = new UploadBudget(limits.unreadBytes);
   const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
 
   return (request: HttpRequest, response: HttpResponse): void => {
@@ -41,7 +43,7 @@ export function createRequestHandler(options: RequestHandlerOptions) {
     } else if (!cors.admit(request, response, changesSomething)) {
       say(response, 403, "pages of this origin may not change anything here");
     } else if (handler) {
-      void serveRpc(handler, request, response, { limits, callerOf, direct: options.direct?.[path] });
+      void serveRpc(handler, request, response, { limits, callerOf, unread, direct: options.direct?.[path] });
     } else {
       void servePlain(path, request, response);
     }
@@ -54,7 +56,10 @@ export function createRequestHandler(options: RequestHandlerOptions) {
       return;
     }
     try {
-      if (await options.http?.(request, response)) return;
+      if (await options.http?.(request, response)) {
+        holdAnswer(request, response, { limits, callerOf, unread });
+        return;
+      }
       say(response, 404, "nothing here");
     } catch (error) {
       log({

@@ -28,12 +28,11 @@ export class RawClient {
   readonly #agent: http.Agent | undefined;
   readonly #session: http2.ClientHttp2Session | undefined;
 
-  constructor(url: string, version: 1 | 2, ca?: Buffer) {
+  constructor(url: string, version: 1 | 2, options: { ca?: Buffer; localAddress?: string } = {}) {
     this.#url = new URL(url);
-    const options = { ...(ca && { ca }) };
     if (version === 2) this.#session = http2.connect(url, options);
     else if (this.#url.protocol === "https:") this.#agent = new https.Agent({ keepAlive: true, ...options });
-    else this.#agent = new http.Agent({ keepAlive: true });
+    else this.#agent = new http.Agent({ keepAlive: true, ...options });
   }
 
   call(request: RawRequest): Promise<RawAnswer> {

@@ -157,6 +157,43 @@ describe("a call", () => {
   });
 });
 
+describe("a plain HTTP answer", () => {
+  const BYTES = 8 << 20;
+  const startPlain = async (limits: ServerOptions["limits"]) => {
+    const closed = Promise.withResolvers<void>();
+    const { server } = await start(limits, {
+      async http(_request, response) {
+        response.once("close", closed.resolve);
+        response.setHeader("content-length", BYTES);
+        response.end(new Uint8Array(BYTES));
+        return true;
+      },
+    });
+    return { server, closed: closed.promise };
+  };
+  const GET = "GET /pieces/x/1 HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+  it("that nobody reads is ended as every other", async () => {
+    const { server, closed } = await startPlain({ bodyGraceMs: 200, minBytesPerSecond: 1 << 30 });
+    const socket = await connect(server);
+    socket.pause().write(GET);
+    await within(HANG_MS, "the server lets go", closed);
+  });
+
+  it("is refused to who has many unread, and given to who has none", async () => {
+    const { server } = await startPlain({ unreadBytes: 4 * BYTES });
+    const greedy = await Promise.all(Array.from({ length: 6 }, () => connect(server)));
+    for (const socket of greedy) socket.pause().write(GET);
+    const refused = greedy.slice(2).map((socket) => within(HANG_MS, "a refusal", text(socket)));
+    const read = await Promise.all(refused);
+    for (const answer of read) expect(answer.length).toBeLessThan(BYTES);
+    const neighbour = net.connect({ port: server.port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+    ends.push(() => neighbour.destroy());
+    neighbour.write(GET.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"));
+    expect((await within(HANG_MS, "an answer", text(neighbour))).length).toBeGreaterThan(BYTES);
+  });
+});
+
 describe("streams on one connection", () => {
   it("are 64 of 5,000, and other connections do not notice", async () => {
     const { server, asked } = await start({});

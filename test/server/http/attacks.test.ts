@@ -1,0 +1,205 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import net from "node:net";
+import { fileURLToPath } from "node:url";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { afterEach, describe, expect, it } from "vitest";
+import { GetPieceRequestSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import type { Figures, Settings } from "../../support/attacked-server.ts";
+import { within } from "../../support/deadline.ts";
+import { RawClient } from "../../support/raw-call.ts";
+import { callHeaders, dialHttp2, frame, frameType, PREFACE } from "../../support/raw-http2.ts";
+import { callOf, framed, read } from "../../support/wire-formats.ts";
+
+const { getPiece } = PeerService.method;
+const GET_PIECE = "/pieza.v1.PeerService/GetPiece";
+const GET_TORRENT = "/pieza.v1.PeerService/GetTorrent";
+const LARGE_TORRENT = "cd".repeat(32);
+const MiB = 1 << 20;
+const PIECES = 16;
+/** Five times what any of these takes on a busy machine with two cores. */
+const HANG_MS = 25_000;
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+/** A server in a process of its own, under attack. */
+class Attacked {
+  readonly port: number;
+  readonly infoHash: string;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, { port, infoHash }: { port: number; infoHash: string }) {
+    this.#child = child;
+    this.port = port;
+    this.infoHash = infoHash;
+  }
+
+  static async start(settings: Settings): Promise<Attacked> {
+    const path = fileURLToPath(new URL("../../support/attacked-server.ts", import.meta.url));
+    const child = fork(path, [JSON.stringify(settings)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    ends.push(async () => {
+      const gone = once(child, "exit");
+      child.kill("SIGKILL");
+      await gone;
+    });
+    const [hello] = await within(HANG_MS, "the server listens", once(child, "message"));
+    return new Attacked(child, hello);
+  }
+
+  async figures(): Promise<Figures> {
+    const answer = once(this.#child, "message");
+    this.#child.send("figures");
+    return (await within(HANG_MS, "the server says its figures", answer))[0];
+  }
+
+  async connect(): Promise<net.Socket> {
+    const socket = net.connect(this.port, "127.0.0.1");
+    ends.push(() => socket.destroy());
+    socket.on("error", () => {});
+    await once(socket, "connect");
+    return socket;
+  }
+
+  async connectHttp2(): Promise<net.Socket> {
+    const socket = await dialHttp2(this.port);
+    ends.push(() => socket.destroy());
+    return socket;
+  }
+
+  /** Somebody else, at another address, gets every piece while all that goes on. */
+  async servesAnotherAddress(): Promise<void> {
+    const client = new RawClient(`http://127.0.0.1:${this.port}`, 1, { localAddress: "127.0.0.2" });
+    ends.push(() => client.close());
+    for (let number = 1; number <= PIECES; number++) {
+      const call = client.call(callOf("connect", getPiece, { infoHash: this.infoHash, number }));
+      const said = read("connect", getPiece, await within(HANG_MS, "a neighbour's piece", call));
+      expect(said).toHaveProperty("message");
+    }
+  }
+}
+
+function pieceRequest(infoHash: string, number = 1): Buffer {
+  return framed(toBinary(GetPieceRequestSchema, create(GetPieceRequestSchema, { infoHash, number })));
+}
+
+async function allClosed(what: string, sockets: readonly net.Socket[]): Promise<void> {
+  const open = sockets.filter((socket) => !socket.closed);
+  const closes = open.map((socket) => new Promise((resolve) => socket.resume().once("close", resolve)));
+  await within(HANG_MS, what, Promise.all(closes));
+}
+
+function print(what: string, before: Figures, after: Figures): void {
+  const grewMiB = Math.round((after.rssBytes - before.rssBytes) / MiB);
+  const reads = after.reads - before.reads;
+  console.log(
+    `${what}: grew by ${grewMiB} MiB to ${Math.round(after.rssBytes / MiB)} MiB, ${reads} pieces read`,
+  );
+}
+
+describe("a server under attack", () => {
+  it("closes 500 connections that are silent or half open, in four ways, and serves others meanwhile", async () => {
+    const server = await Attacked.start({ limits: { firstBytesMs: 1_000, headersMs: 1_000, idleMs: 1_000 } });
+    const before = await server.figures();
+    const beginnings = [
+      "",
+      "GET / HTTP/1.1\r\nhost: loc",
+      PREFACE,
+      Buffer.concat([PREFACE, settings(), halfHeaders()]),
+    ];
+    const sockets: net.Socket[] = [];
+    for (let n = 0; n < 500; n++) {
+      const socket = await server.connect();
+      socket.write(beginnings[n % beginnings.length]!);
+      sockets.push(socket);
+    }
+    await server.servesAnotherAddress();
+    print("500 silent connections", before, await server.figures());
+    await allClosed("all 500 are closed", sockets);
+  });
+
+  it("runs 64 of 5,000 calls on one connection", async () => {
+    const server = await Attacked.start({ hangs: true });
+    const before = await server.figures();
+    const socket = await server.connectHttp2();
+    for (let n = 0; n < 5_000 && !socket.destroyed; n++) {
+      const body = frame(frameType.data, 1, 2 * n + 1, pieceRequest(server.infoHash));
+      socket.write(Buffer.concat([callHeaders(2 * n + 1, GET_PIECE), body]));
+      if (n % 100 === 0) await server.figures();
+    }
+    const after = await server.figures();
+    print("5,000 calls on one connection", before, after);
+    expect(after.reads).toBeLessThanOrEqual(64);
+  });
+
+  it("ends a connection that opens and resets 20,000 calls", async () => {
+    const server = await Attacked.start({});
+    const before = await server.figures();
+    const socket = await server.connectHttp2();
+    const closed = allClosed("the connection is closed", [socket]);
+    let sent = 0;
+    for (; sent < 20_000 && !socket.destroyed; sent++) {
+      const id = 2 * sent + 1;
+      const body = frame(frameType.data, 1, id, pieceRequest(server.infoHash));
+      const reset = frame(frameType.rstStream, 0, id, Buffer.from([0, 0, 0, 8]));
+      socket.write(Buffer.concat([callHeaders(id, GET_PIECE), body, reset]));
+      if (sent % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await closed;
+    const after = await server.figures();
+    print(`${sent} calls, each reset at once`, before, after);
+    expect(after.reads).toBeLessThanOrEqual(250);
+    await server.servesAnotherAddress();
+  });
+
+  it.each([
+    { what: "pieces", path: GET_PIECE, most: 200 * MiB },
+    { what: "a torrent of 32,768 pieces", path: GET_TORRENT, most: 400 * MiB },
+  ])(
+    "bears 20 connections that ask for $what ten times each and never read",
+    async ({ what, path, most }) => {
+      const server = await Attacked.start({});
+      const before = await server.figures();
+      for (let connection = 0; connection < 20; connection++) {
+        const socket = await server.connect();
+        socket.pause();
+        socket.write(Buffer.concat([PREFACE, settings(), hugeWindow()]));
+        for (let n = 0; n < 10; n++) {
+          const request = path === GET_PIECE ? pieceRequest(server.infoHash, n + 1) : torrentRequest();
+          socket.write(
+            Buffer.concat([callHeaders(2 * n + 1, path), frame(frameType.data, 1, 2 * n + 1, request)]),
+          );
+        }
+      }
+      await server.servesAnotherAddress();
+      const after = await server.figures();
+      print(`20 connections that never read ${what}`, before, after);
+      expect(after.rssBytes - before.rssBytes).toBeLessThan(most);
+    },
+  );
+});
+
+/** SETTINGS that let the server send 2 GiB ahead on every stream. */
+function settings(): Buffer {
+  const payload = Buffer.alloc(6);
+  payload.writeUInt16BE(4, 0);
+  payload.writeUInt32BE(0x7fff_ffff, 2);
+  return frame(frameType.settings, 0, 0, payload);
+}
+
+/** A WINDOW_UPDATE that lets it send as much on the connection. */
+function hugeWindow(): Buffer {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt32BE(0x7fff_0000, 0);
+  return frame(frameType.windowUpdate, 0, 0, payload);
+}
+
+function halfHeaders(): Buffer {
+  return frame(frameType.headers, 0, 1, Buffer.from([0x82]));
+}
+
+function torrentRequest(): Buffer {
+  return framed(Buffer.concat([Buffer.from([0x0a, 64]), Buffer.from(LARGE_TORRENT)]));
+}
