@@ -1,36 +1,63 @@
-import { Counter, Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { AnnounceEvent } from "#core/tracker.ts";
 import type { SwarmStore } from "./swarm-store.ts";
 
-/** What a tracker counts. The only label is the announce's event: nothing that a caller could make up. */
+/** Upper bounds in seconds: half a millisecond in memory to a second, by when a store over a network has failed. */
+const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/** What a tracker counts. Labels are the names of its calls and events: nothing that a caller could make up. */
 export class TrackerMetrics {
   readonly #registry = new Registry();
-  readonly #announces: Counter;
-  readonly #locates: Counter;
+  readonly #announces = this.#counter("announces_total", "Announces received, by event", "event");
+  readonly #answered = this.#counter("announces_answered_total", "Answers, by listed: yes or no", "listed");
+  readonly #shed = this.#counter("announces_shed_total", "Announces put off while busy, by event", "event");
+  readonly #locates = this.#counter("locates_total", "LocatePieces calls received");
+  readonly #seconds = new Histogram({
+    name: "pieza_tracker_call_seconds",
+    help: "How long calls took, by call",
+    labelNames: ["call"],
+    buckets: BUCKETS,
+    registers: [this.#registry],
+  });
 
-  constructor(store: SwarmStore) {
-    const registers = [this.#registry];
-    this.#announces = new Counter({
-      name: "pieza_tracker_announces_total",
-      help: "Announces received, by event",
-      labelNames: ["event"],
-      registers,
-    });
-    this.#locates = new Counter({
-      name: "pieza_tracker_locates_total",
-      help: "LocatePieces calls received",
-      registers,
-    });
-    gauge(registers, "pieza_tracker_leases", "Live leases", async () => (await store.counts()).leases);
-    gauge(registers, "pieza_tracker_swarms", "Live swarms", async () => (await store.counts()).swarms);
+  /** `delayMs`: how late the event loop is. */
+  constructor(store: SwarmStore, delayMs: () => number) {
+    this.#gauge("leases", "Live leases", async () => (await store.counts()).leases);
+    this.#gauge("swarms", "Live swarms", async () => (await store.counts()).swarms);
+    this.#gauge("event_loop_delay_seconds", "99th percentile of the last second", () => delayMs() / 1_000);
+    if (!store.troubles) return;
+    this.#gauge("store_errors", "Commands to the store that failed", () => store.troubles?.errors ?? 0);
+    this.#gauge(
+      "store_garbage",
+      "Values in the store that were passed over",
+      () => store.troubles?.garbage ?? 0,
+    );
   }
 
   announced(event: AnnounceEvent): void {
     this.#announces.inc({ event });
   }
 
+  answered(listed: boolean): void {
+    this.#answered.inc({ listed: listed ? "yes" : "no" });
+  }
+
+  shed(event: AnnounceEvent): void {
+    this.#shed.inc({ event });
+  }
+
   located(): void {
     this.#locates.inc();
+  }
+
+  /** Does `work`, and notes how long it took. */
+  async timed<T>(call: "announce" | "locate", work: () => Promise<T>): Promise<T> {
+    const stop = this.#seconds.startTimer({ call });
+    try {
+      return await work();
+    } finally {
+      stop();
+    }
   }
 
   get contentType(): string {
@@ -41,15 +68,21 @@ export class TrackerMetrics {
   text(): Promise<string> {
     return this.#registry.metrics();
   }
-}
 
-function gauge(registers: Registry[], name: string, help: string, value: () => Promise<number>): void {
-  new Gauge({
-    name,
-    help,
-    registers,
-    async collect() {
-      this.set(await value());
-    },
-  });
+  #counter(name: string, help: string, label?: string): Counter {
+    const labelNames = label ? [label] : [];
+    return new Counter({ name: `pieza_tracker_${name}`, help, labelNames, registers: [this.#registry] });
+  }
+
+  /** What cannot be found out now (the store is away) is not a number. */
+  #gauge(name: string, help: string, value: () => number | Promise<number>): void {
+    new Gauge({
+      name: `pieza_tracker_${name}`,
+      help,
+      registers: [this.#registry],
+      async collect() {
+        this.set(await Promise.resolve(value()).catch(() => Number.NaN));
+      },
+    });
+  }
 }

@@ -3,13 +3,14 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { Clock, Random } from "#core/clock.ts";
 import { InvalidField } from "#core/errors.ts";
 import { parseInfoHash } from "#core/info-hash.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { AnnounceEvent, SwarmKey } from "#core/tracker.ts";
 import type { LocatePiecesRequest, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { kCallerAddress } from "../http/context.ts";
 import { checkString, checkTotalPieces, parseAnnounce } from "./announce-message.ts";
 import { countsOf } from "./availability.ts";
 import type { Locator, SwarmQuery } from "./locator.ts";
 import type { TrackerMetrics } from "./metrics.ts";
+import type { Overload } from "./overload.ts";
 import type { Registrar } from "./registrar.ts";
 import { seedPeers, swarmPeers, watchedPeers } from "./swarm-message.ts";
 import type { SwarmStore } from "./swarm-store.ts";
@@ -24,6 +25,7 @@ export interface TrackerServiceParts {
   readonly registrar: Registrar;
   readonly locator: Locator;
   readonly metrics: TrackerMetrics;
+  readonly overload: Overload;
   readonly clock: Clock;
   readonly random: Random;
   readonly locateMs: number;
@@ -31,18 +33,28 @@ export interface TrackerServiceParts {
 
 /** Translates between the wire and the tracker; decides nothing. */
 export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
-  const { store, registrar, locator, metrics, clock, random, locateMs } = parts;
+  const { store, registrar, locator, metrics, overload, clock, random, locateMs } = parts;
+  const admit = (event: AnnounceEvent) => {
+    try {
+      overload.admit(event);
+    } catch (error) {
+      metrics.shed(event);
+      throw error;
+    }
+  };
   return {
     async announce(request, context) {
       const announce = parseAnnounce(request);
       metrics.announced(announce.event);
-      const announced = await registrar.announce(
-        announce,
-        context.values.get(kCallerAddress),
-        context.signal,
+      admit(announce.event);
+      const caller = context.values.get(kCallerAddress);
+      const announced = await metrics.timed("announce", () =>
+        registrar.announce(announce, caller, context.signal),
       );
+      metrics.answered(announced.listed);
       return {
         ...announced,
+        nextAnnounceMs: overload.heartbeatMs(announced.nextAnnounceMs),
         leaseId: announced.lease.id,
         leaseSecret: announced.lease.secret === request.leaseSecret ? "" : announced.lease.secret,
         resend: [...announced.resend],
@@ -52,7 +64,7 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
     async locatePieces(request) {
       metrics.located();
       const query = parseQuery(request);
-      const located = await locator.locate(query);
+      const located = await metrics.timed("locate", () => locator.locate(query));
       const { infoHash = "", totalPieces } = located.swarm ?? query;
       return {
         infoHash,
@@ -61,7 +73,7 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
         revision: revisionOf(located.peers),
         turn: located.turn,
         trackerId: store.trackerId,
-        nextLocateMs: locateMs,
+        nextLocateMs: overload.locateMs(locateMs),
         ...seedPeers(located, random),
       };
     },

@@ -133,6 +133,8 @@ export interface SwarmStore {
   declare(id: string, files: readonly DeclaredFile[]): Promise<void>;
   seedFile(fileName: string): Promise<SeedFile | undefined>;
   seedPeers(): Promise<readonly SeedPeer[]>;
+  /** Since the start: what failed, and what was there that no tracker writes. Left out: nothing of the kind can be. */
+  readonly troubles?: { readonly errors: number; readonly garbage: number };
   counts(): Promise<{ readonly leases: number; readonly swarms: number }>;
   /** Leaves no timer and no connection. */
   close(): Promise<void>;

@@ -13,6 +13,7 @@ import { Locator } from "./locator.ts";
 import { type LookUp, systemLookUp } from "./look-up.ts";
 import { MemorySwarmStore } from "./memory-swarm-store.ts";
 import { TrackerMetrics } from "./metrics.ts";
+import { EventLoopDelay, Overload } from "./overload.ts";
 import type { ReachabilityCheck } from "./reachability.ts";
 import { RedisSwarmStore } from "./redis-swarm-store.ts";
 import { Registrar } from "./registrar.ts";
@@ -39,6 +40,8 @@ export interface TrackerOptions extends EdgeOptions {
   readonly lookUp?: LookUp | undefined;
   /** How seed peers are asked whether they are still there. Default: over gRPC. */
   readonly hasPiece?: HasPiece | undefined;
+  /** How late the event loop is, in ms. Default: as measured. */
+  readonly loopDelayMs?: (() => number) | undefined;
   /** Default: the machine's. */
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
@@ -94,9 +97,12 @@ export function composeTracker(options: TrackerOptions) {
   // Another process may have left some there.
   if (options.store) prober.start();
   const locator = new Locator(store, random);
-  const metrics = new TrackerMetrics(store);
+  const loop = options.loopDelayMs ? undefined : new EventLoopDelay();
+  const delayMs = options.loopDelayMs ?? (() => loop?.ms ?? 0);
+  const overload = new Overload(delayMs, random);
+  const metrics = new TrackerMetrics(store, delayMs);
   const { locateMs } = limits;
-  const service = trackerService({ store, registrar, locator, metrics, clock, random, locateMs });
+  const service = trackerService({ store, registrar, locator, metrics, overload, clock, random, locateMs });
   const seedService = seedTrackerService({ registrar: seedRegistrar, prober, locator });
   return {
     store,
@@ -104,6 +110,7 @@ export function composeTracker(options: TrackerOptions) {
     routes: (router: ConnectRouter) =>
       void router.service(TrackerService, service).service(SeedTrackerService, seedService),
     async close() {
+      loop?.close();
       await Promise.all([listings.close(), prober.close()]);
       await store.close();
     },

@@ -14,7 +14,8 @@ export class FakeClock implements Clock {
     const timer = { at: this.#now + Math.max(0, ms), order: this.#order++, fn };
     this.#timers.push(timer);
     return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
+      const at = this.#timers.indexOf(timer);
+      if (at >= 0) this.#timers.splice(at, 1);
     };
   }
 
@@ -23,17 +24,23 @@ export class FakeClock implements Clock {
     return this.#timers.length;
   }
 
+  /** The timer that falls due first; of two at one time, the one that was set first. */
+  #first() {
+    let first = this.#timers[0];
+    for (const timer of this.#timers) {
+      if (timer.at < first!.at || (timer.at === first!.at && timer.order < first!.order)) first = timer;
+    }
+    return first;
+  }
+
   /** Moves on by `ms`, runs what falls due in order, and lets promises settle before, between and after. */
   async tick(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settle();
     for (;;) {
-      const next = this.#timers
-        .filter((timer) => timer.at <= end)
-        .sort((a, b) => a.at - b.at || a.order - b.order)
-        .at(0);
-      if (!next) break;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
+      const next = this.#first();
+      if (!next || next.at > end) break;
+      this.#timers.splice(this.#timers.indexOf(next), 1);
       this.#now = Math.max(this.#now, next.at);
       next.fn();
       await settle();

@@ -101,6 +101,9 @@ describe("a Redis that fails", { timeout: 60_000 }, () => {
     for (const replica of replicas) expect(await unavailable(replica)).toBeLessThan(GUARD_MS);
     await sleep(1_000);
     for (const replica of replicas) expect(await unavailable(replica)).toBeLessThan(GUARD_MS);
+    const metrics = await (await fetch(`${replicas[0]!.url}/metrics`)).text();
+    expect(Number(/^pieza_tracker_store_errors (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
+    expect(metrics).toMatch(/^pieza_tracker_leases Nan$/m);
     await redis.restart();
     const took = await Promise.all(replicas.map(complete));
     console.info(`complete again after ${Math.max(...took)} ms, heartbeats every ${HEARTBEAT_MS} ms`);
