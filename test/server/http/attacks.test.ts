@@ -3,8 +3,10 @@ import { once } from "node:events";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
 import { GetPieceRequestSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import { openTransport } from "../../../server/http/transports.ts";
 import type { Figures, Settings } from "../../support/attacked-server.ts";
 import { within } from "../../support/deadline.ts";
 import { RawClient } from "../../support/raw-call.ts";
@@ -29,17 +31,22 @@ afterEach(async () => {
 class Attacked {
   readonly port: number;
   readonly infoHash: string;
+  /** What it has written to its standard error. */
+  stderr = "";
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess, { port, infoHash }: { port: number; infoHash: string }) {
     this.#child = child;
     this.port = port;
     this.infoHash = infoHash;
+    child.stderr!.setEncoding("utf8").on("data", (text) => {
+      this.stderr += text;
+    });
   }
 
   static async start(settings: Settings): Promise<Attacked> {
     const path = fileURLToPath(new URL("../../support/attacked-server.ts", import.meta.url));
-    const child = fork(path, [JSON.stringify(settings)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = fork(path, [JSON.stringify(settings)], { stdio: ["ignore", "inherit", "pipe", "ipc"] });
     ends.push(async () => {
       const gone = once(child, "exit");
       child.kill("SIGKILL");
@@ -177,6 +184,37 @@ describe("a server under attack", () => {
       const after = await server.figures();
       print(`20 connections that never read ${what}`, before, after);
       expect(after.rssBytes - before.rssBytes).toBeLessThan(most);
+    },
+  );
+});
+
+describe("callers that hang up", () => {
+  it.each(["grpc", "grpc-web", "connect"] as const)(
+    "over %s leave no word in the log of a server",
+    async (kind) => {
+      const server = await Attacked.start({});
+      const url = `http://127.0.0.1:${server.port}`;
+      const { transport, close } = openTransport(url, kind);
+      ends.push(close);
+      const peer = createClient(PeerService, transport);
+      for (let n = 0; n < 40; n++) {
+        const abort = new AbortController();
+        const request = { infoHash: server.infoHash, number: (n % PIECES) + 1 };
+        const call = peer.getPiece(request, { signal: abort.signal }).catch(() => {});
+        // Before it is sent, while it is under way, and while its answer is.
+        for (let turn = 0; turn < n % 8; turn++) await new Promise((resolve) => setImmediate(resolve));
+        abort.abort();
+        await call;
+      }
+      for (let n = 0; n < 40; n++) {
+        const socket = await server.connect();
+        socket.write(`GET /pieces/${server.infoHash}/1 HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+        if (n % 2 === 0) await once(socket, "readable");
+        if (n % 4 < 2) socket.resetAndDestroy();
+        else socket.destroy();
+      }
+      await server.servesAnotherAddress();
+      expect(server.stderr).toBe("");
     },
   );
 });
