@@ -84,10 +84,10 @@ export class Assigner {
 
   #pieceFor(peer: DownloadPeer, usable: DownloadPeer[]): PieceIndex | undefined {
     const { picker, swarm, geometry, clock } = this.#input;
-    if (picker.idle > 0 && tooSlow(peer, usable, picker.idle, geometry.pieceLength)) return undefined;
     const measured = peer.pace.rate !== undefined;
     const index = picker.pick(peer.slot, measured ? undefined : (piece) => swarm.hasTurn(peer, piece));
-    if (index !== undefined) return index;
+    // The rarest that it has: if others can give even that sooner, it is not needed for anything.
+    if (index !== undefined) return this.#isTooSlow(peer, index, usable) ? undefined : index;
     return worthHedging(peer, this.#hedgeable(peer), clock.now(), geometry.pieceLength)?.index;
   }
 
@@ -106,9 +106,15 @@ export class Assigner {
     if (!peer.has.has(index)) return "n";
     if (peer.lacks.has(index)) return "l";
     if (peer.requests.has(index)) return "r";
-    const { picker, geometry } = this.#input;
-    if (tooSlow(peer, usable, picker.idle, geometry.pieceLength)) return "s";
+    if (this.#isTooSlow(peer, index, usable)) return "s";
     return this.#hasRoom(peer) ? "o" : "b";
+  }
+
+  /** Beside the others that can give this piece; one that alone has it is never too slow. */
+  #isTooSlow(peer: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): boolean {
+    const { picker, geometry } = this.#input;
+    const holders = usable.filter((other) => other.has?.has(index) && !other.lacks.has(index));
+    return tooSlow(peer, holders, picker.idle, geometry.pieceLength);
   }
 
   *#hedgeable(peer: DownloadPeer): Generator<PieceRequest> {

@@ -13,8 +13,9 @@ const UNMEASURED_MS = 1_000;
 export const MAX_REQUESTERS = 2;
 
 /**
- * Whether one more piece from this peer would come so late that the others had better take it: relative to them,
- * never to an absolute speed. `idlePieces` are not requested yet. An unmeasured peer always gets its chance.
+ * Whether one more piece from this peer would come so late that the others, who have it too, had better take it:
+ * relative to them, never to an absolute speed. `idlePieces` are not requested yet. An unmeasured peer always gets its
+ * chance.
  */
 export function tooSlow(
   peer: DownloadPeer,

@@ -242,6 +242,16 @@ describe("slow peers", () => {
     expect(withSlow.asked).toBeLessThanOrEqual(200 * 1.05);
   });
 
+  it("one that alone has some pieces is asked for them, however fast the others are", async () => {
+    const swarm = new FakeSwarm({ pieces: 20, pieceLength: 1_000 });
+    const fast = swarm.add({ rate: 1_000_000, has: Array.from({ length: 16 }, (_, n) => n) });
+    const slow = swarm.add({ rate: 300 });
+    const download = start(swarm);
+    await swarm.until("complete", ended(download));
+    expect(slow.asked).toEqual(expect.arrayContaining([16, 17, 18, 19]));
+    expect(fast.asked.length).toBeGreaterThan(10);
+  });
+
   it("a stalled request is hedged, and the peer that stalls is not waited for", async () => {
     const swarm = new FakeSwarm({ pieces: 30 });
     const stuck = swarm.add({ rate: 20_000 });
