@@ -54,7 +54,7 @@ export class RedisConnection {
     this.#client.on("error", (error) => this.#away(error));
   }
 
-  /** Commands that failed, since the start. */
+  /** Commands that failed or could not be sent, since the start. */
   get errors(): number {
     return this.#errors;
   }
@@ -82,8 +82,8 @@ export class RedisConnection {
 
   async #run(work: () => Promise<unknown>): Promise<unknown> {
     if (!this.#usable) await this.#first.promise;
-    if (!this.#usable) throw unavailable();
     try {
+      if (!this.#usable) throw new Error("Redis is away");
       return await work();
     } catch (error) {
       this.#errors++;
