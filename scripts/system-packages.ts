@@ -45,6 +45,8 @@ const packages: readonly SystemPackage[] = [
   program("git", "git"),
   program("iproute2", "ip"),
   program("nghttp2-client", "h2load"),
+  { name: "nginx-light", isPresent: () => isExecutable("/usr/sbin/nginx") },
+  program("openssl", "openssl"),
   program("redis-server", "redis-server"),
   {
     // The interpreter that Debian's packages are for, whatever python3 is first on PATH.
