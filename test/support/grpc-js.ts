@@ -13,7 +13,7 @@ export class GrpcJsClient {
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly #client: any;
 
-  /** `service` as in "PeerService"; `url` without TLS. */
+  /** `service` as in "PeerService", or with its package where that is not ours; `url` without TLS. */
   constructor(file: string, service: string, url: string) {
     const definition = loadSync(file, {
       includeDirs: [proto],
@@ -24,7 +24,9 @@ export class GrpcJsClient {
     // biome-ignore lint/suspicious/noExplicitAny: as above
     const packages = grpc.loadPackageDefinition(definition) as any;
     const address = new URL(url).host;
-    this.#client = new packages.pieza.v1[service](address, grpc.credentials.createInsecure());
+    const path = service.includes(".") ? service.split(".") : ["pieza", "v1", service];
+    const Client = path.reduce((found, name) => found[name], packages);
+    this.#client = new Client(address, grpc.credentials.createInsecure());
   }
 
   call(method: string, request: object): Promise<Answer> {

@@ -84,6 +84,20 @@ describe("@grpc/grpc-js", () => {
   });
 });
 
+describe("@grpc/grpc-js, asking for the health that every gRPC server can tell", () => {
+  it("hears of the server, of each service, of one that is not there, and of a server that is leaving", async () => {
+    const leaving = await startTestPeer();
+    const client = new GrpcJsClient("grpc/health/v1/health.proto", "grpc.health.v1.Health", leaving.url);
+    expect(await client.call("Check", {})).toEqual({ status: 1 });
+    expect(await client.call("Check", { service: "pieza.v1.PeerService" })).toEqual({ status: 1 });
+    await expect(client.call("Check", { service: "x.Y" })).rejects.toMatchObject({ code: 5 });
+    leaving.setHealth(false);
+    expect(await client.call("Check", {})).toEqual({ status: 2 });
+    client.close();
+    await leaving.close({ graceMs: 0 });
+  });
+});
+
 describe("a piece's answer", () => {
   const accept = { "accept-encoding": "gzip, br, deflate", "grpc-accept-encoding": "gzip,br" };
 
