@@ -1,20 +1,20 @@
 import { setImmediate } from "node:timers/promises";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { Clock, Random } from "#core/clock.ts";
+import type { Clock } from "#core/clock.ts";
 import { InvalidField } from "#core/errors.ts";
 import { parseInfoHash } from "#core/info-hash.ts";
 import type { AnnounceEvent, SwarmKey } from "#core/tracker.ts";
-import type { LocatePiecesRequest, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
+import type { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { kCallerAddress } from "../http/context.ts";
-import { checkString, checkTotalPieces, parseAnnounce } from "./announce-message.ts";
+import { checkTotalPieces, parseAnnounce } from "./announce-message.ts";
 import { countsOf } from "./availability.ts";
-import type { Locator, SwarmQuery } from "./locator.ts";
+import type { Locate } from "./locate.ts";
+import type { Locator } from "./locator.ts";
 import type { TrackerMetrics } from "./metrics.ts";
 import type { Overload } from "./overload.ts";
 import type { Registrar } from "./registrar.ts";
-import { seedPeers, swarmPeers, watchedPeers } from "./swarm-message.ts";
+import { watchedPeers } from "./swarm-message.ts";
 import type { SwarmStore } from "./swarm-store.ts";
-import { revisionOf } from "./table-revision.ts";
 import { watchSwarm } from "./watch.ts";
 
 /** Swarms in one answer to Scrape. */
@@ -27,13 +27,12 @@ export interface TrackerServiceParts {
   readonly metrics: TrackerMetrics;
   readonly overload: Overload;
   readonly clock: Clock;
-  readonly random: Random;
-  readonly locateMs: number;
+  readonly locate: Locate;
 }
 
 /** Translates between the wire and the tracker; decides nothing. */
 export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
-  const { store, registrar, locator, metrics, overload, clock, random, locateMs } = parts;
+  const { store, registrar, locator, metrics, overload, clock, locate } = parts;
   const admit = (event: AnnounceEvent) => {
     try {
       overload.admit(event);
@@ -61,22 +60,7 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
       };
     },
 
-    async locatePieces(request) {
-      metrics.located();
-      const query = parseQuery(request);
-      const located = await metrics.timed("locate", () => locator.locate(query));
-      const { infoHash = "", totalPieces } = located.swarm ?? query;
-      return {
-        infoHash,
-        totalPieces,
-        peers: swarmPeers(located.peers, request.since),
-        revision: revisionOf(located.peers),
-        turn: located.turn,
-        trackerId: store.trackerId,
-        nextLocateMs: overload.locateMs(locateMs),
-        ...seedPeers(located, random),
-      };
-    },
+    locatePieces: (request) => locate.answer(request),
 
     async scrape(request) {
       if (request.infoHashes.length > MAX_SCRAPED) {
@@ -97,14 +81,6 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
       }
     },
   };
-}
-
-function parseQuery(request: LocatePiecesRequest): SwarmQuery {
-  const totalPieces = request.totalPieces && checkTotalPieces(request.totalPieces);
-  const fileName = checkString("file_name", request.fileName);
-  if (request.infoHash) return { infoHash: parseInfoHash(request.infoHash), fileName, totalPieces };
-  if (!fileName) throw new InvalidField("info_hash", "this or file_name is needed");
-  return { fileName, totalPieces };
 }
 
 async function scrape(store: SwarmStore, infoHashes: readonly string[]) {

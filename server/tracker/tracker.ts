@@ -9,6 +9,7 @@ import { DialBack } from "./dial-back.ts";
 import { FairSlots } from "./fair-slots.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { Listings } from "./listings.ts";
+import { Locate } from "./locate.ts";
 import { Locator } from "./locator.ts";
 import { type LookUp, systemLookUp } from "./look-up.ts";
 import { MemorySwarmStore } from "./memory-swarm-store.ts";
@@ -22,6 +23,8 @@ import { SeedRegistrar } from "./seed-registrar.ts";
 import { seedTrackerService } from "./seed-service.ts";
 import { trackerService } from "./service.ts";
 import { trackerPages } from "./tracker-pages.ts";
+
+const LOCATE_PIECES = `/${TrackerService.typeName}/${TrackerService.method.locatePieces.name}`;
 
 export interface TrackerOptions extends EdgeOptions {
   /** Networks, as CIDR, whose addresses peers may have besides those of the tracker's own class. Default none. */
@@ -40,6 +43,8 @@ export interface TrackerOptions extends EdgeOptions {
   readonly lookUp?: LookUp | undefined;
   /** How seed peers are asked whether they are still there. Default: over gRPC. */
   readonly hasPiece?: HasPiece | undefined;
+  /** Whether LocatePieces is answered in front of the library's handler. Default true. */
+  readonly direct?: boolean | undefined;
   /** How late the event loop is, in ms. Default: as measured. */
   readonly loopDelayMs?: (() => number) | undefined;
   /** Default: the machine's. */
@@ -59,10 +64,12 @@ export interface RunningTracker {
 
 /** Starts a tracker. Fails with the system's error when the port is taken. */
 export async function startTracker(options: TrackerOptions): Promise<RunningTracker> {
-  const { store, metrics, routes, close } = composeTracker(options);
+  const { store, metrics, routes, direct, close } = composeTracker(options);
+  const { direct: _, ...edge } = options;
   const server = await startServer({
-    ...options,
+    ...edge,
     routes,
+    ...(options.direct !== false && { direct }),
     services: [TrackerService, SeedTrackerService],
     http: trackerPages(store, metrics),
   });
@@ -102,11 +109,13 @@ export function composeTracker(options: TrackerOptions) {
   const overload = new Overload(delayMs, random);
   const metrics = new TrackerMetrics(store, delayMs);
   const { locateMs } = limits;
-  const service = trackerService({ store, registrar, locator, metrics, overload, clock, random, locateMs });
+  const locate = new Locate({ store, locator, metrics, overload, random, locateMs });
+  const service = trackerService({ store, registrar, locator, locate, metrics, overload, clock });
   const seedService = seedTrackerService({ registrar: seedRegistrar, prober, locator });
   return {
     store,
     metrics,
+    direct: { [LOCATE_PIECES]: locate.direct },
     routes: (router: ConnectRouter) =>
       void router.service(TrackerService, service).service(SeedTrackerService, seedService),
     async close() {

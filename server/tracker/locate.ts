@@ -1,0 +1,124 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { Random } from "#core/clock.ts";
+import { InvalidField } from "#core/errors.ts";
+import { parseInfoHash } from "#core/info-hash.ts";
+import {
+  type LocatePiecesRequest,
+  LocatePiecesRequestSchema,
+  LocatePiecesResponseSchema,
+} from "#gen/pieza/v1/tracker_pb.ts";
+import type { DirectMethod } from "../http/direct.ts";
+import { checkString, checkTotalPieces } from "./announce-message.ts";
+import type { Located, Locator, SwarmQuery } from "./locator.ts";
+import type { TrackerMetrics } from "./metrics.ts";
+import type { Overload } from "./overload.ts";
+import { seedPeers, swarmPeers } from "./swarm-message.ts";
+import type { SwarmMember, SwarmStore } from "./swarm-store.ts";
+import { revisionOf } from "./table-revision.ts";
+
+export interface LocateParts {
+  readonly store: SwarmStore;
+  readonly locator: Locator;
+  readonly metrics: TrackerMetrics;
+  readonly overload: Overload;
+  readonly random: Random;
+  readonly locateMs: number;
+}
+
+type LocateAnswer = MessageInitShape<typeof LocatePiecesResponseSchema>;
+
+/** TrackerService.LocatePieces: from what was asked to what is answered, as a message or in its bytes. */
+export class Locate {
+  readonly #parts: LocateParts;
+  readonly #heads = new WeakMap<readonly SwarmMember[], { trackerId: string; bytes: Uint8Array }>();
+
+  constructor(parts: LocateParts) {
+    this.#parts = parts;
+  }
+
+  /** For the library's handler. */
+  async answer(request: LocatePiecesRequest): Promise<LocateAnswer> {
+    return this.#message(request, await this.#located(request));
+  }
+
+  /** In front of it: what answers between two changes of a swarm have in common is encoded once. */
+  readonly direct: DirectMethod = async (message) => {
+    const request = decode(message);
+    if (!request) return undefined;
+    const located = await this.#located(request);
+    const plain = located.swarm && located.seeds.length === 0 && request.since.length === 0;
+    const parts = plain
+      ? [this.#head(request, located), this.#tail(located)]
+      : [
+          toBinary(
+            LocatePiecesResponseSchema,
+            create(LocatePiecesResponseSchema, this.#message(request, located)),
+          ),
+        ];
+    return { parts, headers: { "cache-control": "no-store" }, done: () => {} };
+  };
+
+  async #located(request: LocatePiecesRequest): Promise<Located> {
+    const { metrics, locator } = this.#parts;
+    metrics.located();
+    const query = parseQuery(request);
+    return metrics.timed("locate", () => locator.locate(query));
+  }
+
+  #message(request: LocatePiecesRequest, located: Located): LocateAnswer {
+    const { infoHash, totalPieces } = located.swarm ?? parseQuery(request);
+    return {
+      infoHash: infoHash ?? "",
+      totalPieces,
+      peers: swarmPeers(located.peers, request.since),
+      revision: revisionOf(located.peers),
+      turn: located.turn,
+      trackerId: this.#parts.store.trackerId,
+      nextLocateMs: this.#nextLocateMs(),
+      ...seedPeers(located, this.#parts.random),
+    };
+  }
+
+  /** All but the fields of `#tail`. */
+  #head(request: LocatePiecesRequest, located: Located): Uint8Array {
+    const { trackerId } = this.#parts.store;
+    const known = this.#heads.get(located.peers);
+    if (known?.trackerId === trackerId) return known.bytes;
+    const message = { ...this.#message(request, located), turn: 0, nextLocateMs: 0 };
+    const bytes = toBinary(LocatePiecesResponseSchema, create(LocatePiecesResponseSchema, message));
+    this.#heads.set(located.peers, { trackerId, bytes });
+    return bytes;
+  }
+
+  #tail({ turn }: Located): Uint8Array {
+    const { turn: turnField, nextLocateMs } = LocatePiecesResponseSchema.field;
+    return new BinaryWriter()
+      .tag(turnField.number, WireType.Varint)
+      .uint32(turn)
+      .tag(nextLocateMs.number, WireType.Varint)
+      .uint32(this.#nextLocateMs())
+      .finish();
+  }
+
+  #nextLocateMs(): number {
+    return this.#parts.overload.locateMs(this.#parts.locateMs);
+  }
+}
+
+/** Undefined for what is no such message: the library says so. */
+function decode(message: Uint8Array): LocatePiecesRequest | undefined {
+  try {
+    return fromBinary(LocatePiecesRequestSchema, message);
+  } catch {
+    return undefined;
+  }
+}
+
+function parseQuery(request: LocatePiecesRequest): SwarmQuery {
+  const totalPieces = request.totalPieces && checkTotalPieces(request.totalPieces);
+  const fileName = checkString("file_name", request.fileName);
+  if (request.infoHash) return { infoHash: parseInfoHash(request.infoHash), fileName, totalPieces };
+  if (!fileName) throw new InvalidField("info_hash", "this or file_name is needed");
+  return { fileName, totalPieces };
+}
