@@ -47,7 +47,7 @@ export interface PeerAccount {
   /** In words, for backing off, banned and skipped. */
   readonly reason: string;
   readonly metAtMs: number;
-  /** From there to its first answer; undefined if none came. */
+  /** From when it was asked for the first time to its first answer; undefined if none came. */
   readonly connectMs: number | undefined;
   readonly hasPieces: number;
   readonly requests: number;
@@ -185,7 +185,10 @@ export class Account {
     const { firstByteAtMs = now, hashMs, diskMs } = receiver;
     const firstByteMs = firstByteAtMs - startedMs;
     const tookMs = now - startedMs;
-    this.#tally(peer, now).firstByteMs += firstByteMs;
+    const tally = this.#tally(peer, now);
+    tally.firstByteMs += firstByteMs;
+    // Peers that the tracker calls complete are asked for pieces at once.
+    tally.connectMs ??= firstByteMs;
     this.#from[index] = peer.slot;
     this.#askedAtMs[index] = startedMs - this.#startedMs;
     this.#firstByteMs[index] = firstByteMs;

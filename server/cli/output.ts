@@ -44,6 +44,12 @@ export interface Events {
   };
   /** One peer of a swarm (`peers`), or a change of a download's peer (`get`). */
   peer: Record<string, unknown>;
+  /** What a download was like (`explain`); its peers and its pieces follow. */
+  explained: Record<string, unknown>;
+  /** One piece of a download that is explained. */
+  piece: Record<string, unknown>;
+  /** One download that is remembered (`status`). */
+  download: Record<string, unknown>;
   /** What the verb was asked for has been done. */
   done: Record<string, unknown>;
   /** `verify` found a wrong piece or file. */

@@ -154,6 +154,14 @@ export const verbs: readonly VerbSpec[] = [
     ["tracker", "catalog"],
     () => import("./verbs/peers.ts"),
   ),
+  verb("status", "list downloads, running and past", [], () => import("./verbs/status.ts")),
+  verb(
+    "explain <download>",
+    "who served what in a download, who did not and why, and where the time went",
+    ["catalog"],
+    () => import("./verbs/explain.ts"),
+    "pieza explain ocean-64MiB.bin",
+  ),
 ];
 
 /** The flags of a verb, common ones included. */

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { sleep } from "#core/clock.ts";
 import { RateLimit } from "#core/rate-limit.ts";
@@ -10,6 +10,7 @@ import { nodeClock } from "../../node-clock.ts";
 import { GaveUp, type RunningGet, startGet } from "../../peer/get.ts";
 import { readCa } from "../clients.ts";
 import { dataDir } from "../data-dir.ts";
+import { RecordKeeper } from "../download-records.ts";
 import { CliError, ExitCode, UsageError } from "../exit-code.ts";
 import { trackersFor } from "../find-trackers.ts";
 import type { Invocation } from "../invocation.ts";
@@ -112,8 +113,12 @@ async function download(
   });
   const onSignal = () => void running.stop();
   signal.addEventListener("abort", onSignal);
+  const { infoHash, fileName } = torrent;
+  const facts = { infoHash, fileName, trackers, target: shown === "-" ? shown : resolve(target) };
+  const keeper = new RecordKeeper(dataDir(flags), facts, running.download, (line) => out.detail(line));
+  keeper.start();
   try {
-    const last = await untilDone(running, torrent, out, flags, signal);
+    const last = await untilDone(running, torrent, out, flags, signal).finally(() => keeper.stop());
     sayDone(torrent, shown, last, out);
     await seedOn(running, flags.seedAfter, out, signal);
   } finally {

@@ -1,0 +1,48 @@
+import { dataDir } from "../data-dir.ts";
+import { type DownloadRecord, readRecords, stateNow } from "../download-records.ts";
+import type { Invocation } from "../invocation.ts";
+import type { CommonOption } from "../options.ts";
+import { table } from "../table.ts";
+import { formatBytes, formatDuration } from "../units.ts";
+
+/** Downloads that people see; --json has them all. */
+const MAX_SHOWN = 50;
+
+export async function run({ flags, out }: Invocation<CommonOption>): Promise<void> {
+  const records = await readRecords(dataDir(flags));
+  if (out.json) for (const record of records) out.event("download", fieldsOf(record));
+  else if (records.length === 0) out.note(`No download is remembered in ${dataDir(flags)}.`);
+  else out.text(...linesOf(records));
+}
+
+function fieldsOf(record: DownloadRecord) {
+  return {
+    info_hash: record.infoHash,
+    file_name: record.fileName,
+    file: record.target,
+    state: stateNow(record),
+    reason: record.reason,
+    pid: record.pid,
+    held_pieces: record.heldPieces,
+    total_pieces: record.totalPieces,
+    held_bytes: record.heldBytes,
+    total_bytes: record.totalBytes,
+    started_at: record.startedAt,
+    updated_at: record.updatedAt,
+  };
+}
+
+function linesOf(records: readonly DownloadRecord[]): string[] {
+  const shown = records
+    .slice(0, MAX_SHOWN)
+    .map((record) => [
+      stateNow(record),
+      `${Math.floor((100 * record.heldPieces) / record.totalPieces)} %`,
+      formatBytes(record.totalBytes),
+      `${formatDuration(Math.max(0, Date.now() - Date.parse(record.updatedAt)))} ago`,
+      record.target === "-" ? `${record.fileName} to standard output` : record.target,
+    ]);
+  const lines = table([["STATE", "HELD", "SIZE", "SEEN", "FILE"], ...shown], [1, 2, 3]);
+  if (records.length > MAX_SHOWN) lines.push(`and ${records.length - MAX_SHOWN} more`);
+  return lines;
+}
