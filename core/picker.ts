@@ -18,7 +18,10 @@ const MAX_PREFERENCE_PROBES = 64;
 
 interface Peer {
   has: Bitfield;
-  /** Pieces that it had when last looked at and that may be idle, shuffled; made when probing fails. */
+  /**
+   * Pieces that it had when last looked at and that may be idle: shuffled, and made when probing fails; where pieces
+   * go in order, the last first.
+   */
   own: number[] | undefined;
   /** `#returned` when nothing was found for it: until a piece returns, nothing will be. */
   dryAt: number;
@@ -65,6 +68,10 @@ export class PiecePicker {
   /** Pieces that nobody was asked for and that are not held. */
   get idle(): number {
     return this.#idle;
+  }
+
+  isHeld(index: PieceIndex): boolean {
+    return this.#state[index] === HELD;
   }
 
   get done(): boolean {
@@ -154,12 +161,14 @@ export class PiecePicker {
       throw new Error("idle pieces miscounted");
   }
 
+  /** The idle piece with the lowest index. A complete peer has it for sure; another is served from its own list. */
   #first(peer: Peer): number | undefined {
-    let index = this.#lowestIdle;
-    while (index < this.#state.length && this.#state[index] !== IDLE) index++;
-    this.#lowestIdle = index;
-    while (index < this.#state.length && !(this.#state[index] === IDLE && peer.has.has(index))) index++;
-    return index < this.#state.length ? index : undefined;
+    while (this.#lowestIdle < this.#state.length && this.#state[this.#lowestIdle] !== IDLE)
+      this.#lowestIdle++;
+    if (peer.has.complete) return this.#lowestIdle < this.#state.length ? this.#lowestIdle : undefined;
+    peer.own ??= [...peer.has].reverse();
+    while (this.#state[peer.own.at(-1)!] === HELD) peer.own.pop();
+    return peer.own.findLast((index) => this.#state[index] === IDLE);
   }
 
   #rarest(peer: Peer, prefer?: (index: PieceIndex) => boolean): number | undefined {
