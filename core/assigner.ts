@@ -122,7 +122,8 @@ export class Assigner {
       if (other === peer) continue;
       for (const request of other.requests.values()) {
         const once = this.#input.picker.requesters(request.index) < MAX_REQUESTERS;
-        if (once && peer.has?.has(request.index) && !peer.lacks.has(request.index)) yield request;
+        const isComing = request.receiver.received < this.#input.geometry.lengthOf(request.index);
+        if (once && isComing && peer.has?.has(request.index) && !peer.lacks.has(request.index)) yield request;
       }
     }
   }

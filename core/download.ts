@@ -270,20 +270,27 @@ export class Download {
   /** The piece has come whole and right: the first to say so has it, and everybody else is told to stop. */
   #claim(request: PieceRequest): boolean {
     if (this.#view.ended || request.peer.requests.get(request.index) !== request) return false;
+    this.#cancelOthers(request);
+    return true;
+  }
+
+  #cancelOthers(request: PieceRequest): void {
     for (const peer of this.#swarm.peers) {
       const other = peer.requests.get(request.index);
       if (!other || other === request) continue;
       this.#account.onOvertaken(peer, this.#input.clock.now());
       this.#cancel(other);
     }
-    return true;
   }
 
   #onHeld(request: PieceRequest): void {
     const { peer, index } = request;
     const bytes = this.#input.store.geometry.lengthOf(index);
-    // Paused or banned meanwhile: the piece is in the store all the same.
+    // Paused or banned while the store took its time: the piece is in it all the same, and whoever was asked for it
+    // since is not needed, or was even faster.
+    if (this.#picker.isHeld(index)) return;
     if (peer.requests.get(index) === request) this.#endRequest(request, bytes);
+    this.#cancelOthers(request);
     this.#account.onHeld(request, this.#input.clock.now());
     this.#picker.onHeld(index);
     this.#view.onHeld(index, peer.slot, bytes);

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { sleep } from "#core/clock.ts";
 import type { Download } from "#core/download.ts";
 import { PeerFailed, PiezaError, StoreFailed } from "#core/errors.ts";
 import type { PieceIndex } from "#core/piece.ts";
@@ -359,6 +360,26 @@ describe("pause, stop and failure", () => {
     download.resume();
     await swarm.until("complete", ended(download));
     expect(swarm.result()).toEqual(swarm.bytes);
+  });
+
+  it("a piece that the store takes its time with is held once and asked of nobody else, pause or no pause", async () => {
+    const swarm = new FakeSwarm({ pieces: 4 });
+    for (let n = 0; n < 3; n++) swarm.add({ rate: 10_000, has: [0, 1, 2] });
+    class SlowStore extends MemoryPieceStore {
+      override async commit(index: PieceIndex): Promise<void> {
+        await sleep(swarm.clock, 10_000);
+        super.commit(index);
+      }
+    }
+    const download = start(swarm, {}, { store: new SlowStore(swarm.geometry) });
+    await swarm.clock.tick(9_000);
+    expect(swarm.asked.toSorted()).toEqual([0, 1, 2]);
+    download.pause();
+    download.resume();
+    await swarm.clock.tick(30_000);
+    expect(swarm.held.toSorted()).toEqual([0, 1, 2]);
+    expect(download.peek()).toMatchObject({ heldBytes: 3_000, downloadedBytes: 3_000 });
+    expect(swarm.peers.map((peer) => peer.inFlight)).toEqual([0, 0, 0]);
   });
 
   it("stop leaves no request and no timer, and says stopped", async () => {
