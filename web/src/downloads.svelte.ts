@@ -1,6 +1,8 @@
+import type { TorrentSummary } from "#core/catalog.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
-import { Engine } from "./engine.ts";
-import type { DownloadRecord, StorageInfo, TorrentKey, WorkerMessage } from "./messages.ts";
+import type { Engine, News } from "./engine.ts";
+import { keepTrackers, keptTrackers } from "./kept-trackers.ts";
+import type { DownloadRecord, StorageInfo, TorrentKey } from "./messages.ts";
 import { RateHistory } from "./rate-history.ts";
 import { chooseTarget, type Saved, saveTo } from "./save.ts";
 
@@ -22,18 +24,20 @@ export class DownloadView {
   }
 }
 
-/** All downloads of this tab, newest first. Owns the worker; components read and call. */
+/** All downloads of this tab, newest first. Components read and call. */
 export class Downloads {
   list: readonly DownloadView[] = $state.raw([]);
   /** Undefined until the worker has said it. */
   storage: StorageInfo | undefined = $state.raw();
   /** Why there is no engine at all. */
   problem = $state("");
+  trackers: readonly string[] = $state.raw(keptTrackers());
   readonly engine: Engine;
 
-  constructor(worker: Worker) {
-    this.engine = new Engine(worker, (news) => this.#onNews(news));
-    this.engine.call("start", undefined).then(
+  constructor(engine: Engine) {
+    this.engine = engine;
+    engine.listen((news) => this.#onNews(news));
+    engine.call("start", { trackers: this.trackers }).then(
       (storage) => {
         this.storage = storage;
       },
@@ -47,6 +51,18 @@ export class Downloads {
     return this.list.find(({ record: { torrent } }) =>
       "name" in key ? torrent.name === key.name : torrent.infoHash === key.infoHash,
     );
+  }
+
+  /** A torrent from a file or a URL. Fails with CallFailed. */
+  open(torrent: { text: string } | { url: string }): Promise<TorrentSummary> {
+    return this.engine.call("open", torrent);
+  }
+
+  /** Keeps trackers to ask besides those that torrents and the catalog name. Fails with CallFailed. */
+  async useTrackers(trackers: readonly string[]): Promise<void> {
+    await this.engine.call("trackers", { trackers });
+    this.trackers = trackers;
+    keepTrackers(trackers);
   }
 
   /** Starts a download. The browser is asked first not to throw its storage away when it runs short. */
@@ -73,7 +89,7 @@ export class Downloads {
     return saved;
   }
 
-  #onNews(news: Exclude<WorkerMessage, { type: "answer" | "failure" }>): void {
+  #onNews(news: News): void {
     switch (news.type) {
       case "record": {
         const view = this.find({ infoHash: news.record.torrent.infoHash });

@@ -1,4 +1,6 @@
 import type { PeerState } from "#core/snapshot.ts";
+import type { UploadPeerState } from "#core/upload.ts";
+import type { PublicationStage } from "./messages.ts";
 
 /** Every word of the page in English, and the shape that every other language has to fill. */
 export const en = {
@@ -13,7 +15,7 @@ export const en = {
   found: (count: string, one: boolean) => (one ? "1 torrent" : `${count} torrents`),
   nothingFound: (search: string) => `Nothing here is called “${search}”.`,
   emptyCatalog: "This catalog has no torrents yet.",
-  emptyCatalogHow: "Publish one from a terminal:",
+  emptyCatalogHow: "Drop a file here, or publish one from a terminal:",
   catalogAway: "The catalog does not answer.",
   tryAgain: "Try again",
   more: "Show more",
@@ -99,6 +101,55 @@ export const en = {
     banned: "banned",
     skipped: "skipped",
   } satisfies Record<PeerState, string>,
+
+  publish: "Publish or open",
+  dropHint: "Drop a file or a folder anywhere to publish it.",
+  dropNow: "Drop to publish",
+  dropFailed: "That could not be read:",
+  publishFile: "Publish a file…",
+  publishFolder: "Publish a folder…",
+  openTorrent: "Open a torrent…",
+  torrentFile: "A torrent's JSON file",
+  torrentUrl: "or its URL",
+  open: "Open",
+  trackers: "Trackers to ask besides those that the torrent or the catalog names",
+  published: "Published from this browser",
+  publication: {
+    hashing: "Reading",
+    publishing: "Publishing",
+    token: "Needs the token",
+    taken: "Name taken",
+    storing: "Storing",
+    shared: "Shared",
+    unstored: "Not stored",
+    broken: "Stopped",
+  } satisfies Record<PublicationStage["kind"], string>,
+  piecesOf: (part: string, whole: string) => `${part} of ${whole} pieces at a peer`,
+  uploadStates: {
+    asking: "asking",
+    storing: "storing",
+    pausing: "pausing",
+    refusing: "takes no more",
+    gone: "gone",
+  } satisfies Record<UploadPeerState, string>,
+  sent: (count: string, one: boolean) => (one ? "1 piece sent" : `${count} pieces sent`),
+  unstoredWhy: "It is in the catalog, but not all of its pieces are at a peer yet.",
+  interrupted: "Not all pieces reached a peer. Choose the same file again: what is there is not sent again.",
+  token: "Token",
+  tokenNeeded: "This catalog wants its token from those who publish.",
+  tokenRefused: "That is not this catalog's token.",
+  tokenWhere:
+    "Whoever started the catalog has it: in the link that it printed, or in the file that it named.",
+  goOn: "Go on",
+  nameTaken: (name: string) => `“${name}” is another torrent in this catalog.`,
+  newName: "Another name",
+  publishAs: "Publish under this name",
+  replace: "Replace it",
+  link: "Link to share",
+  copy: "Copy link",
+  copied: "Copied",
+  unpublishSure: "Take it out of the catalog?",
+  showOthers: (count: string) => `Show ${count} more`,
 
   memoryInsecure: (cap: string) =>
     `This page was opened without https, so the browser withholds its storage and its fast hashing: files up to ${cap} are kept in memory and are gone after a reload.`,

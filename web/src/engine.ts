@@ -11,7 +11,8 @@ export class CallFailed extends Error {
   }
 }
 
-type News = Exclude<WorkerMessage, { type: "answer" | "failure" }>;
+/** What the worker says unasked. */
+export type News = Exclude<WorkerMessage, { type: "answer" | "failure" }>;
 
 interface Waiting {
   resolve(answer: unknown): void;
@@ -22,16 +23,20 @@ interface Waiting {
 export class Engine {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #onNews: (news: News) => void;
+  readonly #listeners: ((news: News) => void)[] = [];
   #lastId = 0;
 
-  constructor(worker: Worker, onNews: (news: News) => void) {
+  constructor(worker: Worker) {
     this.#worker = worker;
-    this.#onNews = onNews;
     worker.addEventListener("message", (event: MessageEvent<WorkerMessage>) => this.#onMessage(event.data));
     worker.addEventListener("error", (event) =>
       this.#fail(event.message || "the worker could not be started"),
     );
+  }
+
+  /** Calls `onNews` with everything that the worker says unasked, from now on. */
+  listen(onNews: (news: News) => void): void {
+    this.#listeners.push(onNews);
   }
 
   /** Fails with CallFailed. */
@@ -47,7 +52,7 @@ export class Engine {
     if (message.type === "answer") this.#settle(message.id)?.resolve(message.answer);
     else if (message.type === "failure") {
       this.#settle(message.id)?.reject(new CallFailed(message.code, message.message));
-    } else this.#onNews(message);
+    } else for (const onNews of this.#listeners) onNews(message);
   }
 
   /** Each call settles once. */

@@ -1,5 +1,6 @@
 import type { CatalogPage, TorrentSummary } from "#core/catalog.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
+import type { UploadPeerProgress } from "#core/upload.ts";
 
 /** What the page and its worker say to each other. Plain data: it is copied from one thread to the other. */
 
@@ -35,12 +36,62 @@ export interface StorageInfo {
   readonly capBytes: number;
 }
 
+/** A file or folder to publish. `token` is the catalog's, where the page has it. */
+export interface PublishAsk {
+  /** What the torrent's file or folder is called. */
+  readonly fileName: string;
+  /** `files` are those of a folder, else exactly one. */
+  readonly folder: boolean;
+  readonly files: readonly { readonly path: string; readonly file: File }[];
+  readonly token?: string;
+}
+
+/** Where a publication stands. */
+export type PublicationStage =
+  | { readonly kind: "hashing"; readonly bytes: number }
+  /** On its way into the catalog. */
+  | { readonly kind: "publishing" }
+  /** The catalog wants its token; `refused`: the one it was given is another. */
+  | { readonly kind: "token"; readonly refused: boolean }
+  /** The name belongs to another torrent. */
+  | { readonly kind: "taken"; readonly name: string }
+  /** Its pieces go to peers; `pieces` of them are at one at least. */
+  | { readonly kind: "storing"; readonly pieces: number; readonly peers: readonly UploadPeerProgress[] }
+  /** In the catalog, and every piece is at a peer. */
+  | { readonly kind: "shared" }
+  /** In the catalog, but pieces are left that no peer took. */
+  | { readonly kind: "unstored"; readonly reason: string }
+  | { readonly kind: "broken"; readonly reason: string };
+
+/** One publication as the worker knows it. */
+export interface PublicationRecord {
+  /** In this tab. */
+  readonly id: number;
+  readonly fileName: string;
+  /** Bytes. */
+  readonly length: number;
+  /** 0 for a single file. */
+  readonly fileCount: number;
+  /** Once everything is hashed. */
+  readonly infoHash?: string;
+  readonly totalPieces?: number;
+  /** In the catalog; empty until it is there, unless the person chose it. */
+  readonly name: string;
+  /** It is in the catalog. */
+  readonly published: boolean;
+  readonly stage: PublicationStage;
+}
+
 /** What the page asks of the worker, and what it gets. Each call is answered once, with the value or an error. */
 export interface Calls {
   /** Which storage there is. Answered when every kept download is listed. */
-  start: { ask: undefined; answer: StorageInfo };
+  start: { ask: { trackers: readonly string[] }; answer: StorageInfo };
+  /** Trackers to ask besides the torrent's or the catalog's. Fails with invalid_argument for what is no URL of one. */
+  trackers: { ask: { trackers: readonly string[] }; answer: undefined };
   list: { ask: { search: string; pageToken: string }; answer: CatalogPage };
   look: { ask: TorrentKey; answer: TorrentSummary };
+  /** A torrent from elsewhere than the catalog; `look` and `add` find it by its info hash from now on. */
+  open: { ask: { text: string } | { url: string }; answer: TorrentSummary };
   /** Starts a download, or finds it started. */
   add: { ask: TorrentKey; answer: TorrentSummary };
   pause: { ask: { infoHash: string }; answer: undefined };
@@ -51,9 +102,19 @@ export interface Calls {
   file: { ask: { infoHash: string }; answer: { blob: Blob; name: string } };
   /** The file was handed to the person, who may still be saving it. */
   handedOver: { ask: { infoHash: string }; answer: undefined };
+  publish: { ask: PublishAsk; answer: undefined };
+  /** Goes on after a stage that waits for the person, with what they said. */
+  goOn: { ask: { id: number; token?: string; name?: string; replace?: boolean }; answer: undefined };
+  stopPublishing: { ask: { id: number }; answer: undefined };
+  /** Takes a torrent out of the catalog. */
+  unpublish: { ask: { name: string; infoHash: string; token?: string }; answer: undefined };
 }
 
 export type CallName = keyof Calls;
+
+export type Handlers<Names extends CallName = CallName> = {
+  [K in Names]: (ask: Calls[K]["ask"]) => Promise<Calls[K]["answer"]>;
+};
 
 export interface CallMessage<K extends CallName = CallName> {
   readonly id: number;
@@ -68,4 +129,6 @@ export type WorkerMessage =
   | { readonly type: "record"; readonly record: DownloadRecord }
   /** At most ten a second for each download. */
   | { readonly type: "snapshot"; readonly infoHash: string; readonly snapshot: DownloadSnapshot }
-  | { readonly type: "removed"; readonly infoHash: string };
+  | { readonly type: "removed"; readonly infoHash: string }
+  /** A publication is new or got on; at most ten a second for each. */
+  | { readonly type: "publication"; readonly record: PublicationRecord };

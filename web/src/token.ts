@@ -18,6 +18,15 @@ export function takeToken(page: Pick<Window, "location" | "history" | "localStor
   }
 }
 
+/** Keeps what the person typed. Without storage it lasts as long as what asked for it. */
+export function keepToken(token: string, storage: Pick<Storage, "setItem"> = localStorage): void {
+  try {
+    storage.setItem(KEY, token);
+  } catch {
+    // Then the next publication asks again.
+  }
+}
+
 /** The catalog's token, if this browser was given one. */
 export function keptToken(storage: Pick<Storage, "getItem"> = localStorage): string | undefined {
   try {

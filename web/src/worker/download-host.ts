@@ -1,23 +1,44 @@
 import { PiezaError } from "#core/errors.ts";
-import type { CallName, Calls, StorageInfo, TorrentKey } from "../messages.ts";
+import type { Torrent } from "#core/torrent.ts";
+import type { Calls, Handlers, StorageInfo, TorrentKey } from "../messages.ts";
+import { httpUrl, torrentFromElsewhere } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { HostedDownload, summaryOf } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
 import { tryLock } from "./tab-lock.ts";
 
-type Handlers = { [K in CallName]: (ask: Calls[K]["ask"]) => Promise<Calls[K]["answer"]> };
+type DownloadCalls =
+  | "start"
+  | "trackers"
+  | "list"
+  | "look"
+  | "open"
+  | "add"
+  | "pause"
+  | "resume"
+  | "remove"
+  | "file"
+  | "handedOver";
 
 /** All downloads of this tab, and the answers to what the page asks. */
 export class DownloadHost {
   readonly #ports: HostPorts;
   readonly #downloads = new Map<string, HostedDownload>();
+  /** Torrents from elsewhere than the catalog, by info hash. */
+  readonly #opened = new Map<string, Torrent>();
 
-  readonly handlers: Handlers = {
-    start: () => this.#start(),
+  readonly handlers: Handlers<DownloadCalls> = {
+    start: ({ trackers }) => this.#start(trackers),
+    trackers: async ({ trackers }) => this.#useTrackers(trackers),
     list: ({ search, pageToken }) => this.#ports.catalog.list({ search, pageToken, pageSize: 50 }),
     look: async (key) => {
-      const { name, torrent } = await this.#ports.catalog.get(key);
+      const { name, torrent } = await this.#find(key);
       return summaryOf(torrent, name);
+    },
+    open: async (from) => {
+      const torrent = await torrentFromElsewhere(from, this.#ports.hasher);
+      this.#opened.set(torrent.infoHash, torrent);
+      return summaryOf(torrent, torrent.fileName);
     },
     add: (key) => this.#add(key),
     pause: async ({ infoHash }) => void (await this.#get(infoHash).pause()),
@@ -32,7 +53,8 @@ export class DownloadHost {
   }
 
   /** Takes up what is kept from earlier, in the background, and clears away what was handed over. */
-  async #start(): Promise<StorageInfo> {
+  async #start(trackers: readonly string[]): Promise<StorageInfo> {
+    this.#useTrackers(trackers);
     if (this.#ports.storage.kind === "disk") {
       for (const kept of await KeptDownload.list()) await this.#takeUp(kept);
     }
@@ -53,13 +75,22 @@ export class DownloadHost {
   }
 
   async #add(key: TorrentKey): Promise<Calls["add"]["answer"]> {
-    const { name, torrent } = await this.#ports.catalog.get(key);
+    const { name, torrent } = await this.#find(key);
     if (!this.#downloads.has(torrent.infoHash)) {
       const download = new HostedDownload(torrent, name, this.#ports);
       this.#downloads.set(torrent.infoHash, download);
       void download.open({ pausedAtFirst: false });
     }
     return summaryOf(torrent, name);
+  }
+
+  async #find(key: TorrentKey): Promise<{ name: string; torrent: Torrent }> {
+    const torrent = "infoHash" in key ? this.#opened.get(key.infoHash) : undefined;
+    return torrent ? { name: torrent.fileName, torrent } : this.#ports.catalog.get(key);
+  }
+
+  #useTrackers(trackers: readonly string[]): undefined {
+    this.#ports.useTrackers(trackers.map((tracker) => httpUrl(tracker, "tracker").origin));
   }
 
   async #remove(infoHash: string): Promise<undefined> {

@@ -1,7 +1,8 @@
 import { messageOf, PiezaError } from "#core/errors.ts";
-import type { CallMessage, CallName, Calls, WorkerMessage } from "../messages.ts";
+import type { CallMessage, CallName, Calls, Handlers, WorkerMessage } from "../messages.ts";
 import { browserHasher } from "./browser-hasher.ts";
 import { DownloadHost } from "./download-host.ts";
+import { PublicationHost } from "./publication-host.ts";
 import { remotePorts } from "./remote-ports.ts";
 import { storageInfo } from "./storage.ts";
 
@@ -9,22 +10,17 @@ import { storageInfo } from "./storage.ts";
 
 const post = (message: WorkerMessage): void => postMessage(message);
 
-async function makeHost(): Promise<DownloadHost> {
+async function makeHandlers(): Promise<Handlers> {
   const [storage, hasher] = await Promise.all([storageInfo(), browserHasher()]);
-  return new DownloadHost({
-    ...remotePorts(location.origin, hasher),
-    storage,
-    hasher,
-    random: Math.random,
-    post,
-  });
+  const ports = { ...remotePorts(location.origin, hasher), storage, hasher, random: Math.random, post };
+  return { ...new DownloadHost(ports).handlers, ...new PublicationHost(ports).handlers };
 }
 
-const host = makeHost();
+const handlers = makeHandlers();
 
 async function answer<K extends CallName>({ id, call, ask }: CallMessage<K>): Promise<void> {
   try {
-    const handler = (await host).handlers[call] as (ask: Calls[K]["ask"]) => Promise<unknown>;
+    const handler = (await handlers)[call] as (ask: Calls[K]["ask"]) => Promise<unknown>;
     post({ type: "answer", id, answer: await handler(ask) });
   } catch (error) {
     const code = error instanceof PiezaError ? error.code : "internal";

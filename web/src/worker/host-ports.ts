@@ -5,6 +5,7 @@ import type { RemotePeer } from "#core/peer.ts";
 import type { PieceGeometry } from "#core/piece.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { SwarmPeer, Tracker } from "#core/tracker.ts";
+import type { UploadPeer } from "#core/upload-peer.ts";
 import type { StorageInfo, WorkerMessage } from "../messages.ts";
 
 /** A peer as a tracker names it: where it is, and whether it only knows the seed's contract. */
@@ -13,12 +14,24 @@ export type NamedPeer = Pick<SwarmPeer, "url" | "seed">;
 /** What the worker's downloads need of the world. */
 export interface HostPorts {
   readonly catalog: Catalog;
+  /** The same catalog, for publishing and deleting. */
+  catalogFor(token: string | undefined): Catalog;
+  /**
+   * The peers to which the catalog sends publishers, with the token that is good there too. At least one, else fails
+   * with not_found, or with what says why a page cannot use them.
+   */
+  uploadPeers(torrent: Torrent, token: string | undefined): Promise<readonly UploadPeer[]>;
   readonly storage: StorageInfo;
   readonly hasher: Hasher;
   readonly random: Random;
   /** `geometry` is undefined while it is being learned. Throws PiezaError where a page may not reach the peer, and says why. */
   connect(peer: NamedPeer, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
-  /** The torrent's own trackers, else those that the catalog names. At least one, else fails with not_found. */
+  /** Trackers to ask besides those of torrents and the catalog, from now on. */
+  useTrackers(urls: readonly string[]): void;
+  /**
+   * The torrent's own trackers, else those that the catalog names, and those of the person. At least one, else fails
+   * with not_found.
+   */
   trackersOf(torrent: Torrent): Promise<readonly Tracker[]>;
   post(message: WorkerMessage): void;
 }

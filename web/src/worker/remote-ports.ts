@@ -1,11 +1,11 @@
-import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { PeerFailed, PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/errors.ts";
 import type { Hasher } from "#core/hash.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/piece.ts";
-import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc.ts";
-import { cappedFetch } from "#core/rpc-capped-fetch.ts";
+import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker, remoteUploadPeer } from "#core/rpc.ts";
 import { browserClock } from "./browser-clock.ts";
+import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";
+import { PATIENT_MS, transportTo, unreachable } from "./transport.ts";
 
 /** What an answer may have at most, each with room for its frame and trailers. */
 const FRAME_BYTES = 1 << 10;
@@ -17,11 +17,34 @@ const MAX_BITFIELD_BYTES = 64 << 10;
 export function remotePorts(
   origin: string,
   hasher: Hasher,
-): Pick<HostPorts, "catalog" | "connect" | "trackersOf"> {
+): Pick<HostPorts, "catalog" | "catalogFor" | "uploadPeers" | "connect" | "trackersOf" | "useTrackers"> {
+  let besides: readonly string[] = [];
+  const catalog = (stallMs?: number, token?: string) =>
+    remoteCatalog({ url: origin, transport: transportTo(origin, MAX_TORRENT_BYTES, stallMs), hasher, token });
+  // A torrent from elsewhere, with the person's own trackers, needs no catalog.
+  const namedByCatalog = () =>
+    catalogOverview(origin).then(
+      ({ trackers }) => trackers,
+      (error) => (besides.length > 0 ? [] : Promise.reject(error)),
+    );
   return {
-    catalog: remoteCatalog({ url: origin, transport: transportTo(origin, MAX_TORRENT_BYTES), hasher }),
+    catalog: catalog(),
+    catalogFor: (token) => catalog(PATIENT_MS, token),
+    async uploadPeers({ infoHash, pieces }, token) {
+      const { uploadPeers: urls } = await catalogOverview(origin);
+      if (urls.length === 0)
+        throw new PiezaError("not_found", "this catalog names no peer that takes uploads");
+      const reachable = urls.filter((url) => unreachable(url, origin) === undefined);
+      if (reachable.length === 0) throw new PiezaError("failed_precondition", unreachable(urls[0]!, origin)!);
+      const swarm = { infoHash, totalPieces: pieces.length };
+      return reachable.map((url) => {
+        const transport = transportTo(url, MAX_BITFIELD_BYTES, PATIENT_MS);
+        return remoteUploadPeer({ url, transport, swarm, clock: browserClock, token });
+      });
+    },
     connect({ url, seed }, torrent, geometry) {
-      checkReachable(url, origin);
+      const problem = unreachable(url, origin);
+      if (problem !== undefined) throw new PiezaError("failed_precondition", problem);
       const longest = geometry?.pieceLength ?? MAX_PIECE_LENGTH;
       const transport = transportTo(url, Math.max(MAX_BITFIELD_BYTES, longest + FRAME_BYTES));
       const pieceLength = (index: PieceIndex) => geometry?.lengthOf(index) ?? MAX_PIECE_LENGTH;
@@ -34,52 +57,14 @@ export function remotePorts(
         swarm: { infoHash, totalPieces: pieces.length },
       });
     },
+    useTrackers(urls) {
+      besides = urls;
+    },
     async trackersOf(torrent) {
-      const urls = torrent.trackers.length > 0 ? torrent.trackers : await catalogTrackers(origin);
+      const named = torrent.trackers.length > 0 ? torrent.trackers : await namedByCatalog();
+      const urls = [...new Set([...named, ...besides])];
+      if (urls.length === 0) throw new PiezaError("not_found", "neither torrent nor catalog names a tracker");
       return urls.map((url) => remoteTracker({ url, transport: transportTo(url, MAX_TRACKER_BYTES) }));
     },
   };
-}
-
-function transportTo(url: string, limitBytes: number) {
-  return createGrpcWebTransport({ baseUrl: url, useBinaryFormat: true, fetch: fetchUpTo(limitBytes) });
-}
-
-function fetchUpTo(limitBytes: number) {
-  return cappedFetch(tellingFetch, { limitBytes, clock: browserClock });
-}
-
-/** A browser says "Failed to fetch" of everything that is no answer, and keeps the reason to itself. */
-async function tellingFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
-  try {
-    return await fetch(input, init);
-  } catch (cause) {
-    if (!(cause instanceof TypeError)) throw cause;
-    throw new PeerFailed("unavailable", "cannot be reached", { cause });
-  }
-}
-
-/** A page from https may not ask http servers, but for the person's own machine. Throws PiezaError. */
-function checkReachable(url: string, origin: string): void {
-  const { protocol, hostname } = new URL(url);
-  if (!origin.startsWith("https:") || protocol === "https:") return;
-  if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return;
-  throw new PiezaError("failed_precondition", "an https page cannot use a peer without https");
-}
-
-/** The trackers that the catalog tells its clients to use. */
-async function catalogTrackers(origin: string): Promise<readonly string[]> {
-  let trackers: unknown;
-  try {
-    const answer = await fetchUpTo(MAX_BITFIELD_BYTES)(`${origin}/`, {
-      headers: { accept: "application/json" },
-      cache: "no-store",
-    });
-    trackers = ((await answer.json()) as { trackers?: unknown }).trackers;
-  } catch (cause) {
-    throw new PiezaError("unavailable", "the catalog does not say which tracker to ask", { cause });
-  }
-  const urls = Array.isArray(trackers) ? trackers.filter((url) => typeof url === "string") : [];
-  if (urls.length === 0) throw new PiezaError("not_found", "neither torrent nor catalog names a tracker");
-  return urls;
 }

@@ -1,0 +1,65 @@
+import { isSha256Hex } from "#core/hash.ts";
+
+/** One torrent that this browser put into the catalog. */
+export interface Published {
+  readonly infoHash: string;
+  /** In the catalog. */
+  readonly name: string;
+  readonly fileName: string;
+  readonly length: number;
+  /** 0 for a single file. */
+  readonly fileCount: number;
+  readonly totalPieces: number;
+  /** Every piece reached a peer. */
+  readonly stored: boolean;
+}
+
+const KEY = "pieza.published";
+/** The oldest are forgotten; they stay in the catalog. */
+const MAX_KEPT = 500;
+
+/** What this browser published, newest first, kept for all its tabs of this origin. */
+class PublishedList {
+  read(): readonly Published[] {
+    try {
+      const list: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+      return Array.isArray(list) ? list.filter(isPublished) : [];
+    } catch {
+      return [];
+    }
+  }
+
+  put(published: Published): void {
+    const others = this.read().filter(({ infoHash }) => infoHash !== published.infoHash);
+    this.#write([published, ...others]);
+  }
+
+  remove(infoHash: string): void {
+    this.#write(this.read().filter((published) => published.infoHash !== infoHash));
+  }
+
+  /** Calls `fn` when another tab has changed the list. */
+  onChange(fn: () => void): void {
+    addEventListener("storage", ({ key }) => {
+      if (key === KEY || key === null) fn();
+    });
+  }
+
+  #write(list: readonly Published[]): void {
+    try {
+      localStorage.setItem(KEY, JSON.stringify(list.slice(0, MAX_KEPT)));
+    } catch {
+      // Without storage the list lasts as long as the tab.
+    }
+  }
+}
+
+export const publishedList = new PublishedList();
+
+/** Storage is the person's, who may have changed it. */
+function isPublished(value: unknown): value is Published {
+  const { infoHash, name, fileName, length, fileCount, totalPieces } = (value ?? {}) as Partial<Published>;
+  const texts = [infoHash, name, fileName].every((text) => typeof text === "string");
+  const numbers = [length, fileCount, totalPieces].every((number) => Number.isSafeInteger(number));
+  return texts && numbers && isSha256Hex(infoHash!);
+}

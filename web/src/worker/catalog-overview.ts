@@ -1,0 +1,30 @@
+import { PiezaError } from "#core/errors.ts";
+import { fetchUpTo } from "./transport.ts";
+
+const MAX_OVERVIEW_BYTES = 64 << 10;
+
+/** The servers that a catalog tells its clients to use. */
+export interface CatalogOverview {
+  readonly trackers: readonly string[];
+  /** They take uploads, with the catalog's own token. */
+  readonly uploadPeers: readonly string[];
+}
+
+/** What a catalog says in GET /. Fails with unavailable. */
+export async function catalogOverview(origin: string): Promise<CatalogOverview> {
+  let overview: Record<string, unknown>;
+  try {
+    const answer = await fetchUpTo(MAX_OVERVIEW_BYTES)(`${origin}/`, {
+      headers: { accept: "application/json" },
+      cache: "no-store",
+    });
+    overview = (await answer.json()) as Record<string, unknown>;
+  } catch (cause) {
+    throw new PiezaError("unavailable", "the catalog does not say which servers to ask", { cause });
+  }
+  return { trackers: urlsIn(overview.trackers), uploadPeers: urlsIn(overview.upload_peers) };
+}
+
+function urlsIn(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((url) => typeof url === "string" && URL.canParse(url)) : [];
+}

@@ -1,0 +1,42 @@
+import { PiezaError } from "#core/errors.ts";
+import type { Handlers } from "../messages.ts";
+import type { HostPorts } from "./host-ports.ts";
+import { Publication } from "./publication.ts";
+
+type PublishingCalls = "publish" | "goOn" | "stopPublishing" | "unpublish";
+
+/** What this tab publishes, and the answers to what the page asks of it. */
+export class PublicationHost {
+  readonly #ports: HostPorts;
+  readonly #publications = new Map<number, Publication>();
+  #lastId = 0;
+
+  readonly handlers: Handlers<PublishingCalls> = {
+    publish: async (ask) => {
+      const publication = new Publication(++this.#lastId, ask, this.#ports);
+      this.#publications.set(publication.id, publication);
+      void publication.run();
+    },
+    goOn: async ({ id, ...more }) => void this.#publications.get(id)?.run(more),
+    stopPublishing: async ({ id }) => {
+      this.#publications.get(id)?.stop();
+      this.#publications.delete(id);
+    },
+    unpublish: (ask) => this.#unpublish(ask),
+  };
+
+  constructor(ports: HostPorts) {
+    this.#ports = ports;
+  }
+
+  /** Takes a torrent out of the catalog, if it is there under this name. The peers forget it by themselves then. */
+  async #unpublish(ask: { name: string; infoHash: string; token?: string }): Promise<undefined> {
+    const catalog = this.#ports.catalogFor(ask.token);
+    const { torrents } = await catalog.list({ search: ask.infoHash });
+    const there = torrents.some(({ infoHash, name }) => infoHash === ask.infoHash && name === ask.name);
+    if (!there) return;
+    await catalog.delete(ask.name).catch((error: unknown) => {
+      if (!(error instanceof PiezaError && error.code === "not_found")) throw error;
+    });
+  }
+}

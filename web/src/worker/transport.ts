@@ -1,0 +1,38 @@
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { PeerFailed } from "#core/errors.ts";
+import { cappedFetch } from "#core/rpc-capped-fetch.ts";
+import { browserClock } from "./browser-clock.ts";
+
+/** For calls that send much: until the last byte is out nothing can come back, and the call has a deadline of its own. */
+export const PATIENT_MS = 2 ** 31 - 1;
+
+/** gRPC-Web to a server. Answers over `limitBytes`, and silence of `stallMs`, fail. */
+export function transportTo(url: string, limitBytes: number, stallMs?: number) {
+  return createGrpcWebTransport({
+    baseUrl: url,
+    useBinaryFormat: true,
+    fetch: fetchUpTo(limitBytes, stallMs),
+  });
+}
+
+export function fetchUpTo(limitBytes: number, stallMs?: number) {
+  return cappedFetch(tellingFetch, { limitBytes, clock: browserClock, stallMs });
+}
+
+/** A browser says "Failed to fetch" of everything that is no answer, and keeps the reason to itself. */
+async function tellingFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  try {
+    return await fetch(input, init);
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new PeerFailed("unavailable", "cannot be reached", { cause });
+  }
+}
+
+/** Why this page may not ask that server: one from https may not ask http servers, but for the person's own machine. */
+export function unreachable(url: string, origin: string): string | undefined {
+  const { protocol, hostname } = new URL(url);
+  if (!origin.startsWith("https:") || protocol === "https:") return undefined;
+  if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return undefined;
+  return "an https page cannot use a peer without https";
+}
