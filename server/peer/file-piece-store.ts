@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { Bitfield } from "#core/bitfield.ts";
-import type { Clock } from "#core/clock.ts";
+import type { Clock, Random } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { Hasher } from "#core/hash.ts";
 import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
@@ -31,6 +31,8 @@ export interface FilePieceStoreOptions {
   /** Default: the machine's. */
   readonly clock?: Clock | undefined;
   readonly disk?: Disk | undefined;
+  /** Chooses the durable pieces that are hashed again at the start. */
+  readonly random?: Random | undefined;
 }
 
 export type SyncMode = "piece" | "batch" | "none";

@@ -29,8 +29,13 @@ export class JournalFile {
   ): Promise<JournalFile> {
     const file = disk.open(path, "create");
     const header = encodeJournalHeader(infoHash, geometry);
-    disk.write(file, header, 0);
-    await disk.sync(file);
+    try {
+      disk.write(file, header, 0);
+      await disk.sync(file);
+    } catch (error) {
+      disk.close(file);
+      throw error;
+    }
     return new JournalFile(disk, file, header.length);
   }
 

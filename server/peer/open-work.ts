@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import type { Random } from "#core/clock.ts";
 import { PiezaError, StoreFailed } from "#core/errors.ts";
 import { type Hasher, sha256 } from "#core/hash.ts";
 import type { PieceGeometry } from "#core/piece.ts";
@@ -27,6 +28,7 @@ interface Job {
   readonly geometry: PieceGeometry;
   readonly replace?: boolean | undefined;
   readonly hasher: Hasher;
+  readonly random?: Random | undefined;
 }
 
 /** Takes the lock and finds out where the last run stopped: nowhere, half way, or after everything but the clean-up. */
@@ -52,16 +54,17 @@ async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Op
   if (!target) return undefined;
   const part = disk.look(paths.part);
   if (!part || part.identity === target.identity) {
-    const files = new PartFiles(
-      disk,
-      paths.target,
-      new FileMap(job.torrent.files, job.geometry.length),
-      "read",
-    );
-    if (await holdsAll(job, files)) {
-      for (const leftover of [paths.part, paths.journal, paths.replaced]) disk.remove(leftover);
-      return { files, journal: undefined, held: job.geometry.indices(), unsynced: [] };
+    const map = new FileMap(job.torrent.files, job.geometry.length);
+    const files = new PartFiles(disk, paths.target, map, "read");
+    let whole = false;
+    try {
+      whole = await holdsAll(job, files);
+      if (whole) for (const leftover of [paths.part, paths.journal, paths.replaced]) disk.remove(leftover);
+    } catch (error) {
+      await files.close();
+      throw error;
     }
+    if (whole) return { files, journal: undefined, held: job.geometry.indices(), unsynced: [] };
     await files.close();
   }
   if (!job.replace) throw new PiezaError("already_exists", `${basename(paths.target)} exists already`);
@@ -70,8 +73,9 @@ async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Op
 
 async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened> {
   const { torrent, geometry } = job;
+  const partIsThere = disk.look(paths.part) !== undefined;
   const old = await JournalFile.open(disk, paths.journal, torrent.infoHash, geometry);
-  const fresh = !old || !disk.look(paths.part);
+  const fresh = !old || !partIsThere;
   if (fresh) {
     old?.journal.close();
     disk.remove(paths.journal);
@@ -88,7 +92,7 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
       return { files, journal, held: [], unsynced: [] };
     }
     const check = (index: number) => holds(job, files, index);
-    const { held, unsynced, lost } = await resume(old.state, intact, check, Math.random);
+    const { held, unsynced, lost } = await resume(old.state, intact, check, job.random ?? Math.random);
     await recordLost(journal!, lost);
     for (const piece of unsynced.map((n) => geometry.index(n))) {
       files.markUnsynced(geometry.offset(piece), geometry.lengthOf(piece));
@@ -118,16 +122,25 @@ function checkSpace(neededBytes: number, paths: StorePaths, disk: Disk): void {
 
 async function holdsAll(job: Job, files: PartFiles): Promise<boolean> {
   if (!files.sizesRight()) return false;
-  for (const index of job.geometry.indices()) if (!(await holds(job, files, index))) return false;
+  for (const index of job.geometry.indices()) if (!(await isRight(job, files, index))) return false;
   return true;
 }
 
-/** Whether the files have this piece, by its hash. A disk that cannot be read has nothing. */
-async function holds({ torrent, geometry, hasher }: Job, files: PartFiles, index: number): Promise<boolean> {
+/** Whether the files have this piece, by its hash. Fails with StoreFailed if they cannot be read. */
+async function isRight(
+  { torrent, geometry, hasher }: Job,
+  files: PartFiles,
+  index: number,
+): Promise<boolean> {
   const piece = geometry.index(index);
+  const bytes = await files.read(geometry.offset(piece), geometry.lengthOf(piece));
+  return (await sha256(hasher, bytes)) === torrent.pieces[index];
+}
+
+/** The same of a download's own files: what cannot be read there is fetched again. */
+async function holds(job: Job, files: PartFiles, index: number): Promise<boolean> {
   try {
-    const bytes = await files.read(geometry.offset(piece), geometry.lengthOf(piece));
-    return (await sha256(hasher, bytes)) === torrent.pieces[index];
+    return await isRight(job, files, index);
   } catch (error) {
     if (error instanceof StoreFailed) return false;
     throw error;

@@ -6,16 +6,22 @@ import { makeTorrent } from "../../support/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 
 /** The machine's disk, of which the `n`th call from now on fails, and every later one too if it is `dead`. */
-function failing(n: number, dead: boolean): { disk: Disk; failed: () => boolean } {
+function failing(n: number, dead: boolean): { disk: Disk; failed: () => boolean; open: () => number } {
   let calls = 0;
   let failed = false;
+  let open = 0;
   const disk = new Proxy(nodeDisk, {
     get(target, name: keyof Disk) {
       const call = target[name] as (...values: unknown[]) => unknown;
       return (...values: unknown[]) => {
         calls++;
+        if (name === "close") open--;
         // Closing works on a broken disk too, and a test that leaks is of no use.
-        if (name === "close" || calls < n || (calls > n && !dead)) return call.apply(target, values);
+        if (name === "close" || calls < n || (calls > n && !dead)) {
+          const result = call.apply(target, values);
+          if (name === "open") open++;
+          return result;
+        }
         failed = true;
         const error = new StoreFailed(`${name} failed: the disk has an error`);
         if (name === "sync" || name === "syncFolder" || name === "read") return Promise.reject(error);
@@ -23,7 +29,7 @@ function failing(n: number, dead: boolean): { disk: Disk; failed: () => boolean 
       };
     },
   });
-  return { disk, failed: () => failed };
+  return { disk, failed: () => failed, open: () => open };
 }
 
 describe("a disk that fails", () => {
@@ -38,7 +44,7 @@ describe("a disk that fails", () => {
         for (const [n, shape] of shapes.entries()) {
           const made = await makeTorrent({ ...shape, seed: n + 1 });
           for (let call = 1; ; call++) {
-            const { disk, failed } = failing(call, dead);
+            const { disk, failed, open } = failing(call, dead);
             let store: FilePieceStore | undefined;
             try {
               store = await here.open(made, { disk, sync });
@@ -48,6 +54,7 @@ describe("a disk that fails", () => {
               expect(error).toBeInstanceOf(StoreFailed);
             }
             await store?.close().catch(() => {});
+            expect(open(), `files open after call ${call} failed`).toBe(0);
 
             const again = await here.open(made, { sync });
             for (const index of again.held) {
@@ -64,4 +71,19 @@ describe("a disk that fails", () => {
       });
     }
   }
+
+  it("while it opens a finished file says that it fails, not that another file is in the way", async () => {
+    const made = await makeTorrent({ length: 60_000 });
+    const first = await here.open(made);
+    await fill(first, made);
+    await first.finish();
+    await first.close();
+    for (let call = 1; ; call++) {
+      const { disk, failed, open } = failing(call, false);
+      const result = await here.open(made, { disk }).catch((error: unknown) => error);
+      if (!failed()) break;
+      expect(result, `call ${call}`).toBeInstanceOf(StoreFailed);
+      expect(open(), `files open after call ${call} failed`).toBe(0);
+    }
+  });
 });
