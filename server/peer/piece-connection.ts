@@ -219,10 +219,17 @@ class ErrorBody implements Body {
     const retryAfter = this.#head.headers.get("retry-after-ms");
     const retryAfterMs =
       retryAfter !== undefined && /^\d{1,7}$/.test(retryAfter) ? Number(retryAfter) : undefined;
-    throw new PeerFailed(code ?? "unavailable", message ?? `HTTP ${this.#head.status}`, {
+    throw new PeerFailed(code ?? codeOfStatus(this.#head.status), message ?? `HTTP ${this.#head.status}`, {
       ...(retryAfterMs !== undefined && { retryAfterMs }),
     });
   }
+}
+
+/** What an answer means that is no Connect error, as the protocol's table has it where we tell the codes apart. */
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401) return "unauthenticated";
+  if (status === 403) return "permission_denied";
+  return status === 404 ? "unimplemented" : "unavailable";
 }
 
 const KNOWN_CODES: ReadonlySet<string> = new Set<ErrorCode>([
