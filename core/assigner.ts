@@ -31,8 +31,8 @@ export interface Assignment {
 export class Assigner {
   /** Bytes requested and not yet stored; the download counts them. */
   inFlightBytes = 0;
-  /** Somebody could be asked, were it not for the rate limit. */
-  limited = false;
+  /** Somebody could be asked, were it not for the rate limit, or for whoever takes the pieces in order. */
+  heldBack: "limited" | "blocked" | undefined;
   readonly #input: AssignerInput;
   readonly #retry: () => void;
 
@@ -46,21 +46,25 @@ export class Assigner {
    * before the next is asked for.
    */
   *assignments(): Generator<Assignment> {
-    this.limited = false;
+    this.heldBack = undefined;
     const usable = this.#input.swarm.usable();
     const { pieceLength } = this.#input.geometry;
     const promptness = (peer: DownloadPeer) => peer.pace.expectedMs(pieceLength) ?? 0;
     usable.sort((a, b) => promptness(a) - promptness(b));
-    for (let given = true; given && !this.limited; ) {
+    for (let given = true; given; ) {
       given = false;
       for (const peer of usable) {
         const index = this.#hasRoom(peer) ? this.#pieceFor(peer, usable) : undefined;
         if (index === undefined) continue;
-        if (!this.#inRate(index)) break;
+        if (!this.#inRate(index)) {
+          this.heldBack = "limited";
+          return;
+        }
         given = true;
         yield { peer, index, others: this.#whyNotOthers(peer, index, usable) };
       }
     }
+    if (this.#input.picker.atHorizon) this.heldBack = "blocked";
   }
 
   /** No more assignments are wanted. */
@@ -70,8 +74,7 @@ export class Assigner {
 
   #inRate(index: PieceIndex): boolean {
     const { limit, geometry } = this.#input;
-    this.limited = limit !== undefined && !limit.take(geometry.lengthOf(index), this.#retry);
-    return !this.limited;
+    return limit === undefined || limit.take(geometry.lengthOf(index), this.#retry);
   }
 
   #hasRoom(peer: DownloadPeer): boolean {

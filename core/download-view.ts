@@ -1,3 +1,4 @@
+import type { Bitfield } from "./bitfield.ts";
 import type { Clock } from "./clock.ts";
 import type { DownloadPeer } from "./download-peer.ts";
 import { RateMeter } from "./meter.ts";
@@ -18,19 +19,21 @@ export class DownloadView {
   located = false;
   /** Why no tracker answers, in words. */
   trackerProblem: string | undefined;
-  /** Peers would be asked, were it not for the rate limit. */
-  limited = false;
+  /** Peers would be asked, were it not for the rate limit or for whoever takes the pieces. */
+  heldBack = false;
   failure = "";
   wastedBytes = 0;
   readonly whenEnded: Promise<DownloadSnapshot>;
   readonly #peers: readonly DownloadPeer[];
-  readonly #store: PieceStore;
   readonly #clock: Clock;
   readonly #snapshotMs: number;
   readonly #startedMs: number;
   readonly #map: Uint16Array;
   readonly #meter: RateMeter;
   readonly #subscribers = new Set<() => void>();
+  #totalPieces = 0;
+  #totalBytes = 0;
+  #heldPieces = 0;
   #heldBytes = 0;
   #downloadedBytes = 0;
   #snapshot: DownloadSnapshot | undefined;
@@ -41,20 +44,25 @@ export class DownloadView {
   /** `peers` is live, in order of slot. */
   constructor(input: {
     store: PieceStore;
+    /** By default all. */
+    wanted?: Bitfield | undefined;
     clock: Clock;
     peers: readonly DownloadPeer[];
     snapshotMs: number;
   }) {
     this.#peers = input.peers;
-    this.#store = input.store;
     this.#clock = input.clock;
     this.#snapshotMs = input.snapshotMs;
     this.#startedMs = input.clock.now();
     this.#meter = new RateMeter(this.#startedMs);
     this.#map = new Uint16Array(input.store.geometry.count);
-    for (const index of input.store.held) {
-      this.#map[index] = PieceMap.HELD_BEFORE;
-      this.#heldBytes += input.store.geometry.lengthOf(index as PieceIndex);
+    const { geometry, held } = input.store;
+    for (const index of held) this.#map[index] = PieceMap.HELD_BEFORE;
+    for (const index of geometry.indices()) {
+      if (input.wanted?.has(index) === false) continue;
+      this.#totalPieces++;
+      this.#totalBytes += geometry.lengthOf(index);
+      if (held.has(index)) this.#count(geometry.lengthOf(index));
     }
     this.whenEnded = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -76,9 +84,14 @@ export class DownloadView {
 
   onHeld(index: PieceIndex, slot: number, bytes: number): void {
     this.#map[index] = PieceMap.from(slot);
-    this.#heldBytes += bytes;
+    this.#count(bytes);
     this.#downloadedBytes += bytes;
     this.#meter.add(this.#clock.now(), bytes);
+  }
+
+  #count(bytes: number): void {
+    this.#heldPieces++;
+    this.#heldBytes += bytes;
   }
 
   peek(): DownloadSnapshot {
@@ -116,21 +129,20 @@ export class DownloadView {
 
   #take(): DownloadSnapshot {
     const now = this.#clock.now();
-    const { geometry, held } = this.#store;
     const rate = this.ended ? 0 : this.#meter.rate(now);
     const state = this.#state();
     return {
       state,
       reason: this.#reason(state, now),
       located: this.located,
-      totalPieces: geometry.count,
-      heldPieces: held.count,
-      totalBytes: geometry.length,
+      totalPieces: this.#totalPieces,
+      heldPieces: this.#heldPieces,
+      totalBytes: this.#totalBytes,
       heldBytes: this.#heldBytes,
       downloadedBytes: this.#downloadedBytes,
       wastedBytes: this.wastedBytes,
       rate,
-      etaMs: rate > 0 ? ((geometry.length - this.#heldBytes) * 1000) / rate : undefined,
+      etaMs: rate > 0 ? ((this.#totalBytes - this.#heldBytes) * 1000) / rate : undefined,
       elapsedMs: now - this.#startedMs,
       peers: this.#peers.map((peer) => peer.snapshot(now)),
       pieceMap: this.#map.slice(),
@@ -141,7 +153,8 @@ export class DownloadView {
     if (this.phase === "new") return "starting";
     if (this.phase !== "running") return this.phase;
     const peers = this.#peers;
-    const busy = this.#store.held.complete || this.limited || peers.some((peer) => peer.inFlight > 0);
+    const busy =
+      this.#heldPieces === this.#totalPieces || this.heldBack || peers.some((peer) => peer.inFlight > 0);
     if (busy) return "downloading";
     const asking = peers.some((peer) => peer.usable && peer.polling && !peer.spoke);
     return asking || (!this.located && this.trackerProblem === undefined) ? "starting" : "waiting";
@@ -152,8 +165,7 @@ export class DownloadView {
     if (state !== "waiting") return "";
     const peers = this.#peers;
     if (peers.length === 0) return this.trackerProblem ?? "no peer has this torrent yet";
-    const { held, geometry } = this.#store;
-    const missing = geometry.count - held.count;
+    const missing = this.#totalPieces - this.#heldPieces;
     const excuses = peers.flatMap(({ standing, url }) => {
       if (standing.kind === "usable") return [];
       const pause =

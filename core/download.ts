@@ -1,4 +1,5 @@
 import { Assigner, type Assignment } from "./assigner.ts";
+import type { Bitfield } from "./bitfield.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { DownloadEvent } from "./download-event.ts";
 import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
@@ -28,6 +29,8 @@ export interface DownloadInput {
   readonly torrent: Torrent;
   /** Opened and closed by the caller; pieces held already are not asked for. */
   readonly store: PieceStore;
+  /** The pieces to get, by default all; the download is complete when these are held. */
+  readonly wanted?: Bitfield | undefined;
   readonly trackers: readonly Tracker[];
   /** Makes the way to a peer, or to a seed peer. A PiezaError thrown here means: cannot be used from here, and why. */
   readonly connect: (url: string, seed: boolean) => RemotePeer;
@@ -72,7 +75,8 @@ export class Download {
     this.torrent = input.torrent;
     this.#options = resolveDownloadOptions(input.options);
     const { random, store, clock } = input;
-    this.#picker = new PiecePicker(store.held, { random, sequential: this.#options.sequential });
+    const { wanted } = input;
+    this.#picker = new PiecePicker(store.held, { random, sequential: this.#options.sequential, wanted });
     const { connect, isSelf } = input;
     const picker = this.#picker;
     this.#swarm = new Swarm({ picker, connect, isSelf, clock, random, options: this.#options });
@@ -87,6 +91,7 @@ export class Download {
     });
     this.#view = new DownloadView({
       store,
+      wanted,
       clock,
       peers: this.#swarm.peers,
       snapshotMs: this.#options.snapshotMs,
@@ -127,6 +132,15 @@ export class Download {
     if (this.#picker.done) this.#finish();
     else this.#work(locateLoop({ trackers, swarm, clock, random, onTable, onFailure }, this.#stop.signal));
     this.#tick();
+  }
+
+  /**
+   * Asks for no piece from this index on until told another: for a store that gives pieces away in order and cannot keep
+   * what comes far ahead. Goes with `sequential`.
+   */
+  askBelow(horizon: number): void {
+    this.#picker.pickBelow(horizon);
+    this.#handle({ type: "room" });
   }
 
   /** Stops asking and drops what is under way; `resume` goes on. */
@@ -196,7 +210,7 @@ export class Download {
     if (this.#view.phase === "running" && !this.#picker.done) {
       for (const peer of this.#swarm.revive()) this.#poll(peer);
       for (const assignment of this.#assigner.assignments()) this.#request(assignment);
-      this.#view.limited = this.#assigner.limited;
+      this.#view.heldBack = this.#assigner.heldBack !== undefined;
     }
     this.#changed();
   }
@@ -210,7 +224,7 @@ export class Download {
     if (this.#picker.done) return "finishing";
     if (this.#view.phase === "paused") return "paused";
     if (this.#assigner.inFlightBytes > 0) return "downloading";
-    if (this.#assigner.limited) return "limited";
+    if (this.#assigner.heldBack) return this.#assigner.heldBack;
     if (!this.#view.located) return "tracker";
     const connecting = this.#swarm.peers.some(({ usable, polling, spoke }) => usable && polling && !spoke);
     return connecting ? "connecting" : "waiting";

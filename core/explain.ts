@@ -4,7 +4,15 @@ import type { PieceIndex } from "./piece.ts";
 import type { PeerState } from "./snapshot.ts";
 
 /** What a download spends its time on; it does one of these at a time. */
-export type Doing = "tracker" | "connecting" | "downloading" | "limited" | "waiting" | "paused" | "finishing";
+export type Doing =
+  | "tracker"
+  | "connecting"
+  | "downloading"
+  | "limited"
+  | "blocked"
+  | "waiting"
+  | "paused"
+  | "finishing";
 
 /** Why another peer was asked for a piece and not this one: a letter each, as an account keeps it. */
 export const whyNotWords = {
@@ -125,6 +133,7 @@ export class Account {
     connecting: 0,
     downloading: 0,
     limited: 0,
+    blocked: 0,
     waiting: 0,
     paused: 0,
     finishing: 0,

@@ -30,7 +30,7 @@ interface Peer {
 /**
  * Decides which piece to ask a peer for: rarest first, ties at random.
  *
- * Invariant: every piece is in exactly one of held, idle (then it stands in the bucket of its availability) and in
+ * Invariant: every wanted piece is in exactly one of held, idle (then it stands in the bucket of its availability) and in
  * flight (then it has at least one requester). `checkInvariant` asserts it in tests.
  *
  * Pure: told events, asked `pick`; no clock, no promise, no connection. O(1) amortised a pick: idle pieces stand in
@@ -53,16 +53,26 @@ export class PiecePicker {
   #lowestIdle = 0;
   /** Counts pieces that came back to idle. */
   #returned = 0;
+  #horizon = Number.POSITIVE_INFINITY;
 
-  constructor(held: Bitfield, options: { random: Random; sequential?: boolean }) {
+  /** `wanted`: the pieces that are to be picked at all, by default all; others count as held. */
+  constructor(
+    held: Bitfield,
+    options: { random: Random; sequential?: boolean; wanted?: Bitfield | undefined },
+  ) {
     this.#random = options.random;
     this.#sequential = options.sequential ?? false;
     this.#state = new Uint8Array(held.size).fill(IDLE);
     this.#copies = new Uint32Array(held.size);
     this.#place = new Uint32Array(held.size);
-    for (const index of held) this.#state[index] = HELD;
-    this.#held = held.count;
-    for (let index = 0; index < held.size; index++) if (this.#state[index] === IDLE) this.#insert(index);
+    for (let index = 0; index < held.size; index++) {
+      if (held.has(index) || options.wanted?.has(index) === false) {
+        this.#state[index] = HELD;
+        this.#held++;
+      } else {
+        this.#insert(index);
+      }
+    }
   }
 
   /** Pieces that nobody was asked for and that are not held. */
@@ -76,6 +86,18 @@ export class PiecePicker {
 
   get done(): boolean {
     return this.#held === this.#state.length;
+  }
+
+  /** In sequence: picks nothing from this index on, until told another. */
+  pickBelow(horizon: number): void {
+    this.#horizon = horizon;
+    // Peers that had nothing below the old one may have now.
+    this.#returned++;
+  }
+
+  /** Everything below the horizon is held or in flight, and something beyond it is not. */
+  get atHorizon(): boolean {
+    return this.#horizon < this.#state.length && this.#idle > 0 && this.#nextIdle() >= this.#horizon;
   }
 
   /** Copies in the swarm as far as told. */
@@ -163,12 +185,20 @@ export class PiecePicker {
 
   /** The idle piece with the lowest index. A complete peer has it for sure; another is served from its own list. */
   #first(peer: Peer): number | undefined {
-    while (this.#lowestIdle < this.#state.length && this.#state[this.#lowestIdle] !== IDLE)
-      this.#lowestIdle++;
-    if (peer.has.complete) return this.#lowestIdle < this.#state.length ? this.#lowestIdle : undefined;
+    const index = peer.has.complete ? this.#nextIdle() : this.#ownFirst(peer);
+    return index !== undefined && index < Math.min(this.#state.length, this.#horizon) ? index : undefined;
+  }
+
+  #ownFirst(peer: Peer): number | undefined {
     peer.own ??= [...peer.has].reverse();
     while (this.#state[peer.own.at(-1)!] === HELD) peer.own.pop();
     return peer.own.findLast((index) => this.#state[index] === IDLE);
+  }
+
+  #nextIdle(): number {
+    while (this.#lowestIdle < this.#state.length && this.#state[this.#lowestIdle] !== IDLE)
+      this.#lowestIdle++;
+    return this.#lowestIdle;
   }
 
   #rarest(peer: Peer, prefer?: (index: PieceIndex) => boolean): number | undefined {

@@ -22,9 +22,10 @@ export interface DownloadSnapshot {
   readonly reason: string;
   /** A tracker has answered in this run. */
   readonly located: boolean;
+  /** Pieces wanted: all, unless only some files are. */
   readonly totalPieces: number;
   readonly heldPieces: number;
-  /** Bytes of the whole. */
+  /** Bytes of the pieces wanted. */
   readonly totalBytes: number;
   /** Bytes verified and stored, those from an earlier run included. */
   readonly heldBytes: number;

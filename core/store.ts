@@ -27,7 +27,7 @@ export interface PieceStore {
    * their own. Fails with PiezaError("not_found") if it is not held.
    */
   read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array>;
-  /** Every piece is held: gives the file or folder its final name. Does nothing the second time. */
+  /** Every wanted piece is held: gives the file or folder its final name. Does nothing the second time. */
   finish(): Promise<void>;
   /** Flushes and lets go of everything. What is held stays so for the next time. */
   close(): Promise<void>;

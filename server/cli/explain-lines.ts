@@ -19,6 +19,7 @@ const doingWords: Record<Doing, string> = {
   connecting: "connecting to peers",
   downloading: "pieces on their way",
   limited: "holding back for --limit-download",
+  blocked: "waiting for whoever reads the output",
   waiting: "waiting for peers",
   paused: "paused",
   finishing: "flushing and naming",
