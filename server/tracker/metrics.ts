@@ -24,7 +24,7 @@ export class TrackerMetrics {
   constructor(store: SwarmStore, delayMs: () => number) {
     this.#gauge("leases", "Live leases", async () => (await store.counts()).leases);
     this.#gauge("swarms", "Live swarms", async () => (await store.counts()).swarms);
-    this.#gauge("event_loop_delay_seconds", "99th percentile of the last second", () => delayMs() / 1_000);
+    this.#gauge("event_loop_delay_seconds", "75th percentile of the last second", () => delayMs() / 1_000);
     if (!store.troubles) return;
     this.#gauge("store_errors", "Commands to the store that failed", () => store.troubles?.errors ?? 0);
     this.#gauge(

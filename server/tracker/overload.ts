@@ -69,7 +69,10 @@ const WINDOW_MS = 1_000;
 /** Under it the loop is idle: timers are never exact. */
 const NOISE_MS = 10;
 
-/** How late this process' event loop is: 99 of 100 looks in the last second were less late. */
+/** One long answer makes the loop late once; only a loop that is mostly late is overloaded. */
+const PERCENTILE = 75;
+
+/** How late this process' event loop is: three of four looks in the last second were less late. */
 export class EventLoopDelay {
   readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   #delayMs = 0;
@@ -81,7 +84,7 @@ export class EventLoopDelay {
 
   get ms(): number {
     if (nodeClock.now() >= this.#untilMs) {
-      const lateMs = this.#histogram.percentile(99) / 1e6 - RESOLUTION_MS;
+      const lateMs = this.#histogram.percentile(PERCENTILE) / 1e6 - RESOLUTION_MS;
       this.#delayMs = lateMs > NOISE_MS ? lateMs : 0;
       this.#histogram.reset();
       this.#untilMs = nodeClock.now() + WINDOW_MS;

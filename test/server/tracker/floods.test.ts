@@ -61,12 +61,15 @@ it("a flood of bitfields stops at the tracker's cap, and who was there before go
     });
     let slowestMs = 0;
     const ended = new Map<Code | "ok", number>();
-    for (let n = 0; n < 85; n++) {
+    // A tracker that is busy with it puts some off, which ends nothing.
+    for (let n = 0, tries = 0; n < 85 && tries < 300; tries++) {
       const call = client.announce(flood());
       const code = await call.then(
         () => "ok" as const,
         (error) => ConnectError.from(error).code,
       );
+      if (code === Code.Unavailable) continue;
+      n++;
       ended.set(code, (ended.get(code) ?? 0) + 1);
       const before = performance.now();
       await within(10_000, "a heartbeat", client.announce({ leaseId, leaseSecret }));
