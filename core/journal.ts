@@ -61,7 +61,8 @@ export interface JournalState {
 }
 
 /**
- * Reads a journal. Undefined if its header was never finished (so nothing was ever recorded). Throws StoreFailed if it
+ * Reads a journal. Undefined if its header was never finished, or is the zeros that a power cut may leave of one (so
+ * nothing was ever recorded). Throws StoreFailed if it
  * is of another torrent, another cut, another version, or no journal at all.
  */
 export function parseJournal(
@@ -69,6 +70,7 @@ export function parseJournal(
   infoHash: string,
   geometry: PieceGeometry,
 ): JournalState | undefined {
+  if (!bytes.subarray(0, JOURNAL_HEADER_BYTES).some((byte) => byte !== 0)) return undefined;
   if (bytes.length < JOURNAL_HEADER_BYTES) return undefined;
   checkHeader(bytes, encodeJournalHeader(infoHash, geometry));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

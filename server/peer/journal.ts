@@ -61,6 +61,8 @@ export class JournalFile {
         return undefined;
       }
       disk.truncate(file, state.endBytes);
+      // The last run may have been killed before its header was on the disk.
+      await disk.sync(file);
       return { journal: new JournalFile(disk, file, state.endBytes), state };
     } catch (error) {
       disk.close(file);

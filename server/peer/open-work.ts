@@ -86,14 +86,13 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
   try {
     checkSpace(geometry.length - (fresh ? 0 : files.allocatedBytes()), paths, disk);
     const intact = await files.prepare();
-    if (fresh) {
-      journal = await JournalFile.create(disk, paths.journal, torrent.infoHash, geometry);
-      await disk.syncFolder(paths.folder);
-      return { files, journal, held: [], unsynced: [] };
-    }
+    journal ??= await JournalFile.create(disk, paths.journal, torrent.infoHash, geometry);
+    // The names that an earlier run gave may not be on the disk either.
+    await disk.syncFolder(paths.folder);
+    if (fresh) return { files, journal, held: [], unsynced: [] };
     const check = (index: number) => holds(job, files, index);
     const { held, unsynced, lost } = await resume(old.state, intact, check, job.random ?? Math.random);
-    await recordLost(journal!, lost);
+    await recordLost(journal, lost);
     for (const piece of unsynced.map((n) => geometry.index(n))) {
       files.markUnsynced(geometry.offset(piece), geometry.lengthOf(piece));
     }

@@ -60,6 +60,12 @@ describe("journal", () => {
     expect([...state!.pieces.keys()]).toEqual([4]);
   });
 
+  it("that is all zeros, as a power cut may leave one that was just made, was never begun", () => {
+    for (const length of [0, 1, 64, 200]) {
+      expect(parseJournal(new Uint8Array(length), infoHash, geometry)).toBeUndefined();
+    }
+  });
+
   it("does not believe a piece that the torrent does not have", () => {
     expect(parseJournal(journal(written(11)), infoHash, geometry)!.pieces.size).toBe(0);
   });

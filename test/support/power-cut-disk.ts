@@ -11,6 +11,7 @@ class Inode {
   /** What a power cut leaves for certain. */
   safe = new Uint8Array(0);
   unsafe: Change[] = [];
+  #synced = 0;
 
   constructor(id: number) {
     this.id = id;
@@ -21,9 +22,16 @@ class Inode {
     this.bytes = changed(this.bytes, change);
   }
 
-  sync(): void {
-    this.safe = this.bytes.slice();
-    this.unsafe = [];
+  /** Changes ever made. */
+  get changes(): number {
+    return this.#synced + this.unsafe.length;
+  }
+
+  /** The first so many of all changes are on the disk. */
+  sync(changes = this.changes): void {
+    for (; this.#synced < changes && this.unsafe.length > 0; this.#synced++) {
+      this.safe = changed(this.safe, this.unsafe.shift()!);
+    }
   }
 
   /** Any of the unsafe changes may have reached the disk, in any order, and one of them in part. */
@@ -34,6 +42,7 @@ class Inode {
       this.safe = changed(this.safe, torn ? { ...change, bytes: half(change.bytes, random) } : change);
     }
     this.bytes = this.safe.slice();
+    this.#synced = this.changes;
     this.unsafe = [];
   }
 }
@@ -56,6 +65,12 @@ export class PowerCutDisk implements Disk {
     this.#unsafeNames = [];
     this.#open.clear();
     for (const inode of new Set(this.#names.values())) inode.cutPower(random);
+    this.callsLeft = Number.POSITIVE_INFINITY;
+  }
+
+  /** The process ends, the machine does not: all that was written is there, though no safer than before. */
+  kill(): void {
+    this.#open.clear();
     this.callsLeft = Number.POSITIVE_INFINITY;
   }
 
@@ -82,7 +97,7 @@ export class PowerCutDisk implements Disk {
 
   write(file: number, bytes: Uint8Array, position: number): void {
     this.#step();
-    this.#inode(file).change({ at: position, bytes: bytes.slice() });
+    this.#inode(file).change({ at: position, bytes: new Uint8Array(bytes) });
   }
 
   async read(file: number, into: Uint8Array, position: number): Promise<number> {
@@ -98,8 +113,15 @@ export class PowerCutDisk implements Disk {
   }
 
   async sync(file: number): Promise<void> {
+    this.startSync(file)();
+  }
+
+  /** A flush that takes time: what was written before this call is safe after the call of what it returns. */
+  startSync(file: number): () => void {
     this.#step();
-    this.#inode(file).sync();
+    const inode = this.#inode(file);
+    const { changes } = inode;
+    return () => inode.sync(changes);
   }
 
   async syncFolder(): Promise<void> {
@@ -138,6 +160,11 @@ export class PowerCutDisk implements Disk {
   /** The bytes under a name, or undefined. */
   content(path: string): Uint8Array | undefined {
     return this.#names.get(path)?.bytes;
+  }
+
+  /** Those of them that a power cut would leave for certain, if the name stays. */
+  safeContent(path: string): Uint8Array | undefined {
+    return this.#names.get(path)?.safe;
   }
 
   get names(): string[] {

@@ -13,7 +13,10 @@ export function storeFolder() {
     path: "",
     /** Names of what is in the folder. */
     names: () => readdirSync(here.path).sort(),
-    async open(made: MadeTorrent, options: Partial<FilePieceStoreOptions> = {}): Promise<FilePieceStore> {
+    async open(
+      made: Pick<MadeTorrent, "torrent" | "geometry">,
+      options: Partial<FilePieceStoreOptions> = {},
+    ): Promise<FilePieceStore> {
       const { torrent, geometry } = made;
       const target = join(here.path, torrent.fileName);
       const store = await FilePieceStore.open({ torrent, geometry, target, hasher: nodeHasher, ...options });
