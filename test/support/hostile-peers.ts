@@ -126,7 +126,6 @@ export const conducts: readonly Conduct[] = [
     does: "does not know the path",
     overHttp2: "unimplemented",
     overHttp1: "unimplemented",
-    overSockets: "unavailable",
     onStream: (stream) => stream.respond({ ":status": 404 }, { endStream: true }),
     onRequest: (socket) => socket.end(says("404 Not Found")),
   },
