@@ -1,13 +1,13 @@
 import { constants } from "node:http2";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
-import type { UploadBudget } from "../peer/upload-budget.ts";
 import type { CallerOf } from "./caller.ts";
 import { contextValuesOf } from "./context.ts";
 import { answerDirectly, type DirectMethod, kDirectFailure } from "./direct.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import { type Limits, neverCompressed } from "./limits.ts";
 import { Pace } from "./pace.ts";
+import type { UploadBudget } from "./upload-budget.ts";
 
 export type { HttpRequest, HttpResponse } from "./http-types.ts";
 

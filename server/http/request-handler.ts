@@ -1,5 +1,4 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { UploadBudget } from "../peer/upload-budget.ts";
 import { holdAnswer, serveRpc } from "./adapter.ts";
 import type { CallerOf } from "./caller.ts";
 import { authorityOf, type Cors } from "./cors.ts";
@@ -8,6 +7,7 @@ import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import { changes, type Limits } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { ServerOptions } from "./options.ts";
+import { UploadBudget } from "./upload-budget.ts";
 
 export interface RequestHandlerOptions {
   readonly handlers: readonly UniversalHandler[];

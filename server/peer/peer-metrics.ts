@@ -1,6 +1,6 @@
 import { Counter, Gauge, Registry } from "prom-client";
+import type { UploadBudget } from "../http/upload-budget.ts";
 import type { ServedTorrents } from "./served-torrents.ts";
-import type { UploadBudget } from "./upload-budget.ts";
 import type { PieceRequest } from "./uploads.ts";
 
 /** What a peer counts, as Prometheus reads it at /metrics. One registry a peer, so that several live in one process. */

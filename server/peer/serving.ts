@@ -2,6 +2,7 @@ import { RateLimit } from "#core/rate-limit.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../http/server.ts";
+import { UploadBudget } from "../http/upload-budget.ts";
 import { nodeClock } from "../node-clock.ts";
 import { directDownloadPiece, directGetPiece } from "./direct-pieces.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
@@ -11,7 +12,6 @@ import { ServedTorrents } from "./served-torrents.ts";
 import { peerService } from "./service.ts";
 import { storePieceGate, storePieceService } from "./store-piece.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
-import { UploadBudget } from "./upload-budget.ts";
 import { type PieceRequest, Uploads } from "./uploads.ts";
 
 export interface ServingOptions extends EdgeOptions {

@@ -5,8 +5,8 @@ import { toConnectError } from "../http/connect-error.ts";
 import { kCallerAddress, kOnAnswered } from "../http/context.ts";
 import { requestBytesOf } from "../http/limits.ts";
 import { requireToken } from "../http/token.ts";
+import type { UploadBudget } from "../http/upload-budget.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
-import type { UploadBudget } from "./upload-budget.ts";
 
 /** StorePiece, which a peer has only if its operator lets others store there. */
 export function storePieceService(

@@ -3,10 +3,10 @@ import { type ErrorCode, PiezaError } from "#core/errors.ts";
 import { type PieceIndex, pieceNumber } from "#core/piece.ts";
 import type { RateLimit } from "#core/rate-limit.ts";
 import { checkHeld } from "#core/store.ts";
+import type { UploadBudget } from "../http/upload-budget.ts";
 import { nodeClock } from "../node-clock.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import type { ServedTorrent, ServedTorrents } from "./served-torrents.ts";
-import type { UploadBudget } from "./upload-budget.ts";
 
 /** A piece that this peer can give: it exists and is held. */
 export interface Offer {

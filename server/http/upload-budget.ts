@@ -1,5 +1,5 @@
 import { PiezaError } from "#core/errors.ts";
-import { network } from "../http/rate-limit.ts";
+import { network } from "./rate-limit.ts";
 
 /** When a caller that was refused may try again: about what 16 pieces of 1 MiB take on a slow link's share. */
 const RETRY_AFTER_MS = 250;

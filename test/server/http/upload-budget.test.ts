@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { UploadBudget } from "../../../server/peer/upload-budget.ts";
+import { UploadBudget } from "../../../server/http/upload-budget.ts";
 
 /** Takes as much as it gets for one address, one at a time. */
 function greedy(budget: UploadBudget, address: string, bytes = 1): (() => void)[] {
