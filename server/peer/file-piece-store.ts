@@ -4,6 +4,7 @@ import type { Clock, Random } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { Hasher } from "#core/hash.ts";
 import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
+import { piecesOfFiles } from "#core/selection.ts";
 import { checkHeld, checkWrite, type PieceStore } from "#core/store.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { nodeClock } from "../node-clock.ts";
@@ -25,6 +26,12 @@ export interface FilePieceStoreOptions {
    * spoil a file that has its name already, as with most programs. Default "batch".
    */
   readonly sync?: SyncMode | undefined;
+  /**
+   * Of a folder, the files that are wanted, by index: `finish` gives these their places in the target when their pieces
+   * are held. What else there is of the torrent stays among the working files, and a later store of the rest goes on
+   * from there. Default: all.
+   */
+  readonly select?: readonly number[] | undefined;
   /** Whether to take the place of a file or folder that has the target's name. Default false. */
   readonly replace?: boolean | undefined;
   readonly hasher: Hasher;
@@ -53,6 +60,8 @@ export class FilePieceStore implements PieceStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
   readonly #paths: StorePaths;
+  readonly #selected: readonly number[] | undefined;
+  readonly #wanted: Bitfield;
   readonly #sync: SyncMode;
   readonly #replace: boolean;
   readonly #clock: Clock;
@@ -77,6 +86,8 @@ export class FilePieceStore implements PieceStore {
     this.geometry = options.geometry;
     this.held = Bitfield.of(options.geometry.count, work.held);
     this.#paths = paths;
+    this.#selected = options.select;
+    this.#wanted = wantedPieces(options);
     this.#sync = options.sync ?? "batch";
     this.#replace = options.replace ?? false;
     this.#clock = options.clock ?? nodeClock;
@@ -95,7 +106,11 @@ export class FilePieceStore implements PieceStore {
   static async open(options: FilePieceStoreOptions): Promise<FilePieceStore> {
     const disk = options.disk ?? nodeDisk;
     const paths = storePaths(options.target, options.torrent.infoHash);
-    const work = await openWork(options, paths, disk);
+    let wantedBytes = 0;
+    for (const index of wantedPieces(options)) {
+      wantedBytes += options.geometry.lengthOf(options.geometry.index(index));
+    }
+    const work = await openWork({ ...options, wantedBytes }, paths, disk);
     return new FilePieceStore(options, paths, disk, work);
   }
 
@@ -141,11 +156,17 @@ export class FilePieceStore implements PieceStore {
   async #finish(): Promise<void> {
     if (!this.#journal) return;
     this.#throwIfOver();
-    if (!this.held.complete) throw new PiezaError("failed_precondition", "not every piece is held");
+    for (const index of this.#wanted) {
+      if (!this.held.has(index)) throw new PiezaError("failed_precondition", "not every piece is held");
+    }
     if (this.#sync !== "none") {
       await this.#flush();
       await this.#files.sync();
       await this.#files.syncFolders();
+    }
+    if (!this.held.complete) {
+      this.#placeFiles(this.#selected!);
+      return this.#files.syncFolders();
     }
     if (!this.#named) {
       if (this.#files.map.isFolder) this.#nameFolder();
@@ -172,6 +193,11 @@ export class FilePieceStore implements PieceStore {
   /** No file system call names a folder only if the name is free; an empty folder made meanwhile is all it can replace. */
   #nameFolder(): void {
     const { part, target, replaced } = this.#paths;
+    if (this.#files.placed.size > 0) {
+      this.#placeFiles([...this.#files.map.files.keys()]);
+      this.#disk.remove(part);
+      return;
+    }
     if (this.#disk.look(target)) {
       if (!this.#replace) throw this.#taken();
       this.#disk.remove(replaced);
@@ -180,8 +206,19 @@ export class FilePieceStore implements PieceStore {
     this.#disk.rename(part, target);
   }
 
-  #taken(): PiezaError {
-    return new PiezaError("already_exists", `${basename(this.#paths.target)} exists already`);
+  #placeFiles(files: readonly number[]): void {
+    const { target } = this.#paths;
+    // The first file makes the folder ours; then one that is in the way there is all that can go wrong.
+    if (this.#files.placed.size === 0 && !this.#replace && this.#disk.look(target)) throw this.#taken();
+    for (const file of files) {
+      if (!this.#files.place(file, target, this.#replace))
+        throw this.#taken(this.#files.map.files[file]!.path);
+    }
+  }
+
+  #taken(path = ""): PiezaError {
+    const name = [basename(this.#paths.target), path].filter(Boolean).join("/");
+    return new PiezaError("already_exists", `${name} exists already`);
   }
 
   async #close(): Promise<void> {
@@ -239,4 +276,9 @@ export class FilePieceStore implements PieceStore {
   #throwIfFailed(): void {
     if (this.#failure) throw this.#failure.error;
   }
+}
+
+function wantedPieces({ torrent, geometry, select }: FilePieceStoreOptions): Bitfield {
+  if (!select || !torrent.files) return Bitfield.full(geometry.count);
+  return piecesOfFiles(torrent.files, select, geometry);
 }

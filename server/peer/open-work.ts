@@ -2,7 +2,9 @@ import { basename } from "node:path";
 import type { Random } from "#core/clock.ts";
 import { PiezaError, StoreFailed } from "#core/errors.ts";
 import { type Hasher, sha256 } from "#core/hash.ts";
+import type { JournalState } from "#core/journal.ts";
 import type { PieceGeometry } from "#core/piece.ts";
+import { piecesOfFiles } from "#core/selection.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { type Disk, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
@@ -26,6 +28,8 @@ export interface Work {
 interface Job {
   readonly torrent: Torrent;
   readonly geometry: PieceGeometry;
+  /** Bytes that are wanted. Default: all. */
+  readonly wantedBytes?: number | undefined;
   readonly replace?: boolean | undefined;
   readonly hasher: Hasher;
   readonly random?: Random | undefined;
@@ -67,8 +71,17 @@ async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Op
     if (whole) return { files, journal: undefined, held: job.geometry.indices(), unsynced: [] };
     await files.close();
   }
+  if (part && hasPlaced(job, paths, disk)) return undefined;
   if (!job.replace) throw new PiezaError("already_exists", `${basename(paths.target)} exists already`);
   return undefined;
+}
+
+/** Whether an earlier run, of some files only, has given those their places in the target. */
+function hasPlaced({ torrent, geometry }: Job, paths: StorePaths, disk: Disk): boolean {
+  if (!torrent.files || !disk.look(paths.journal)) return false;
+  const files = new PartFiles(disk, paths.part, new FileMap(torrent.files, geometry.length), "read");
+  files.findPlaced(paths.target);
+  return files.placed.size > 0;
 }
 
 async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened> {
@@ -84,7 +97,8 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
   const files = new PartFiles(disk, paths.part, new FileMap(torrent.files, geometry.length), "update");
   let journal = fresh ? undefined : old.journal;
   try {
-    checkSpace(geometry.length - (fresh ? 0 : files.allocatedBytes()), paths, disk);
+    if (!fresh && torrent.files) await findPlaced(job, files, paths, old.state);
+    checkSpace((job.wantedBytes ?? geometry.length) - (fresh ? 0 : files.allocatedBytes()), paths, disk);
     const intact = await files.prepare();
     journal ??= await JournalFile.create(disk, paths.journal, torrent.infoHash, geometry);
     // The names that an earlier run gave may not be on the disk either.
@@ -101,6 +115,33 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
     await files.close();
     journal?.close();
     throw error;
+  }
+}
+
+/**
+ * Files that have their places are their owner's, who may have changed them: each is believed if all of its pieces are
+ * right, and never written to. Another one in that place is in the way.
+ */
+async function findPlaced(
+  job: Job,
+  files: PartFiles,
+  paths: StorePaths,
+  { pieces }: JournalState,
+): Promise<void> {
+  files.findPlaced(paths.target);
+  for (const file of [...files.placed]) {
+    const touched = piecesOfFiles(files.map.files, [file], job.geometry);
+    let right = true;
+    for (const index of touched) right &&= pieces.has(index) && (await holds(job, files, index));
+    if (right) continue;
+    const { path } = files.map.files[file]!;
+    if (!job.replace) {
+      throw new PiezaError(
+        "already_exists",
+        `${basename(paths.target)}/${path} is there and has other bytes`,
+      );
+    }
+    files.forgetPlaced(file);
   }
 }
 

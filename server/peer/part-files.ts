@@ -20,6 +20,9 @@ export class PartFiles {
   /** By file, least recently used first. */
   readonly #open = new Map<number, Handle>();
   readonly #unsynced = new Set<number>();
+  /** Files that have their places already, and the folder that they are in. */
+  readonly #placed = new Set<number>();
+  #placedRoot = "";
   #pending = Promise.resolve();
 
   constructor(disk: Disk, root: string, map: FileMap, mode: "update" | "read") {
@@ -29,6 +32,54 @@ export class PartFiles {
     this.#mode = mode;
   }
 
+  /** Finds the files that an earlier run moved to their places under `root`: not here any more, and there, with their sizes. */
+  findPlaced(root: string): void {
+    this.#placedRoot = root;
+    for (const [file, { path, length }] of this.map.files.entries()) {
+      if (this.#disk.look(this.#pathOf(file))) continue;
+      const found = this.#disk.look(`${root}/${path}`);
+      if (found?.kind === "file" && found.size === length) this.#placed.add(file);
+    }
+  }
+
+  /** The file that is in this place is another: ours is to be made anew. Nobody must be reading it. */
+  forgetPlaced(file: number): void {
+    this.#placed.delete(file);
+    const handle = this.#open.get(file);
+    if (handle) this.#disk.close(handle.descriptor);
+    this.#open.delete(file);
+  }
+
+  /** Files that have their places already. */
+  get placed(): ReadonlySet<number> {
+    return this.#placed;
+  }
+
+  /**
+   * Moves a file to its place under `root`, making the folders that it needs. False if something else is there and
+   * `replace` is not set.
+   */
+  place(file: number, root: string, replace: boolean): boolean {
+    if (this.#placed.has(file)) return true;
+    const { path } = this.map.files[file]!;
+    const from = this.#pathOf(file);
+    const to = `${root}/${path}`;
+    for (const folder of [root, ...[...foldersOf(path)].map((name) => `${root}/${name}`)]) {
+      if (!this.#folderExists(folder)) this.#disk.makeFolder(folder);
+    }
+    if (replace) {
+      this.#disk.rename(from, to);
+    } else {
+      const there = this.#disk.look(to);
+      const cutOff = there !== undefined && there.identity === this.#disk.look(from)?.identity;
+      if (!cutOff && (there || !this.#disk.link(from, to))) return false;
+      this.#disk.remove(from);
+    }
+    this.#placedRoot = root;
+    this.#placed.add(file);
+    return true;
+  }
+
   /** Makes the files and folders that are missing and gives each its size. True if nothing was missing or amiss. */
   async prepare(): Promise<boolean> {
     let intact = true;
@@ -36,6 +87,7 @@ export class PartFiles {
     if (this.map.isFolder && !this.#folderExists(this.#root)) this.#disk.makeFolder(this.#root);
     const known = new Set<string>();
     for (const [file, { path, length }] of this.map.files.entries()) {
+      if (this.#placed.has(file)) continue;
       for (const folder of foldersOf(path)) {
         if (known.has(folder)) continue;
         known.add(folder);
@@ -100,14 +152,18 @@ export class PartFiles {
 
   /** Flushes the entries of every folder inside. */
   async syncFolders(): Promise<void> {
-    const folders = new Set(this.map.files.flatMap(({ path }) => [...foldersOf(path)]));
-    for (const folder of folders) await this.#disk.syncFolder(this.#join(folder));
-    if (this.map.isFolder) await this.#disk.syncFolder(this.#root);
+    const folders = new Set(this.map.files.flatMap(({ path }) => ["", ...foldersOf(path)]));
+    if (!this.map.isFolder) return;
+    const roots = this.#placed.size > 0 ? [this.#root, this.#placedRoot] : [this.#root];
+    for (const path of roots.flatMap((root) => [...folders].map((folder) => under(root, folder)))) {
+      if (this.#disk.look(path)) await this.#disk.syncFolder(path);
+    }
   }
 
   /** The files have this name from now on. */
   moved(root: string): void {
     this.#root = root;
+    this.#placed.clear();
   }
 
   /** Waits for reads under way, then closes every file. */
@@ -135,7 +191,10 @@ export class PartFiles {
       this.#open.delete(file);
     } else {
       this.#makeRoom();
-      handle = { descriptor: this.#disk.open(this.#pathOf(file), this.#mode), uses: 0 };
+      handle = {
+        descriptor: this.#disk.open(this.#pathOf(file), this.#placed.has(file) ? "read" : this.#mode),
+        uses: 0,
+      };
     }
     this.#open.set(file, handle);
     return handle;
@@ -157,12 +216,16 @@ export class PartFiles {
   }
 
   #pathOf(file: number): string {
-    return this.#join(this.map.files[file]!.path);
+    return under(this.#placed.has(file) ? this.#placedRoot : this.#root, this.map.files[file]!.path);
   }
 
   #join(path: string): string {
-    return path === "" ? this.#root : `${this.#root}/${path}`;
+    return under(this.#root, path);
   }
+}
+
+function under(root: string, path: string): string {
+  return path === "" ? root : `${root}/${path}`;
 }
 
 /** The folders above a relative path, outermost first. */
