@@ -157,6 +157,13 @@ export class Download {
     this.#advance();
   }
 
+  /** Something outside has changed, such as the network: peers that are given a pause are asked again now. */
+  wake(): void {
+    if (this.#view.ended) return;
+    this.#swarm.wake();
+    this.#advance();
+  }
+
   /** Ends everything; resolves when nothing is left running. The store is the caller's to close. */
   async stop(): Promise<void> {
     this.#end("stopped");

@@ -98,6 +98,14 @@ export class Swarm {
     this.#input.picker.onPeerGone(peer.slot);
   }
 
+  /** Ends every pause: the next `revive` asks who failed again. */
+  wake(): void {
+    const untilMs = this.#input.clock.now();
+    for (const peer of this.peers) {
+      if (peer.standing.kind === "backing off") peer.standing = { ...peer.standing, untilMs };
+    }
+  }
+
   /** Ends the pauses that are over. Returns the peers that are to be asked for their bitfield now. */
   revive(): DownloadPeer[] {
     const now = this.#input.clock.now();
