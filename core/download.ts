@@ -1,50 +1,24 @@
 import { Assigner, type Assignment } from "./assigner.ts";
-import type { Bitfield } from "./bitfield.ts";
-import type { Clock, Random } from "./clock.ts";
 import type { DownloadEvent } from "./download-event.ts";
+import type { DownloadInput } from "./download-input.ts";
 import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
 import { DownloadView } from "./download-view.ts";
 import { type ErrorCode, messageOf, PeerFailed, WrongPiece } from "./errors.ts";
 import { Account, type Doing, type DownloadAccount } from "./explain.ts";
-import type { Hasher } from "./hash.ts";
 import { locateLoop } from "./locate-loop.ts";
 import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
-import type { RemotePeer } from "./peer.ts";
 import { PiecePicker } from "./picker.ts";
 import type { PieceIndex } from "./piece.ts";
-import type { RateLimit } from "./rate-limit.ts";
 import { PieceReceiver } from "./receiver.ts";
 import type { DownloadSnapshot } from "./snapshot.ts";
-import type { PieceStore } from "./store.ts";
 import { Swarm } from "./swarm.ts";
 import type { Torrent } from "./torrent.ts";
-import type { SwarmTable, Tracker } from "./tracker.ts";
+import type { SwarmTable } from "./tracker.ts";
 
 /** How often back-off, overdue requests and rates are looked at. */
 const TICK_MS = 250;
 /** What an honest peer says of a piece that it turns out not to have, or whose copy has rotted. */
 const LACKING: ReadonlySet<ErrorCode> = new Set(["not_found", "out_of_range", "data_loss"]);
-
-export interface DownloadInput {
-  readonly torrent: Torrent;
-  /** Opened and closed by the caller; pieces held already are not asked for. */
-  readonly store: PieceStore;
-  /** The pieces to get, by default all; the download is complete when these are held. */
-  readonly wanted?: Bitfield | undefined;
-  readonly trackers: readonly Tracker[];
-  /** Makes the way to a peer, or to a seed peer. A PiezaError thrown here means: cannot be used from here, and why. */
-  readonly connect: (url: string, seed: boolean) => RemotePeer;
-  readonly hasher: Hasher;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly options?: DownloadOptions;
-  /** What is asked for keeps to this rate; several downloads may share one. Default: no limit. */
-  readonly limit?: RateLimit | undefined;
-  /** A piece was verified and stored. */
-  readonly onHeld?: (index: PieceIndex) => void;
-  /** True for an address that is this downloader's own: the tracker names it like any other. */
-  readonly isSelf?: (url: string) => boolean;
-}
 
 /**
  * One torrent on its way into one store: the owner of all state about it.

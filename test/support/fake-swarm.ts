@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { Bitfield } from "#core/bitfield.ts";
 import type { Random } from "#core/clock.ts";
-import { Download, type DownloadInput } from "#core/download.ts";
+import { Download } from "#core/download.ts";
+import type { DownloadInput } from "#core/download-input.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { DownloadOptions } from "#core/options.ts";
 import { PieceGeometry } from "#core/piece.ts";
