@@ -2,9 +2,12 @@ import type { TorrentSummary } from "#core/catalog.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
 import type { Engine, News } from "./engine.ts";
 import { keepTrackers, keptTrackers } from "./kept-trackers.ts";
+import { LongHistory } from "./long-history.ts";
 import type { DownloadRecord, StorageInfo, TorrentKey } from "./messages.ts";
 import { RateHistory } from "./rate-history.ts";
 import { chooseTarget, type Saved, saveTo } from "./save.ts";
+import { Timeline } from "./timeline.ts";
+import type { WatchedSwarm } from "./watched-swarm.svelte.ts";
 
 /** One download as the page draws it: what the worker said last. */
 export class DownloadView {
@@ -13,6 +16,9 @@ export class DownloadView {
   snapshot: DownloadSnapshot | undefined = $state.raw();
   /** Rates of the last minute, in all and by peer. */
   readonly rates = new RateHistory();
+  /** Rates since the engine was started. */
+  readonly history = new LongHistory();
+  readonly timeline = new Timeline();
 
   constructor(record: DownloadRecord) {
     this.record = record;
@@ -20,6 +26,8 @@ export class DownloadView {
 
   take(snapshot: DownloadSnapshot): void {
     this.rates.add(snapshot);
+    this.history.add(snapshot);
+    this.timeline.add(snapshot);
     this.snapshot = snapshot;
   }
 }
@@ -31,11 +39,14 @@ export class Downloads {
   storage: StorageInfo | undefined = $state.raw();
   /** Why there is no engine at all. */
   problem = $state("");
+  /** What is watched now. */
+  #watching: { readonly infoHash: string; readonly swarm: WatchedSwarm } | undefined;
   trackers: readonly string[] = $state.raw(keptTrackers());
   readonly engine: Engine;
 
   constructor(engine: Engine) {
     this.engine = engine;
+    addEventListener("online", () => void engine.call("wake", undefined));
     engine.listen((news) => this.#onNews(news));
     engine.call("start", { trackers: this.trackers }).then(
       (storage) => {
@@ -63,6 +74,25 @@ export class Downloads {
     await this.engine.call("trackers", { trackers });
     this.trackers = trackers;
     keepTrackers(trackers);
+  }
+
+  /**
+   * Watches a torrent's swarm until the result is called, or another is watched: a tab has one watch at a time.
+   */
+  watch(infoHash: string, swarm: WatchedSwarm): () => void {
+    const watching = { infoHash, swarm };
+    this.#watching = watching;
+    this.engine.call("watch", { infoHash }).catch((error: Error) => {
+      swarm.take(
+        { infoHash, peers: [], copies: new Uint16Array(0), problem: error.message },
+        performance.now(),
+      );
+    });
+    return () => {
+      if (this.#watching !== watching) return;
+      this.#watching = undefined;
+      void this.engine.call("watch", { infoHash: undefined });
+    };
   }
 
   /** Starts a download. The browser is asked first not to throw its storage away when it runs short. */
@@ -99,6 +129,11 @@ export class Downloads {
       }
       case "snapshot":
         this.find({ infoHash: news.infoHash })?.take(news.snapshot);
+        break;
+      case "swarm":
+        if (this.#watching?.infoHash === news.news.infoHash) {
+          this.#watching.swarm.take(news.news, performance.now());
+        }
         break;
       case "removed":
         this.list = this.list.filter(({ record }) => record.torrent.infoHash !== news.infoHash);

@@ -1,6 +1,7 @@
 import type { PeerState } from "#core/snapshot.ts";
 import type { UploadPeerState } from "#core/upload.ts";
 import type { PublicationStage } from "./messages.ts";
+import type { Standing } from "./timeline.ts";
 
 /** Every word of the page in English, and the shape that every other language has to fill. */
 export const en = {
@@ -21,7 +22,7 @@ export const en = {
   more: "Show more",
   download: "Download",
   downloadNamed: (name: string) => `Download ${name}`,
-  details: "Details",
+
   notFound: "This catalog has no such torrent.",
   backToCatalog: "Whole catalog",
 
@@ -81,6 +82,7 @@ export const en = {
   mapBefore: "held since before this run",
   mapInFlight: (peer: string) => `on its way from peer ${peer}`,
   mapFrom: (peer: string) => `from peer ${peer}`,
+  mapHint: "Point at a piece to see which peer it came from",
   mapGrouped: (count: string) => `each square stands for ${count} pieces`,
   legend: { missing: "missing", before: "held before", inFlight: "on its way", held: "verified" },
 
@@ -102,6 +104,34 @@ export const en = {
     skipped: "skipped",
   } satisfies Record<PeerState, string>,
 
+  rates: "Rates over time",
+  ratesLabel: (rate: string) => `Rates over time, in all and by peer; now ${rate} in all`,
+  inAll: "in all",
+  swarm: "Swarm",
+  noSwarm: "The tracker knows no peer of this torrent.",
+  trackerAway: "The tracker does not answer.",
+  seeders: (count: string, one: boolean) => (one ? "1 seeder" : `${count} seeders`),
+  leechers: (count: string, one: boolean) => (one ? "1 leecher" : `${count} leechers`),
+  rarest: (copies: string, one: boolean) => (one ? "rarest piece: 1 copy" : `rarest piece: ${copies} copies`),
+  meanCopies: (copies: string) => `${copies} on average`,
+  availability: (rarest: string, mean: string) =>
+    `Copies of each piece: at least ${rarest}, ${mean} on average`,
+  seeder: "has everything",
+  leecher: "has a part",
+  leaving: "is leaving",
+  unlisted: "not named to others",
+  has: "Has",
+  hasOf: (held: string, total: string) => `has ${held} of ${total} pieces`,
+  happened: "What happened",
+  gave: (count: string, one: boolean) => (one ? "gave piece" : `gave ${count} pieces:`),
+  standing: {
+    connecting: "is asked what it has:",
+    answering: "answers:",
+    "backing off": "failed, is asked again later:",
+    banned: "banned:",
+    skipped: "skipped:",
+  } satisfies Record<Standing, string>,
+
   publish: "Publish or open",
   dropHint: "Drop a file or a folder anywhere to publish it.",
   dropNow: "Drop to publish",
@@ -109,8 +139,8 @@ export const en = {
   publishFile: "Publish a file…",
   publishFolder: "Publish a folder…",
   openTorrent: "Open a torrent…",
-  torrentFile: "A torrent's JSON file",
-  torrentUrl: "or its URL",
+  torrentFile: "Choose a torrent's JSON file…",
+  torrentUrl: "Or its URL",
   open: "Open",
   trackers: "Trackers to ask besides those that the torrent or the catalog names",
   published: "Published from this browser",
@@ -151,6 +181,7 @@ export const en = {
   unpublishSure: "Take it out of the catalog?",
   showOthers: (count: string) => `Show ${count} more`,
 
+  offline: "You are offline. Downloads go on by themselves when the network is back.",
   memoryInsecure: (cap: string) =>
     `This page was opened without https, so the browser withholds its storage and its fast hashing: files up to ${cap} are kept in memory and are gone after a reload.`,
   memoryUnsupported: (cap: string) =>

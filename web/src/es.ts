@@ -19,7 +19,7 @@ export const es: Words = {
   more: "Mostrar más",
   download: "Descargar",
   downloadNamed: (name) => `Descargar ${name}`,
-  details: "Detalles",
+
   notFound: "Este catálogo no tiene ese torrent.",
   backToCatalog: "Todo el catálogo",
 
@@ -78,6 +78,7 @@ export const es: Words = {
   mapBefore: "ya estaba antes",
   mapInFlight: (peer) => `en camino desde el par ${peer}`,
   mapFrom: (peer) => `del par ${peer}`,
+  mapHint: "Señala una pieza para ver de qué par vino",
   mapGrouped: (count) => `cada cuadro son ${count} piezas`,
   legend: { missing: "falta", before: "ya estaba", inFlight: "en camino", held: "verificada" },
 
@@ -99,6 +100,33 @@ export const es: Words = {
     skipped: "omitido",
   },
 
+  rates: "Velocidades en el tiempo",
+  ratesLabel: (rate) => `Velocidades en el tiempo, total y por par; ahora ${rate} en total`,
+  inAll: "en total",
+  swarm: "Enjambre",
+  noSwarm: "El tracker no conoce ningún par de este torrent.",
+  trackerAway: "El tracker no responde.",
+  seeders: (count, one) => (one ? "1 semilla" : `${count} semillas`),
+  leechers: (count, one) => (one ? "1 par incompleto" : `${count} pares incompletos`),
+  rarest: (copies, one) => (one ? "pieza más rara: 1 copia" : `pieza más rara: ${copies} copias`),
+  meanCopies: (copies) => `${copies} de media`,
+  availability: (rarest, mean) => `Copias de cada pieza: al menos ${rarest}, ${mean} de media`,
+  seeder: "lo tiene todo",
+  leecher: "tiene una parte",
+  leaving: "se está yendo",
+  unlisted: "no se nombra a otros",
+  has: "Tiene",
+  hasOf: (held, total) => `tiene ${held} de ${total} piezas`,
+  happened: "Qué ha pasado",
+  gave: (count, one) => (one ? "dio la pieza" : `dio ${count} piezas:`),
+  standing: {
+    connecting: "se le pregunta qué tiene:",
+    answering: "responde:",
+    "backing off": "falló, se le preguntará más tarde:",
+    banned: "vetado:",
+    skipped: "omitido:",
+  },
+
   publish: "Publicar o abrir",
   dropHint: "Suelta un archivo o una carpeta en cualquier parte para publicarlo.",
   dropNow: "Suelta para publicar",
@@ -106,8 +134,8 @@ export const es: Words = {
   publishFile: "Publicar un archivo…",
   publishFolder: "Publicar una carpeta…",
   openTorrent: "Abrir un torrent…",
-  torrentFile: "El archivo JSON de un torrent",
-  torrentUrl: "o su URL",
+  torrentFile: "Elegir el archivo JSON de un torrent…",
+  torrentUrl: "O su URL",
   open: "Abrir",
   trackers: "Trackers a los que preguntar, además de los que nombran el torrent o el catálogo",
   published: "Publicado desde este navegador",
@@ -148,6 +176,7 @@ export const es: Words = {
   unpublishSure: "¿Quitarlo del catálogo?",
   showOthers: (count) => `Mostrar ${count} más`,
 
+  offline: "No hay conexión. Las descargas siguen solas cuando vuelva.",
   memoryInsecure: (cap) =>
     `Esta página se abrió sin https, así que el navegador no le da almacenamiento ni cálculo rápido de hashes: los archivos de hasta ${cap} se guardan en memoria y se pierden al recargar.`,
   memoryUnsupported: (cap) =>

@@ -10,6 +10,10 @@ export interface Formats {
   rate(bytesPerSecond: number): string;
   /** Milliseconds as its one or two largest units: 1 hr 5 min. */
   duration(ms: number): string;
+  /** Milliseconds as minutes and seconds: 1:05. */
+  clock(ms: number): string;
+  /** 2.44 as 2.4. */
+  decimal(value: number): string;
 }
 
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
@@ -17,6 +21,7 @@ const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
 export function formatsFor(language: string): Formats {
   const count = new Intl.NumberFormat(language);
   const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
+  const decimal = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
   const unit = cachedUnits(language);
   const bytes = (value: number, per = "") => {
     const [scaled, name] = scale(value);
@@ -31,7 +36,16 @@ export function formatsFor(language: string): Formats {
       durationParts(ms)
         .map(([value, name]) => unit(name, Number.isInteger(value) ? 0 : 1).format(value))
         .join(" "),
+    clock,
+    decimal: (value) => decimal.format(value),
   };
+}
+
+function clock(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)}`;
 }
 
 function cachedUnits(language: string): (unit: string, digits: number) => Intl.NumberFormat {

@@ -82,6 +82,21 @@ export interface PublicationRecord {
   readonly stage: PublicationStage;
 }
 
+/** A swarm as its tracker shows it. */
+export interface SwarmNews {
+  readonly infoHash: string;
+  readonly peers: readonly {
+    readonly url: string;
+    readonly heldPieces: number;
+    readonly draining: boolean;
+    readonly listed: boolean;
+  }[];
+  /** Of each piece, by index; empty while there is a problem. */
+  readonly copies: Uint16Array;
+  /** Why there is no news, in words. */
+  readonly problem: string;
+}
+
 /** What the page asks of the worker, and what it gets. Each call is answered once, with the value or an error. */
 export interface Calls {
   /** Which storage there is. Answered when every kept download is listed. */
@@ -102,6 +117,10 @@ export interface Calls {
   file: { ask: { infoHash: string }; answer: { blob: Blob; name: string } };
   /** The file was handed to the person, who may still be saving it. */
   handedOver: { ask: { infoHash: string }; answer: undefined };
+  /** The network is back. */
+  wake: { ask: undefined; answer: undefined };
+  /** Watches one swarm instead of the one before, or none. */
+  watch: { ask: { infoHash: string | undefined }; answer: undefined };
   publish: { ask: PublishAsk; answer: undefined };
   /** Goes on after a stage that waits for the person, with what they said. */
   goOn: { ask: { id: number; token?: string; name?: string; replace?: boolean }; answer: undefined };
@@ -130,5 +149,7 @@ export type WorkerMessage =
   /** At most ten a second for each download. */
   | { readonly type: "snapshot"; readonly infoHash: string; readonly snapshot: DownloadSnapshot }
   | { readonly type: "removed"; readonly infoHash: string }
+  /** Of the swarm that is watched, at most two a second. */
+  | { readonly type: "swarm"; readonly news: SwarmNews }
   /** A publication is new or got on; at most ten a second for each. */
   | { readonly type: "publication"; readonly record: PublicationRecord };

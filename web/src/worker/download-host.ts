@@ -5,6 +5,7 @@ import { httpUrl, torrentFromElsewhere } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { HostedDownload, summaryOf } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
+import { SwarmWatch } from "./swarm-watch.ts";
 import { tryLock } from "./tab-lock.ts";
 
 type DownloadCalls =
@@ -18,12 +19,16 @@ type DownloadCalls =
   | "resume"
   | "remove"
   | "file"
-  | "handedOver";
+  | "handedOver"
+  | "watch"
+  | "wake";
 
 /** All downloads of this tab, and the answers to what the page asks. */
 export class DownloadHost {
   readonly #ports: HostPorts;
   readonly #downloads = new Map<string, HostedDownload>();
+  readonly #watch: SwarmWatch;
+  #lastWatch = 0;
   /** Torrents from elsewhere than the catalog, by info hash. */
   readonly #opened = new Map<string, Torrent>();
 
@@ -45,11 +50,20 @@ export class DownloadHost {
     resume: async ({ infoHash }) => void (await this.#get(infoHash).resume()),
     remove: ({ infoHash }) => this.#remove(infoHash),
     file: ({ infoHash }) => this.#get(infoHash).file(),
+    wake: async () => {
+      for (const download of this.#downloads.values()) download.wake();
+    },
+    watch: async ({ infoHash }) => {
+      const asked = ++this.#lastWatch;
+      const found = infoHash === undefined ? undefined : await this.#find({ infoHash });
+      if (asked === this.#lastWatch) this.#watch.set(found?.torrent);
+    },
     handedOver: async ({ infoHash }) => void (await this.#get(infoHash).handOver()),
   };
 
   constructor(ports: HostPorts) {
     this.#ports = ports;
+    this.#watch = new SwarmWatch(ports);
   }
 
   /** Takes up what is kept from earlier, in the background, and clears away what was handed over. */
@@ -85,7 +99,10 @@ export class DownloadHost {
   }
 
   async #find(key: TorrentKey): Promise<{ name: string; torrent: Torrent }> {
-    const torrent = "infoHash" in key ? this.#opened.get(key.infoHash) : undefined;
+    if (!("infoHash" in key)) return this.#ports.catalog.get(key);
+    const download = this.#downloads.get(key.infoHash);
+    if (download) return download;
+    const torrent = this.#opened.get(key.infoHash);
     return torrent ? { name: torrent.fileName, torrent } : this.#ports.catalog.get(key);
   }
 

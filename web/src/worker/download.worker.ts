@@ -12,7 +12,9 @@ const post = (message: WorkerMessage): void => postMessage(message);
 
 async function makeHandlers(): Promise<Handlers> {
   const [storage, hasher] = await Promise.all([storageInfo(), browserHasher()]);
-  const ports = { ...remotePorts(location.origin, hasher), storage, hasher, random: Math.random, post };
+  const secure = location.protocol === "https:";
+  const remote = remotePorts(location.origin, hasher);
+  const ports = { ...remote, storage, hasher, random: Math.random, secure, post };
   return { ...new DownloadHost(ports).handlers, ...new PublicationHost(ports).handlers };
 }
 

@@ -3,6 +3,7 @@ import type { Random } from "#core/clock.ts";
 import type { Hasher } from "#core/hash.ts";
 import type { RemotePeer } from "#core/peer.ts";
 import type { PieceGeometry } from "#core/piece.ts";
+import type { WatchedPeer } from "#core/rpc-watch.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { SwarmPeer, Tracker } from "#core/tracker.ts";
 import type { UploadPeer } from "#core/upload-peer.ts";
@@ -24,6 +25,8 @@ export interface HostPorts {
   readonly storage: StorageInfo;
   readonly hasher: Hasher;
   readonly random: Random;
+  /** The page came over https: so do its peers, but for those on the person's own machine. */
+  readonly secure: boolean;
   /** `geometry` is undefined while it is being learned. Throws PiezaError where a page may not reach the peer, and says why. */
   connect(peer: NamedPeer, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
   /** Trackers to ask besides those of torrents and the catalog, from now on. */
@@ -33,5 +36,11 @@ export interface HostPorts {
    * with not_found.
    */
   trackersOf(torrent: Torrent): Promise<readonly Tracker[]>;
+  /** Watches at the first tracker that answers, as watchSwarm in core/rpc-watch.ts. */
+  watch(
+    torrent: Torrent,
+    onSwarm: (peers: readonly WatchedPeer[]) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
   post(message: WorkerMessage): void;
 }

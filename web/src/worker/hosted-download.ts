@@ -12,8 +12,10 @@ import { KeptDownload } from "./kept-downloads.ts";
 import { type OpenStore, openStore, putPieces } from "./open-store.ts";
 import { type Release, tryLock, waitForLock } from "./tab-lock.ts";
 
-/** Over HTTP/1.1 a browser has six connections to an origin; more requests would only wait in a queue. */
-const MAX_IN_FLIGHT_PER_PEER = 6;
+/** Over TLS, all requests to a peer share a connection. */
+const MAX_IN_FLIGHT_PER_PEER = 16;
+/** Over HTTP/1.1 a browser has six connections to an origin: five for pieces leave one to ask what the peer has. */
+const MAX_IN_FLIGHT_CLEARTEXT = 5;
 
 /** What there is while the stage is "open". */
 interface Running {
@@ -56,6 +58,11 @@ export class HostedDownload {
   async pause(): Promise<void> {
     this.#running?.download.pause();
     await this.#kept?.setMark("paused", true);
+  }
+
+  /** The network is back: who could not be reached is asked again at once. */
+  wake(): void {
+    this.#running?.download.wake();
   }
 
   /** Goes on after a pause; after a failure, starts again from what is held. */
@@ -128,7 +135,7 @@ export class HostedDownload {
       hasher,
       clock: browserClock,
       random,
-      options: { maxInFlightPerPeer: MAX_IN_FLIGHT_PER_PEER },
+      options: { maxInFlightPerPeer: this.#ports.secure ? MAX_IN_FLIGHT_PER_PEER : MAX_IN_FLIGHT_CLEARTEXT },
     });
     const unsubscribe = download.subscribe(() => this.#tellSnapshot(download));
     this.#running = { store, download, unsubscribe };

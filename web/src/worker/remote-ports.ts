@@ -2,6 +2,8 @@ import { PiezaError } from "#core/errors.ts";
 import type { Hasher } from "#core/hash.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/piece.ts";
 import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker, remoteUploadPeer } from "#core/rpc.ts";
+import { watchSwarm } from "#core/rpc-watch.ts";
+import type { Torrent } from "#core/torrent.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";
@@ -12,21 +14,32 @@ const FRAME_BYTES = 1 << 10;
 const MAX_TORRENT_BYTES = (16 << 20) + FRAME_BYTES;
 const MAX_TRACKER_BYTES = 4 << 20;
 const MAX_BITFIELD_BYTES = 64 << 10;
+/** All messages of a watch together; then it begins anew. */
+const MAX_WATCH_BYTES = 32 << 20;
+/** A tracker says something every 15 s. */
+const WATCH_STALL_MS = 40_000;
 
 /** Catalog, trackers and peers over gRPC-Web. `origin` is the page's own: the catalog serves the page. */
 export function remotePorts(
   origin: string,
   hasher: Hasher,
-): Pick<HostPorts, "catalog" | "catalogFor" | "uploadPeers" | "connect" | "trackersOf" | "useTrackers"> {
+): Omit<HostPorts, "storage" | "hasher" | "random" | "secure" | "post"> {
   let besides: readonly string[] = [];
   const catalog = (stallMs?: number, token?: string) =>
     remoteCatalog({ url: origin, transport: transportTo(origin, MAX_TORRENT_BYTES, stallMs), hasher, token });
-  // A torrent from elsewhere, with the person's own trackers, needs no catalog.
-  const namedByCatalog = () =>
-    catalogOverview(origin).then(
-      ({ trackers }) => trackers,
-      (error) => (besides.length > 0 ? [] : Promise.reject(error)),
-    );
+  async function trackerUrls(torrent: Torrent): Promise<readonly string[]> {
+    let named = torrent.trackers;
+    if (named.length === 0)
+      named = await catalogOverview(origin).then(
+        ({ trackers }) => trackers,
+        // With the person's own trackers, a torrent from elsewhere needs no catalog.
+        (error) => (besides.length > 0 ? [] : Promise.reject(error)),
+      );
+    const urls = [...new Set([...named, ...besides])];
+    if (urls.length === 0) throw new PiezaError("not_found", "neither torrent nor catalog names a tracker");
+    return urls;
+  }
+
   return {
     catalog: catalog(),
     catalogFor: (token) => catalog(PATIENT_MS, token),
@@ -60,10 +73,19 @@ export function remotePorts(
     useTrackers(urls) {
       besides = urls;
     },
+    async watch(torrent, onSwarm, signal) {
+      const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
+      let problem: unknown;
+      for (const url of await trackerUrls(torrent)) {
+        const transport = transportTo(url, MAX_WATCH_BYTES, WATCH_STALL_MS);
+        // Ends only when it fails.
+        problem = await watchSwarm({ transport, swarm }, onSwarm, signal).catch((error: unknown) => error);
+        signal.throwIfAborted();
+      }
+      throw problem;
+    },
     async trackersOf(torrent) {
-      const named = torrent.trackers.length > 0 ? torrent.trackers : await namedByCatalog();
-      const urls = [...new Set([...named, ...besides])];
-      if (urls.length === 0) throw new PiezaError("not_found", "neither torrent nor catalog names a tracker");
+      const urls = await trackerUrls(torrent);
       return urls.map((url) => remoteTracker({ url, transport: transportTo(url, MAX_TRACKER_BYTES) }));
     },
   };

@@ -1,0 +1,118 @@
+import { type DownloadSnapshot, type DownloadState, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
+
+/** How a peer stands in a timeline: sending and waiting to send is one thing there. */
+export type Standing = "connecting" | "answering" | "backing off" | "banned" | "skipped";
+
+/** One thing that happened; times are milliseconds since the engine was started. */
+export type TimelineEntry =
+  | { readonly kind: "state"; readonly atMs: number; readonly state: DownloadState; readonly reason: string }
+  | {
+      readonly kind: "peer";
+      readonly atMs: number;
+      readonly slot: number;
+      readonly url: string;
+      readonly standing: Standing;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: "pieces";
+      readonly atMs: number;
+      readonly slot: number;
+      readonly url: string;
+      /** Numbers, from 1, in the order in which they came. */
+      readonly numbers: readonly number[];
+    };
+
+interface Run {
+  readonly entry: { numbers: number[]; readonly atMs: number };
+}
+
+/** Pieces of one peer are told together as long as no more than this lies between, or a part of the time so far. */
+const TOGETHER_MS = 10_000;
+const TOGETHER_PART = 1 / 20;
+/** The oldest are dropped. */
+const MAX_ENTRIES = 400;
+
+/** What happened in a download, told from the difference between its snapshots. */
+export class Timeline {
+  #entries: TimelineEntry[] = [];
+  #state: DownloadState | undefined;
+  #map: Uint16Array = new Uint16Array(0);
+  readonly #standings: string[] = [];
+  readonly #runs: (Run | undefined)[] = [];
+  #lastMs = 0;
+
+  /** The oldest first. Changed in place. */
+  get entries(): readonly TimelineEntry[] {
+    return this.#entries;
+  }
+
+  add(snapshot: DownloadSnapshot): void {
+    if (snapshot.elapsedMs < this.#lastMs) this.#startAnew();
+    this.#lastMs = snapshot.elapsedMs;
+    for (const peer of snapshot.peers) this.#addPeer(peer, snapshot.elapsedMs);
+    this.#addPieces(snapshot);
+    if (snapshot.state !== this.#state) {
+      this.#state = snapshot.state;
+      const { elapsedMs: atMs, state, reason } = snapshot;
+      this.#push({ kind: "state", atMs, state, reason });
+    }
+  }
+
+  #addPeer(peer: PeerSnapshot, atMs: number): void {
+    const { slot, url, state } = peer;
+    const standing = state === "active" || state === "idle" ? "answering" : state;
+    // Words that only count down or name another piece are no news.
+    const known = this.#standings[slot];
+    if (known === standing) return;
+    this.#standings[slot] = standing;
+    if (standing === "connecting" && known !== undefined) return;
+    this.#runs[slot] = undefined;
+    this.#push({ kind: "peer", atMs, slot, url, standing, reason: peer.reason });
+  }
+
+  #addPieces({ pieceMap, peers, elapsedMs }: DownloadSnapshot): void {
+    for (let index = 0; index < pieceMap.length; index++) {
+      const entry = pieceMap[index]!;
+      if (entry === this.#map[index] || !PieceMap.isHeld(entry) || entry === PieceMap.HELD_BEFORE) continue;
+      const slot = PieceMap.slotOf(entry);
+      this.#runOf(slot, peers[slot]?.url ?? "", elapsedMs).push(index + 1);
+    }
+    this.#map = pieceMap;
+  }
+
+  #runOf(slot: number, url: string, atMs: number): number[] {
+    const together = Math.max(TOGETHER_MS, atMs * TOGETHER_PART);
+    const open = this.#runs[slot];
+    if (open && atMs - open.entry.atMs <= together) return open.entry.numbers;
+    const entry = { kind: "pieces" as const, atMs, slot, url, numbers: [] as number[] };
+    this.#runs[slot] = { entry };
+    this.#push(entry);
+    return entry.numbers;
+  }
+
+  #push(entry: TimelineEntry): void {
+    this.#entries.push(entry);
+    if (this.#entries.length > MAX_ENTRIES) this.#entries.shift();
+  }
+
+  /** The engine was started anew: its times and slots are others now. */
+  #startAnew(): void {
+    this.#entries = [];
+    this.#state = undefined;
+    this.#map = new Uint16Array(0);
+    this.#standings.length = 0;
+    this.#runs.length = 0;
+  }
+}
+
+/** Numbers as ranges, at most `most` of them: [[1, 5], [9, 9]]. */
+export function rangesOf(numbers: readonly number[]): readonly (readonly [number, number])[] {
+  const ranges: [number, number][] = [];
+  for (const number of numbers.toSorted((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last && number === last[1] + 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges;
+}

@@ -1,0 +1,60 @@
+import { sleep } from "#core/clock.ts";
+import { messageOf } from "#core/errors.ts";
+import type { WatchedPeer } from "#core/rpc-watch.ts";
+import type { Torrent } from "#core/torrent.ts";
+import type { SwarmNews } from "../messages.ts";
+import { browserClock } from "./browser-clock.ts";
+import type { HostPorts } from "./host-ports.ts";
+
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 15_000;
+
+/**
+ * The one watch of a tab: a browser has six HTTP/1.1 connections to a tracker, shared by all tabs, and a watch keeps
+ * one of them.
+ */
+export class SwarmWatch {
+  readonly #ports: Pick<HostPorts, "watch" | "post">;
+  #stop = new AbortController();
+
+  constructor(ports: Pick<HostPorts, "watch" | "post">) {
+    this.#ports = ports;
+  }
+
+  /** Watches this torrent's swarm from now on, and no other; undefined: none. */
+  set(torrent: Torrent | undefined): void {
+    this.#stop.abort(new Error("nobody looks any more"));
+    this.#stop = new AbortController();
+    if (torrent) void this.#watch(torrent, this.#stop.signal);
+  }
+
+  async #watch(torrent: Torrent, signal: AbortSignal): Promise<void> {
+    const tell = (news: Omit<SwarmNews, "infoHash">) =>
+      this.#ports.post({ type: "swarm", news: { infoHash: torrent.infoHash, ...news } });
+    let retryMs = RETRY_MIN_MS;
+    while (!signal.aborted) {
+      try {
+        await this.#ports.watch(
+          torrent,
+          (peers) => {
+            retryMs = RETRY_MIN_MS;
+            if (!signal.aborted) tell(newsOf(peers, torrent.pieces.length));
+          },
+          signal,
+        );
+      } catch (error) {
+        if (signal.aborted) return;
+        tell({ peers: [], copies: new Uint16Array(0), problem: messageOf(error) });
+      }
+      await sleep(browserClock, retryMs, signal).catch(() => {});
+      retryMs = Math.min(RETRY_MAX_MS, retryMs * 2);
+    }
+  }
+}
+
+function newsOf(peers: readonly WatchedPeer[], totalPieces: number): Omit<SwarmNews, "infoHash"> {
+  const copies = new Uint16Array(totalPieces);
+  for (const { bitfield } of peers) for (const index of bitfield ?? []) copies[index]!++;
+  const shown = peers.map(({ url, heldPieces, draining, listed }) => ({ url, heldPieces, draining, listed }));
+  return { peers: shown, copies, problem: "" };
+}
