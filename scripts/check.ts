@@ -20,6 +20,7 @@ const checks: readonly Check[] = [
   tool("types of server", "tsc", "-p", "server"),
   tool("types of test and scripts", "tsc", "-p", "test"),
   tool("types of the page", "svelte-check", "--workspace", "web", "--fail-on-warnings", "--output", "human"),
+  tool("who imports whom", "vitest", "run", "--project", "node", "test/layers.test.ts"),
   tool("proto lint", "buf", "lint"),
   tool("proto format", "buf", "format", "--diff", "--exit-code"),
   { name: "gen/ is what proto/ gives", run: genIsFresh },
