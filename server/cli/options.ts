@@ -235,6 +235,17 @@ export const options = {
     help: "the folder that gets the file (default .)",
     schema: text.default("."),
   },
+  select: {
+    flags: "--select <files>",
+    help: "of a folder, only these: numbers as info shows them (1,3-5) or a pattern such as '*.pdf' (repeatable)",
+    schema: texts,
+    repeatable: true,
+  },
+  jobs: {
+    flags: "-j, --jobs <n>",
+    help: "torrents at once (default 3)",
+    schema: wholeNumber(1, 64, "a whole number, 1 to 64").default(3),
+  },
   overwrite: { flags: "--replace", help: "replace a file that is already there", schema: flag },
   sync: {
     flags: "--sync <when>",

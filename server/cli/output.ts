@@ -32,6 +32,7 @@ export interface Events {
   torrent: Record<string, unknown>;
   /** A download's state, at most twice a second. */
   progress: {
+    info_hash: string;
     state: string;
     reason: string;
     held_pieces: number;

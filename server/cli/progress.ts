@@ -1,6 +1,7 @@
 import type { DownloadSnapshot, PeerSnapshot } from "#core/snapshot.ts";
+import type { Torrent } from "#core/torrent.ts";
 import type { Output } from "./output.ts";
-import { headLine, progressLines } from "./progress-lines.ts";
+import { type Canvas, headLine, progressLines } from "./progress-lines.ts";
 import { SteadyEta } from "./steady-eta.ts";
 
 /** Pauses between two pictures, two events and two lines of a log. */
@@ -8,22 +9,55 @@ const DRAW_MS = 100;
 const EVENT_MS = 500;
 const LINE_MS = 5_000;
 
+/** Of several downloads at once, the line that says it all and the bar. */
+const LINES_OF_MANY = 2;
+
+type Picture = (canvas: Canvas) => readonly string[];
+
 /** What is shown: a download, or anything else that has snapshots. */
 export interface Watched {
   peek(): DownloadSnapshot;
   subscribe(fn: () => void): () => void;
 }
 
-/** Shows a download as it runs: events with --json, a picture on a terminal, else a line now and then. */
-export function showProgress(
-  name: string,
-  download: Watched,
-  out: Output,
-  options: { noProgress: boolean },
-): () => void {
-  if (out.json) return showEvents(download, out);
-  if (options.noProgress || out.quiet) return () => {};
-  return out.terminal ? showPicture(name, download, out) : showLines(name, download, out);
+/** Shows downloads as they run: events with --json, a picture on a terminal, else a line now and then. */
+export class ProgressBoard {
+  readonly #out: Output;
+  readonly #options: { noProgress: boolean };
+  readonly #pictures = new Set<Picture>();
+
+  constructor(out: Output, options: { noProgress: boolean }) {
+    this.#out = out;
+    this.#options = options;
+  }
+
+  /** Returns what ends it. */
+  show(torrent: Pick<Torrent, "fileName" | "infoHash">, download: Watched): () => void {
+    const out = this.#out;
+    if (out.json) return showEvents(torrent.infoHash, download, out);
+    if (this.#options.noProgress || out.quiet) return () => {};
+    if (!out.terminal) return showLines(torrent.fileName, download, out);
+    return this.#showPicture(torrent.fileName, download);
+  }
+
+  #showPicture(name: string, download: Watched): () => void {
+    const eta = new SteadyEta();
+    const picture: Picture = (canvas) => {
+      const snapshot = download.peek();
+      const etaMs = eta.update(snapshot.etaMs, performance.now());
+      const lines = progressLines(name, snapshot, etaMs, canvas);
+      return this.#pictures.size > 1 ? lines.slice(0, LINES_OF_MANY) : lines;
+    };
+    this.#pictures.add(picture);
+    const stop = watch(download, DRAW_MS, () =>
+      this.#out.draw((canvas) => [...this.#pictures].flatMap((draw) => draw(canvas))),
+    );
+    return () => {
+      stop();
+      this.#pictures.delete(picture);
+      this.#out.erase();
+    };
+  }
 }
 
 /** Calls `fn` after changes, but not twice within `everyMs` unless the state has changed. */
@@ -40,18 +74,18 @@ function watch(download: Watched, everyMs: number, fn: (snapshot: DownloadSnapsh
   });
 }
 
-function showEvents(download: Watched, out: Output): () => void {
+function showEvents(infoHash: string, download: Watched, out: Output): () => void {
   const told = new Map<number, string>();
   const stopPeers = download.subscribe(() => {
     for (const peer of download.peek().peers) {
       const state = peer.state === "idle" ? "active" : peer.state;
       if (told.get(peer.slot) === state) continue;
       told.set(peer.slot, state);
-      out.event("peer", peerFields(peer));
+      out.event("peer", { info_hash: infoHash, ...peerFields(peer) });
     }
   });
   const stopProgress = watch(download, EVENT_MS, (snapshot) =>
-    out.event("progress", progressFields(snapshot)),
+    out.event("progress", { info_hash: infoHash, ...progressFields(snapshot) }),
   );
   return () => {
     stopPeers();
@@ -90,17 +124,4 @@ function showLines(name: string, download: Watched, out: Output): () => void {
     if (state === "complete" || state === "failed" || state === "stopped") return;
     out.note(`${headLine(name, snapshot, etaMs)}${reason ? `: ${reason}` : ""}`);
   });
-}
-
-function showPicture(name: string, download: Watched, out: Output): () => void {
-  const eta = new SteadyEta();
-  const draw = (snapshot: DownloadSnapshot) => {
-    const etaMs = eta.update(snapshot.etaMs, performance.now());
-    out.draw((canvas) => progressLines(name, snapshot, etaMs, canvas));
-  };
-  const stop = watch(download, DRAW_MS, draw);
-  return () => {
-    stop();
-    out.erase();
-  };
 }

@@ -24,7 +24,13 @@ export function describeTorrent(torrent: Torrent): string[] {
   );
   const shown = files.slice(0, MAX_FILES_SHOWN);
   const width = Math.max(0, ...shown.map(({ length }) => formatBytes(length).length));
-  lines.push(...shown.map(({ path, length }) => `  ${formatBytes(length).padStart(width)}  ${path}`));
+  const digits = String(shown.length).length;
+  lines.push(
+    ...shown.map(
+      ({ path, length }, n) =>
+        `  ${String(n + 1).padStart(digits)}  ${formatBytes(length).padStart(width)}  ${path}`,
+    ),
+  );
   if (files.length > shown.length) lines.push(`  and ${files.length - shown.length} more`);
   return lines;
 }

@@ -117,11 +117,13 @@ export const verbs: readonly VerbSpec[] = [
   ),
   verb("rm <name>", "take a name out of a catalog", ["catalog"], () => import("./verbs/rm.ts")),
   verb(
-    "get [torrent]",
-    "download: a name, an info hash, a torrent's file or its URL",
+    "get [torrent...]",
+    "download: names, info hashes, torrents' files or their URLs",
     [
       "out",
       "dir",
+      "select",
+      "jobs",
       "overwrite",
       "sequential",
       "giveUpAfter",
@@ -139,6 +141,7 @@ export const verbs: readonly VerbSpec[] = [
     "pieza get shakira",
     "pieza get https://catalog.example/files/model.json -d models --give-up-after 1m",
     "pieza get notes.txt -o - | less",
+    "pieza get lectures --select '*.pdf' --select 1,3-5",
   ),
   verb(
     "verify <torrent> [path]",

@@ -1,27 +1,34 @@
+import type { Writable } from "node:stream";
+import type { Bitfield } from "#core/bitfield.ts";
 import { Download } from "#core/download.ts";
-import { PiezaError } from "#core/errors.ts";
 import { learnLengths } from "#core/learn-lengths.ts";
 import type { DownloadOptions } from "#core/options.ts";
 import type { RemotePeer } from "#core/peer.ts";
 import { MAX_PIECE_LENGTH, type PieceGeometry, type PieceIndex } from "#core/piece.ts";
 import type { RateLimit } from "#core/rate-limit.ts";
 import { remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc.ts";
+import { piecesOfFiles } from "#core/selection.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
+import type { PieceStore } from "#core/store.ts";
 import { geometryOf, type Torrent } from "#core/torrent.ts";
 import type { Tracker } from "#core/tracker.ts";
-import type { EdgeOptions } from "../http/options.ts";
 import { openTransport, type TransportKind } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "./file-piece-store.ts";
-import type { PeerOptions, RunningPeer } from "./peer.ts";
+import { Patience } from "./patience.ts";
+import type { RunningPeer } from "./peer.ts";
 import { openSeed } from "./seed-store.ts";
+import type { SharedPeer } from "./shared-peer.ts";
 import { SocketPeer } from "./socket-peer.ts";
+import { StreamStore } from "./stream-store.ts";
 
 export interface GetOptions {
   readonly torrent: Torrent;
-  /** The path that the finished file or folder gets. */
-  readonly target: string;
+  /** The path that the finished file or folder gets, or a stream that gets the bytes in order and is not closed. */
+  readonly target: string | Writable;
+  /** Of a folder, the files to get, by index; for a stream exactly one. Default: all. */
+  readonly select?: readonly number[] | undefined;
   /** URLs in order of preference; at least one. */
   readonly trackers: readonly string[];
   /** What carries the pieces; "auto" is the fastest way that a peer speaks. Default "auto". */
@@ -36,8 +43,8 @@ export interface GetOptions {
   readonly download?: DownloadOptions | undefined;
   /** What the download asks for keeps to this rate; several may share one. */
   readonly limit?: RateLimit | undefined;
-  /** How to serve what has come to others meanwhile; undefined: serve nobody. */
-  readonly serve?: (EdgeOptions & Pick<PeerOptions, "dataDir" | "limitBytesPerSecond">) | undefined;
+  /** Serves what has come to others meanwhile; the caller closes it. Default: nobody is served. */
+  readonly serve?: SharedPeer | undefined;
   /** While a torrent without lengths waits for its first pieces: what it waits for. */
   readonly onWaiting?: ((reason: string) => void) | undefined;
   /** Ends startGet while it waits. Once it has resolved, `stop` ends the download. */
@@ -53,7 +60,7 @@ export interface RunningGet {
    * AbortError if `stop` came first.
    */
   readonly done: Promise<DownloadSnapshot>;
-  /** Ends everything; with `drain`, others get what they have asked for first. What is held stays for the next time. */
+  /** Ends everything; with `drain`, others get what they have asked for first and `serve` is closed. What is held stays for the next time. */
   stop(options?: { drain?: boolean }): Promise<void>;
 }
 
@@ -62,54 +69,43 @@ const MESSAGE_SLACK_BYTES = 1 << 10;
 /** Room for the other answers of a peer where pieces are tiny: a bitfield of the most pieces is 16 KiB. */
 const MIN_READ_BYTES = 64 << 10;
 
-/** Nobody had the missing pieces for as long as the caller was willing to wait. */
-export class GaveUp extends PiezaError {
-  /** False if no tracker has ever answered, so that nobody knows whether there are peers. */
-  readonly trackerReached: boolean;
-
-  constructor(reason: string, trackerReached: boolean) {
-    super("unavailable", `gave up waiting: ${reason}`);
-    this.trackerReached = trackerReached;
-  }
-}
-
 /** Downloads one torrent to the disk and serves it to others while it does: a leecher on Node. */
 export async function startGet(options: GetOptions): Promise<RunningGet> {
-  const { torrent, target } = options;
+  const { torrent, serve } = options;
   const trackers = openTrackers(options);
-  const cleanUp = [trackers.close];
+  const cleanUp: CleanUp[] = [trackers.close];
   try {
     const { geometry, pieces } = await lengthsOf(options, trackers.list);
-    const { sync, replace } = options;
-    const store = await FilePieceStore.open({ torrent, geometry, target, sync, replace, hasher: nodeHasher });
+    const store = await openStore(options, geometry);
     cleanUp.unshift(() => store.close());
     for (const [index, bytes] of pieces) {
       store.write(index, 0, bytes);
       await store.commit(index);
     }
-    const own = new Set<string>();
     let peer: RunningPeer | undefined;
     const download = new Download({
       torrent,
       store,
+      wanted: wantedPieces(options, geometry),
       trackers: trackers.list,
       connect: (url, seed) =>
         connectPeer(options, { url, seed, pieceLength: (index) => geometry.lengthOf(index) }),
       hasher: nodeHasher,
       clock: nodeClock,
       random: Math.random,
-      options: options.download ?? {},
+      options: { ...options.download, ...(store instanceof StreamStore && { sequential: true }) },
       limit: options.limit,
       onHeld: () => peer?.changed(torrent.infoHash),
-      isSelf: (url) => own.has(url),
+      isSelf: (url) => serve?.isSelf(url) ?? false,
     });
     cleanUp.unshift(() => download.stop());
+    if (store instanceof StreamStore) followHorizon(store, download);
     // Before the server is even loaded: the first pieces come while it starts.
     download.start();
-    peer = await serveMeanwhile(options, own);
+    // What a stream was given is gone, and cannot be given to others.
+    peer = store instanceof StreamStore ? undefined : await serve?.start();
     if (peer) {
-      own.add(peer.url);
-      cleanUp.unshift(peer.close.bind(peer));
+      cleanUp.unshift(() => peer?.remove(torrent.infoHash));
       peer.add(torrent, store);
     }
     return run({ download, store, peer, options, cleanUp });
@@ -123,7 +119,7 @@ type CleanUp = () => void | Promise<void>;
 
 interface Parts {
   readonly download: Download;
-  readonly store: FilePieceStore;
+  readonly store: PieceStore;
   readonly peer: RunningPeer | undefined;
   readonly options: GetOptions;
   readonly cleanUp: readonly CleanUp[];
@@ -143,7 +139,7 @@ function run({ download, store, peer, options, cleanUp }: Parts): RunningGet {
   let stopping: Promise<void> | undefined;
   const stop = async (drain: boolean) => {
     await download.stop();
-    if (drain) await peer?.drain();
+    if (drain) await options.serve?.drain();
     await inOrder(cleanUp);
   };
   return {
@@ -163,11 +159,13 @@ function run({ download, store, peer, options, cleanUp }: Parts): RunningGet {
  */
 async function seedInPlace(
   options: GetOptions,
-  store: FilePieceStore,
+  store: PieceStore,
   peer: RunningPeer | undefined,
 ): Promise<void> {
-  if (!peer) return;
   const { torrent, target } = options;
+  if (!peer || typeof target !== "string") return;
+  // Files that were selected have their places, and what else is held has not: there is no one place to serve from.
+  if (!store.held.complete) return peer.remove(torrent.infoHash);
   const { geometry } = store;
   const onWithdrawn = () => peer.changed(torrent.infoHash);
   peer.completed(torrent.infoHash);
@@ -184,35 +182,26 @@ async function ended(download: Download): Promise<DownloadSnapshot> {
   throw download.failure ?? new DOMException("the download was stopped", "AbortError");
 }
 
-/** Measures how long a download has been waiting. */
-class Patience {
-  readonly lost: Promise<never>;
-  readonly #limitMs: number | undefined;
-  #cancel: (() => void) | undefined;
-  #waitingFor = { reason: "", located: false };
-  #lose: (error: GaveUp) => void = () => {};
-
-  constructor(limitMs: number | undefined) {
-    this.#limitMs = limitMs;
-    this.lost = new Promise((_, reject) => {
-      this.#lose = reject;
-    });
-    this.lost.catch(() => {});
+async function openStore(options: GetOptions, geometry: PieceGeometry): Promise<PieceStore> {
+  const { torrent, target, select, sync, replace } = options;
+  if (typeof target === "string") {
+    return FilePieceStore.open({ torrent, geometry, target, select, sync, replace, hasher: nodeHasher });
   }
+  return new StreamStore({ geometry, output: target, range: select && rangeOf(torrent, select[0]!) });
+}
 
-  watch({ state, reason, located }: Pick<DownloadSnapshot, "state" | "reason" | "located">): void {
-    if (state !== "waiting") this.end();
-    else this.#waitingFor = { reason, located };
-    if (state !== "waiting" || this.#limitMs === undefined || this.#cancel) return;
-    this.#cancel = nodeClock.after(this.#limitMs, () =>
-      this.#lose(new GaveUp(this.#waitingFor.reason, this.#waitingFor.located)),
-    );
-  }
+function rangeOf({ files = [] }: Torrent, index: number): { offset: number; length: number } {
+  const offset = files.slice(0, index).reduce((sum, { length }) => sum + length, 0);
+  return { offset, length: files[index]!.length };
+}
 
-  end(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-  }
+function wantedPieces({ torrent, select }: GetOptions, geometry: PieceGeometry): Bitfield | undefined {
+  return select && torrent.files && piecesOfFiles(torrent.files, select, geometry);
+}
+
+function followHorizon(store: StreamStore, download: Download): void {
+  store.onHorizon = (horizon) => download.askBelow(horizon);
+  download.askBelow(store.horizon);
 }
 
 /** Where the pieces lie, by the torrent's word or, for one of the seed's form, by its first and last piece. */
@@ -279,22 +268,6 @@ function connectPeer(options: GetOptions, { url, seed, pieceLength }: NamedPeer)
   const stock = remotePeer({ ...way, transportName: kind, swarm });
   if (wanted !== "auto" || !url.startsWith("http://")) return stock;
   return new SocketPeer({ url, infoHash, pieceLength, clock: nodeClock, stock });
-}
-
-async function serveMeanwhile(options: GetOptions, own: Set<string>): Promise<RunningPeer | undefined> {
-  const { serve, trackers, ca } = options;
-  if (!serve) return undefined;
-  const { startPeer } = await import("./peer.ts");
-  return startPeer({ ...serve, ...ownAddresses(own), trackers, ca });
-}
-
-/** Remembers under which URLs trackers know us. */
-function ownAddresses(own: Set<string>) {
-  return {
-    onStatus(_: string, status: { url?: string }) {
-      if (status.url) own.add(status.url);
-    },
-  };
 }
 
 async function inOrder(steps: readonly CleanUp[]): Promise<void> {

@@ -1,29 +1,30 @@
-import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { sleep } from "#core/clock.ts";
+import { InvalidField, messageOf } from "#core/errors.ts";
 import { RateLimit } from "#core/rate-limit.ts";
-import type { DownloadSnapshot } from "#core/snapshot.ts";
+import { selectFiles } from "#core/selection.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { nodeClock } from "../../node-clock.ts";
-import { GaveUp, type RunningGet, startGet } from "../../peer/get.ts";
+import type { RunningGet } from "../../peer/get.ts";
+import { SharedPeer } from "../../peer/shared-peer.ts";
 import { readCa } from "../clients.ts";
 import { dataDir } from "../data-dir.ts";
-import { RecordKeeper } from "../download-records.ts";
-import { CliError, ExitCode, UsageError } from "../exit-code.ts";
+import { CliError, exitCodeOf, UsageError } from "../exit-code.ts";
 import { trackersFor } from "../find-trackers.ts";
+import { type GetContext, type GetJob, getTorrent } from "../get-torrent.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption, Flags } from "../options.ts";
-import type { Output } from "../output.ts";
-import { peerFields, showProgress } from "../progress.ts";
-import { doneLine } from "../progress-lines.ts";
+import { ProgressBoard } from "../progress.ts";
 import { askForName } from "../prompt.ts";
 import { type FoundTorrent, findTorrent, torrentNamed } from "../torrent-source.ts";
+import { plural } from "../units.ts";
 
 type Options =
   | "out"
   | "dir"
+  | "select"
+  | "jobs"
   | "overwrite"
   | "sequential"
   | "giveUpAfter"
@@ -39,32 +40,91 @@ type Options =
 
 type GetInvocation = Invocation<Options | CommonOption>;
 
+/** Trackers that a peer announces to, at most. */
+const MAX_TRACKERS = 16;
+
 export async function run(invocation: GetInvocation): Promise<void> {
-  const { flags, out, signal } = invocation;
+  const { args, flags, out } = invocation;
+  checkUsage(args, flags);
   if (flags.out === "-") out.freeStdout();
-  const found = await find(invocation);
-  const trackers = await trackersFor(found, flags, signal);
-  if (trackers.length === 0) throw new UsageError("no tracker is known for this torrent; say --tracker");
-  if (flags.out !== "-") {
-    const target = await targetOf(found.torrent, flags);
-    return download(invocation, found.torrent, trackers, target, target);
-  }
-  if (found.torrent.files) throw new UsageError("a folder does not fit into standard output; use -d");
-  await mkdir(dataDir(flags), { recursive: true });
-  const folder = await mkdtemp(join(dataDir(flags), "stdout-"));
+  const jobs: GetJob[] = [];
+  for (const name of args.length > 0 ? args : [undefined]) jobs.push(await prepare(name, invocation));
+  const context = await makeContext(jobs, invocation);
+  const running: RunningGet[] = [];
   try {
-    const target = join(folder, found.torrent.fileName);
-    await download(invocation, found.torrent, trackers, target, "-");
-    await pipeline(createReadStream(target), process.stdout, { end: false, signal });
+    await getAll(jobs, context, flags, running);
+    await seedOn(running, context, flags.seedAfter);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    for (const get of running) await get.stop();
+    await context.serve?.close();
   }
 }
 
-async function find({ args, flags, out, signal }: GetInvocation): Promise<FoundTorrent> {
-  if (args[0] !== undefined) return findTorrent(args[0], flags, signal);
-  const name = await askForName(out.json || flags.out === "-" ? process.stderr : process.stdout, signal);
-  return torrentNamed({ name }, flags.catalog, flags, signal);
+function checkUsage(args: readonly string[], flags: Flags<Options>): void {
+  if (args.length > 1 && flags.out !== undefined) {
+    throw new UsageError("--out is for one torrent; say -d for the folder that gets them all");
+  }
+  if (flags.out === "-" && flags.seedAfter !== undefined) {
+    throw new UsageError(
+      "what goes to standard output is not kept, so it cannot be served with --seed-after",
+    );
+  }
+}
+
+async function makeContext(
+  jobs: readonly GetJob[],
+  { flags, out, signal }: GetInvocation,
+): Promise<GetContext> {
+  const ca = await readCa(flags);
+  const trackers = [...new Set(jobs.flatMap((job) => job.trackers))].slice(0, MAX_TRACKERS);
+  return {
+    ...{ flags, out, signal, ca },
+    board: new ProgressBoard(out, flags),
+    limit: flags.limitDownload === undefined ? undefined : new RateLimit(flags.limitDownload, nodeClock),
+    serve: new SharedPeer({
+      dataDir: dataDir(flags),
+      ...{ trackers, ca },
+      host: flags.host,
+      port: flags.getPort,
+      limitBytesPerSecond: flags.limitUpload,
+      log: (line) => out.log(line),
+    }),
+  };
+}
+
+async function prepare(name: string | undefined, invocation: GetInvocation): Promise<GetJob> {
+  const { flags, signal } = invocation;
+  const found = await find(name, invocation);
+  const { torrent } = found;
+  const trackers = await trackersFor(found, flags, signal);
+  if (trackers.length === 0)
+    throw new UsageError(`no tracker is known for ${torrent.fileName}; say --tracker`);
+  const select = selectedFiles(torrent, flags.select);
+  if (flags.out !== "-") {
+    const target = await targetOf(torrent, flags);
+    return { torrent, trackers, select, target, shown: target };
+  }
+  if (torrent.files && select?.length !== 1) {
+    throw new UsageError("a folder does not fit into standard output; --select one file of it, or use -d");
+  }
+  return { torrent, trackers, select, target: process.stdout, shown: "-" };
+}
+
+async function find(name: string | undefined, { flags, out, signal }: GetInvocation): Promise<FoundTorrent> {
+  if (name !== undefined) return findTorrent(name, flags, signal);
+  const asked = await askForName(out.json || flags.out === "-" ? process.stderr : process.stdout, signal);
+  return torrentNamed({ name: asked }, flags.catalog, flags, signal);
+}
+
+function selectedFiles({ files, fileName }: Torrent, patterns: readonly string[]): number[] | undefined {
+  if (patterns.length === 0) return undefined;
+  if (!files) throw new UsageError(`--select: ${fileName} is not a folder`);
+  try {
+    return selectFiles(files, patterns);
+  } catch (cause) {
+    if (!(cause instanceof InvalidField)) throw cause;
+    throw new UsageError(`--${cause.message}; pieza info lists the files`, { cause });
+  }
 }
 
 /** Where the finished file goes. */
@@ -80,101 +140,50 @@ async function targetOf(torrent: Torrent, flags: Flags<Options>): Promise<string
   return join(flags.dir, torrent.fileName);
 }
 
-/** `shown` is what people know the target by. */
-async function download(
-  { flags, out, signal }: GetInvocation,
-  torrent: Torrent,
-  trackers: readonly string[],
-  target: string,
-  shown: string,
+/** So many at a time; one that fails does not keep the others from coming. Adds to `running` those that are done. */
+async function getAll(
+  jobs: readonly GetJob[],
+  context: GetContext,
+  { jobs: atOnce, seedAfter }: Flags<Options>,
+  running: RunningGet[],
 ): Promise<void> {
-  const running = await startGet({
-    torrent,
-    target,
-    trackers,
-    transport: flags.transport,
-    sync: flags.sync,
-    replace: flags.overwrite,
-    ca: await readCa(flags),
-    giveUpAfterMs: flags.giveUpAfter,
-    download: { sequential: flags.sequential },
-    limit: flags.limitDownload === undefined ? undefined : new RateLimit(flags.limitDownload, nodeClock),
-    serve: {
-      dataDir: dataDir(flags),
-      host: flags.host,
-      port: flags.getPort,
-      limitBytesPerSecond: flags.limitUpload,
-      log: (line) => out.log(line),
-    },
-    onWaiting: (reason) => out.detail(`waiting: ${reason}`),
-    signal,
-  }).catch((error) => {
-    throw gaveUp(error);
-  });
-  const onSignal = () => void running.stop();
-  signal.addEventListener("abort", onSignal);
-  const { infoHash, fileName } = torrent;
-  const facts = { infoHash, fileName, trackers, target: shown === "-" ? shown : resolve(target) };
-  const keeper = new RecordKeeper(dataDir(flags), facts, running.download, (line) => out.detail(line));
-  keeper.start();
-  try {
-    const last = await untilDone(running, torrent, out, flags, signal).finally(() => keeper.stop());
-    sayDone(torrent, shown, last, out);
-    await seedOn(running, flags.seedAfter, out, signal);
-  } finally {
-    signal.removeEventListener("abort", onSignal);
-    await running.stop();
-  }
-}
-
-async function untilDone(
-  running: RunningGet,
-  torrent: Torrent,
-  out: Output,
-  flags: Flags<CommonOption>,
-  signal: AbortSignal,
-): Promise<DownloadSnapshot> {
-  const stopShowing = showProgress(torrent.fileName, running.download, out, flags);
-  try {
-    return await running.done;
-  } catch (error) {
-    if (signal.aborted) out.note("What has come stays; the same command goes on from there.");
-    throw signal.aborted ? signal.reason : gaveUp(error);
-  } finally {
-    stopShowing();
-  }
-}
-
-function gaveUp(error: unknown): unknown {
-  if (!(error instanceof GaveUp)) return error;
-  const code = error.trackerReached ? ExitCode.GAVE_UP : ExitCode.UNREACHABLE;
-  return new CliError(code, error.message, { cause: error });
-}
-
-function sayDone(torrent: Torrent, file: string, last: DownloadSnapshot, out: Output): void {
-  const { totalBytes, downloadedBytes, wastedBytes, elapsedMs } = last;
-  const fields = {
-    file,
-    info_hash: torrent.infoHash,
-    bytes: totalBytes,
-    downloaded_bytes: downloadedBytes,
-    wasted_bytes: wastedBytes,
-    elapsed_ms: Math.round(elapsedMs),
-    rate: elapsedMs > 0 ? Math.round((downloadedBytes * 1000) / elapsedMs) : 0,
-    peers: last.peers.map(peerFields),
+  const failures: { job: GetJob; error: unknown }[] = [];
+  const waiting = [...jobs];
+  const worker = async () => {
+    for (let job = waiting.shift(); job && !context.signal.aborted; job = waiting.shift()) {
+      try {
+        const get = await getTorrent(job, context);
+        if (seedAfter === undefined) await get.stop();
+        else running.push(get);
+      } catch (error) {
+        failures.push({ job, error });
+        if (jobs.length > 1) context.out.warn(`${job.shown}: ${messageOf(error)}`);
+      }
+    }
   };
-  out.event("done", fields, doneLine(file === "-" ? torrent.fileName : file, last));
+  await Promise.all(Array.from({ length: Math.min(atOnce, jobs.length) }, worker));
+  const [first] = failures;
+  if (waiting.length > 0) context.signal.throwIfAborted();
+  if (!first) return;
+  if (jobs.length === 1 || context.signal.aborted) throw first.error;
+  throw new CliError(
+    exitCodeOf(first.error),
+    `${failures.length} of ${plural(jobs.length, "download")} failed`,
+    {
+      cause: first.error,
+    },
+  );
 }
 
-/** The file is there; others may still want it. A signal ends this and is no failure any more. */
+/** The files are there; others may still want them. A signal ends this and is no failure any more. */
 async function seedOn(
-  running: RunningGet,
+  running: readonly RunningGet[],
+  { serve, out, signal }: GetContext,
   ms: number | undefined,
-  out: Output,
-  signal: AbortSignal,
 ): Promise<void> {
-  if (ms === undefined || !running.peer) return;
-  out.note(`Serving it at ${running.peer.url} for a while; Ctrl-C ends that.`);
+  const peer = running.find(({ peer: serving }) => serving)?.peer;
+  if (ms === undefined || !peer) return;
+  out.note(`Serving ${running.length === 1 ? "it" : "them"} at ${peer.url} for a while; Ctrl-C ends that.`);
   await sleep(nodeClock, ms, signal).catch(() => {});
-  await running.stop({ drain: !signal.aborted });
+  if (!signal.aborted) await serve?.drain();
 }

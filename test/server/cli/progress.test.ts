@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
 import { Output } from "../../../server/cli/output.ts";
-import { showProgress, type Watched } from "../../../server/cli/progress.ts";
+import { ProgressBoard, type Watched } from "../../../server/cli/progress.ts";
 import { doneLine, headLine, pieceBar, progressLines } from "../../../server/cli/progress-lines.ts";
 import { SteadyEta } from "../../../server/cli/steady-eta.ts";
 import { displayWidth, table, truncate } from "../../../server/cli/table.ts";
@@ -170,7 +170,10 @@ describe("progress", () => {
     const [stdout, stderr] = [new Screen(isTTY), new Screen(isTTY)];
     const out = new Output({ json, quiet: false, verbose: false, stdout, stderr });
     const download = new Told();
-    const stop = showProgress("f", download, out, { noProgress: false });
+    const stop = new ProgressBoard(out, { noProgress: false }).show(
+      { fileName: "f", infoHash: "f0" },
+      download,
+    );
     return { stdout, stderr, out, download, stop };
   }
 
