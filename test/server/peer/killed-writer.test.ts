@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, it } from "vitest";
@@ -10,7 +8,6 @@ import { storeFolder } from "./store-folder.ts";
 
 const PIECE = 16 << 10;
 const PIECES = 200;
-const KILLS = 10;
 
 const program = new URL("./writing-child.ts", import.meta.url).pathname;
 
@@ -26,42 +23,9 @@ function startWriter(target: string, length: number, sync: string): { child: Chi
 
 const heldBy = (lines: readonly string[]) =>
   lines.filter((line) => line.startsWith("held")).map((line) => Number(line.slice(5)));
-const heldBefore = (lines: readonly string[]) =>
-  (lines.find((line) => line.startsWith("start ")) ?? "start ")
-    .slice(6)
-    .split(",")
-    .filter(Boolean)
-    .map(Number);
 
 describe("a writer that is killed", () => {
   const here = storeFolder();
-
-  for (const sync of ["batch", "none"]) {
-    it(`${KILLS} times (sync ${sync}) loses no piece that it had said it holds, and ends with the right file`, async () => {
-      const length = PIECES * PIECE - 7;
-      const made = await makeTorrent({ length });
-      const target = join(here.path, "file.bin");
-      const promised = new Set<number>();
-      for (let kill = 0; kill < KILLS; kill++) {
-        const { child, lines } = startWriter(target, length, sync);
-        const enough = 1 + ((kill * 7) % 12);
-        await expect
-          .poll(() => heldBy(lines).length, { timeout: 20_000, interval: 1 })
-          .toBeGreaterThanOrEqual(enough);
-        child.kill("SIGKILL");
-        await once(child, "close");
-        for (const index of promised) expect(heldBefore(lines)).toContain(index);
-        for (const index of heldBy(lines)) promised.add(index);
-        expect(existsSync(target)).toBe(lines.includes("done"));
-        if (existsSync(target)) break;
-      }
-      const { child, lines } = startWriter(target, length, sync);
-      expect(await once(child, "close")).toEqual([0, null]);
-      for (const index of promised) expect(heldBefore(lines)).toContain(index);
-      expect(Buffer.compare(await readFile(target), made.whole)).toBe(0);
-      expect(here.names()).toEqual(["file.bin"]);
-    }, 120_000);
-  }
 
   it("leaves a lock that the next one takes over, and a live one is not disturbed", async () => {
     const made = await makeTorrent({ length: PIECES * PIECE });
