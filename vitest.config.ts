@@ -39,6 +39,8 @@ export default defineConfig({
       },
       {
         plugins: [svelte({ configFile: false })],
+        // Found in the middle of a run, they would load its tests again.
+        optimizeDeps: { include: ["@connectrpc/connect", "@connectrpc/connect-web"] },
         test: {
           name: "browser",
           include: ["test/web/**/*.test.ts"],
