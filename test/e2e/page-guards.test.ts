@@ -20,7 +20,7 @@ describe("the page's guards", () => {
   beforeEach(async () => {
     browser = await PageDriver.start({ hosts: ["pieza.test"] });
   });
-  afterEach(() => browser.stop());
+  afterEach(({ task }) => browser.stop(task));
 
   const wasHit = (page: Page) => page.evaluate(() => "hit" in window);
 

@@ -18,8 +18,8 @@ describe("publishing from a tab", () => {
     uploads = await UploadSwarm.start(2);
     browser = await PageDriver.start();
   });
-  afterEach(async () => {
-    await browser?.stop();
+  afterEach(async ({ task }) => {
+    await browser?.stop(task);
     await uploads?.stop();
   });
 

@@ -14,8 +14,8 @@ describe("a tab that goes on where it was", () => {
   let swarm: LocalSwarm;
   let browser: PageDriver;
 
-  afterEach(async () => {
-    await browser?.stop();
+  afterEach(async ({ task }) => {
+    await browser?.stop(task);
     await swarm?.stop();
   });
 

@@ -82,11 +82,17 @@ export class LocalSwarm {
   }
 
   /** A peer that serves `pieces` ("1-40,60"; all by default) of a file or folder in the swarm's folder, and is named. */
-  async peer(data: string, name: string, pieces?: string, port = "0"): Promise<PiezaProcess> {
+  async peer(
+    data: string,
+    name: string,
+    pieces?: string,
+    port = "0",
+    ...flags: string[]
+  ): Promise<PiezaProcess> {
     const path = this.path(name);
     const part = pieces === undefined ? [] : ["--pieces", pieces];
     const args = ["peer", path, "--torrent", `${path}.json`, ...part, "--port", port, ...this.trackerFlag];
-    const peer = this.run(data, args);
+    const peer = this.run(data, [...args, ...flags]);
     await this.#named(name, await peer.url());
     return peer;
   }

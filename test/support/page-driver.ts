@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
+import { pictures } from "./pictures.ts";
 
 /** Debian's Chromium; it looks nothing up on the outside and needs no sandbox in a container. */
 const executablePath = process.env.PIEZA_TEST_CHROMIUM ?? "/usr/bin/chromium";
@@ -18,6 +19,8 @@ export interface PageDriverOptions {
   readonly hosts?: readonly string[];
   /** BCP 47. Default "en-US". */
   readonly locale?: string;
+  /** Takes certificates of authorities that nobody knows. Default false. */
+  readonly anyCertificate?: boolean;
 }
 
 /** A Chromium with a profile on the disk, so that its storage outlives a crash. */
@@ -45,7 +48,8 @@ export class PageDriver {
     page.setDefaultTimeout(60_000);
     page.on("pageerror", (error) => this.problems.push(`thrown: ${error.message}`));
     page.on("console", (message) => {
-      if (/content security policy|trusted ?type/i.test(message.text())) this.problems.push(message.text());
+      if (/content security policy|trusted ?type|uncaught/i.test(message.text()))
+        this.problems.push(message.text());
     });
     await page.addInitScript(() => Reflect.deleteProperty(window, "showSaveFilePicker"));
     await page.goto(url);
@@ -61,16 +65,37 @@ export class PageDriver {
     this.#context = await launch(this.#profile, this.#options);
   }
 
-  async stop(): Promise<void> {
+  /** `test` is the one that ends with it; if it failed, its tabs are kept as pictures. */
+  async stop(test?: { readonly name: string; readonly result?: { readonly state: string } }): Promise<void> {
+    if (test?.result?.state === "fail") await this.#picture(test.name);
     await this.#context.close();
     await rm(this.#profile, { recursive: true, force: true });
   }
+
+  /** A tab that hangs has no picture. */
+  async #picture(name: string): Promise<void> {
+    for (const [n, page] of this.#context.pages().entries()) {
+      const path = join(pictures, `failed-${fileNameOf(name)}-${n}.png`);
+      await page.screenshot({ path, fullPage: true, timeout: 5_000 }).catch(() => undefined);
+    }
+  }
 }
 
-function launch(profile: string, { hosts = [], locale = "en-US" }: PageDriverOptions) {
+/** What a file may be called everywhere. */
+function fileNameOf(text: string): string {
+  return text.replaceAll(/[^a-z0-9]+/gi, "-").slice(0, 80);
+}
+
+function launch(profile: string, options: PageDriverOptions) {
+  const { hosts = [], locale = "en-US", anyCertificate: ignoreHTTPSErrors = false } = options;
   const rules = hosts.map((host) => `MAP ${host} 127.0.0.1`).join(",");
   const mapped = rules ? [...args, `--host-resolver-rules=${rules}`] : args;
-  return chromium.launchPersistentContext(profile, { executablePath, args: mapped, locale });
+  return chromium.launchPersistentContext(profile, {
+    executablePath,
+    args: mapped,
+    locale,
+    ignoreHTTPSErrors,
+  });
 }
 
 /** One download on the page, by the name of its file. */
@@ -107,6 +132,14 @@ export class DownloadOnPage {
           cause,
         });
       });
+  }
+
+  /** What the bar says while it is under way, 0 to 100. */
+  async heldPercent(): Promise<number> {
+    const [fraction = 0] = await this.card
+      .locator(".status progress")
+      .evaluateAll((bars) => bars.map((bar) => (bar as HTMLProgressElement).value));
+    return 100 * fraction;
   }
 
   /** Pieces by peer's address, as the table of peers has them. */

@@ -12,9 +12,8 @@ const post = (message: WorkerMessage): void => postMessage(message);
 
 async function makeHandlers(): Promise<Handlers> {
   const [storage, hasher] = await Promise.all([storageInfo(), browserHasher()]);
-  const secure = location.protocol === "https:";
   const remote = remotePorts(location.origin, hasher);
-  const ports = { ...remote, storage, hasher, random: Math.random, secure, post };
+  const ports = { ...remote, storage, hasher, random: Math.random, post };
   return { ...new DownloadHost(ports).handlers, ...new PublicationHost(ports).handlers };
 }
 

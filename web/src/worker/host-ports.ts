@@ -25,8 +25,6 @@ export interface HostPorts {
   readonly storage: StorageInfo;
   readonly hasher: Hasher;
   readonly random: Random;
-  /** The page came over https: so do its peers, but for those on the person's own machine. */
-  readonly secure: boolean;
   /** `geometry` is undefined while it is being learned. Throws PiezaError where a page may not reach the peer, and says why. */
   connect(peer: NamedPeer, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
   /** Trackers to ask besides those of torrents and the catalog, from now on. */

@@ -11,11 +11,7 @@ import type { HostPorts } from "./host-ports.ts";
 import { KeptDownload } from "./kept-downloads.ts";
 import { type OpenStore, openStore, putPieces } from "./open-store.ts";
 import { type Release, tryLock, waitForLock } from "./tab-lock.ts";
-
-/** Over TLS, all requests to a peer share a connection. */
-const MAX_IN_FLIGHT_PER_PEER = 16;
-/** Over HTTP/1.1 a browser has six connections to an origin: five for pieces leave one to ask what the peer has. */
-const MAX_IN_FLIGHT_CLEARTEXT = 5;
+import { maxInFlightPerPeer } from "./transport.ts";
 
 /** What there is while the stage is "open". */
 interface Running {
@@ -60,9 +56,10 @@ export class HostedDownload {
     await this.#kept?.setMark("paused", true);
   }
 
-  /** The network is back: who could not be reached is asked again at once. */
+  /** The network is back: who could not be reached is asked again at once, and what broke before it ran tries again. */
   wake(): void {
     this.#running?.download.wake();
+    if (this.#stage.kind === "broken") void this.#step(() => this.#open(false));
   }
 
   /** Goes on after a pause; after a failure, starts again from what is held. */
@@ -135,7 +132,7 @@ export class HostedDownload {
       hasher,
       clock: browserClock,
       random,
-      options: { maxInFlightPerPeer: this.#ports.secure ? MAX_IN_FLIGHT_PER_PEER : MAX_IN_FLIGHT_CLEARTEXT },
+      options: { maxInFlightPerPeer },
     });
     const unsubscribe = download.subscribe(() => this.#tellSnapshot(download));
     this.#running = { store, download, unsubscribe };

@@ -23,7 +23,7 @@ const WATCH_STALL_MS = 40_000;
 export function remotePorts(
   origin: string,
   hasher: Hasher,
-): Omit<HostPorts, "storage" | "hasher" | "random" | "secure" | "post"> {
+): Omit<HostPorts, "storage" | "hasher" | "random" | "post"> {
   let besides: readonly string[] = [];
   const catalog = (stallMs?: number, token?: string) =>
     remoteCatalog({ url: origin, transport: transportTo(origin, MAX_TORRENT_BYTES, stallMs), hasher, token });

@@ -1,10 +1,14 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { PeerFailed } from "#core/errors.ts";
+import { downloadDefaults } from "#core/options.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import { browserClock } from "./browser-clock.ts";
 
 /** For calls that send much: until the last byte is out nothing can come back, and the call has a deadline of its own. */
 export const PATIENT_MS = 2 ** 31 - 1;
+
+/** A browser speaks HTTP/1.1 without TLS, and has six connections to an origin: one is left to ask what the peer has. */
+const MAX_IN_FLIGHT_CLEARTEXT = 5;
 
 /** gRPC-Web to a server. Answers over `limitBytes`, and silence of `stallMs`, fail. */
 export function transportTo(url: string, limitBytes: number, stallMs?: number) {
@@ -35,4 +39,9 @@ export function unreachable(url: string, origin: string): string | undefined {
   if (!origin.startsWith("https:") || protocol === "https:") return undefined;
   if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return undefined;
   return "an https page cannot use a peer without https";
+}
+
+/** Requests under way at a peer: over TLS they share one HTTP/2 connection, so the engine's word counts there. */
+export function maxInFlightPerPeer(url: string): number {
+  return new URL(url).protocol === "https:" ? downloadDefaults.maxInFlightPerPeer : MAX_IN_FLIGHT_CLEARTEXT;
 }

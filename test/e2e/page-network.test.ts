@@ -1,0 +1,131 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { TestAuthority } from "../support/certificates.ts";
+import { LocalSwarm, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
+import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
+import { startToldTracker, type Told } from "../support/told-tracker.ts";
+
+const MiB = 1 << 20;
+const markup = `<img src=x onerror="window.hit=1">{{7*7}}`;
+
+describe("a tab and a network that is not as it should be", () => {
+  let swarm: LocalSwarm;
+  let browser: PageDriver;
+  const ends: (() => unknown)[] = [];
+
+  beforeAll(async () => {
+    swarm = await LocalSwarm.start();
+  });
+  afterAll(() => swarm?.stop());
+  beforeEach(async () => {
+    browser = await PageDriver.start({ anyCertificate: true, hosts: ["pieza.test"] });
+  });
+  afterEach(async ({ task }) => {
+    await browser.stop(task);
+    for (const end of ends.splice(0)) await end();
+  });
+
+  /** A tracker that names whom it is told to, and a file whose torrent knows no other. */
+  async function toldSwarm(name: string, told: Told): Promise<string> {
+    const tracker = await startToldTracker(told);
+    ends.push(() => tracker.close({ graceMs: 0 }));
+    await writeRandomFile(swarm.path(name), 4 * MiB);
+    await swarm.publish(name, "--tracker", tracker.url);
+    return tracker.url;
+  }
+
+  it("pauses while there is no network, and goes on by itself when there is", async () => {
+    const name = "tunnel.bin";
+    await writeRandomFile(swarm.path(name), 24 * MiB);
+    await swarm.publish(name);
+    await swarm.peer("slow", name, undefined, "0", "--limit-upload", "6MiB");
+    const page = await browser.open(swarm.catalogUrl);
+    const download = await new DownloadOnPage(page, name).start();
+    await expect.poll(() => download.heldPercent(), { timeout: 30_000 }).toBeGreaterThan(10);
+    await page.context().setOffline(true);
+    await page.getByText("You are offline.").waitFor();
+    await download.becomes("Waiting for peers");
+    expect(await download.heldPercent()).toBeLessThan(90);
+
+    const backMs = performance.now();
+    await page.context().setOffline(false);
+    await download.becomes("Downloading");
+    console.log(`asked again ${Math.round(performance.now() - backMs)} ms after the network was back`);
+    await download.becomes("Complete");
+    expect(await sha256sum((await download.save()).path)).toBe(await sha256sum(swarm.path(name)));
+    expect(browser.problems).toEqual([]);
+  });
+
+  it("names the peers that it cannot use and why, as text, and takes the file from the one it can", async () => {
+    const name = "crowd.bin";
+    const told: Told = { peers: [] };
+    await toldSwarm(name, told);
+    const honest = await swarm.run("honest", ["peer", swarm.path(name), "--port", "0"]).url();
+    // A server that knows nothing of us: no page may read its answers.
+    const stranger = createServer((_, response) => response.end(markup)).listen(0, "127.0.0.1");
+    ends.push(() => closed(stranger));
+    await once(stranger, "listening");
+    const port = (stranger.address() as { port: number }).port;
+    told.peers = [
+      `http://127.0.0.1:1/${markup}`,
+      `http://127.0.0.1:${port}`,
+      `https://127.0.0.1:${port}`,
+      `javascript:${markup}`,
+      honest,
+    ];
+    const page = await browser.open(swarm.catalogUrl);
+    const download = await new DownloadOnPage(page, name).start();
+    await download.becomes("Complete");
+    const rows = await download.card.locator("tbody tr").allTextContents();
+    expect(rows.filter((row) => /cannot be reached|backing off|skipped/.test(row)).length).toBeGreaterThan(1);
+    expect(rows.find((row) => row.includes(new URL(honest).host))).toMatch(/4\s*$/);
+    expect(await page.evaluate(() => "hit" in window)).toBe(false);
+    expect(await sha256sum((await download.save()).path)).toBe(await sha256sum(swarm.path(name)));
+    expect(browser.problems).toEqual([]);
+  });
+
+  it("shows what a tracker's error says as text, and asks again", async () => {
+    const name = "stubborn.bin";
+    const told: Told = { peers: [], error: markup };
+    await toldSwarm(name, told);
+    const honest = await swarm.run("late", ["peer", swarm.path(name), "--port", "0"]).url();
+    const page = await browser.open(swarm.catalogUrl);
+    const download = await new DownloadOnPage(page, name).start();
+    await download.card.getByText(markup).first().waitFor();
+    expect(await page.evaluate(() => "hit" in window)).toBe(false);
+    delete told.error;
+    told.peers = [honest];
+    await download.becomes("Complete");
+    expect(browser.problems).toEqual([]);
+  });
+
+  it("says on an https page that peers without https are of no use to it", async () => {
+    const authority = await TestAuthority.make();
+    ends.push(() => authority.remove());
+    const { tlsCert, tlsKey } = await authority.issue({ names: "DNS:pieza.test,IP:127.0.0.1" });
+    const name = "plain-only.bin";
+    const told: Told = { peers: ["http://192.0.2.7:50051"] };
+    const trackerUrl = await toldSwarm(name, told);
+    const catalog = swarm.run("secure-catalog", [
+      ...["catalog", "--port", "0", "--tracker", trackerUrl],
+      ...["--tls-cert", tlsCert, "--tls-key", tlsKey, "--allowed-host", "pieza.test"],
+    ]);
+    const { port } = new URL(await catalog.url());
+    const ca = ["--ca", authority.ca];
+    await swarm.done("secure-publisher", [
+      ...["publish", swarm.path(`${name}.json`), "--catalog", `https://127.0.0.1:${port}`, ...ca],
+    ]);
+    const page = await browser.open(`https://pieza.test:${port}/`);
+    expect(await page.evaluate(() => isSecureContext)).toBe(true);
+    const download = await new DownloadOnPage(page, name).start();
+    await download.becomes("Waiting for peers");
+    await download.card.getByText("an https page cannot use a peer without https").first().waitFor();
+    expect(browser.problems).toEqual([]);
+  });
+});
+
+function closed(server: Server): Promise<void> {
+  server.closeAllConnections();
+  return new Promise((resolve) => server.close(() => resolve()));
+}
