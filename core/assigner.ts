@@ -79,8 +79,9 @@ export class Assigner {
 
   #hasRoom(peer: DownloadPeer): boolean {
     const { options, geometry } = this.#input;
+    const { maxInFlightPerPeer: limit } = options;
     // A peer that has failed proves itself with one request before it gets its window again.
-    const most = peer.failures > 0 ? 1 : options.maxInFlightPerPeer;
+    const most = peer.failures > 0 ? 1 : typeof limit === "function" ? limit(peer.url) : limit;
     if (peer.inFlight >= peer.pace.window(geometry.pieceLength, most)) return false;
     return this.inFlightBytes === 0 || this.inFlightBytes + geometry.pieceLength <= options.maxInFlightBytes;
   }

@@ -1,7 +1,10 @@
 /** How a download behaves. Undefined means the default; zero means zero. */
 export interface DownloadOptions {
-  /** Requests under way at one peer: at least 1. Default 16. A page over HTTP/1.1 has six connections an origin. */
-  maxInFlightPerPeer?: number;
+  /**
+   * Requests under way at one peer: at least 1; or what tells that of the peer at `url`, as where one protocol allows
+   * fewer than another. Default 16.
+   */
+  maxInFlightPerPeer?: number | ((url: string) => number);
   /**
    * Bytes requested and not yet stored, over all peers: what bounds the download's memory. At least one piece is always
    * allowed. Default 32 MiB.
@@ -22,7 +25,7 @@ export interface DownloadOptions {
 }
 
 /** What an option that is left out means. */
-export const downloadDefaults: Required<DownloadOptions> = {
+export const downloadDefaults = {
   maxInFlightPerPeer: 16,
   maxInFlightBytes: 32 << 20,
   sequential: false,
@@ -31,7 +34,7 @@ export const downloadDefaults: Required<DownloadOptions> = {
   bitfieldPollMs: 4_000,
   lacksMs: 60_000,
   snapshotMs: 100,
-};
+} satisfies Required<DownloadOptions>;
 
 export function resolveDownloadOptions(options: DownloadOptions = {}): Required<DownloadOptions> {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);

@@ -63,6 +63,17 @@ describe("memory", () => {
     expect(seeder.maxInFlight).toBe(5);
   });
 
+  it("keeps no more under way than the option says of that very peer", async () => {
+    const swarm = new FakeSwarm({ pieces: 100 });
+    const [narrow, wide] = [
+      swarm.add({ rate: 100_000, latencyMs: 500 }),
+      swarm.add({ rate: 100_000, latencyMs: 500 }),
+    ];
+    const download = start(swarm, { maxInFlightPerPeer: (url) => (url === narrow.url ? 2 : 9) });
+    await swarm.until("complete", ended(download));
+    expect([narrow.maxInFlight, wide.maxInFlight]).toEqual([2, 9]);
+  });
+
   it("widens the window at a distant fast peer", async () => {
     const swarm = new FakeSwarm({ pieces: 200 });
     const seeder = swarm.add({ rate: 1_000_000, latencyMs: 50 });
