@@ -140,47 +140,48 @@ export function pieceStoreContract(
       await store.close();
     });
 
-    if (traits.durable) describe("opened again", () => {
-      it("holds what was committed and only that", async () => {
-        const { at, bytes, ...made } = await storeCase(5 * PIECE + 3);
-        const before = await openStore(made);
-        await fill(before, [at(5), at(1)], bytes);
-        before.write(at(2), 0, bytes(2));
-        before.write(at(3), 0, bytes(3).subarray(0, 100));
-        await before.close();
+    if (traits.durable)
+      describe("opened again", () => {
+        it("holds what was committed and only that", async () => {
+          const { at, bytes, ...made } = await storeCase(5 * PIECE + 3);
+          const before = await openStore(made);
+          await fill(before, [at(5), at(1)], bytes);
+          before.write(at(2), 0, bytes(2));
+          before.write(at(3), 0, bytes(3).subarray(0, 100));
+          await before.close();
 
-        const after = await openStore(made);
-        expect([...after.held]).toEqual([1, 5]);
-        expect(await after.read(at(1))).toEqual(bytes(1));
-        expect(await after.read(at(5))).toEqual(bytes(5));
-        await fill(after, [at(0), at(2), at(3), at(4)], bytes);
-        await after.finish();
-        for (const index of made.geometry.indices()) expect(await after.read(index)).toEqual(bytes(index));
-      });
+          const after = await openStore(made);
+          expect([...after.held]).toEqual([1, 5]);
+          expect(await after.read(at(1))).toEqual(bytes(1));
+          expect(await after.read(at(5))).toEqual(bytes(5));
+          await fill(after, [at(0), at(2), at(3), at(4)], bytes);
+          await after.finish();
+          for (const index of made.geometry.indices()) expect(await after.read(index)).toEqual(bytes(index));
+        });
 
-      it("holds everything after finish", async () => {
-        const { at, bytes, ...made } = await storeCase(2 * PIECE);
-        const before = await openStore(made);
-        await fill(before, [at(0), at(1)], bytes);
-        await before.finish();
-        await before.close();
-        const after = await openStore(made);
-        expect(after.held.complete).toBe(true);
-        expect(await after.read(at(1))).toEqual(bytes(1));
-        await after.finish();
-      });
+        it("holds everything after finish", async () => {
+          const { at, bytes, ...made } = await storeCase(2 * PIECE);
+          const before = await openStore(made);
+          await fill(before, [at(0), at(1)], bytes);
+          await before.finish();
+          await before.close();
+          const after = await openStore(made);
+          expect(after.held.complete).toBe(true);
+          expect(await after.read(at(1))).toEqual(bytes(1));
+          await after.finish();
+        });
 
-      it("holds everything when only the finish was missing", async () => {
-        const { at, bytes, ...made } = await storeCase(2 * PIECE);
-        const before = await openStore(made);
-        await fill(before, [at(0), at(1)], bytes);
-        await before.close();
-        const after = await openStore(made);
-        expect(after.held.complete).toBe(true);
-        await after.finish();
-        expect(await after.read(at(0))).toEqual(bytes(0));
+        it("holds everything when only the finish was missing", async () => {
+          const { at, bytes, ...made } = await storeCase(2 * PIECE);
+          const before = await openStore(made);
+          await fill(before, [at(0), at(1)], bytes);
+          await before.close();
+          const after = await openStore(made);
+          expect(after.held.complete).toBe(true);
+          await after.finish();
+          expect(await after.read(at(0))).toEqual(bytes(0));
+        });
       });
-    });
   });
 }
 
