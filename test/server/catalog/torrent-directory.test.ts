@@ -270,8 +270,14 @@ describe("a directory that went away", () => {
     const torrents = await opened();
     await rm(directory, { recursive: true });
     const torrent = await seedTorrent("file");
-    for (const call of [torrents.list({}), torrents.get({ name: "a" }), torrents.publish(torrent)]) {
-      const failure = await call.catch((error: Error) => error);
+    const calls = [
+      () => torrents.list({}),
+      () => torrents.get({ name: "a" }),
+      () => torrents.publish(torrent),
+    ];
+    // One after the other: one that fails while an earlier is awaited would be nobody's rejection.
+    for (const call of calls) {
+      const failure = await call().catch((error: Error) => error);
       expect(failure).toMatchObject({ code: "internal" });
       expect((failure as Error).message).not.toContain(directory);
     }
