@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => swarm.stop());
 
 /** A new empty folder, and how to run verbs in it. */
-async function workplace() {
+async function emptyFolder() {
   const cwd = swarm.path(`work-${++folders}`);
   await mkdir(cwd);
   const run = (args: string[], options: RunOptions = {}): Promise<Ran> =>
@@ -41,7 +41,7 @@ const withToken = { env: { PIEZA_TOKEN: "a-token-for-tests-only" } };
 
 describe("get", () => {
   it("asks for a name when there is none, and takes it with .json", async () => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     const { code, stdout } = await run(["get"], { input: "notes.json\n" });
     expect(stdout).toMatch(/^Download File: /);
     expect(stdout).toMatch(/notes: 6 bytes in .* from 1 peer, .*0 bytes wasted\n$/);
@@ -50,13 +50,13 @@ describe("get", () => {
   });
 
   it("asks for a catalog's name, whatever files there are here", async () => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     await writeFile(join(cwd, "notes.json"), "{}");
     expect(await run(["get"], { input: "notes.json\n" })).toMatchObject({ code: 0 });
   });
 
   it("ends with 2 when nobody answers", async () => {
-    const { run } = await workplace();
+    const { run } = await emptyFolder();
     expect(await run(["get"])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("no name was given"),
@@ -64,7 +64,7 @@ describe("get", () => {
   });
 
   it("prefers a file here to a name in the catalog, and says how to mean the catalog", async () => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     await writeFile(join(cwd, "notes"), await readFile(swarm.path("movie.bin.json")));
     expect(await run(["get", "notes"])).toMatchObject({ code: 0 });
     expect(await sha256sum(join(cwd, "movie.bin"))).toBe(await sha256sum(swarm.path("movie.bin")));
@@ -73,7 +73,7 @@ describe("get", () => {
   });
 
   it.each(["connect", "grpc"])("downloads bit for bit over %s, and tells scripts how", async (transport) => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     const { code, events } = await run(["get", "movie.bin", "--transport", transport, "--json", "-d", "a/b"]);
     expect(code).toBe(0);
     expect(await sha256sum(join(cwd, "a/b/movie.bin"))).toBe(await sha256sum(swarm.path("movie.bin")));
@@ -84,7 +84,7 @@ describe("get", () => {
   });
 
   it("takes an info hash, a page's link and the URL of the JSON", async () => {
-    const { run } = await workplace();
+    const { run } = await emptyFolder();
     const [torrent] = (await run(["info", "notes", "--json"])).events;
     const hash = String(torrent!.info_hash);
     const ways = [
@@ -99,7 +99,7 @@ describe("get", () => {
   });
 
   it("writes to standard output, and nothing but the file", async () => {
-    const { run } = await workplace();
+    const { run } = await emptyFolder();
     const { code, stdout, stderr } = await run(["get", "notes", "-o", "-", "--json"]);
     expect(stdout).toBe("notes\n");
     expect(stderr).toContain('{"event":"done"');
@@ -107,7 +107,7 @@ describe("get", () => {
   });
 
   it("does not overwrite a file unless it is told to", async () => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     await writeFile(join(cwd, "mine"), "mine");
     expect(await run(["get", "notes", "-o", "mine"])).toMatchObject({ code: 2 });
     expect(await readFile(join(cwd, "mine"), "utf8")).toBe("mine");
@@ -116,7 +116,7 @@ describe("get", () => {
   });
 
   it("goes on serving with --seed-after, and ends well when it is told to", async () => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     await writeFile(join(cwd, "rare"), "rare");
     await run(["create", "rare", "--tracker", swarm.trackerUrl]);
     const peer = swarm.run("first", ["peer", join(cwd, "rare"), "--port", "0"]);
@@ -132,7 +132,7 @@ describe("get", () => {
   });
 
   it("prints nothing with --quiet, and plain lines without a terminal", async () => {
-    const { run } = await workplace();
+    const { run } = await emptyFolder();
     expect(await run(["get", "notes", "-q", "-o", "quiet"])).toMatchObject({
       code: 0,
       stdout: "",
@@ -146,7 +146,7 @@ describe("get", () => {
 
 describe("a catalog's entries", () => {
   it("are listed, filtered and found with their peers", async () => {
-    const { run } = await workplace();
+    const { run } = await emptyFolder();
     const all = await run(["ls", "--json"]);
     expect(all.events.map(({ name }) => name)).toEqual(expect.arrayContaining(["movie.bin", "notes"]));
     expect((await run(["ls", "movie"])).stdout).toMatch(/^NAME .*\nmovie.bin {2} *2.9 MiB {2} *3 {2}/);
@@ -155,7 +155,7 @@ describe("a catalog's entries", () => {
   });
 
   it("are published under the JSON's stem once, and removed", async () => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     await writeFile(join(cwd, "page one.txt"), "one");
     await run(["create", "page one.txt", "-o", "first.json"]);
     const first = await run(["publish", "first.json", "--json"], withToken);
@@ -167,7 +167,7 @@ describe("a catalog's entries", () => {
   });
 
   it("keep a name for its first torrent: publishing and seeding another end with 2, --replace moves it", async () => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     await writeFile(join(cwd, "taken.txt"), "first");
     await run(["create", "taken.txt"]);
     expect(await run(["publish", "taken.txt.json", "--name", "taken.txt"], withToken)).toMatchObject({
@@ -186,7 +186,7 @@ describe("a catalog's entries", () => {
   });
 
   it("take no change without the token, or with a wrong one", async () => {
-    const { run } = await workplace();
+    const { run } = await emptyFolder();
     expect(await run(["rm", "notes"])).toMatchObject({ code: 8 });
     expect(await run(["rm", "notes", "--token", "guessed"])).toMatchObject({ code: 8 });
     expect(await run(["info", "notes"])).toMatchObject({ code: 0 });
@@ -195,7 +195,7 @@ describe("a catalog's entries", () => {
 
 describe("peer", () => {
   it("holds what a seed's inventory lists, of a torrent in the seed's form", async () => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     const fixtures = join(import.meta.dirname, "../../../fixtures");
     const { silentMp3 } = await import("../../../server/cli/demo-files.ts");
     await writeFile(join(cwd, "shakira.mp3"), [...silentMp3()]);
@@ -214,7 +214,7 @@ describe("peer", () => {
   });
 
   it("serves in place what `seed` publishes, and leaves at SIGTERM with 0", async () => {
-    const { cwd, run } = await workplace();
+    const { cwd, run } = await emptyFolder();
     await mkdir(join(cwd, "mine"));
     const path = join(cwd, "mine", "lesson.txt");
     await writeFile(path, "lesson");
