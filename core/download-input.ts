@@ -1,6 +1,7 @@
 import type { Bitfield } from "./bitfield.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Hasher } from "./hash.ts";
+import type { PieceSource } from "./learned-pieces.ts";
 import type { DownloadOptions } from "./options.ts";
 import type { RemotePeer } from "./peer.ts";
 import type { PieceIndex } from "./piece.ts";
@@ -16,6 +17,8 @@ export interface DownloadInput {
   readonly store: PieceStore;
   /** The pieces to get, by default all; the download is complete when these are held. */
   readonly wanted?: Bitfield | undefined;
+  /** Of the pieces held, those that were fetched for this download before it began. */
+  readonly learned?: ReadonlyMap<PieceIndex, PieceSource> | undefined;
   readonly trackers: readonly Tracker[];
   /** Makes the way to a peer, or to a seed peer. A PiezaError thrown here means: cannot be used from here, and why. */
   readonly connect: (url: string, seed: boolean) => RemotePeer;

@@ -1,4 +1,5 @@
 import type { Bitfield } from "./bitfield.ts";
+import type { PieceSource } from "./learned-pieces.ts";
 import { PeerPace, RateMeter } from "./meter.ts";
 import type { RemotePeer } from "./peer.ts";
 import type { PieceIndex } from "./piece.ts";
@@ -90,7 +91,17 @@ export class DownloadPeer {
   onEnded(request: PieceRequest, now: number, bytes: number): void {
     this.requests.delete(request.index);
     this.pace.onEnded(now, bytes, now - request.startedMs);
-    if (bytes === 0) return;
+    if (bytes > 0) this.#onServed(now, bytes);
+  }
+
+  /** It gave a piece before the download began. */
+  onLearned({ askedAtMs, endedAtMs }: PieceSource, bytes: number): void {
+    this.pace.onRequested(askedAtMs);
+    this.pace.onEnded(endedAtMs, bytes, endedAtMs - askedAtMs);
+    this.#onServed(endedAtMs, bytes);
+  }
+
+  #onServed(now: number, bytes: number): void {
     this.#meter.add(now, bytes);
     this.failures = 0;
     this.servedPieces++;

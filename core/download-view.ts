@@ -49,11 +49,13 @@ export class DownloadView {
     clock: Clock;
     peers: readonly DownloadPeer[];
     snapshotMs: number;
+    /** When the first byte was asked for, if that was before now. */
+    startedMs: number;
   }) {
     this.#peers = input.peers;
     this.#clock = input.clock;
     this.#snapshotMs = input.snapshotMs;
-    this.#startedMs = input.clock.now();
+    this.#startedMs = input.startedMs;
     this.#meter = new RateMeter(this.#startedMs);
     this.#map = new Uint16Array(input.store.geometry.count);
     const { geometry, held } = input.store;
@@ -87,6 +89,13 @@ export class DownloadView {
     this.#count(bytes);
     this.#downloadedBytes += bytes;
     this.#meter.add(this.#clock.now(), bytes);
+  }
+
+  /** A piece that is held already was fetched for this download. */
+  onLearned(index: PieceIndex, slot: number, bytes: number, atMs: number): void {
+    this.#map[index] = PieceMap.from(slot);
+    this.#downloadedBytes += bytes;
+    this.#meter.add(atMs, bytes);
   }
 
   #count(bytes: number): void {

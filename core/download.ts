@@ -63,14 +63,18 @@ export class Download {
       limit: input.limit,
       onRoom: () => this.#handle({ type: "room" }),
     });
+    const [first] = input.learned?.values() ?? [];
+    const startedMs = first?.askedAtMs ?? clock.now();
     this.#view = new DownloadView({
       store,
       wanted,
       clock,
       peers: this.#swarm.peers,
       snapshotMs: this.#options.snapshotMs,
+      startedMs,
     });
-    this.#account = new Account(clock.now(), this.#swarm.peers, store.held, store.geometry.count);
+    this.#account = new Account(startedMs, this.#swarm.peers, store.held, store.geometry.count);
+    this.#creditLearned();
     this.whenDone = this.#view.whenEnded;
   }
 
@@ -142,6 +146,17 @@ export class Download {
   async stop(): Promise<void> {
     this.#end("stopped");
     while (this.#workers.size > 0) await Promise.allSettled(this.#workers);
+  }
+
+  #creditLearned(): void {
+    const { learned = [], store } = this.#input;
+    for (const [index, source] of learned) {
+      const bytes = store.geometry.lengthOf(index);
+      const peer = this.#swarm.onLearned(source, index, bytes, store.geometry.count);
+      if (!peer) continue;
+      this.#view.onLearned(index, peer.slot, bytes, source.endedAtMs);
+      this.#account.onLearned(peer, index, source);
+    }
   }
 
   #handle(event: DownloadEvent): void {

@@ -1,6 +1,8 @@
 import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
 import { messageOf, PiezaError } from "./errors.ts";
+import type { PieceSource } from "./learned-pieces.ts";
 import type { PieceIndex } from "./piece.ts";
+import type { PieceReceiver } from "./receiver.ts";
 import type { PeerState } from "./snapshot.ts";
 
 /** What a download spends its time on; it does one of these at a time. */
@@ -110,6 +112,11 @@ export interface DownloadAccount {
   readonly pieces: PieceAccounts;
 }
 
+/** A piece that came, and what it took. */
+type Came = Pick<PieceRequest, "peer" | "index" | "startedMs"> & {
+  readonly receiver: Pick<PieceReceiver, "firstByteAtMs" | "hashMs" | "diskMs">;
+};
+
 interface PeerTally {
   metAtMs: number;
   connectMs: number | undefined;
@@ -181,7 +188,7 @@ export class Account {
   }
 
   /** `others`: see PieceAccounts. */
-  onRequested({ peer, index, startedMs }: PieceRequest, others: string): void {
+  onRequested({ peer, index, startedMs }: Omit<Came, "receiver">, others: string): void {
     this.#tally(peer, startedMs).requests++;
     this.#requests[index]!++;
     this.#others[index] = others;
@@ -190,7 +197,7 @@ export class Account {
     }
   }
 
-  onHeld({ peer, index, startedMs, receiver }: PieceRequest, now: number): void {
+  onHeld({ peer, index, startedMs, receiver }: Came, now: number): void {
     const { firstByteAtMs = now, hashMs, diskMs } = receiver;
     const firstByteMs = firstByteAtMs - startedMs;
     const tookMs = now - startedMs;
@@ -206,6 +213,15 @@ export class Account {
     this.#requestMs.hashing += hashMs;
     this.#requestMs.disk += diskMs;
     this.#requestMs.transfer += Math.max(0, tookMs - firstByteMs - hashMs - diskMs);
+  }
+
+  /** The peer gave a piece before the download began; told in the order in which the pieces came. */
+  onLearned(peer: DownloadPeer, index: PieceIndex, source: PieceSource): void {
+    const { askedAtMs: startedMs, firstByteAtMs, endedAtMs, hashMs } = source;
+    this.spend("downloading", startedMs);
+    this.onRequested({ peer, index, startedMs }, ASKED.padStart(peer.slot + 1, "o"));
+    this.onHeld({ peer, index, startedMs, receiver: { firstByteAtMs, hashMs, diskMs: 0 } }, endedAtMs);
+    this.spend("waiting", endedAtMs);
   }
 
   /** Another peer was quicker. */

@@ -1,6 +1,7 @@
 import { type Clock, type Random, sleep } from "./clock.ts";
 import { messageOf, PeerFailed, PiezaError, WrongPiece } from "./errors.ts";
 import { type Hasher, sha256 } from "./hash.ts";
+import type { LearnedPiece, LearnedPieces } from "./learned-pieces.ts";
 import { locateLoop } from "./locate-loop.ts";
 import type { PieceSink, RemotePeer } from "./peer.ts";
 import { MAX_PIECE_LENGTH, PieceGeometry, type PieceIndex } from "./piece.ts";
@@ -28,7 +29,7 @@ export interface LearnLengthsInput {
 export interface LearnedLengths {
   readonly geometry: PieceGeometry;
   /** The verified pieces that told: the first and the last. */
-  readonly pieces: ReadonlyMap<PieceIndex, Uint8Array>;
+  readonly pieces: LearnedPieces;
 }
 
 /**
@@ -51,7 +52,7 @@ export async function learnLengths(input: LearnLengthsInput): Promise<LearnedLen
     const first = await learner.fetch(0 as PieceIndex);
     const pieces = new Map([[0 as PieceIndex, first]]);
     if (last > 0) pieces.set(last, await learner.fetch(last));
-    return { geometry: geometryFrom(first.length, pieces.get(last)!.length, last + 1), pieces };
+    return { geometry: geometryFrom(first.bytes.length, pieces.get(last)!.bytes.length, last + 1), pieces };
   } finally {
     done.abort(new Error("lengths are learned"));
     learner.close();
@@ -90,7 +91,7 @@ class LengthLearner {
     this.#input.onWaiting?.(reason, this.#table !== undefined);
   }
 
-  async fetch(index: PieceIndex): Promise<Uint8Array> {
+  async fetch(index: PieceIndex): Promise<LearnedPiece> {
     for (;;) {
       for (const peer of this.#holders(index)) {
         const piece = await this.#fetchFrom(peer, index);
@@ -113,14 +114,22 @@ class LengthLearner {
     return [...holders.slice(start), ...holders.slice(0, start)];
   }
 
-  async #fetchFrom({ url, seed = false }: SwarmPeer, index: PieceIndex): Promise<Uint8Array | undefined> {
-    const { torrent, hasher, signal } = this.#input;
+  async #fetchFrom({ url, seed = false }: SwarmPeer, index: PieceIndex): Promise<LearnedPiece | undefined> {
+    const { torrent, hasher, clock, signal } = this.#input;
     try {
-      const sink = new WholePiece();
+      const askedAtMs = clock.now();
+      const sink = new WholePiece(clock);
       await this.#remote(url, seed).getPiece(index, sink, signal);
-      const piece = sink.bytes();
-      if ((await sha256(hasher, piece)) === torrent.pieces[index]) return piece;
-      throw new WrongPiece(`piece ${index + 1} has the wrong hash`);
+      const bytes = sink.bytes();
+      const cameMs = clock.now();
+      const hash = await sha256(hasher, bytes);
+      if (hash !== torrent.pieces[index]) throw new WrongPiece(`piece ${index + 1} has the wrong hash`);
+      const endedAtMs = clock.now();
+      const { firstByteAtMs = cameMs } = sink;
+      return {
+        bytes,
+        source: { url, seed, askedAtMs, firstByteAtMs, endedAtMs, hashMs: endedAtMs - cameMs },
+      };
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (!(error instanceof WrongPiece || error instanceof PeerFailed)) throw error;
@@ -140,10 +149,18 @@ class LengthLearner {
 
 /** Keeps one piece of unknown length in memory, up to the longest that there is. */
 class WholePiece implements PieceSink {
+  /** When the first of its bytes came. */
+  firstByteAtMs: number | undefined;
+  readonly #clock: Clock;
   readonly #parts: Uint8Array[] = [];
   #length = 0;
 
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
   write(bytes: Uint8Array): void {
+    this.firstByteAtMs ??= this.#clock.now();
     this.#length += bytes.length;
     if (this.#length > MAX_PIECE_LENGTH) throw new WrongPiece("the piece is longer than 16 MiB");
     this.#parts.push(new Uint8Array(bytes));

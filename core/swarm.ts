@@ -1,7 +1,8 @@
-import type { Bitfield } from "./bitfield.ts";
+import { Bitfield } from "./bitfield.ts";
 import type { Clock, Random } from "./clock.ts";
 import { DownloadPeer } from "./download-peer.ts";
 import { messageOf, PiezaError } from "./errors.ts";
+import type { PieceSource } from "./learned-pieces.ts";
 import type { DownloadOptions } from "./options.ts";
 import type { RemotePeer } from "./peer.ts";
 import type { PiecePicker } from "./picker.ts";
@@ -52,6 +53,18 @@ export class Swarm {
       const peer = this.#byUrl.get(named.url) ?? this.#meet(named);
       if (peer && !peer.spoke) this.#offer(peer, named.bitfield);
     }
+  }
+
+  /** Who gave a piece before the download began, one of `count`. Undefined if that is a peer too many. */
+  onLearned(source: PieceSource, index: PieceIndex, bytes: number, count: number): DownloadPeer | undefined {
+    const { url, seed, askedAtMs } = source;
+    const peer = this.#byUrl.get(url) ?? this.#meet({ url, seed }, askedAtMs);
+    if (!peer) return undefined;
+    const has = peer.has?.clone() ?? new Bitfield(count);
+    has.set(index);
+    this.#offer(peer, has);
+    peer.onLearned(source, bytes);
+    return peer;
   }
 
   /** The peer told what it has: from now on its word counts, not the tracker's. */
@@ -130,7 +143,10 @@ export class Swarm {
     return holders[holderInTurn(this.#table.turn, pieceNumber(index), holders.length)]?.url === peer.url;
   }
 
-  #meet({ url, seed = false }: SwarmPeer): DownloadPeer | undefined {
+  #meet(
+    { url, seed = false }: Pick<SwarmPeer, "url" | "seed">,
+    now = this.#input.clock.now(),
+  ): DownloadPeer | undefined {
     if (this.peers.length >= MAX_PEERS) return undefined;
     let remote: RemotePeer | undefined;
     let reason = "";
@@ -139,7 +155,6 @@ export class Swarm {
     } catch (error) {
       reason = messageOf(error);
     }
-    const now = this.#input.clock.now();
     const peer = new DownloadPeer({ slot: this.peers.length, url, seed, remote, now });
     if (!remote) peer.standing = { kind: "skipped", reason };
     this.#byUrl.set(url, peer);

@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import type { Bitfield } from "#core/bitfield.ts";
 import { Download } from "#core/download.ts";
 import { learnLengths } from "#core/learn-lengths.ts";
+import { type LearnedPieces, putLearned } from "#core/learned-pieces.ts";
 import type { DownloadOptions } from "#core/options.ts";
 import type { RemotePeer } from "#core/peer.ts";
 import { MAX_PIECE_LENGTH, type PieceGeometry, type PieceIndex } from "#core/piece.ts";
@@ -78,15 +79,13 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
     const { geometry, pieces } = await lengthsOf(options, trackers.list);
     const store = await openStore(options, geometry);
     cleanUp.unshift(() => store.close());
-    for (const [index, bytes] of pieces) {
-      store.write(index, 0, bytes);
-      await store.commit(index);
-    }
+    const learned = await putLearned(store, pieces);
     let peer: RunningPeer | undefined;
     const download = new Download({
       torrent,
       store,
       wanted: wantedPieces(options, geometry),
+      learned,
       trackers: trackers.list,
       connect: (url, seed) =>
         connectPeer(options, { url, seed, pieceLength: (index) => geometry.lengthOf(index) }),
@@ -208,7 +207,7 @@ function followHorizon(store: StreamStore, download: Download): void {
 async function lengthsOf(
   options: GetOptions,
   trackers: readonly Tracker[],
-): Promise<{ geometry: PieceGeometry; pieces: ReadonlyMap<PieceIndex, Uint8Array> }> {
+): Promise<{ geometry: PieceGeometry; pieces: LearnedPieces }> {
   const { torrent, signal } = options;
   const geometry = geometryOf(torrent);
   if (geometry) return { geometry, pieces: new Map() };

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type LearnedLengths, learnLengths } from "#core/learn-lengths.ts";
+import { putLearned } from "#core/learned-pieces.ts";
+import { PieceMap } from "#core/snapshot.ts";
 import { MemoryPieceStore } from "#core/store.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { nodeHasher } from "../../server/node-hasher.ts";
@@ -85,6 +87,76 @@ describe("learning the lengths of a seed torrent", () => {
 });
 
 describe("a download of a seed torrent", () => {
+  /** The lengths of `swarm` are learned, and a download goes on from there. */
+  async function learnedDownload(swarm: FakeSwarm) {
+    const learned = await putLearned(swarm.store, (await learn(swarm)).pieces);
+    return swarm.download({}, { torrent: seedForm(swarm.torrent), learned });
+  }
+
+  it("credits the pieces that told the lengths to the peers that gave them", async () => {
+    const swarm = new FakeSwarm({ pieces: 6, lastPiece: 400 });
+    for (let n = 0; n < 3; n++) swarm.add({ rate: 5_000, latencyMs: 20 });
+    const download = await learnedDownload(swarm);
+    const [first, last] = [0, 5].map((index) => swarm.peers.find(({ asked }) => asked.includes(index))!.url);
+    expect(first).not.toBe(last);
+    const before = download.peek();
+    expect(before).toMatchObject({ state: "starting", heldBytes: 1_400, downloadedBytes: 1_400 });
+    expect(before.peers.map(({ url }) => url)).toEqual([first, last]);
+    expect([...before.pieceMap]).toEqual([PieceMap.from(0), 0, 0, 0, 0, PieceMap.from(1)]);
+    expect(before.elapsedMs).toBeGreaterThanOrEqual(20 + 200 + 20 + 80);
+
+    download.start();
+    await swarm.until("complete", () => download.peek().state === "complete");
+    expect(swarm.asked).toHaveLength(6);
+    const { peers, downloadedBytes, wastedBytes, pieceMap } = download.peek();
+    expect({ downloadedBytes, wastedBytes }).toEqual({ downloadedBytes: 5_400, wastedBytes: 0 });
+    expect(peers).toHaveLength(3);
+    expect(peers.reduce((sum, { servedPieces }) => sum + servedPieces, 0)).toBe(6);
+    expect(peers.reduce((sum, { servedBytes }) => sum + servedBytes, 0)).toBe(5_400);
+    expect([...pieceMap]).not.toContain(PieceMap.HELD_BEFORE);
+    await download.stop();
+  });
+
+  it("explains those pieces, and where the time for them went", async () => {
+    const swarm = new FakeSwarm({ pieces: 6 });
+    for (let n = 0; n < 2; n++) swarm.add({ rate: 5_000, latencyMs: 20 });
+    const download = await learnedDownload(swarm);
+    download.start();
+    await swarm.until("complete", () => download.peek().state === "complete");
+    const { elapsedMs, spentMs, peers, pieces } = download.explain();
+    expect(elapsedMs).toBe(download.peek().elapsedMs);
+    expect(Object.values(spentMs).reduce((sum, ms) => sum + ms)).toBeCloseTo(elapsedMs);
+    expect(pieces.from.every((slot) => slot >= 0)).toBe(true);
+    expect(pieces.others[0]).toBe("*");
+    expect(pieces.askedAtMs[0]).toBe(0);
+    for (const index of [0, 5]) {
+      expect(pieces.requests[index]).toBe(1);
+      expect(pieces.firstByteMs[index]).toBeGreaterThanOrEqual(20);
+      expect(pieces.tookMs[index]).toBeGreaterThanOrEqual(220);
+    }
+    expect(spentMs.downloading).toBeGreaterThanOrEqual(440);
+    for (const { servedPieces, requests, busyMs } of peers) {
+      expect(requests).toBe(servedPieces);
+      expect(busyMs).toBeGreaterThanOrEqual(200 * servedPieces);
+    }
+    await download.stop();
+  });
+
+  it("is complete with two pieces, and calls a piece of an earlier run just that", async () => {
+    const swarm = new FakeSwarm({ pieces: 2 });
+    swarm.add();
+    swarm.store.write(0 as never, 0, swarm.bytes.subarray(0, 1_000));
+    swarm.store.commit(0 as never);
+    const download = await learnedDownload(swarm);
+    download.start();
+    await swarm.until("complete", () => download.peek().state === "complete");
+    const { peers, pieceMap, downloadedBytes } = download.peek();
+    expect([...pieceMap]).toEqual([PieceMap.HELD_BEFORE, PieceMap.from(0)]);
+    expect(peers[0]).toMatchObject({ servedPieces: 1, servedBytes: 1_000, state: "idle" });
+    expect(downloadedBytes).toBe(1_000);
+    await download.stop();
+  });
+
   it("ends with an error that says so when a later piece has the right hash and another length", async () => {
     const swarm = new FakeSwarm({ pieces: 4 });
     const odd = new Uint8Array(777).fill(7);

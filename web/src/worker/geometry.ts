@@ -1,5 +1,6 @@
 import { learnLengths } from "#core/learn-lengths.ts";
-import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
+import type { LearnedPieces } from "#core/learned-pieces.ts";
+import type { PieceGeometry } from "#core/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent.ts";
 import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
@@ -8,7 +9,7 @@ import type { KeptDownload } from "./kept-downloads.ts";
 /** Where the pieces of a download lie, and those that had to be fetched to know it. */
 export interface KnownGeometry {
   readonly geometry: PieceGeometry;
-  readonly pieces?: ReadonlyMap<PieceIndex, Uint8Array>;
+  readonly pieces?: LearnedPieces;
 }
 
 /** The torrent's own word, else what an earlier run learned, else what peers' pieces tell. */

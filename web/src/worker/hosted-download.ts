@@ -1,15 +1,16 @@
 import type { TorrentSummary } from "#core/catalog.ts";
 import { Download } from "#core/download.ts";
+import type { DownloadInput } from "#core/download-input.ts";
 import { messageOf, PiezaError } from "#core/errors.ts";
+import { putLearned } from "#core/learned-pieces.ts";
 import type { Torrent } from "#core/torrent.ts";
-import type { Tracker } from "#core/tracker.ts";
 import type { Stage } from "../messages.ts";
 import { browserClock } from "./browser-clock.ts";
 import { exported } from "./exported.ts";
 import { findGeometry } from "./geometry.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { KeptDownload } from "./kept-downloads.ts";
-import { type OpenStore, openStore, putPieces } from "./open-store.ts";
+import { type OpenStore, openStore } from "./open-store.ts";
 import { type Release, tryLock, waitForLock } from "./tab-lock.ts";
 import { maxInFlightPerPeer } from "./transport.ts";
 
@@ -18,6 +19,11 @@ interface Running {
   readonly store: OpenStore;
   readonly download: Download;
   readonly unsubscribe: () => void;
+}
+
+interface ToRun extends Pick<DownloadInput, "trackers" | "learned"> {
+  readonly store: OpenStore;
+  readonly pausedAtFirst: boolean;
 }
 
 /**
@@ -118,15 +124,16 @@ export class HostedDownload {
     const known = await findGeometry(torrent, kept, this.#ports, this.#abort.signal, learning);
     const store = await openStore({ torrent, geometry: known.geometry, hasher, storage, kept });
     if ("kind" in store) return this.#become(store);
-    if (known.pieces) await putPieces(store.pieces, known.pieces);
-    this.#run(store, await this.#ports.trackersOf(torrent), pausedAtFirst);
+    const learned = known.pieces && (await putLearned(store.pieces, known.pieces));
+    this.#run({ store, trackers: await this.#ports.trackersOf(torrent), learned, pausedAtFirst });
   }
 
-  #run(store: OpenStore, trackers: readonly Tracker[], pausedAtFirst: boolean): void {
+  #run({ store, trackers, learned, pausedAtFirst }: ToRun): void {
     const { hasher, random, connect } = this.#ports;
     const download = new Download({
       torrent: this.torrent,
       store: store.pieces,
+      learned,
       trackers,
       connect: (url, seed) => connect({ url, seed }, this.torrent, store.pieces.geometry),
       hasher,

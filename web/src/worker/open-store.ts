@@ -1,5 +1,6 @@
+import { StoreFailed } from "#core/errors.ts";
 import type { Hasher } from "#core/hash.ts";
-import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
+import type { PieceGeometry } from "#core/piece.ts";
 import { MemoryPieceStore, type PieceStore } from "#core/store.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { Stage, StorageInfo } from "../messages.ts";
@@ -40,17 +41,13 @@ async function openOnDisk(input: OpenStoreInput, kept: KeptDownload): Promise<Op
   if (geometry.length - (await kept.sizeBytes()) > available) {
     return { kind: "too large", availableBytes: available, memory: false };
   }
-  const pieces = await OpfsPieceStore.open({ folder: kept.folder, torrent, geometry, hasher });
-  return { pieces, whole: () => kept.data() };
-}
-
-/** Puts pieces that were verified elsewhere where they belong. */
-export async function putPieces(
-  store: PieceStore,
-  pieces: ReadonlyMap<PieceIndex, Uint8Array>,
-): Promise<void> {
-  for (const [index, bytes] of pieces) {
-    store.write(index, 0, bytes);
-    await store.commit(index);
+  try {
+    const pieces = await OpfsPieceStore.open({ folder: kept.folder, torrent, geometry, hasher });
+    return { pieces, whole: () => kept.data() };
+  } catch (error) {
+    // Some browsers name every page the same room, so that it tells nothing of the person, and refuse then.
+    const refused = error instanceof StoreFailed && error.noSpace;
+    if (refused) return { kind: "too large", availableBytes: undefined, memory: false };
+    throw error;
   }
 }
