@@ -54,6 +54,8 @@ export const en = {
   elsewhereWhy: "Another tab has this download. It moves here when that tab is closed.",
   tooLargeDisk: (needed: string, available: string) =>
     `It needs ${needed}, and this browser grants ${available}. Free some space and try again.`,
+  tooLargeRefused: (needed: string) =>
+    `It needs ${needed}, more than this browser grants. Free some space and try again.`,
   tooLargeMemory: (cap: string) => `This page has to keep files in memory, and takes up to ${cap} there.`,
 
   pause: "Pause",

@@ -50,6 +50,8 @@ export const es: Words = {
   elsewhereWhy: "Otra pestaña tiene esta descarga. Pasará aquí cuando se cierre aquella.",
   tooLargeDisk: (needed, available) =>
     `Necesita ${needed} y este navegador concede ${available}. Libera espacio y reinténtalo.`,
+  tooLargeRefused: (needed) =>
+    `Necesita ${needed}, más de lo que concede este navegador. Libera espacio y reintenta.`,
   tooLargeMemory: (cap) =>
     `Esta página tiene que guardar los archivos en memoria, y ahí acepta hasta ${cap}.`,
 

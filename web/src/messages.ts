@@ -14,8 +14,8 @@ export type Stage =
   | { readonly kind: "learning"; readonly reason: string }
   /** Another tab has it. It comes over by itself when that tab is closed. */
   | { readonly kind: "elsewhere" }
-  /** It does not fit: `availableBytes` is what the browser grants, or the cap of the memory. */
-  | { readonly kind: "too large"; readonly availableBytes: number; readonly memory: boolean }
+  /** It does not fit: `availableBytes` is what the browser grants, if it says so, or the cap of the memory. */
+  | { readonly kind: "too large"; readonly availableBytes: number | undefined; readonly memory: boolean }
   | { readonly kind: "broken"; readonly reason: string }
   | { readonly kind: "open" };
 

@@ -67,13 +67,22 @@ function stageExplained({ stage, torrent }: DownloadRecord, words: Words, format
     case "elsewhere":
       return words.elsewhereWhy;
     case "too large":
-      return stage.memory
-        ? words.tooLargeMemory(format.bytes(stage.availableBytes))
-        : words.tooLargeDisk(format.bytes(torrent.length ?? 0), format.bytes(stage.availableBytes));
+      return tooLargeExplained(stage, format.bytes(torrent.length ?? 0), words, format);
     case "learning":
     case "broken":
       return stage.reason;
     case "open":
       return "";
   }
+}
+
+function tooLargeExplained(
+  { availableBytes, memory }: Stage & { kind: "too large" },
+  needed: string,
+  words: Words,
+  format: Formats,
+): string {
+  if (availableBytes === undefined) return words.tooLargeRefused(needed);
+  const available = format.bytes(availableBytes);
+  return memory ? words.tooLargeMemory(available) : words.tooLargeDisk(needed, available);
 }
