@@ -51,6 +51,8 @@ export interface Events {
   piece: Record<string, unknown>;
   /** One download that is remembered (`status`). */
   download: Record<string, unknown>;
+  /** One thing that `doctor` looked at; `level` is ok, warning or problem. */
+  finding: { check: string; level: string; subject: string; message: string; advice: string };
   /** What the verb was asked for has been done. */
   done: Record<string, unknown>;
   /** `verify` found a wrong piece or file. */

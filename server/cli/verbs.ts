@@ -165,6 +165,14 @@ export const verbs: readonly VerbSpec[] = [
     () => import("./verbs/explain.ts"),
     "pieza explain ocean-64MiB.bin",
   ),
+  verb(
+    "doctor <what>",
+    "what is wrong with a server (its URL) or with getting a torrent, and what to do about it",
+    ["dir", "tracker", "catalog"],
+    () => import("./verbs/doctor.ts"),
+    "pieza doctor https://catalog.example",
+    "pieza doctor shakira",
+  ),
 ];
 
 /** The flags of a verb, common ones included. */

@@ -1,0 +1,144 @@
+import { Bitfield } from "#core/bitfield.ts";
+import { messageOf, PiezaError } from "#core/errors.ts";
+import { MAX_PIECE_LENGTH } from "#core/piece.ts";
+import { remotePeer } from "#core/rpc.ts";
+import type { Torrent } from "#core/torrent.ts";
+import type { SwarmPeer } from "#core/tracker.ts";
+import { openTransport } from "../../http/transports.ts";
+import { nodeClock } from "../../node-clock.ts";
+import { nodeDisk } from "../../peer/disk.ts";
+import { type ClientFlags, withTracker } from "../clients.ts";
+import { formatBytes, plural } from "../units.ts";
+import { type LookOptions, lookAtServer } from "./check-server.ts";
+import { type Finding, ok, problem, warning } from "./finding.ts";
+
+/** Peers looked at at once. */
+const AT_ONCE = 8;
+
+/** Whether there is room for the torrent in a folder that exists. */
+export function checkSpace(
+  { lengths, fileName }: Torrent,
+  folder: string,
+  freeBytes: (path: string) => number = nodeDisk.freeBytes,
+): Finding {
+  const free = freeBytes(folder);
+  if (!lengths)
+    return ok("space", folder, `${formatBytes(free)} are free; ${fileName} does not say how long it is`);
+  const needed = formatBytes(lengths.length);
+  if (lengths.length <= free) return ok("space", folder, `${formatBytes(free)} are free for ${needed}`);
+  return problem(
+    "space",
+    folder,
+    `${fileName} needs ${needed}, and ${formatBytes(free)} are free`,
+    "make room, or download into another folder with -d; --select takes some files only",
+  );
+}
+
+/** Each tracker, each peer that they name, and whether these have every piece together. */
+export async function* lookAtSwarm(
+  torrent: Torrent,
+  trackers: readonly string[],
+  flags: ClientFlags,
+  options: LookOptions,
+): AsyncGenerator<Finding> {
+  const peers = new Map<string, SwarmPeer>();
+  for (const url of trackers) {
+    const { findings } = await lookAtServer(url, "tracker", options);
+    yield* findings;
+    if (findings[0]!.level === "problem") continue;
+    yield await locate(torrent, url, flags, options, peers);
+  }
+  if (peers.size === 0) return;
+  const waiting = [...peers.values()];
+  const together = new Bitfield(torrent.pieces.length);
+  while (waiting.length > 0) {
+    const looks = waiting.splice(0, AT_ONCE).map((peer) => lookAtPeer(torrent, peer, options, together));
+    for (const findings of await Promise.all(looks)) yield* findings;
+  }
+  yield checkPieces(torrent, together);
+}
+
+async function locate(
+  { infoHash, fileName, pieces }: Torrent,
+  url: string,
+  flags: ClientFlags,
+  { signal }: LookOptions,
+  peers: Map<string, SwarmPeer>,
+): Promise<Finding> {
+  const swarm = { infoHash, totalPieces: pieces.length, fileName, pieces };
+  const nobody = "start a peer with this tracker: pieza seed, or pieza peer, with --tracker";
+  try {
+    const table = await withTracker(url, flags, (tracker) => tracker.locate(swarm, signal));
+    for (const peer of table.peers) peers.set(peer.url, peer);
+    if (table.peers.length === 0)
+      return problem("tracker", url, "it knows of no peer of this torrent", nobody);
+    return ok("tracker", url, `it names ${plural(table.peers.length, "peer")} of this torrent`);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof PiezaError && error.code === "not_found") {
+      return problem("tracker", url, "it knows of no peer of this torrent", nobody);
+    }
+    return problem("tracker", url, messageOf(error), "look at the tracker's log");
+  }
+}
+
+/** Adds what it has to `together`. */
+async function lookAtPeer(
+  torrent: Torrent,
+  { url, seed, bitfield }: SwarmPeer,
+  options: LookOptions,
+  together: Bitfield,
+): Promise<Finding[]> {
+  if (seed) {
+    for (const index of bitfield) together.set(index);
+    const message = `it registered ${plural(bitfield.count, "piece")} by the older contract, which cannot be asked more`;
+    return [ok("peer", url, message)];
+  }
+  const { findings } = await lookAtServer(url, "peer", options);
+  if (findings[0]!.level === "problem") return [...findings];
+  try {
+    const has = await bitfieldOf(torrent, url, options);
+    for (const index of has) together.set(index);
+    const message = `it has ${has.count} of ${plural(has.size, "piece")}`;
+    return [...findings, has.count > 0 ? ok("peer", url, message) : emptyHanded(url, message)];
+  } catch (error) {
+    options.signal.throwIfAborted();
+    const advice = "the tracker still names it; it has left this torrent, or is not what it was";
+    return [...findings, problem("peer", url, messageOf(error), advice)];
+  }
+}
+
+function emptyHanded(url: string, message: string): Finding {
+  return warning("peer", url, message, "it is downloading itself; others have to have the pieces");
+}
+
+async function bitfieldOf(torrent: Torrent, url: string, { ca, signal }: LookOptions): Promise<Bitfield> {
+  const { transport, close } = openTransport(url, "connect", { ca });
+  const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
+  const pieceLength = () => MAX_PIECE_LENGTH;
+  const peer = remotePeer({
+    url,
+    transportName: "connect",
+    transport,
+    swarm,
+    pieceLength,
+    clock: nodeClock,
+    close,
+  });
+  try {
+    return await peer.getBitfield(signal);
+  } finally {
+    peer.close();
+  }
+}
+
+function checkPieces({ infoHash, pieces }: Torrent, together: Bitfield): Finding {
+  const missing = pieces.length - together.count;
+  if (missing === 0) return ok("pieces", infoHash, "the peers that can be reached have every piece together");
+  return problem(
+    "pieces",
+    infoHash,
+    `no peer that can be reached has ${plural(missing, "piece")} of ${pieces.length}`,
+    "bring a peer back that has them; a download waits until then",
+  );
+}

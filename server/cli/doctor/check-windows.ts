@@ -1,0 +1,88 @@
+import { readFile } from "node:fs/promises";
+import http2 from "node:http2";
+import tls from "node:tls";
+import { formatBytes, formatRate } from "../units.ts";
+import type { LookOptions, Role } from "./check-server.ts";
+import { type Finding, ok, warning } from "./finding.ts";
+import { ANSWER_MS } from "./probe.ts";
+
+/** A link of this length is what windows are judged by: another continent is farther, the same country nearer. */
+const LONG_LINK_MS = 50;
+const SMALL_WINDOW_BYTES = 1 << 20;
+/** The system's largest receive buffer: what a connection can bring in one round trip. */
+const SMALL_BUFFER_BYTES = 4 << 20;
+
+/** How much a server lets others send ahead: what bounds uploads to it over a long link. */
+export async function checkWindows(
+  url: string,
+  role: Role | undefined,
+  options: LookOptions,
+): Promise<Finding> {
+  const seen = await settingsOf(url, options);
+  options.signal.throwIfAborted();
+  if (!seen) {
+    return warning(
+      "windows",
+      url,
+      "it does not speak HTTP/2, so gRPC cannot reach it",
+      "if a proxy stands in front of it, turn HTTP/2 on there; pages and pieza get do without",
+    );
+  }
+  const { windowBytes, roundTripMs } = seen;
+  const facts = `${formatBytes(windowBytes)} a round trip of ${roundTripMs.toFixed(1)} ms`;
+  if (windowBytes >= SMALL_WINDOW_BYTES || role === "tracker") return ok("windows", url, facts);
+  const rate = formatRate((windowBytes * 1000) / LONG_LINK_MS);
+  const message = `it takes ${facts}: over a link of ${LONG_LINK_MS} ms an upload gets ${rate} at most`;
+  if (windowBytes * 1000 >= SMALL_WINDOW_BYTES * 20 * roundTripMs) return ok("windows", url, message);
+  return warning(
+    "windows",
+    url,
+    message,
+    "raise its HTTP/2 window (initialWindowSize), or that of the proxy",
+  );
+}
+
+/** What this machine's system allows a connection to receive ahead. Undefined where it does not say. */
+export async function checkBuffers(
+  read: (path: string) => Promise<string> = (path) => readFile(path, "utf8"),
+): Promise<Finding | undefined> {
+  const path = "/proc/sys/net/ipv4/tcp_rmem";
+  const text = await read(path).catch(() => "");
+  const maxBytes = Number(text.trim().split(/\s+/)[2]);
+  if (!(maxBytes > 0)) return undefined;
+  const facts = `this machine receives up to ${formatBytes(maxBytes)} a round trip`;
+  if (maxBytes >= SMALL_BUFFER_BYTES) return ok("windows", path, facts);
+  const rate = formatRate((maxBytes * 1000) / LONG_LINK_MS);
+  return warning(
+    "windows",
+    path,
+    `${facts}: over a link of ${LONG_LINK_MS} ms a connection brings ${rate} at most`,
+    `sysctl -w net.ipv4.tcp_rmem="4096 131072 ${16 << 20}"`,
+  );
+}
+
+/** Undefined if there is no HTTP/2. */
+function settingsOf(
+  url: string,
+  { ca, signal }: LookOptions,
+): Promise<{ windowBytes: number; roundTripMs: number } | undefined> {
+  return new Promise((resolve) => {
+    const trusted = ca === undefined ? {} : { ca: [...tls.getCACertificates("default"), ca] };
+    const session = http2.connect(url, trusted);
+    const end = (seen?: { windowBytes: number; roundTripMs: number }) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      session.destroy();
+      resolve(seen);
+    };
+    const onAbort = () => end();
+    const timer = setTimeout(end, ANSWER_MS);
+    signal.addEventListener("abort", onAbort, { once: true });
+    session.on("error", () => end()).on("close", () => end());
+    session.once("remoteSettings", ({ initialWindowSize = 65_535 }) => {
+      session.ping((error, roundTripMs) =>
+        end(error ? undefined : { windowBytes: initialWindowSize, roundTripMs }),
+      );
+    });
+  });
+}

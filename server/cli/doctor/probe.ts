@@ -1,0 +1,70 @@
+import type { IncomingHttpHeaders } from "node:http";
+import http from "node:http";
+import https from "node:https";
+import tls from "node:tls";
+import { PiezaError } from "#core/errors.ts";
+
+/** A server that has not answered by then does not. */
+export const ANSWER_MS = 5_000;
+const MAX_BODY_BYTES = 1 << 20;
+
+export interface ProbeOptions {
+  readonly method?: "GET" | "OPTIONS";
+  readonly headers?: Readonly<Record<string, string>>;
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface Probed {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** As far as it is read: the first MiB. */
+  readonly body: string;
+  readonly tookMs: number;
+  /** Until when the server's certificate is valid. */
+  readonly validUntil: Date | undefined;
+}
+
+/** One plain HTTP request on a connection of its own. Fails as the system does, and with PiezaError when time is up. */
+export async function probe(url: string, options: ProbeOptions): Promise<Probed> {
+  const { method = "GET", headers, ca } = options;
+  const deadline = AbortSignal.timeout(ANSWER_MS);
+  const signal = AbortSignal.any([options.signal, deadline]);
+  const startedMs = performance.now();
+  try {
+    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      const trusted = ca === undefined ? {} : { ca: [...tls.getCACertificates("default"), ca] };
+      const common = { method, headers, signal, agent: false as const };
+      const request = url.startsWith("https:")
+        ? https.request(url, { ...common, ...trusted })
+        : http.request(url, common);
+      request.once("response", resolve).once("error", reject).end();
+    });
+    const validUntil = validity(response.socket);
+    const body = await readStart(response);
+    const tookMs = performance.now() - startedMs;
+    return { status: response.statusCode ?? 0, headers: response.headers, body, tookMs, validUntil };
+  } catch (error) {
+    options.signal.throwIfAborted();
+    if (!deadline.aborted) throw error;
+    throw new PiezaError("deadline_exceeded", `no answer in ${ANSWER_MS / 1000} s`, { cause: error });
+  }
+}
+
+function validity(socket: unknown): Date | undefined {
+  if (!(socket instanceof tls.TLSSocket)) return undefined;
+  const { valid_to: validTo } = socket.getPeerCertificate();
+  return validTo ? new Date(validTo) : undefined;
+}
+
+async function readStart(response: http.IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    parts.push(part);
+    length += part.length;
+    if (length > MAX_BODY_BYTES) break;
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
