@@ -63,21 +63,27 @@ export async function startSeeding(
 }
 
 /** Says what each tracker makes of this peer, whenever that changes. */
-function sayStatus(out: Output, { host }: SeedingFlags): (tracker: string, status: AnnouncerStatus) => void {
+function sayStatus(out: Output, flags: SeedingFlags): (tracker: string, status: AnnouncerStatus) => void {
   const said = new Map<string, string>();
-  return (tracker, { state, listed, reason, url }) => {
-    const hidden = state === "announced" && url === "" && host === undefined;
-    const advice = hidden ? "; say --host 0.0.0.0 to serve other machines" : "";
+  return (tracker, status) => {
+    const { state, listed, reason, url } = status;
     const problem =
       state === "failing" ? `cannot announce to ${tracker}` : `${tracker} does not name this peer`;
     const line =
       listed && state === "announced"
         ? `${tracker} names this peer as ${url}`
-        : `${problem}: ${reason}${advice}`;
+        : `${problem}: ${reason}${adviceOn(status, flags)}`;
     if (state === "stopped" || said.get(tracker) === line) return;
     said.set(tracker, line);
     out.event("announced", { tracker, listed, url, reason }, line);
   };
+}
+
+/** What may help a peer that is not named. */
+function adviceOn({ state, url }: AnnouncerStatus, { host, publicUrl }: SeedingFlags): string {
+  if (state !== "announced") return "";
+  if (url === "") return host === undefined ? "; say --host 0.0.0.0 to serve other machines" : "";
+  return publicUrl === undefined ? "; if others reach it at another address, say --public-url" : "";
 }
 
 async function openStore(

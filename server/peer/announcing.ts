@@ -1,8 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
 import { Announcer, type AnnouncerStatus, type OtherWays } from "#core/announcer.ts";
 import { remoteTracker } from "#core/rpc.ts";
 import type { AnnouncedTorrent } from "#core/tracker.ts";
 import { isLoopback } from "../http/host-names.ts";
+import { isWildcard } from "../http/outer-address.ts";
 import { openTransport } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 import { leaseInMemory, leaseOnDisk } from "./lease-file.ts";
@@ -26,13 +29,24 @@ export interface PeerAddress {
 }
 
 /**
- * What a tracker is told of it. On a loopback bind, and without a public URL, nothing to a tracker elsewhere: it would
- * take the address that it sees, where nobody listens.
+ * What a tracker is told of it, where there is no public URL. A tracker takes the address that it sees, which across
+ * machines is the right one, NAT or not. But on a loopback bind nobody elsewhere reaches that, so a tracker elsewhere
+ * is told none; and a tracker on this machine sees its own address, so a bind to another one is told in full.
  */
-export function announcedAddress({ host, port, publicUrl, tls }: PeerAddress, trackerUrl: string) {
+export function announcedAddress(
+  { host, port, publicUrl, tls }: PeerAddress,
+  trackerUrl: string,
+  interfaces = networkInterfaces(),
+) {
   if (publicUrl !== undefined) return { port, publicUrl, tls };
-  const hidden = isLoopback(host) && !isLoopback(new URL(trackerUrl).hostname);
-  return { port: hidden ? 0 : port, tls };
+  const tracker = new URL(trackerUrl).hostname.replace(/^\[(.*)\]$/, "$1");
+  if (isLoopback(host)) return { port: isLoopback(tracker) ? port : 0, tls };
+  const own = Object.values(interfaces).some((list) => list?.some(({ address }) => address === tracker));
+  // A zone means something on this machine alone, and a name may stand for several addresses.
+  const exact = isIP(host) !== 0 && !isWildcard(host) && !host.includes("%");
+  if (!exact || !(own || isLoopback(tracker))) return { port, tls };
+  const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+  return { port, publicUrl: `${tls ? "https" : "http"}://${authority}`, tls };
 }
 
 /** At most what Identify answers with. */

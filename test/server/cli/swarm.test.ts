@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { outerAddress } from "../../../server/http/outer-address.ts";
 import { LocalSwarm, sha256sum, writeRandomFile } from "../../support/local-swarm.ts";
 import { pieza, type Ran, type RunOptions } from "../../support/pieza.ts";
 
@@ -210,8 +211,26 @@ describe("peer", () => {
     }
     const get = await run(["get", join(fixtures, "shakira.json"), "-o", "got.mp3", ...swarm.trackerFlag]);
     expect(get).toMatchObject({ code: 0 });
+    expect(get.stdout + get.stderr).toContain("from 2 peers");
+    expect(get.stdout + get.stderr).not.toContain("were here before");
     expect(await sha256sum(join(cwd, "got.mp3"))).toBe(await sha256sum(join(cwd, "shakira.mp3")));
   });
+
+  const address = outerAddress("0.0.0.0");
+  it.skipIf(!address)(
+    "is named at the one address that it is bound to, by a tracker on its machine",
+    async () => {
+      const { cwd } = await emptyFolder();
+      await writeFile(join(cwd, "bound.txt"), "bound");
+      await swarm.done("bound", ["create", join(cwd, "bound.txt"), "-o", join(cwd, "bound.txt.json")]);
+      const allowing = swarm.run("allowing", ["tracker", "--port", "0", "--allow-network", `${address}/32`]);
+      const where = ["--host", address!, "--port", "0", "--tracker", await allowing.url()];
+      const peer = swarm.run("bound", ["peer", join(cwd, "bound.txt"), ...where]);
+      const announced = await peer.line("announced", (line) => line.event === "announced");
+      expect(announced).toMatchObject({ listed: true, url: await peer.url() });
+      expect(announced.url).toContain(address);
+    },
+  );
 
   it("serves in place what `seed` publishes, and leaves at SIGTERM with 0", async () => {
     const { cwd, run } = await emptyFolder();
