@@ -61,7 +61,10 @@ function checkStatus(url: string, status: number): void {
         : status === 403
           ? "permission_denied"
           : "unavailable";
-  throw new PiezaError(code, `${url} answered ${status} ${http.STATUS_CODES[status] ?? ""}`.trim());
+  const answer = `${url} answered ${status} ${http.STATUS_CODES[status] ?? ""}`.trim();
+  // What servers of all kinds say to who speaks plain HTTP at their TLS port.
+  const hint = status === 400 && url.startsWith("http:") ? "; perhaps it speaks TLS, at https:" : "";
+  throw new PiezaError(code, answer + hint);
 }
 
 async function readBody(response: http.IncomingMessage, maxBytes: number): Promise<string> {

@@ -43,7 +43,7 @@ export class Certificate {
    * Looks at the files every `everyMs`, and has `server` use them for new connections once they have changed. Files that
    * do not fit change nothing but the log: the server goes on with what it has. Returns what ends that.
    */
-  follow(server: tls.Server, everyMs: number, log: Log): () => void {
+  follow(server: Pick<tls.Server, "setSecureContext">, everyMs: number, log: Log): () => void {
     let timer: NodeJS.Timeout | undefined;
     let ended = false;
     const look = async () => {

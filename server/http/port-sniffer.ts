@@ -4,9 +4,15 @@ import net from "node:net";
 import tls from "node:tls";
 import type { Certificate } from "./certificate.ts";
 import type { Limits } from "./limits.ts";
+import { answerWithoutTls } from "./no-tls.ts";
 
 /** The beginning of HTTP/2's preface; no method of HTTP/1.1 begins so. */
 const PREFACE = Buffer.from("PRI");
+/** The first byte of every TLS connection: a record of the handshake. */
+const HANDSHAKE = 0x16;
+
+/** A port whose certificate can be renewed. */
+export type TlsPort = net.Server & Pick<tls.Server, "setSecureContext">;
 
 /**
  * One port for both: the first bytes tell HTTP/2 from HTTP/1.1, over TLS the handshake (ALPN) does. Neither server
@@ -22,36 +28,63 @@ export function createPort(h1: HttpServer, h2: Http2Server, limits: Limits, cert
 
 function cleartextPort(h1: HttpServer, h2: Http2Server, limits: Limits): net.Server {
   return net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-    const drop = () => socket.destroy();
-    let seen = Buffer.alloc(0);
-    const sniff = () => {
-      const chunk: Buffer | null = socket.read();
-      if (chunk === null) return;
-      seen = Buffer.concat([seen, chunk]);
-      const isHttp2 = seen.subarray(0, PREFACE.length).equals(PREFACE);
-      // One or two bytes may still become either.
-      if (!isHttp2 && PREFACE.subarray(0, seen.length).equals(seen)) return;
-      socket.off("readable", sniff).off("end", drop).off("error", drop).off("timeout", drop).setTimeout(0);
-      socket.unshift(seen);
+    sniff(socket, limits.firstBytesMs, httpVersion, (version) => {
       // HTTP/1.1 callers may half-close after their request, as http.Server allows them to.
-      socket.allowHalfOpen = !isHttp2;
-      (isHttp2 ? h2 : h1).emit("connection", socket);
-    };
-    socket.on("readable", sniff).on("end", drop).on("error", drop).on("timeout", drop);
-    socket.setTimeout(limits.firstBytesMs);
+      socket.allowHalfOpen = version === "h1";
+      (version === "h2" ? h2 : h1).emit("connection", socket);
+    });
   });
 }
 
-function tlsPort(h1: HttpServer, h2: Http2Server, limits: Limits, { files }: Certificate): tls.Server {
-  const server = tls.createServer({
-    ...files,
+/** Who speaks HTTP without TLS here is told so. */
+function tlsPort(h1: HttpServer, h2: Http2Server, limits: Limits, certificate: Certificate): TlsPort {
+  const handshakes = tls.createServer({
+    ...certificate.files,
     ALPNProtocols: ["h2", "http/1.1"],
     handshakeTimeout: limits.firstBytesMs,
-    noDelay: true,
   });
-  server.on("tlsClientError", (_error, socket) => socket.destroy());
-  server.on("secureConnection", (socket) => {
+  handshakes.on("tlsClientError", (_error, socket) => socket.destroy());
+  handshakes.on("secureConnection", (socket) => {
     (socket.alpnProtocol === "h2" ? h2 : h1).emit("connection", socket);
   });
-  return server;
+  const port = net.createServer({ noDelay: true }, (socket) => {
+    sniff(socket, limits.firstBytesMs, tlsOrHttp, (version) => {
+      if (version === "tls") handshakes.emit("connection", socket);
+      else answerWithoutTls(socket, version);
+    });
+  });
+  return Object.assign(port, { setSecureContext: handshakes.setSecureContext.bind(handshakes) });
+}
+
+/** Hands a connection over, with nothing read, once its first bytes tell what it speaks; ends one that never says. */
+function sniff<T>(
+  socket: net.Socket,
+  timeoutMs: number,
+  kindOf: (seen: Buffer) => T | undefined,
+  handOver: (kind: T) => void,
+): void {
+  const drop = () => socket.destroy();
+  let seen = Buffer.alloc(0);
+  const look = () => {
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) return;
+    seen = Buffer.concat([seen, chunk]);
+    const kind = kindOf(seen);
+    if (kind === undefined) return;
+    socket.off("readable", look).off("end", drop).off("error", drop).off("timeout", drop).setTimeout(0);
+    socket.unshift(seen);
+    handOver(kind);
+  };
+  socket.on("readable", look).on("end", drop).on("error", drop).on("timeout", drop);
+  socket.setTimeout(timeoutMs);
+}
+
+/** Undefined while one or two bytes may still become either. */
+function httpVersion(seen: Buffer): "h1" | "h2" | undefined {
+  if (seen.subarray(0, PREFACE.length).equals(PREFACE)) return "h2";
+  return PREFACE.subarray(0, seen.length).equals(seen) ? undefined : "h1";
+}
+
+function tlsOrHttp(seen: Buffer): "tls" | "h1" | "h2" | undefined {
+  return seen[0] === HANDSHAKE ? "tls" : httpVersion(seen);
 }

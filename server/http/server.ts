@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type tls from "node:tls";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { UniversalHandlerOptions } from "@connectrpc/connect/protocol";
@@ -24,7 +23,7 @@ import { limits as defaults, type Limits, rateLimited, requestBytesOf } from "./
 import type { Log } from "./log.ts";
 import type { RunningServer, ServerOptions } from "./options.ts";
 import { isWildcard, outerAddress } from "./outer-address.ts";
-import { createPort } from "./port-sniffer.ts";
+import { createPort, type TlsPort } from "./port-sniffer.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { registerReflection } from "./reflection.ts";
 import { reportErrors } from "./report-errors.ts";
@@ -76,7 +75,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   health.set(true);
   const everyMs = options.certificateCheckMs ?? CERTIFICATE_CHECK_MS;
-  const stopFollowing = certificate?.follow(port as tls.Server, everyMs, log);
+  const stopFollowing = certificate?.follow(port as TlsPort, everyMs, log);
 
   const bound = (port.address() as AddressInfo).port;
   let closed: Promise<void> | undefined;

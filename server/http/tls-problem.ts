@@ -1,5 +1,6 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { PiezaError } from "#core/errors.ts";
+import { INADEQUATE_SECURITY } from "./no-tls.ts";
 
 const UNKNOWN_AUTHORITY =
   "its certificate is from an authority that is not known here; name the authority's PEM file with --ca";
@@ -25,6 +26,9 @@ export function tlsProblem(error: unknown): string | undefined {
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     const { host } = error as { host?: string };
     return `its certificate is not for the name ${host}; use the name that it is for, or have that name added`;
+  }
+  if (code === "ERR_HTTP2_SESSION_ERROR" && error.message.endsWith(` ${INADEQUATE_SECURITY}`)) {
+    return "it speaks TLS there; use https:// in its URL";
   }
   if (/wrong version number|packet length too long/.test(error.message)) {
     return "it does not speak TLS there; perhaps its URL begins with http://";

@@ -16,6 +16,7 @@ import { nodeClock } from "../../../server/node-clock.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";
 import { type CertificatePaths, TestAuthority } from "../../support/certificates.ts";
 import { within } from "../../support/deadline.ts";
+import { pieza } from "../../support/pieza.ts";
 import { readSources } from "../../support/source-tree.ts";
 import { geometry, startTestPeer, swarm } from "../../support/test-peer.ts";
 
@@ -195,6 +196,22 @@ describe("a certificate that cannot be trusted", () => {
       const peer = createClient(PeerService, dial(`https://127.0.0.1:${port}`, kind));
       await expect(peer.getBitfield({})).rejects.toThrow(/does not speak TLS there; .*http:/);
     }
+  });
+
+  it("is told apart from http typed at a port that speaks TLS", async () => {
+    const { port } = await start(good);
+    const url = `http://127.0.0.1:${port}`;
+    const says = { grpc: /it speaks TLS there; use https/, "grpc-web": /HTTP 400/, connect: /use https/ };
+    for (const kind of kinds) {
+      const table = remoteTracker({ url, transport: dial(url, kind) }).locate(swarm, never);
+      await expect(table).rejects.toMatchObject({ code: "unavailable", message: says[kind] });
+    }
+    const { stdout } = await run("curl", ["-sS", "--max-time", "10", "-w", "%{http_code}", `${url}/healthz`]);
+    expect(stdout).toBe('{"code":"unavailable","message":"this port speaks TLS: use https"}\n400');
+    const page = getText(url, { maxBytes: 1_000, signal: never });
+    await expect(page).rejects.toThrow(/400 Bad Request; perhaps it speaks TLS, at https:/);
+    const listing = await pieza(["ls", "--catalog", url]);
+    expect(listing).toMatchObject({ code: 7, stderr: expect.stringMatching(/speaks TLS there; use https/) });
   });
 
   it("is trusted by no line of ours", () => {
