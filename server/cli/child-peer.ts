@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Demo, DemoPeer } from "./demo.ts";
 import { CliError, ExitCode } from "./exit-code.ts";
+import type { Flags } from "./options.ts";
 
 /** What each peer of the demo takes of publishers. */
 const UPLOADS = "10GiB";
@@ -23,7 +24,8 @@ export interface ChildPeer {
 export interface ChildPeerOptions {
   readonly demo: Demo;
   readonly peer: DemoPeer;
-  readonly host: string | undefined;
+  /** Of the program that starts it, those that are meant for its peers too. */
+  readonly flags: Flags<"host" | "tlsCert" | "tlsKey" | "noRateLimit" | "ca">;
   /** 0 for any free one. */
   readonly port: number;
   readonly tracker: string;
@@ -54,10 +56,13 @@ export function startChildPeer(options: ChildPeerOptions): ChildPeer {
   return { pid: child.pid!, url, ended, kill: () => void child.kill("SIGKILL") };
 }
 
-function argumentsFor({ demo, peer, host, port, tracker, ...options }: ChildPeerOptions): string[] {
+function argumentsFor({ demo, peer, flags, port, tracker, ...options }: ChildPeerOptions): string[] {
+  const { host, tlsCert, tlsKey, ca, noRateLimit } = flags;
+  const given = Object.entries({ "--host": host, "--tls-cert": tlsCert, "--tls-key": tlsKey, "--ca": ca });
   return [
     ...["peer", "--json", "--data", peer.dataDir, "--port", String(port), "--tracker", tracker],
-    ...(host === undefined ? [] : ["--host", host]),
+    ...given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value])),
+    ...(noRateLimit ? ["--no-rate-limit"] : []),
     ...["--accept-uploads", UPLOADS, "--catalog", options.catalog],
     ...(options.token === undefined ? ["--open"] : []),
     ...options.pageOrigins.flatMap((origin) => ["--allow-origin", origin]),

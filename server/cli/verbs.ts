@@ -46,7 +46,20 @@ export const verbs: readonly VerbSpec[] = [
   verb(
     "up",
     "tracker, catalog, page and four demo peers; Ctrl-C ends them all",
-    ["upTrackerPort", "upCatalogPort", "upPeerPort", "host", "allowNetwork", "page", "allowedHost", "open"],
+    [
+      "upTrackerPort",
+      "upCatalogPort",
+      "upPeerPort",
+      "host",
+      "tlsCert",
+      "tlsKey",
+      "allowedHost",
+      "allowOrigin",
+      "allowNetwork",
+      "noRateLimit",
+      "page",
+      "open",
+    ],
     () => import("./verbs/up.ts"),
   ),
   verb(

@@ -1,8 +1,10 @@
 import { copyFile, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isLoopback } from "../../http/host-names.ts";
 import { type RunningTracker, startTracker } from "../../tracker/tracker.ts";
 import { startCatalogServer, torrentsDir } from "../catalog-server.ts";
 import { type ChildPeer, type ChildPeerOptions, startChildPeer } from "../child-peer.ts";
+import { readCa } from "../clients.ts";
 import { dataDir } from "../data-dir.ts";
 import { type Demo, prepareDemo } from "../demo.ts";
 import { ExitCode, type Interrupted } from "../exit-code.ts";
@@ -20,7 +22,11 @@ type Options =
   | "upPeerPort"
   | "host"
   | "page"
+  | "tlsCert"
+  | "tlsKey"
   | "allowedHost"
+  | "allowOrigin"
+  | "noRateLimit"
   | "open";
 
 type UpInvocation = Invocation<Options | CommonOption>;
@@ -41,16 +47,18 @@ export async function run(invocation: UpInvocation): Promise<void> {
     await offer(demo, torrentsDir(flags, flags.upCatalogPort));
     const edge = upEdge(invocation, flags.upCatalogPort);
     const uploadPeers: string[] = [];
-    const named = { trackers: [tracker.url], uploadPeers };
-    const { catalog, urls, token } = await startCatalogServer(edge, named, flags, out, "upCatalogPort");
+    const others = { trackers: [tracker.url], uploadPeers };
+    const { catalog, urls, token } = await startCatalogServer(edge, others, flags, out, "upCatalogPort");
     closers.push(() => catalog.close());
-    const pageOrigins = [...urls, ...flags.allowedHost.map((name) => `http://${name}:${catalog.port}`)];
+    const { protocol } = new URL(catalog.url);
+    const named = flags.allowedHost.map((name) => `${protocol}//${name}:${catalog.port}`);
+    const pageOrigins = [...urls, ...named, ...flags.allowOrigin];
     const servers = { tracker: tracker.url, catalog: catalog.url, token, pageOrigins };
     const list = await startPeers(peers, demo, servers, invocation);
     uploadPeers.push(...list.map(({ url }) => url));
     const page = `${catalog.url}/${token === undefined ? "" : `#token=${encodeURIComponent(token)}`}`;
     const ready = { page, catalog: catalog.url, tracker: tracker.url, peers: list };
-    out.event("ready", ready, ...readyLines(ready));
+    out.event("ready", ready, ...readyLines(ready, flags.ca));
   } catch (error) {
     for (const peer of peers) peer.kill();
     await Promise.all(closers.map((close) => close()));
@@ -59,14 +67,17 @@ export async function run(invocation: UpInvocation): Promise<void> {
 }
 
 function upEdge({ flags, out }: UpInvocation, port: number) {
-  const single = { publicUrl: undefined, tlsCert: undefined, tlsKey: undefined, allowOrigin: [] };
-  return edgeOptions({ ...flags, ...single, noRateLimit: true }, port, out);
+  // On a loopback bind everybody has one address, so a bound on what comes from it would only hinder.
+  const noRateLimit = flags.noRateLimit || isLoopback(flags.host ?? "127.0.0.1");
+  // Several servers have no single URL: who needs public ones starts the servers one by one.
+  return edgeOptions({ ...flags, publicUrl: undefined, noRateLimit }, port, out);
 }
 
-function startUpTracker(invocation: UpInvocation): Promise<RunningTracker> {
+async function startUpTracker(invocation: UpInvocation): Promise<RunningTracker> {
   const port = invocation.flags.upTrackerPort;
+  const ca = await readCa(invocation.flags);
   return startOn("upTrackerPort", () =>
-    startTracker({ ...upEdge(invocation, port), allowNetworks: invocation.flags.allowNetwork }),
+    startTracker({ ...upEdge(invocation, port), allowNetworks: invocation.flags.allowNetwork, ca }),
   );
 }
 
@@ -89,7 +100,7 @@ async function startPeers(
   for (const [n, peer] of demo.peers.entries()) {
     const port = flags.upPeerPort === 0 ? 0 : flags.upPeerPort + n;
     const onTrouble = (line: string) => out.warn(`peer ${n + 1}: ${line}`);
-    peers.push(startChildPeer({ ...servers, demo, peer, host: flags.host, port, onTrouble }));
+    peers.push(startChildPeer({ ...servers, demo, peer, flags, port, onTrouble }));
   }
   const urls = await Promise.all(peers.map(({ url }) => url));
   return peers.map(({ pid, ended }, n) => {
@@ -104,14 +115,15 @@ async function startPeers(
 }
 
 /** What a person can do now. */
-function readyLines({ page, catalog, peers }: Events["ready"]): string[] {
+function readyLines({ page, catalog, peers }: Events["ready"], ca: string | undefined): string[] {
   const pieza = inCheckout ? "npm run -s pieza --" : "pieza";
   const where = catalog === "http://127.0.0.1:8080" ? "" : ` --catalog ${catalog}`;
+  const [trustInCurl, trust] = ca === undefined ? ["", ""] : [`--cacert ${ca} `, ` --ca ${ca}`];
   return [
     "",
     `The page:   ${page}`,
-    `With curl:  curl ${catalog}/files/shakira.json`,
-    `To a file:  ${pieza} get ocean-64MiB.bin${where}`,
+    `With curl:  curl ${trustInCurl}${catalog}/files/shakira.json`,
+    `To a file:  ${pieza} get ocean-64MiB.bin${where}${trust}`,
     "",
     `${plural(peers.length, "peer")}, none of them with all of the pieces; end one and watch the others take over:`,
     ...peers.map(({ url, pid }) => `  ${url}  kill ${pid}`),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { TestAuthority } from "../../support/certificates.ts";
 import { sha256sum } from "../../support/local-swarm.ts";
 import { pieza } from "../../support/pieza.ts";
 import { PiezaProcess } from "../../support/pieza-process.ts";
@@ -164,6 +165,30 @@ it("names the port that is taken and the flag for another, and leaves no process
   up.kill("SIGTERM");
   expect(await up.finished(20_000)).toBe(0);
   await gone(ready.peers.map(({ pid }) => pid));
+});
+
+it("speaks TLS at every port, and lets pages of a named origin publish", async () => {
+  const authority = await TestAuthority.make();
+  const { tlsCert, tlsKey } = await authority.issue();
+  const origin = "https://pages.example";
+  const tls = ["--tls-cert", tlsCert, "--tls-key", tlsKey, "--ca", authority.ca, "--allow-origin", origin];
+  const { up, ready } = await startUp(...tls);
+  const urls = [ready.catalog, ready.tracker, ...ready.peers.map(({ url }) => url)];
+  expect(urls.filter((url) => !url.startsWith("https://127.0.0.1:"))).toEqual([]);
+  const out = join(folder, "over-tls");
+  const args = ["get", "greeting", "--catalog", ready.catalog, "--ca", authority.ca, "-o", out];
+  expect(await pieza([...args, "--give-up-after", "20s"])).toMatchObject({ code: 0 });
+  expect(await sha256sum(out)).toBe(await sha256sum(join(data, "demo/files/greeting")));
+  const publish = `${ready.catalog}/pieza.v1.CatalogService/PublishTorrent`;
+  const store = `${ready.peers[0]!.url}/pieza.v1.PeerService/StorePiece`;
+  for (const url of [publish, store]) {
+    const preflight = `curl -s --cacert ${authority.ca} -X OPTIONS -i ${url} -H 'Origin: ${origin}' -H 'Access-Control-Request-Method: POST'`;
+    expect((await shell(preflight)).stdout).toMatch(/access-control-allow-origin: https:\/\/pages\.example/i);
+  }
+  up.kill("SIGINT");
+  await up.finished(20_000);
+  await gone(ready.peers.map(({ pid }) => pid));
+  await authority.remove();
 });
 
 it("prints for people what they can do", async () => {
