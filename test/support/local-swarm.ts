@@ -21,12 +21,16 @@ export class LocalSwarm {
   trackerUrl = "";
   catalogUrl = "";
 
-  private constructor(folder: string) {
+  readonly #env: NodeJS.ProcessEnv;
+
+  private constructor(folder: string, env: NodeJS.ProcessEnv) {
     this.folder = folder;
+    this.#env = env;
   }
 
-  static async start(): Promise<LocalSwarm> {
-    const swarm = new LocalSwarm(await mkdtemp(join(tmpdir(), "pieza-swarm-")));
+  /** `env` is of every process, such as PIEZA_CA. */
+  static async start(env: NodeJS.ProcessEnv = {}): Promise<LocalSwarm> {
+    const swarm = new LocalSwarm(await mkdtemp(join(tmpdir(), "pieza-swarm-")), env);
     try {
       await swarm.#startTracker("0");
       swarm.catalogUrl = await swarm.run("catalog", ["catalog", "--port", "0", ...swarm.trackerFlag]).url();
@@ -59,7 +63,7 @@ export class LocalSwarm {
   run(data: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): PiezaProcess {
     const process = new PiezaProcess([...args, "--json", "--data", this.path(`data-${data}`)], {
       cwd: this.folder,
-      env: { PIEZA_TOKEN: token, PIEZA_LOG_REQUESTS: "1", ...env },
+      env: { PIEZA_TOKEN: token, PIEZA_LOG_REQUESTS: "1", ...this.#env, ...env },
     });
     this.#processes.push(process);
     return process;

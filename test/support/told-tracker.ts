@@ -1,6 +1,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { type RunningServer, startServer } from "../../server/http/server.ts";
+import type { CertificatePaths } from "./certificates.ts";
 
 /** What the tracker answers: these peers, each with every piece, or an error with this message. */
 export interface Told {
@@ -9,8 +10,12 @@ export interface Told {
 }
 
 /** A real server that answers LocatePieces as told, whatever it is asked for. `told` may change while it runs. */
-export function startToldTracker(told: Told): Promise<RunningServer> {
+export function startToldTracker(
+  told: Told,
+  certificate: Partial<CertificatePaths> = {},
+): Promise<RunningServer> {
   return startServer({
+    ...certificate,
     port: 0,
     services: [TrackerService],
     routes: (router) =>
