@@ -197,8 +197,8 @@ export function remotePeerContract(
     it("fails when the peer dies in the middle of a piece", async () => {
       const server = await running(
         startRawPeer((response, request) => {
-          write(response, new Uint8Array(1 << 10));
-          setTimeout(() => request.socket.destroy(), 20);
+          // Gone once these bytes have left.
+          write(response, new Uint8Array(1 << 10), () => request.socket.destroy());
         }, 1 << 16),
       );
       const call = dial(server).getPiece(first, new Collector(), never);

@@ -148,9 +148,10 @@ describe("a peer over HTTP/2 that", () => {
     });
     return listening(server);
   };
-  const begins = (stream: http2.ServerHttp2Stream) => {
+  /** Calls back once the client has taken the first bytes of the answer: it says so by an answer to a ping after them. */
+  const begins = (stream: http2.ServerHttp2Stream, begun: () => void) => {
     stream.respond({ ":status": 200, "content-type": "application/grpc" });
-    stream.write(Buffer.from([0, 0, 0, 1, 0, 1, 2, 3]));
+    stream.write(Buffer.from([0, 0, 0, 1, 0, 1, 2, 3]), () => stream.session?.ping(begun));
   };
 
   it.each([
@@ -161,8 +162,7 @@ describe("a peer over HTTP/2 that", () => {
     ["calls for calm", (stream) => stream.session?.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM)],
   ] satisfies [string, (stream: http2.ServerHttp2Stream) => void][])("%s failed", async (_what, ends_) => {
     const url = await http2Peer((stream) => {
-      begins(stream);
-      setTimeout(() => ends_(stream), 10);
+      begins(stream, () => ends_(stream));
     });
     expect(await pieceFrom(url, "grpc")).toMatchObject({ name: "PeerFailed", code: "unavailable" });
   });

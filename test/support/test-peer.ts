@@ -78,6 +78,6 @@ export function startRawPeer(
 }
 
 /** The two kinds of responses have signatures that TypeScript cannot call as one. */
-export function write(response: HttpResponse, bytes: Uint8Array): boolean {
-  return (response as { write(chunk: Uint8Array): boolean }).write(bytes);
+export function write(response: HttpResponse, bytes: Uint8Array, written?: () => void): boolean {
+  return (response as { write(chunk: Uint8Array, written?: () => void): boolean }).write(bytes, written);
 }

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { PiezaError } from "#core/errors.ts";
 import type { PieceIndex } from "#core/piece.ts";
 import { MemoryPieceStore } from "#core/store.ts";
@@ -189,6 +189,9 @@ const cases: Record<string, Case> = {
   },
 };
 
+/** Resolved once the case under way has its answers: a read that waits for it outlives any deadline. */
+let answered = Promise.withResolvers<void>();
+
 /** Holds all pieces but one, and fails in every way that a store can. */
 class MoodyStore extends MemoryPieceStore {
   override async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
@@ -198,8 +201,7 @@ class MoodyStore extends MemoryPieceStore {
     if (number === pieces.broken) throw new Error("ENOENT /home/somebody");
     if (number === pieces.refused)
       throw new PiezaError("resource_exhausted", "no room now", { retryAfterMs: 1_500 });
-    // Longer than the deadline of the call that asks for it.
-    if (number === pieces.slow) await new Promise((resolve) => setTimeout(resolve, 300));
+    if (number === pieces.slow) await answered.promise;
     return super.read(index, into);
   }
 }
@@ -224,6 +226,10 @@ beforeAll(async () => {
   ca = await readFile(authority.ca);
   torrent = await makeTorrent({ length: 6 * 16 * KiB + 100 });
   empty = await makeTorrent({ length: 0 });
+});
+afterEach(() => {
+  answered.resolve();
+  answered = Promise.withResolvers();
 });
 afterAll(async () => {
   for (const end of ends.splice(0).reverse()) await end();
