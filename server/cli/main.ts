@@ -4,7 +4,7 @@ import { ExitCode, exitCodeOf, Interrupted, UsageError } from "./exit-code.ts";
 import { readFlags } from "./invocation.ts";
 import { Output } from "./output.ts";
 import { makeProgram } from "./program.ts";
-import { optionsOf, type VerbSpec } from "./verbs.ts";
+import { optionsOf, type VerbSpec } from "./verb-spec.ts";
 
 /** Aborted by the first signal; the second ends the process where it stands. */
 function untilSignalled(): AbortSignal {

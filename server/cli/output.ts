@@ -53,6 +53,7 @@ export interface Events {
   download: Record<string, unknown>;
   /** One thing that `doctor` looked at; `level` is ok, warning or problem. */
   finding: { check: string; level: string; subject: string; message: string; advice: string };
+  completions: { shell: string; script: string };
   /** What the verb was asked for has been done. */
   done: Record<string, unknown>;
   /** `verify` found a wrong piece or file. */

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addOption } from "./invocation.ts";
 import { commonOptions, type OptionName, serverOptions } from "./options.ts";
-import { type VerbSpec, verbs } from "./verbs.ts";
+import type { VerbSpec } from "./verb-spec.ts";
+import { verbs } from "./verbs.ts";
 
 /** What is called with the verb that the person chose, its parsed flags and its arguments. */
 export type RunVerb = (spec: VerbSpec, command: Command, args: readonly string[]) => Promise<void>;

@@ -1,20 +1,6 @@
 import type { Invocation } from "./invocation.ts";
-import { type CommonOption, commonOptions, type OptionName, serverOptions } from "./options.ts";
-
-/** A verb as the program's table has it; its code is loaded when it runs. */
-export interface VerbSpec {
-  readonly name: string;
-  /** As commander takes it: "<torrent>" has to be there, "[search]" may be, "<path...>" is a list. */
-  readonly args: string;
-  readonly summary: string;
-  /** Its own flags, for help and for the schema; every verb has the common ones too. */
-  readonly options: readonly OptionName[];
-  /** The servers' flags, under a heading of their own. */
-  readonly serves: boolean;
-  /** Printed below the flags. */
-  readonly examples: readonly string[];
-  run(invocation: Invocation<OptionName>): Promise<void>;
-}
+import { type CommonOption, type OptionName, serverOptions } from "./options.ts";
+import type { VerbSpec } from "./verb-spec.ts";
 
 interface VerbModule<Name extends OptionName> {
   run(invocation: Invocation<Name>): Promise<void>;
@@ -186,9 +172,11 @@ export const verbs: readonly VerbSpec[] = [
     "pieza doctor https://catalog.example",
     "pieza doctor shakira",
   ),
+  verb(
+    "completions <shell>",
+    "print what makes bash, zsh or fish complete verbs and flags",
+    [],
+    async () => (await import("./verbs/completions.ts")).completionsOf(() => verbs),
+    "source <(pieza completions bash)",
+  ),
 ];
-
-/** The flags of a verb, common ones included. */
-export function optionsOf(spec: VerbSpec): readonly OptionName[] {
-  return [...spec.options, ...commonOptions];
-}

@@ -2,20 +2,13 @@ import { messageOf, PiezaError } from "#core/errors.ts";
 import { tlsProblem } from "../../http/tls-problem.ts";
 import { formatDuration } from "../units.ts";
 import { checkWindows } from "./check-windows.ts";
-import { type Finding, ok, problem, warning } from "./finding.ts";
+import { type Finding, type LookOptions, ok, problem, type Role, warning } from "./finding.ts";
 import { type Probed, probe } from "./probe.ts";
-
-export type Role = "tracker" | "catalog" | "peer";
 
 export interface ServerLook {
   readonly findings: readonly Finding[];
   /** What GET / says, if that is JSON: the server's own description. */
   readonly overview: Readonly<Record<string, unknown>> | undefined;
-}
-
-export interface LookOptions {
-  readonly ca: string | undefined;
-  readonly signal: AbortSignal;
 }
 
 /** Clocks that differ by less are as good as right. */

@@ -9,8 +9,8 @@ import { nodeClock } from "../../node-clock.ts";
 import { nodeDisk } from "../../peer/disk.ts";
 import { type ClientFlags, withTracker } from "../clients.ts";
 import { formatBytes, plural } from "../units.ts";
-import { type LookOptions, lookAtServer } from "./check-server.ts";
-import { type Finding, ok, problem, warning } from "./finding.ts";
+import { lookAtServer } from "./check-server.ts";
+import { type Finding, type LookOptions, ok, problem, warning } from "./finding.ts";
 
 /** Peers looked at at once. */
 const AT_ONCE = 8;

@@ -2,8 +2,7 @@ import { readFile } from "node:fs/promises";
 import http2 from "node:http2";
 import tls from "node:tls";
 import { formatBytes, formatRate } from "../units.ts";
-import type { LookOptions, Role } from "./check-server.ts";
-import { type Finding, ok, warning } from "./finding.ts";
+import { type Finding, type LookOptions, ok, type Role, warning } from "./finding.ts";
 import { ANSWER_MS } from "./probe.ts";
 
 /** A link of this length is what windows are judged by: another continent is farther, the same country nearer. */

@@ -1,3 +1,12 @@
+export type Role = "tracker" | "catalog" | "peer";
+
+/** How servers are looked at. */
+export interface LookOptions {
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca: string | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** What was looked at. */
 export type Check =
   | "server"

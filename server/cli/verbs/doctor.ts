@@ -1,9 +1,9 @@
 import { PiezaError } from "#core/errors.ts";
 import { readCa } from "../clients.ts";
-import { type LookOptions, lookAtServer, roleOf } from "../doctor/check-server.ts";
+import { lookAtServer, roleOf } from "../doctor/check-server.ts";
 import { checkSpace, lookAtSwarm } from "../doctor/check-torrent.ts";
 import { checkBuffers } from "../doctor/check-windows.ts";
-import { type Finding, problem } from "../doctor/finding.ts";
+import { type Finding, type LookOptions, problem } from "../doctor/finding.ts";
 import { CliError, ExitCode } from "../exit-code.ts";
 import { trackersFor } from "../find-trackers.ts";
 import type { Invocation } from "../invocation.ts";

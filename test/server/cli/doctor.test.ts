@@ -9,9 +9,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { MemoryPieceStore } from "#core/store.ts";
 import { torrentText } from "#core/torrent-json.ts";
 import { startCatalog } from "../../../server/catalog/catalog.ts";
-import { lookAtServer, type Role } from "../../../server/cli/doctor/check-server.ts";
+import { lookAtServer } from "../../../server/cli/doctor/check-server.ts";
 import { checkSpace } from "../../../server/cli/doctor/check-torrent.ts";
 import { checkBuffers, checkWindows } from "../../../server/cli/doctor/check-windows.ts";
+import type { Role } from "../../../server/cli/doctor/finding.ts";
 import { type PeerOptions, startPeer } from "../../../server/peer/peer.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
 import { startDelayProxy } from "../../bench/delay-proxy.ts";

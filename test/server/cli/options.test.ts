@@ -2,7 +2,8 @@ import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { addOption, environmentName, longFlag, readFlags } from "../../../server/cli/invocation.ts";
 import { type OptionName, options } from "../../../server/cli/options.ts";
-import { optionsOf, verbs } from "../../../server/cli/verbs.ts";
+import { optionsOf } from "../../../server/cli/verb-spec.ts";
+import { verbs } from "../../../server/cli/verbs.ts";
 
 function read<const Name extends OptionName>(
   names: readonly Name[],
