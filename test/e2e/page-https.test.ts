@@ -72,6 +72,7 @@ describe("a tab on an https page", () => {
     expect(pieces.length).toBeGreaterThanOrEqual(512);
     const spoken = await Promise.all(pieces.map((response) => response.httpVersion()));
     expect([...new Set(spoken)]).toEqual(["HTTP/2.0"]);
+    console.log(`${most} pieces asked for at once`);
     expect(most).toBeGreaterThan(HTTP1_CONNECTIONS);
     await expectSaved(name, download);
   });
