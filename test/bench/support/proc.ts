@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
@@ -19,4 +19,31 @@ export function cpuSecondsOf(pids: readonly number[]): number {
 export function peakRssBytesOf(pid: number): number {
   const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))!;
   return Number(kibibytes) * 1024;
+}
+
+/** The proportional set size of these processes together, in bytes. Those that have ended have none. */
+export function pssBytesOf(pids: readonly number[]): number {
+  const kibibytes = pids.map((pid) => /^Pss:\s+(\d+) kB$/m.exec(readOf(pid, "smaps_rollup"))?.[1] ?? 0);
+  return kibibytes.reduce<number>((sum, value) => sum + Number(value), 0) * 1024;
+}
+
+/** The processes that `pid` has started, and theirs, as far as their command lines fit. */
+export function descendantsOf(pid: number, fits: RegExp): number[] {
+  const children = new Map<number, number[]>();
+  for (const entry of readdirSync("/proc")) {
+    const parent = Number(/^PPid:\s+(\d+)$/m.exec(readOf(Number(entry), "status"))?.[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+  }
+  const found = [pid];
+  for (const parent of found) found.push(...(children.get(parent) ?? []));
+  return found.filter((one) => one !== pid && fits.test(readOf(one, "cmdline")));
+}
+
+/** Empty for a process that is gone. */
+function readOf(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
 }
