@@ -9,7 +9,7 @@ const MAX_IN_FLIGHT_PER_PEER = 3;
 /** Bytes read and not yet stored, over all peers; at least one piece is always allowed. */
 const MAX_IN_FLIGHT_BYTES = 32 << 20;
 /** A peer that fails so often in a row is given up; the pause before each try doubles. */
-const MAX_FAILURES = 5;
+const MAX_FAILURES = 4;
 const FIRST_PAUSE_MS = 500;
 /** What says that a peer will not take this however often it is asked. What it has, it has. */
 const REFUSALS: ReadonlySet<string> = new Set([

@@ -42,7 +42,8 @@ describe("a timeline", () => {
     map.set([PieceMap.from(0)], 4);
     const failed = peer(1, { state: "backing off", reason: "cannot be reached" });
     timeline.add(snapshot(2_000, { peers: [peer(0, { state: "idle" }), failed], pieceMap: map.slice() }));
-    timeline.add(snapshot(60_000, { state: "complete", peers: [peer(0), failed], pieceMap: map.slice() }));
+    timeline.add(snapshot(9_000, { peers: [peer(0), peer(1, { state: "idle" })], pieceMap: map.slice() }));
+    timeline.add(snapshot(60_000, { state: "complete", peers: [peer(0), peer(1)], pieceMap: map.slice() }));
     expect(timeline.entries).toEqual([
       { kind: "state", atMs: 0, state: "starting", reason: "" },
       { kind: "peer", atMs: 1_000, slot: 0, url: "http://peer-0", standing: "answering", reason: "" },
@@ -57,6 +58,7 @@ describe("a timeline", () => {
         standing: "backing off",
         reason: "cannot be reached",
       },
+      { kind: "peer", atMs: 9_000, slot: 1, url: "http://peer-1", standing: "asked again", reason: "" },
       { kind: "state", atMs: 60_000, state: "complete", reason: "" },
     ]);
   });

@@ -129,7 +129,8 @@ export const en = {
   standing: {
     connecting: "is asked what it has:",
     answering: "answers:",
-    "backing off": "failed, is asked again later:",
+    "asked again": "is asked again:",
+    "backing off": "failed, is given a pause:",
     banned: "banned:",
     skipped: "skipped:",
   } satisfies Record<Standing, string>,

@@ -124,7 +124,8 @@ export const es: Words = {
   standing: {
     connecting: "se le pregunta qué tiene:",
     answering: "responde:",
-    "backing off": "falló, se le preguntará más tarde:",
+    "asked again": "se le pregunta otra vez:",
+    "backing off": "falló, se le da una pausa:",
     banned: "vetado:",
     skipped: "omitido:",
   },

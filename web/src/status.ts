@@ -24,6 +24,8 @@ export interface Summary {
   readonly facts: readonly string[];
   /** What it waits for, or why it stopped. Empty when all is well. */
   readonly explanation: string;
+  /** The explanation is in the engine's words, which are English. */
+  readonly fromEngine: boolean;
 }
 
 export function summaryOf(
@@ -34,11 +36,13 @@ export function summaryOf(
 ): Summary {
   if (record.stage.kind === "open" && snapshot) {
     const { state, reason } = snapshot;
-    return { facts: factsOf(snapshot, words, format), explanation: state === "complete" ? "" : reason };
+    const explanation = state === "complete" ? "" : reason;
+    return { facts: factsOf(snapshot, words, format), explanation, fromEngine: true };
   }
   const size = record.torrent.length;
   const facts = size === undefined ? [] : [format.bytes(size)];
-  return { facts, explanation: stageExplained(record, words, format) };
+  const fromEngine = record.stage.kind === "learning" || record.stage.kind === "broken";
+  return { facts, explanation: stageExplained(record, words, format), fromEngine };
 }
 
 function factsOf(snapshot: DownloadSnapshot, words: Words, format: Formats): string[] {

@@ -1,7 +1,7 @@
 import { type DownloadSnapshot, type DownloadState, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
 
 /** How a peer stands in a timeline: sending and waiting to send is one thing there. */
-export type Standing = "connecting" | "answering" | "backing off" | "banned" | "skipped";
+export type Standing = "connecting" | "answering" | "asked again" | "backing off" | "banned" | "skipped";
 
 /** One thing that happened; times are milliseconds since the engine was started. */
 export type TimelineEntry =
@@ -38,7 +38,7 @@ export class Timeline {
   #entries: TimelineEntry[] = [];
   #state: DownloadState | undefined;
   #map: Uint16Array = new Uint16Array(0);
-  readonly #standings: string[] = [];
+  readonly #standings: Standing[] = [];
   readonly #runs: (Run | undefined)[] = [];
   #lastMs = 0;
 
@@ -60,15 +60,21 @@ export class Timeline {
   }
 
   #addPeer(peer: PeerSnapshot, atMs: number): void {
-    const { slot, url, state } = peer;
+    const { slot, state } = peer;
     const standing = state === "active" || state === "idle" ? "answering" : state;
-    // Words that only count down or name another piece are no news.
-    const known = this.#standings[slot];
-    if (known === standing) return;
+    const before = this.#standings[slot];
+    // After a pause it is asked; whether it answers shows in what it gives.
+    const again = before === "backing off" || before === "asked again";
+    const shown = again && standing === "answering" ? "asked again" : standing;
+    // Asked once more what it has, it stands as before.
+    if (shown === before || (shown === "connecting" && before !== undefined)) return;
+    this.#stand(peer, shown, atMs);
+  }
+
+  #stand({ slot, url, reason }: PeerSnapshot, standing: Standing, atMs: number): void {
     this.#standings[slot] = standing;
-    if (standing === "connecting" && known !== undefined) return;
     this.#runs[slot] = undefined;
-    this.#push({ kind: "peer", atMs, slot, url, standing, reason: peer.reason });
+    this.#push({ kind: "peer", atMs, slot, url, standing, reason });
   }
 
   #addPieces({ pieceMap, peers, elapsedMs }: DownloadSnapshot): void {

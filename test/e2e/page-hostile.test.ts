@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { conducts, type HostilePeer, startHostilePeer } from "../support/hostile-peers.ts";
+import { LocalSwarm, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
+import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
+import { startToldTracker } from "../support/told-tracker.ts";
+
+const MiB = 1 << 20;
+const PIECES = 24;
+const name = "announced.bin";
+
+let swarm: LocalSwarm;
+let browser: PageDriver;
+const ends: (() => unknown)[] = [];
+
+beforeEach(async () => {
+  swarm = await LocalSwarm.start();
+  browser = await PageDriver.start();
+});
+afterEach(async ({ task }) => {
+  await browser?.stop(task);
+  for (const end of ends.splice(0)) await end();
+  await swarm?.stop();
+});
+
+async function liar(does: string): Promise<HostilePeer> {
+  const peer = await startHostilePeer(conducts.find((conduct) => conduct.does === does)!);
+  ends.push(() => peer.close());
+  return peer;
+}
+
+it("a tab is not made to take memory by peers that announce 4 GiB or never end, and bans them", async () => {
+  const liars = [await liar("announces 4 GiB and sends nothing of it"), await liar("never ends its answer")];
+  const told = { peers: liars.map(({ url }) => url) };
+  const tracker = await startToldTracker(told);
+  ends.push(() => tracker.close({ graceMs: 0 }));
+  await writeRandomFile(swarm.path(name), PIECES * MiB);
+  await swarm.publish(name, "--tracker", tracker.url);
+
+  const page = await browser.open(swarm.catalogUrl);
+  const before = await browser.memoryBytes();
+  const download = await new DownloadOnPage(page, name).start();
+  const rowOf = ({ url }: HostilePeer) =>
+    download.card.locator("tbody tr").filter({ hasText: new URL(url).host });
+  let most = before;
+  const look = async () => {
+    most = Math.max(most, await browser.memoryBytes());
+  };
+  // Alone with the liars, the tab asks each of them and bans both.
+  for (const liar of liars) {
+    await expect
+      .poll(async () => (await look(), (await rowOf(liar).textContent()) ?? ""), { timeout: 60_000 })
+      .toContain("banned");
+    expect(liar.asked()).toBeGreaterThan(0);
+  }
+  told.peers.push(await swarm.run("honest", ["peer", swarm.path(name), "--port", "0"]).url());
+  await download.becomes("Complete");
+  await look();
+  console.log(`all of the browser grew by ${Math.round((most - before) / MiB)} MiB at most`);
+  // A page that believed would need 4 GiB; the file itself has 24 MiB.
+  expect(most - before).toBeLessThan(512 * MiB);
+  for (const liar of liars) expect(await rowOf(liar).textContent()).toMatch(/banned.*0\s*$/s);
+  expect(await sha256sum((await download.save()).path)).toBe(await sha256sum(swarm.path(name)));
+  expect(browser.problems).toEqual([]);
+});
