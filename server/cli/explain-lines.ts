@@ -42,7 +42,8 @@ export function explainLines(record: DownloadRecord, everyPiece: boolean): strin
     lines.push("", account.trackerProblem || "No tracker has named a peer.");
     return lines;
   }
-  lines.push("", ...peerTable(account), "", ...account.peers.flatMap((peer) => storyOf(peer, account)));
+  const stories = account.peers.flatMap((peer) => storyOf(peer, account));
+  lines.push("", ...peerTable(account), ...(stories.length > 0 ? ["", ...stories] : []));
   return [...lines, "", ...pieceLines(account, everyPiece)];
 }
 
