@@ -31,6 +31,11 @@ export interface Conduct {
 }
 
 const BLOCK = Buffer.alloc(64 << 10);
+/** Lets a page read the answer: who means harm to browsers lets them in. */
+const ANY_PAGE = "access-control-allow-origin: *\r\n";
+/** What a browser asks for before a call from a page. */
+const PREFLIGHT =
+  "HTTP/1.1 204 No Content\r\naccess-control-allow-origin: *\r\naccess-control-allow-headers: *\r\n\r\n";
 /** The longest message that a frame can announce. */
 const HUGE = 0xffff_ffff;
 
@@ -152,7 +157,7 @@ export const conducts: readonly Conduct[] = [
     overHttp1: "WrongPiece",
     onStream: (stream) => beginPiece(stream, HUGE, () => pour(stream)),
     onRequest(socket, type) {
-      socket.write(`HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\nconnection: close\r\n\r\n`);
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\n${ANY_PAGE}connection: close\r\n\r\n`);
       socket.write(frame(type, HUGE));
       pour(socket);
     },
@@ -273,7 +278,9 @@ function eachRequest(socket: net.Socket, answer: (type: string) => void): void {
       : text.length >= end + length;
     if (!whole) return;
     const type = /\r\ncontent-type: *([^\r]+)/i.exec(text)?.[1] ?? "";
+    const preflight = text.startsWith("OPTIONS ");
     text = "";
+    if (preflight) return void socket.write(PREFLIGHT);
     answer(type);
   });
 }
@@ -292,7 +299,8 @@ function frame(type: string, bytes: number, flags = 0): Buffer {
 }
 
 function head(type: string, length: number, more = ""): Buffer {
-  return Buffer.from(`HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\n${more}content-length: ${length}\r\n\r\n`);
+  const lines = `content-type: ${type}\r\n${ANY_PAGE}${more}content-length: ${length}`;
+  return Buffer.from(`HTTP/1.1 200 OK\r\n${lines}\r\n\r\n`);
 }
 
 function says(status: string, body = "", more = ""): string {

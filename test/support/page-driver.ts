@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
@@ -63,6 +63,19 @@ export class PageDriver {
     session?.send("Browser.crash").catch(() => undefined);
     await closed;
     this.#context = await launch(this.#profile, this.#options);
+  }
+
+  /** Memory of all of the browser's processes, pages that they share counted once. */
+  async memoryBytes(): Promise<number> {
+    const session = await this.#context.browser()!.newBrowserCDPSession();
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    await session.detach();
+    const sizes = processInfo.map(async ({ id }) => {
+      // One that has just ended has no memory.
+      const rollup = await readFile(`/proc/${id}/smaps_rollup`, "utf8").catch(() => "");
+      return Number(/^Pss: +(\d+) kB$/m.exec(rollup)?.[1] ?? 0) * 1024;
+    });
+    return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** `test` is the one that ends with it; if it failed, its tabs are kept as pictures. */
