@@ -72,6 +72,7 @@ describe("looking around in a tab", () => {
     await page.getByRole("button", { name: "Download", exact: true }).click();
     const download = new DownloadOnPage(page, name);
     await download.becomes("Complete");
+    expect(Object.values(await download.piecesByPeer())).toEqual([total_pieces]);
     expect(await sha256sum((await download.save()).path)).toBe(await sha256sum(swarm.path(name)));
     await page.close();
   });
