@@ -15,7 +15,7 @@ export const MAX_REQUESTERS = 2;
 /**
  * Whether one more piece from this peer would come so late that the others, who have it too, had better take it:
  * relative to them, never to an absolute speed. `idlePieces` are not requested yet. An unmeasured peer always gets its
- * chance.
+ * chance, and the promptest of all is never too slow: together the others are faster, but one piece comes from one.
  */
 export function tooSlow(
   peer: DownloadPeer,
@@ -27,12 +27,15 @@ export function tooSlow(
   if (mineMs === undefined) return false;
   let rate = 0;
   let pieces = idlePieces;
+  let soonestMs = Number.POSITIVE_INFINITY;
   for (const other of others) {
     if (other === peer) continue;
     rate += other.pace.rate ?? 0;
     pieces += other.inFlight;
+    soonestMs = Math.min(soonestMs, other.pace.expectedMs(pieceLength) ?? Number.POSITIVE_INFINITY);
   }
-  return rate > 0 && mineMs > LATE_FACTOR * ((pieces * pieceLength * 1000) / rate) + LATE_SLACK_MS;
+  const othersMs = Math.max(soonestMs, (pieces * pieceLength * 1000) / rate);
+  return rate > 0 && mineMs > LATE_FACTOR * othersMs + LATE_SLACK_MS;
 }
 
 /**

@@ -27,6 +27,15 @@ describe("slow peers", () => {
     expect(fast.asked.length).toBeGreaterThan(10);
   });
 
+  it("twelve that are all alike get the last piece too, although together they would be faster than each", async () => {
+    const swarm = new FakeSwarm({ pieces: 13, pieceLength: 1_000 });
+    for (let n = 0; n < 12; n++) swarm.add({ rate: 1_000 });
+    // It is asked for the last piece, and says only when the others are done that it does not have it.
+    swarm.add({ latencyMs: 2_500, has: [12] }).lacks(12);
+    const download = start(swarm);
+    await swarm.until("complete", ended(download), 20_000);
+  });
+
   it("a stalled request is hedged, and the peer that stalls is not waited for", async () => {
     const swarm = new FakeSwarm({ pieces: 30 });
     const stuck = swarm.add({ rate: 20_000 });
