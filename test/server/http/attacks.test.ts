@@ -6,6 +6,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
 import { GetPieceRequestSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import { limits } from "../../../server/http/limits.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import type { Figures, Settings } from "../../support/attacked-server.ts";
 import { within } from "../../support/deadline.ts";
@@ -98,12 +99,14 @@ async function allClosed(what: string, sockets: readonly net.Socket[]): Promise<
   await within(HANG_MS, what, Promise.all(closes));
 }
 
-function print(what: string, before: Figures, after: Figures): void {
+/** Says what the attack came to; the server may not have grown by more than `mostMiB`. */
+function bounded(what: string, before: Figures, after: Figures, mostMiB: number): void {
   const grewMiB = Math.round((after.rssBytes - before.rssBytes) / MiB);
   const reads = after.reads - before.reads;
   console.log(
     `${what}: grew by ${grewMiB} MiB to ${Math.round(after.rssBytes / MiB)} MiB, ${reads} pieces read`,
   );
+  expect(grewMiB, `MiB that ${what} made the server grow by`).toBeLessThan(mostMiB);
 }
 
 describe("a server under attack", () => {
@@ -123,7 +126,8 @@ describe("a server under attack", () => {
       sockets.push(socket);
     }
     await server.servesAnotherAddress();
-    print("500 silent connections", before, await server.figures());
+    // Measured: 2.
+    bounded("500 silent connections", before, await server.figures(), 48);
     await allClosed("all 500 are closed", sockets);
   });
 
@@ -137,8 +141,9 @@ describe("a server under attack", () => {
       if (n % 100 === 0) await server.figures();
     }
     const after = await server.figures();
-    print("5,000 calls on one connection", before, after);
-    expect(after.reads).toBeLessThanOrEqual(64);
+    // Measured: 2.
+    bounded("5,000 calls on one connection", before, after, 48);
+    expect(after.reads).toBeLessThanOrEqual(limits.maxStreams);
   });
 
   it("ends a connection that opens and resets 20,000 calls", async () => {
@@ -146,6 +151,7 @@ describe("a server under attack", () => {
     const before = await server.figures();
     const socket = await server.connectHttp2();
     const closed = allClosed("the connection is closed", [socket]);
+    const beganMs = performance.now();
     let sent = 0;
     for (; sent < 20_000 && !socket.destroyed; sent++) {
       const id = 2 * sent + 1;
@@ -155,18 +161,23 @@ describe("a server under attack", () => {
       if (sent % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     await closed;
+    const tookS = (performance.now() - beganMs) / 1_000;
     const after = await server.figures();
-    print(`${sent} calls, each reset at once`, before, after);
-    expect(after.reads).toBeLessThanOrEqual(250);
+    // Measured: 4.
+    bounded(`${sent} calls, each reset at once`, before, after, 48);
+    // Measured: 101. What may be reset at once, what comes free meanwhile, and a few that were under way at the end.
+    expect(after.reads).toBeLessThanOrEqual(limits.resetBurst + tookS * limits.resetsPerSecond + 10);
     await server.servesAnotherAddress();
   });
 
   it.each([
-    { what: "pieces", path: GET_PIECE, most: 200 * MiB },
-    { what: "a torrent of 32,768 pieces", path: GET_TORRENT, most: 400 * MiB },
+    // Measured: 10, as the upload budget holds it; 64 of the 200 pieces are read.
+    { what: "pieces", path: GET_PIECE, mostMiB: 64 },
+    // Measured: 211, of which limits.unreadBytes are 128.
+    { what: "a torrent of 32,768 pieces", path: GET_TORRENT, mostMiB: 320 },
   ])(
     "bears 20 connections that ask for $what ten times each and never read",
-    async ({ what, path, most }) => {
+    async ({ what, path, mostMiB }) => {
       const server = await Attacked.start({});
       const before = await server.figures();
       for (let connection = 0; connection < 20; connection++) {
@@ -182,8 +193,8 @@ describe("a server under attack", () => {
       }
       await server.servesAnotherAddress();
       const after = await server.figures();
-      print(`20 connections that never read ${what}`, before, after);
-      expect(after.rssBytes - before.rssBytes).toBeLessThan(most);
+      bounded(`20 connections that never read ${what}`, before, after, mostMiB);
+      if (path === GET_PIECE) expect(after.reads - before.reads).toBeLessThan(200);
     },
   );
 });
