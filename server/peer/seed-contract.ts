@@ -4,7 +4,6 @@ import type { PeerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../http/context.ts";
 import type { ServedTorrent, ServedTorrents } from "./served-torrents.ts";
 import { serverTiming } from "./server-timing.ts";
-import { serverTiming } from "./server-timing.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** Answers the seed's PeerService from what this peer serves: the same pieces, found by file name. */
