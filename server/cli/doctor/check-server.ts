@@ -57,6 +57,8 @@ const SYSTEM_WORDS: Readonly<Record<string, readonly [message: string, advice: s
   ENETUNREACH: ["there is no way to that network", "look at this machine's network"],
 };
 
+const TRY_HTTPS = "perhaps it speaks TLS: try https://";
+
 function unreachable(check: Finding["check"], url: string, error: unknown): Finding {
   const tls = tlsProblem(error);
   if (tls !== undefined) {
@@ -68,9 +70,7 @@ function unreachable(check: Finding["check"], url: string, error: unknown): Find
     return problem(check, url, message, "a firewall may drop what comes; is the server's process stuck?");
   }
   if (code.startsWith("HPE_") || /socket hang up|ECONNRESET|parse error/i.test(`${code} ${message}`)) {
-    const advice = url.startsWith("http:")
-      ? "perhaps it speaks TLS: try https://"
-      : "look whether the port is that of another program";
+    const advice = url.startsWith("http:") ? TRY_HTTPS : "look whether the port is that of another program";
     return problem(check, url, "it does not answer in HTTP", advice);
   }
   const [words, advice] = SYSTEM_WORDS[code] ?? [messageOf(error), "look at the server's log"];
@@ -92,6 +92,10 @@ function identity(
       "it does not answer to this host name",
       "start it with --allowed-host, or --public-url",
     );
+  }
+  // What servers say that speak TLS on a port, this project's and others'.
+  if (role === undefined && status === 400 && url.startsWith("http:")) {
+    return problem(check, url, "it does not take plain HTTP", TRY_HTTPS);
   }
   if (role === undefined) {
     return warning(

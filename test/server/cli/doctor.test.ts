@@ -161,7 +161,7 @@ describe("doctor finds", () => {
       /^problem tls: .*authority that is not known here; .*--ca/,
     );
     expect((await look(`http://127.0.0.1:${port}`, "tracker"))[0]).toMatch(
-      /does not answer in HTTP; .*try https:/,
+      /^problem tracker: .*does not take plain HTTP; .*try https:/,
     );
     const plain = await tracker();
     const lines = await look(plain.url.replace("http:", "https:"), "tracker");
