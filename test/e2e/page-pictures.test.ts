@@ -65,7 +65,7 @@ describe("the page as it looks", () => {
     await page.getByRole("button", { name: "Open a torrent" }).click();
 
     const path = swarm.path("landscape-survey.tiff");
-    await writeRandomFile(path, 61 * MiB);
+    await writeRandomFile(path, 23 * MiB);
     const choose = page.locator('input[type="file"][multiple]');
     await choose.setInputFiles(path);
     await page.getByText("This catalog wants its token").waitFor();
@@ -74,7 +74,8 @@ describe("the page as it looks", () => {
     await page.getByRole("button", { name: "Go on" }).click();
     await page.getByText("stored nowhere").waitFor();
     await picture(page, "3-unstored");
-    const peers = [await uploads.peer(0), await uploads.peer(1)];
+    const slowly = ["--limit-upload", "4MiB"];
+    const peers = [await uploads.peer(0, "1GiB", ...slowly), await uploads.peer(1, "1GiB", ...slowly)];
     await page.getByRole("button", { name: "Try again" }).click();
     await page.getByText("Storing", { exact: true }).waitFor();
     await picture(page, "4-storing");

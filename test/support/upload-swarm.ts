@@ -30,11 +30,11 @@ export class UploadSwarm {
   }
 
   /** Starts the peer at address `n` (from 0), with what it stored before. */
-  async peer(n: number, size = "1GiB"): Promise<PiezaProcess> {
+  async peer(n: number, size = "1GiB", ...flags: string[]): Promise<PiezaProcess> {
     const peer = this.swarm.run(`upload-peer-${n}`, [
       "peer",
       ...["--port", String(this.#ports[n]), "--accept-uploads", size, "--catalog", this.catalogUrl],
-      ...["--allow-origin", this.catalogUrl, ...this.swarm.trackerFlag],
+      ...["--allow-origin", this.catalogUrl, ...this.swarm.trackerFlag, ...flags],
     ]);
     await peer.url();
     return peer;
