@@ -9,5 +9,8 @@ export const oldSeeds: Readonly<Record<number, string>> = {
   643: "a stop while the store was being opened",
   1020: "a journal's header that a kill kept from the disk, and a power cut then took away",
   2119: "a journal's header that a kill kept from the disk, and a power cut then took away",
+  2926: "an announce that was under way while its tracker closed",
+  6535: "equal peers left the last piece to each other",
+  10408: "equal peers left the last piece to each other",
   2401: "an answer of a tracker that had just been replaced",
 };

@@ -76,6 +76,7 @@ export class SimTracker implements Host {
   }
 
   async close(): Promise<void> {
+    this.#state.closing.abort(new PiezaError("unavailable", "the tracker was closed"));
     await this.#state.listings.close();
     await this.#state.store.close();
   }
