@@ -59,10 +59,19 @@ export class LocalSwarm {
     await this.#tracker?.stop();
   }
 
-  /** Starts any verb with its own data folder, named `data`; the same name means the same folder. */
-  run(data: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): PiezaProcess {
+  /**
+   * Starts any verb with its own data folder, named `data`; the same name means the same folder. `within` as for
+   * PiezaProcess.
+   */
+  run(
+    data: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    within: readonly string[] = [],
+  ): PiezaProcess {
     const process = new PiezaProcess([...args, "--json", "--data", this.path(`data-${data}`)], {
       cwd: this.folder,
+      within,
       env: { PIEZA_TOKEN: token, PIEZA_LOG_REQUESTS: "1", ...this.#env, ...env },
     });
     this.#processes.push(process);
