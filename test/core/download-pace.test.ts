@@ -48,6 +48,16 @@ describe("slow peers", () => {
 });
 
 describe("memory", () => {
+  it("a download of 65,536 pieces ends, and asks for hardly any twice", async () => {
+    const swarm = new FakeSwarm({ pieces: 65_536, pieceLength: 4 });
+    for (let n = 0; n < 4; n++) swarm.add({ latencyMs: 5 });
+    swarm.add({ latencyMs: 5, has: Array.from({ length: 20_000 }, (_, n) => n * 3) });
+    const download = start(swarm, { maxInFlightPerPeer: 1_000 });
+    await swarm.until("complete", ended(download), 300_000);
+    expect(swarm.store.held.complete).toBe(true);
+    expect(swarm.asked.length).toBeLessThan(65_536 * 1.01);
+  });
+
   it("requests no more bytes than allowed, whatever the window", async () => {
     const swarm = new FakeSwarm({ pieces: 200 });
     for (let n = 0; n < 6; n++) swarm.add({ rate: 100_000, latencyMs: 100 });

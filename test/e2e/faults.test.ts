@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, get as httpGet, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout } from "node:timers/promises";
@@ -100,6 +100,27 @@ describe("a download", () => {
     expect(await first.finished(60_000), first.text).toBe(0);
     await expectWhole();
   });
+});
+
+it("a file that changes under its seeder costs the changed pieces only, and nobody is banned for it", async () => {
+  const rotten = await swarm.peer("rotten", name, undefined, "0", ...SLOW);
+  const copy = swarm.path("copy.bin");
+  await copyFile(swarm.path(name), copy);
+  const torrent = swarm.path(`${name}.json`);
+  const honestArgs = ["peer", copy, "--torrent", torrent, "--pieces", "1-8", "--port", "0"];
+  const honest = swarm.run("honest", [...honestArgs, ...swarm.trackerFlag]);
+  await honest.url();
+  const whole = await sha256sum(swarm.path(name));
+  const file = await open(swarm.path(name), "r+");
+  ends.push(() => file.close());
+  await file.write(Buffer.from("spoilt"), 0, 6, 5 * MiB);
+  const get = startGet();
+  expect(await get.finished(60_000), get.text).toBe(0);
+  expect(await sha256sum(swarm.path("got.bin"))).toBe(whole);
+  expect(sent(rotten)).not.toContain(6);
+  expect(sent(rotten).length).toBeGreaterThan(20);
+  expect(sent(honest)).toContain(6);
+  expect(get.lines.filter(({ state }) => state === "banned")).toEqual([]);
 });
 
 it("processes whose wall clocks jump and stand still do not notice", async () => {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { DownloadSnapshot } from "#core/snapshot.ts";
 import { seededBytes, seededRandom, torrentOf } from "../support/fake-swarm.ts";
 import { Invariants } from "./invariants.ts";
 import type { FaultPlan } from "./plan.ts";
@@ -20,6 +21,10 @@ export interface SimResult {
   readonly checks: number;
   /** Virtual time from the last fault to the last file. */
   readonly healedInMs: number;
+  /** The last word of each download, of its last run, by the peer's place. */
+  readonly downloads: ReadonlyMap<number, DownloadSnapshot>;
+  /** Most timers that waited at one instant. */
+  readonly mostTimers: number;
 }
 
 /**
@@ -46,6 +51,7 @@ class Simulation {
   readonly #lines: string[] = [];
   #wallOffsetMs = 1_700_000_000_000;
   #failure: string | undefined;
+  #mostTimers = 0;
 
   constructor(plan: FaultPlan, lockFolder: string) {
     this.#plan = plan;
@@ -84,8 +90,10 @@ class Simulation {
     await this.#until(healMs + LIVENESS_MS, () => this.#world.machines.every(({ complete }) => complete));
     const healedInMs = this.#world.clock.now() - healMs;
     this.#checkEnd();
+    const downloads = this.#downloads();
     await this.#stop();
-    return { trace: this.#trace.digest("hex"), checks: this.#invariants.checks, healedInMs };
+    const { checks } = this.#invariants;
+    return { trace: this.#trace.digest("hex"), checks, healedInMs, downloads, mostTimers: this.#mostTimers };
   }
 
   #populate(): void {
@@ -144,9 +152,18 @@ class Simulation {
   async #until(ms: number, done: () => boolean): Promise<void> {
     const { clock } = this.#world;
     while (!done() && (await clock.step(ms))) {
+      this.#mostTimers = Math.max(this.#mostTimers, clock.pending);
       this.#invariants.check();
       if (this.#failure) throw this.#error(this.#failure);
     }
+  }
+
+  #downloads(): Map<number, DownloadSnapshot> {
+    const found = new Map<number, DownloadSnapshot>();
+    for (const { place, running } of this.#world.machines) {
+      if (running?.download) found.set(place, running.download.peek());
+    }
+    return found;
   }
 
   #checkEnd(): void {

@@ -1,0 +1,190 @@
+/**
+ * `node --expose-gc scripts/soak.ts [seconds]` (600 by default): a tracker and peers in one process, and downloads that
+ * come and go beside them, some cut off in the middle, peers that leave and come back. Fails if memory, open files,
+ * sockets or timers grow. Its short form is part of the tests.
+ */
+import { randomFillSync } from "node:crypto";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import type { Torrent } from "#core/torrent.ts";
+import { startGet } from "../server/peer/get.ts";
+import { type RunningPeer, startPeer } from "../server/peer/peer.ts";
+import { openSeed } from "../server/peer/seed-store.ts";
+import { SharedPeer } from "../server/peer/shared-peer.ts";
+import { createTorrentFromPath } from "../server/peer/source.ts";
+import { type RunningTracker, startTracker } from "../server/tracker/tracker.ts";
+import { isMain } from "./run-command.ts";
+
+const MiB = 1 << 20;
+const FILE_BYTES = 16 * MiB;
+const PEERS = 3;
+/** Downloads at one time. */
+const LANES = 3;
+/** What the heap, after a collection, may have grown by when all is over. */
+const MOST_GROWTH = 0.05;
+const GROWTH_SLACK_BYTES = 8 * MiB;
+/** Buffers for pieces are kept to be used again, so many bytes of them a peer. */
+const BUFFER_SLACK_BYTES = 16 * MiB;
+/** Sockets that were closed a moment ago are still counted. */
+const FILES_SLACK = 2;
+
+/** What a process holds at one moment. */
+interface Held {
+  readonly heapBytes: number;
+  readonly bufferBytes: number;
+  readonly rssBytes: number;
+  readonly files: number;
+  readonly timers: number;
+}
+
+export interface SoakResult {
+  readonly downloads: number;
+  readonly cutOff: number;
+  readonly restarts: number;
+  readonly first: Held;
+  readonly last: Held;
+  /** What grew; empty if all is well. */
+  readonly problems: readonly string[];
+}
+
+class Soak {
+  readonly #folder: string;
+  readonly #torrent: Torrent;
+  readonly #tracker: RunningTracker;
+  readonly #peers: RunningPeer[] = [];
+  downloads = 0;
+  cutOff = 0;
+  restarts = 0;
+  #names = 0;
+
+  private constructor(folder: string, torrent: Torrent, tracker: RunningTracker) {
+    this.#folder = folder;
+    this.#torrent = torrent;
+    this.#tracker = tracker;
+  }
+
+  static async start(): Promise<Soak> {
+    const folder = await mkdtemp(join(tmpdir(), "pieza-soak-"));
+    await writeFile(join(folder, "file.bin"), randomFillSync(Buffer.alloc(FILE_BYTES)));
+    const torrent = await createTorrentFromPath(join(folder, "file.bin"), { pieceLength: MiB / 4 });
+    const tracker = await startTracker({ port: 0, rateLimit: false });
+    const soak = new Soak(folder, torrent, tracker);
+    for (let n = 0; n < PEERS; n++) soak.#peers.push(await soak.#startPeer());
+    return soak;
+  }
+
+  /** Downloads and restarts until the time is over. */
+  async churn(untilMs: number): Promise<void> {
+    const lane = async () => {
+      while (performance.now() < untilMs) await this.#download();
+    };
+    const restarting = async () => {
+      for (let n = 0; performance.now() < untilMs; n = (n + 1) % PEERS) {
+        await setTimeout(1_000);
+        await this.#peers[n]!.close();
+        this.#peers[n] = await this.#startPeer();
+        this.restarts++;
+      }
+    };
+    await Promise.all([restarting(), ...Array.from({ length: LANES }, lane)]);
+  }
+
+  async stop(): Promise<void> {
+    for (const peer of this.#peers) await peer.close();
+    await this.#tracker.close();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #startPeer(): Promise<RunningPeer> {
+    const peer = await startPeer({
+      port: 0,
+      trackers: [this.#tracker.url],
+      dataDir: this.#folder,
+      rateLimit: false,
+    });
+    const path = join(this.#folder, "file.bin");
+    peer.add(this.#torrent, await openSeed({ torrent: this.#torrent, path }));
+    return peer;
+  }
+
+  /** One download into a folder of its own; every third is cut off, and taken up again. */
+  async #download(): Promise<void> {
+    const target = join(this.#folder, `got-${this.#names++}.bin`);
+    const trackers = [this.#tracker.url];
+    const options = { torrent: this.#torrent, target, trackers };
+    if (this.#names % 3 === 0) {
+      const serve = this.#sharedPeer();
+      const cut = await startGet({ ...options, serve });
+      cut.done.catch(() => {});
+      await setTimeout(50);
+      await cut.stop();
+      await serve.close();
+      this.cutOff++;
+    }
+    const serve = this.#sharedPeer();
+    const get = await startGet({ ...options, serve });
+    await get.done;
+    await get.stop();
+    await serve.close();
+    await rm(target);
+    this.downloads++;
+  }
+
+  #sharedPeer(): SharedPeer {
+    return new SharedPeer({
+      port: 0,
+      trackers: [this.#tracker.url],
+      dataDir: this.#folder,
+      rateLimit: false,
+    });
+  }
+}
+
+async function held(): Promise<Held> {
+  // What was let go of a moment ago needs a turn of the loop, and a second collection for what the first has ended.
+  for (let turn = 0; turn < 3; turn++) {
+    await setTimeout(200);
+    globalThis.gc?.();
+  }
+  const { heapUsed, arrayBuffers, rss } = process.memoryUsage();
+  const timers = process.getActiveResourcesInfo().filter((what) => what === "Timeout").length;
+  const files = (await readdir("/proc/self/fd")).length;
+  return { heapBytes: heapUsed, bufferBytes: arrayBuffers, rssBytes: rss, files, timers };
+}
+
+function growth(first: Held, last: Held): string[] {
+  const most: Omit<Held, "rssBytes"> = {
+    heapBytes: first.heapBytes * (1 + MOST_GROWTH) + GROWTH_SLACK_BYTES,
+    bufferBytes: first.bufferBytes + BUFFER_SLACK_BYTES,
+    files: first.files + FILES_SLACK,
+    timers: first.timers + FILES_SLACK,
+  };
+  return Object.entries(most).flatMap(([what, limit]) => {
+    const key = what as keyof typeof most;
+    return last[key] > limit ? [`${what} grew from ${first[key]} to ${last[key]}`] : [];
+  });
+}
+
+/** Runs for so long; the first fifth is warm-up, and what is held then is compared with what is held at the end. */
+export async function runSoak(seconds: number): Promise<SoakResult> {
+  const startMs = performance.now();
+  const soak = await Soak.start();
+  try {
+    await soak.churn(startMs + seconds * 200);
+    const first = await held();
+    await soak.churn(startMs + seconds * 1_000);
+    const last = await held();
+    const { downloads, cutOff, restarts } = soak;
+    return { downloads, cutOff, restarts, first, last, problems: growth(first, last) };
+  } finally {
+    await soak.stop();
+  }
+}
+
+if (isMain(import.meta.filename)) {
+  const result = await runSoak(Number(process.argv[2] ?? 600));
+  console.log(JSON.stringify(result));
+  process.exitCode = result.problems.length === 0 ? 0 : 1;
+}
