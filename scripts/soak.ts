@@ -11,7 +11,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Torrent } from "#core/torrent.ts";
 import { startGet } from "../server/peer/get.ts";
 import { type RunningPeer, startPeer } from "../server/peer/peer.ts";
-import { openSeed } from "../server/peer/seed-store.ts";
+import { openSeed, type SeedStore } from "../server/peer/seed-store.ts";
 import { SharedPeer } from "../server/peer/shared-peer.ts";
 import { createTorrentFromPath } from "../server/peer/source.ts";
 import { type RunningTracker, startTracker } from "../server/tracker/tracker.ts";
@@ -53,7 +53,7 @@ class Soak {
   readonly #folder: string;
   readonly #torrent: Torrent;
   readonly #tracker: RunningTracker;
-  readonly #peers: RunningPeer[] = [];
+  readonly #peers: { peer: RunningPeer; seed: SeedStore }[] = [];
   downloads = 0;
   cutOff = 0;
   restarts = 0;
@@ -83,7 +83,7 @@ class Soak {
     const restarting = async () => {
       for (let n = 0; performance.now() < untilMs; n = (n + 1) % PEERS) {
         await setTimeout(1_000);
-        await this.#peers[n]!.close();
+        await closePeer(this.#peers[n]!);
         this.#peers[n] = await this.#startPeer();
         this.restarts++;
       }
@@ -92,12 +92,12 @@ class Soak {
   }
 
   async stop(): Promise<void> {
-    for (const peer of this.#peers) await peer.close();
+    for (const peer of this.#peers) await closePeer(peer);
     await this.#tracker.close();
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  async #startPeer(): Promise<RunningPeer> {
+  async #startPeer(): Promise<{ peer: RunningPeer; seed: SeedStore }> {
     const peer = await startPeer({
       port: 0,
       trackers: [this.#tracker.url],
@@ -105,8 +105,9 @@ class Soak {
       rateLimit: false,
     });
     const path = join(this.#folder, "file.bin");
-    peer.add(this.#torrent, await openSeed({ torrent: this.#torrent, path }));
-    return peer;
+    const seed = await openSeed({ torrent: this.#torrent, path });
+    peer.add(this.#torrent, seed);
+    return { peer, seed };
   }
 
   /** One download into a folder of its own; every third is cut off, and taken up again. */
@@ -140,6 +141,11 @@ class Soak {
       rateLimit: false,
     });
   }
+}
+
+async function closePeer({ peer, seed }: { peer: RunningPeer; seed: SeedStore }): Promise<void> {
+  await peer.close();
+  seed.close();
 }
 
 async function held(): Promise<Held> {

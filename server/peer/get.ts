@@ -19,7 +19,7 @@ import { nodeHasher } from "../node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "./file-piece-store.ts";
 import { Patience } from "./patience.ts";
 import type { RunningPeer } from "./peer.ts";
-import { openSeed } from "./seed-store.ts";
+import { openSeed, type SeedStore } from "./seed-store.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 import { SocketPeer } from "./socket-peer.ts";
 import { StreamStore } from "./stream-store.ts";
@@ -131,7 +131,7 @@ function run({ download, store, peer, options, cleanUp }: Parts): RunningGet {
     unsubscribe();
     patience.end();
   });
-  done.then(
+  const seeding = done.then(
     () => seedInPlace(options, store, peer),
     () => download.stop(),
   );
@@ -140,6 +140,7 @@ function run({ download, store, peer, options, cleanUp }: Parts): RunningGet {
     await download.stop();
     if (drain) await options.serve?.drain();
     await inOrder(cleanUp);
+    (await seeding)?.close();
   };
   return {
     download,
@@ -160,19 +161,22 @@ async function seedInPlace(
   options: GetOptions,
   store: PieceStore,
   peer: RunningPeer | undefined,
-): Promise<void> {
+): Promise<SeedStore | undefined> {
   const { torrent, target } = options;
-  if (!peer || typeof target !== "string") return;
+  if (!peer || typeof target !== "string") return undefined;
   // Files that were selected have their places, and what else is held has not: there is no one place to serve from.
-  if (!store.held.complete) return peer.remove(torrent.infoHash);
+  if (!store.held.complete) {
+    peer.remove(torrent.infoHash);
+    return undefined;
+  }
   const { geometry } = store;
   const onWithdrawn = () => peer.changed(torrent.infoHash);
   peer.completed(torrent.infoHash);
   // Whatever goes wrong here (the file is gone already) costs only what others would have been given.
-  await openSeed({ torrent, geometry, path: target, onWithdrawn }).then(
-    (seed) => peer.add(torrent, seed),
-    () => peer.remove(torrent.infoHash),
-  );
+  const seed = await openSeed({ torrent, geometry, path: target, onWithdrawn }).catch(() => undefined);
+  if (seed) peer.add(torrent, seed);
+  else peer.remove(torrent.infoHash);
+  return seed;
 }
 
 async function ended(download: Download): Promise<DownloadSnapshot> {

@@ -22,6 +22,14 @@ export class KeptFiles {
   /** By path, least recently used first. */
   readonly #files = new Map<string, KeptFile>();
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** Closes what nobody reads now; what is read is closed behind its last reader, and nothing is kept any more. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const path of this.#files.keys()) this.#drop(path);
+  }
 
   /** Lets `use` read from the regular file that is at `path` now. Fails with the system's error, also for a link. */
   async with<T>(path: string, use: (descriptor: number) => Promise<T>): Promise<T> {
@@ -33,7 +41,8 @@ export class KeptFiles {
       file.uses--;
       file.usedAtMs = performance.now();
       if (this.#files.get(path) !== file) closeIdle(file);
-      this.#timer ??= setTimeout(() => this.#sweep(), IDLE_MS).unref();
+      if (this.#closed) this.#drop(path);
+      else this.#timer ??= setTimeout(() => this.#sweep(), IDLE_MS).unref();
     }
   }
 

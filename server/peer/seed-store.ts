@@ -111,6 +111,11 @@ export class SeedStore implements ServedStore {
     return bytes;
   }
 
+  /** Lets go of the files. A read that comes all the same opens and closes them for itself. */
+  close(): void {
+    this.#files.close();
+  }
+
   async #readStamped(index: PieceIndex, into: Uint8Array): Promise<string | undefined> {
     const segments = this.#map.segments(this.geometry.offset(index), this.geometry.lengthOf(index));
     const runs = Array.from(segments, ({ file, ...run }) => ({

@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { mkdir, open, rename, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Hasher, webCryptoHasher } from "#core/hash.ts";
 import type { PieceIndex } from "#core/piece.ts";
-import { openSeed, type SeedOptions } from "../../../server/peer/seed-store.ts";
+import { openSeed, type SeedOptions, type SeedStore } from "../../../server/peer/seed-store.ts";
 import { type MadeTorrent, makeTorrent, noise } from "../../support/made-torrent.ts";
 
 const PIECE = 16 << 10;
@@ -15,7 +15,17 @@ describe("a seed in place", () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "pieza-seed-"));
   });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  const stores: SeedStore[] = [];
+  afterEach(() => {
+    for (const store of stores.splice(0)) store.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function openStore(options: SeedOptions): Promise<SeedStore> {
+    const store = await openSeed(options);
+    stores.push(store);
+    return store;
+  }
 
   /** A file of four pieces on the disk, served. */
   async function seeded(options: Partial<SeedOptions> = {}) {
@@ -24,7 +34,7 @@ describe("a seed in place", () => {
     await writeFile(path, made.whole);
     const withdrawn: PieceIndex[] = [];
     const onWithdrawn = (index: PieceIndex) => withdrawn.push(index);
-    const store = await openSeed({ torrent: made.torrent, path, onWithdrawn, ...options });
+    const store = await openStore({ torrent: made.torrent, path, onWithdrawn, ...options });
     return { made, path, store, withdrawn };
   }
 
@@ -137,7 +147,7 @@ describe("a seed in place", () => {
 
   it("does not start on a file that is missing, short or long, and says which", async () => {
     const { made, path } = await seeded();
-    const again = () => openSeed({ torrent: made.torrent, path });
+    const again = () => openStore({ torrent: made.torrent, path });
     await truncate(path, 3 * PIECE);
     await expect(again()).rejects.toThrow(
       `file.bin has ${3 * PIECE} bytes, the torrent says ${3 * PIECE + 5}`,
@@ -159,7 +169,7 @@ describe("a seed in place", () => {
       await writeFile(join(root, path), made.whole.subarray(offset, offset + length));
       offset += length;
     }
-    const store = await openSeed({ torrent: made.torrent, path: root });
+    const store = await openStore({ torrent: made.torrent, path: root });
     for (const index of made.geometry.indices()) expect(await store.read(index)).toEqual(made.bytes(index));
     await writeAt(join(root, "b/c"), 8_999, new Uint8Array([made.whole[17_999]! ^ 1]));
     expect(await store.read(made.at(0))).toEqual(made.bytes(0));
@@ -167,4 +177,25 @@ describe("a seed in place", () => {
     expect(await store.read(made.at(2))).toEqual(made.bytes(2));
     expect(existsSync(join(root, "b/empty"))).toBe(true);
   });
+
+  it("lets go of its files when it is closed, and of what is read after that", async () => {
+    const { made, store, path } = await seeded();
+    const openFiles = () => readdirSync("/proc/self/fd").filter((fd) => leadsTo(fd, path)).length;
+    await Promise.all([store.read(made.at(0)), store.read(made.at(1))]);
+    expect(openFiles()).toBe(1);
+    const reading = store.read(made.at(2));
+    store.close();
+    expect(await reading).toEqual(made.bytes(2));
+    expect(await store.read(made.at(3))).toEqual(made.bytes(3));
+    await expect.poll(openFiles, { timeout: 5_000 }).toBe(0);
+  });
 });
+
+function leadsTo(descriptor: string, path: string): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`) === path;
+  } catch {
+    // The one that the folder itself was read with.
+    return false;
+  }
+}

@@ -59,6 +59,7 @@ describe("a torrent of a path", () => {
     const store = await openSeed({ torrent, path: root });
     for (const index of store.geometry.indices()) await store.read(index);
     expect(store.held.complete).toBe(true);
+    store.close();
   });
 
   it("of a folder leaves links out and says so", async () => {
