@@ -11,6 +11,7 @@ import {
 import { Bitfield } from "./bitfield.ts";
 import { PiezaError } from "./errors.ts";
 import { calling } from "./rpc-call.ts";
+import { ordersOf, replicationOf } from "./rpc-replication.ts";
 import type {
   Announce,
   Announced,
@@ -61,9 +62,9 @@ export function remoteTracker({ url, transport }: RemoteTrackerOptions): Tracker
       }),
     locate: (query, signal) =>
       calling(signal, async () => {
-        const { infoHash, totalPieces, fileName = "" } = query;
+        const { infoHash, totalPieces, fileName = "", zone = "" } = query;
         const known = tables.get(query);
-        const request = { infoHash, totalPieces, fileName, ...(known && { since: known.revision }) };
+        const request = { infoHash, totalPieces, fileName, zone, ...(known && { since: known.revision }) };
         const answer = await client.locatePieces(request, { signal, timeoutMs: TIMEOUT_MS });
         const table = tableOf(answer, query, known?.table);
         tables.set(query, { revision: Uint8Array.from(answer.revision), table });
@@ -79,6 +80,8 @@ function requestOf(announce: Announce): MessageInitShape<typeof AnnounceRequestS
     ...announce.address,
     torrents: announce.torrents.map(torrentOf),
     left: [...announce.left],
+    zone: announce.zone ?? "",
+    ...replicationOf(announce),
   };
 }
 
@@ -90,6 +93,8 @@ function torrentOf({ bitfield, ...torrent }: AnnouncedTorrent) {
     revision: BigInt(torrent.revision),
     complete: bitfield?.complete ?? false,
     ...(bitfield && !bitfield.complete && { bitfield: bitfield.toBytes() }),
+    replicationTarget: torrent.replicationTarget ?? 0,
+    pieceLength: torrent.pieceLength ?? 0,
   };
 }
 
@@ -104,6 +109,7 @@ function announcedOf(answer: AnnounceResponse, lease: Lease | undefined): Announ
     notListedReason: answer.notListedReason,
     url: answer.url,
     resend: answer.resend,
+    ...ordersOf(answer),
   };
 }
 

@@ -9,7 +9,8 @@ export interface SwarmKey {
 }
 
 /** What is asked for: without name and hashes no seed peer is named, for it knows no info hash. */
-export type LocateQuery = SwarmKey & Partial<Pick<Torrent, "fileName" | "pieces">>;
+export type LocateQuery = SwarmKey &
+  Partial<Pick<Torrent, "fileName" | "pieces">> & { readonly zone?: string | undefined };
 
 /** One peer as the tracker names it. */
 export interface SwarmPeer {
@@ -39,6 +40,57 @@ export interface AnnouncedTorrent extends SwarmKey {
   readonly revision: number;
   /** Left out: unchanged since `revision`. */
   readonly bitfield?: Bitfield;
+  /** Copies of every piece that the torrent's metadata asks for; left out: it does not say. */
+  readonly replicationTarget?: number | undefined;
+  /** Bytes; left out in a torrent of the seed's form. */
+  readonly pieceLength?: number | undefined;
+}
+
+/** The pieces from index `first` to index `last`, both of them too. */
+export interface PieceRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Pieces of one torrent. */
+export interface PieceRanges extends SwarmKey {
+  /** Ascending and apart; at most 4,096. */
+  readonly ranges: readonly PieceRange[];
+}
+
+/** The space that a peer lends for copies. */
+export interface Volunteer {
+  readonly capacityBytes: number;
+  /** Neither taken nor promised to orders under way. */
+  readonly freeBytes: number;
+  /** What it spends on copies at most; 0: no bound. */
+  readonly bytesPerSecond: number;
+}
+
+/** What a volunteer is to copy and to keep. */
+export interface ReplicationOrder extends PieceRanges {
+  readonly id: string;
+  /** URLs of peers that have the pieces, best first; at most 8. */
+  readonly sources: readonly string[];
+  /** Over after so long unless an answer names the order again. */
+  readonly expiresMs: number;
+}
+
+export type DeclineReason = "unknown-torrent" | "no-space" | "not-wanted";
+
+/** An order that its volunteer gives back. */
+export interface DeclinedOrder {
+  readonly id: string;
+  readonly reason: DeclineReason;
+}
+
+export type FailureKind = "unreachable" | "wrong-piece" | "missing-piece";
+
+/** What one peer has seen of another. */
+export interface FailureReport {
+  readonly url: string;
+  readonly infoHash: string;
+  readonly kind: FailureKind;
 }
 
 export interface Announce {
@@ -49,6 +101,15 @@ export interface Announce {
   readonly torrents: readonly AnnouncedTorrent[];
   /** Info hashes of torrents that this peer left. */
   readonly left: readonly string[];
+  /** Shared by peers near each other; at most 64 bytes. Only read with `started`. */
+  readonly zone?: string | undefined;
+  /** Left out: it lends no space. */
+  readonly volunteer?: Volunteer | undefined;
+  readonly declined?: readonly DeclinedOrder[] | undefined;
+  /** What it would let go of, once an answer grants it. */
+  readonly drops?: readonly PieceRanges[] | undefined;
+  /** At most 64. */
+  readonly failures?: readonly FailureReport[] | undefined;
 }
 
 /** A peer's claim to its place in a tracker: whoever knows the secret may renew or end it. */
@@ -69,6 +130,12 @@ export interface Announced {
   readonly url: string;
   /** Info hashes whose bitfields the tracker lacks. */
   readonly resend: readonly string[];
+  /** All that a volunteer is to copy; what is not here any more is called off. Left out: nothing. */
+  readonly orders?: readonly ReplicationOrder[] | undefined;
+  /** Of `drops`: what may go. Left out: nothing. */
+  readonly grants?: readonly PieceRanges[] | undefined;
+  /** To a peer that is draining: pieces that nobody else who stays has yet, where somebody could. Left out: 0. */
+  readonly lastCopies?: number | undefined;
 }
 
 /** A tracker seen from a peer or a downloader. Calls fail with PiezaError; an aborted signal rejects with its reason. */

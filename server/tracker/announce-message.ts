@@ -1,18 +1,17 @@
 import { Bitfield } from "#core/bitfield.ts";
 import { InvalidField } from "#core/errors.ts";
 import { parseInfoHash } from "#core/info-hash.ts";
-import { MAX_PIECES } from "#core/piece.ts";
 import type { Announce, AnnouncedTorrent, AnnounceEvent } from "#core/tracker.ts";
 import {
   type AnnouncedTorrent as AnnouncedTorrentMessage,
   type AnnounceRequest,
   AnnounceEvent as EventMessage,
 } from "#gen/pieza/v1/tracker_pb.ts";
+import { checkString, checkTotalPieces } from "./checks.ts";
+import { parseReplication } from "./replication-message.ts";
 
 /** Torrents in one announce, joined or left. */
 const MAX_TORRENTS = 1_024;
-/** UTF-8 bytes of a name, a URL, an id. */
-const MAX_STRING_BYTES = 255;
 const IDENTIFY_KEY_BYTES = 32;
 
 const events: Readonly<Record<EventMessage, AnnounceEvent>> = {
@@ -41,21 +40,8 @@ export function parseAnnounce(request: AnnounceRequest): Announce {
     address: { port, tls, identifyKey, ...(publicUrl && { publicUrl }) },
     torrents: request.torrents.map((torrent, at) => parseTorrent(torrent, `torrents[${at}]`)),
     left: request.left.map((infoHash, at) => parseInfoHash(infoHash, `left[${at}]`)),
+    ...parseReplication(request),
   };
-}
-
-/** A number of pieces from outside: 1 to 131,072. */
-export function checkTotalPieces(totalPieces: number, field = "total_pieces"): number {
-  if (totalPieces < 1 || totalPieces > MAX_PIECES)
-    throw new InvalidField(field, `must be 1 to ${MAX_PIECES}`);
-  return totalPieces;
-}
-
-export function checkString(field: string, text: string): string {
-  if (text.length > MAX_STRING_BYTES || Buffer.byteLength(text) > MAX_STRING_BYTES) {
-    throw new InvalidField(field, `must be at most ${MAX_STRING_BYTES} bytes`);
-  }
-  return text;
 }
 
 function parseTorrent(torrent: AnnouncedTorrentMessage, field: string): AnnouncedTorrent {
@@ -71,6 +57,8 @@ function parseTorrent(torrent: AnnouncedTorrentMessage, field: string): Announce
     totalPieces,
     revision: Number(torrent.revision),
     ...(bitfield && { bitfield }),
+    ...(torrent.replicationTarget > 0 && { replicationTarget: torrent.replicationTarget }),
+    ...(torrent.pieceLength > 0 && { pieceLength: torrent.pieceLength }),
   };
 }
 

@@ -9,7 +9,7 @@ import {
   LocatePiecesResponseSchema,
 } from "#gen/pieza/v1/tracker_pb.ts";
 import type { DirectMethod } from "../http/direct.ts";
-import { checkString, checkTotalPieces } from "./announce-message.ts";
+import { checkString, checkTotalPieces } from "./checks.ts";
 import type { Located, Locator, SwarmQuery } from "./locator.ts";
 import type { TrackerMetrics } from "./metrics.ts";
 import type { Overload } from "./overload.ts";

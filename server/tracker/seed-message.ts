@@ -2,7 +2,7 @@ import { InvalidField } from "#core/errors.ts";
 import { isSha256Hex } from "#core/hash.ts";
 import { MAX_PIECES } from "#core/piece.ts";
 import type { FileInfo, RegisterPeerRequest } from "#gen/tracker_pb.ts";
-import { checkString } from "./announce-message.ts";
+import { checkString } from "./checks.ts";
 import type { DeclaredFile, DeclaredPiece } from "./swarm-store.ts";
 
 /** Files in one registration. */

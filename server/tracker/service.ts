@@ -6,13 +6,15 @@ import { parseInfoHash } from "#core/info-hash.ts";
 import type { AnnounceEvent, SwarmKey } from "#core/tracker.ts";
 import type { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { kCallerAddress } from "../http/context.ts";
-import { checkTotalPieces, parseAnnounce } from "./announce-message.ts";
+import { parseAnnounce } from "./announce-message.ts";
 import { countsOf } from "./availability.ts";
+import { checkTotalPieces } from "./checks.ts";
 import type { Locate } from "./locate.ts";
 import type { Locator } from "./locator.ts";
 import type { TrackerMetrics } from "./metrics.ts";
 import type { Overload } from "./overload.ts";
 import type { Registrar } from "./registrar.ts";
+import { announceAnswer } from "./replication-message.ts";
 import { watchedPeers } from "./swarm-message.ts";
 import type { SwarmStore } from "./swarm-store.ts";
 import { watchSwarm } from "./watch.ts";
@@ -51,13 +53,8 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
         registrar.announce(announce, caller, context.signal),
       );
       metrics.answered(announced.listed);
-      return {
-        ...announced,
-        nextAnnounceMs: overload.heartbeatMs(announced.nextAnnounceMs),
-        leaseId: announced.lease.id,
-        leaseSecret: announced.lease.secret === request.leaseSecret ? "" : announced.lease.secret,
-        resend: [...announced.resend],
-      };
+      const nextAnnounceMs = overload.heartbeatMs(announced.nextAnnounceMs);
+      return announceAnswer({ ...announced, nextAnnounceMs }, request.leaseSecret);
     },
 
     locatePieces: (request) => locate.answer(request),

@@ -71,6 +71,9 @@ describe("announcing", () => {
       notListedReason: "",
       url: "http://10.0.0.1:5",
       resend: [infoHash],
+      orders: [],
+      grants: [],
+      lastCopies: 0,
     });
   });
 

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file pieza/v1/tracker.proto.
  */
 export const file_pieza_v1_tracker: GenFile = /*@__PURE__*/
-  fileDesc("ChZwaWV6YS92MS90cmFja2VyLnByb3RvEghwaWV6YS52MSLiAQoPQW5ub3VuY2VSZXF1ZXN0EiYKBWV2ZW50GAEgASgOMhcucGllemEudjEuQW5ub3VuY2VFdmVudBIQCghsZWFzZV9pZBgCIAEoCRIUCgxsZWFzZV9zZWNyZXQYAyABKAkSDAoEcG9ydBgEIAEoDRISCgpwdWJsaWNfdXJsGAUgASgJEgsKA3RscxgGIAEoCBIUCgxpZGVudGlmeV9rZXkYByABKAwSLAoIdG9ycmVudHMYCCADKAsyGi5waWV6YS52MS5Bbm5vdW5jZWRUb3JyZW50EgwKBGxlZnQYCSADKAkilgEKEEFubm91bmNlZFRvcnJlbnQSEQoJaW5mb19oYXNoGAEgASgJEhEKCWZpbGVfbmFtZRgCIAEoCRIUCgx0b3RhbF9waWVjZXMYAyABKA0SEAoIcmV2aXNpb24YBCABKAQSFQoIYml0ZmllbGQYBSABKAxIAIgBARIQCghjb21wbGV0ZRgGIAEoCEILCglfYml0ZmllbGQisAEKEEFubm91bmNlUmVzcG9uc2USEAoIbGVhc2VfaWQYASABKAkSFAoMbGVhc2Vfc2VjcmV0GAIgASgJEhIKCnRyYWNrZXJfaWQYAyABKAkSGAoQbmV4dF9hbm5vdW5jZV9tcxgEIAEoDRIOCgZsaXN0ZWQYBSABKAgSGQoRbm90X2xpc3RlZF9yZWFzb24YBiABKAkSCwoDdXJsGAcgASgJEg4KBnJlc2VuZBgIIAMoCSJgChNMb2NhdGVQaWVjZXNSZXF1ZXN0EhEKCWluZm9faGFzaBgBIAEoCRIRCglmaWxlX25hbWUYAiABKAkSFAoMdG90YWxfcGllY2VzGAMgASgNEg0KBXNpbmNlGAQgASgMIoECChRMb2NhdGVQaWVjZXNSZXNwb25zZRIRCglpbmZvX2hhc2gYASABKAkSFAoMdG90YWxfcGllY2VzGAIgASgNEiIKBXBlZXJzGAMgAygLMhMucGllemEudjEuU3dhcm1QZWVyEgwKBHR1cm4YBCABKA0SEgoKdHJhY2tlcl9pZBgFIAEoCRIWCg5uZXh0X2xvY2F0ZV9tcxgGIAEoDRImCgpzZWVkX3BlZXJzGAcgAygLMhIucGllemEudjEuU2VlZFBlZXISKAoLc2VlZF9waWVjZXMYCCADKAsyEy5waWV6YS52MS5TZWVkUGllY2USEAoIcmV2aXNpb24YCSABKAwiTwoJU3dhcm1QZWVyEgsKA3VybBgBIAEoCRIQCghjb21wbGV0ZRgCIAEoCBIQCghiaXRmaWVsZBgDIAEoDBIRCgl1bmNoYW5nZWQYBCABKAgiKQoIU2VlZFBlZXISCwoDdXJsGAEgASgJEhAKCGRlY2xhcmVkGAIgASgMIikKCVNlZWRQaWVjZRIOCgZudW1iZXIYASABKA0SDAoEaGFzaBgCIAEoCSIkCg1TY3JhcGVSZXF1ZXN0EhMKC2luZm9faGFzaGVzGAEgAygJIjcKDlNjcmFwZVJlc3BvbnNlEiUKBnN3YXJtcxgBIAMoCzIVLnBpZXphLnYxLlN3YXJtQ291bnRzIoYBCgtTd2FybUNvdW50cxIRCglpbmZvX2hhc2gYASABKAkSEQoJZmlsZV9uYW1lGAIgASgJEhQKDHRvdGFsX3BpZWNlcxgDIAEoDRIPCgdzZWVkZXJzGAQgASgNEhAKCGxlZWNoZXJzGAUgASgNEhgKEG1pbl9hdmFpbGFiaWxpdHkYBiABKA0iPAoRV2F0Y2hTd2FybVJlcXVlc3QSEQoJaW5mb19oYXNoGAEgASgJEhQKDHRvdGFsX3BpZWNlcxgCIAEoDSJjChJXYXRjaFN3YXJtUmVzcG9uc2USEQoJaW5mb19oYXNoGAEgASgJEhQKDHRvdGFsX3BpZWNlcxgCIAEoDRIkCgVwZWVycxgDIAMoCzIVLnBpZXphLnYxLldhdGNoZWRQZWVyInUKC1dhdGNoZWRQZWVyEgsKA3VybBgBIAEoCRIQCghjb21wbGV0ZRgCIAEoCBIQCghiaXRmaWVsZBgDIAEoDBITCgtwaWVjZXNfaGVsZBgEIAEoDRIQCghkcmFpbmluZxgFIAEoCBIOCgZsaXN0ZWQYBiABKAgqvwEKDUFubm91bmNlRXZlbnQSHgoaQU5OT1VOQ0VfRVZFTlRfVU5TUEVDSUZJRUQQABIaChZBTk5PVU5DRV9FVkVOVF9TVEFSVEVEEAESGwoXQU5OT1VOQ0VfRVZFTlRfUFJPR1JFU1MQAhIcChhBTk5PVU5DRV9FVkVOVF9DT01QTEVURUQQAxIbChdBTk5PVU5DRV9FVkVOVF9EUkFJTklORxAEEhoKFkFOTk9VTkNFX0VWRU5UX1NUT1BQRUQQBTK0AgoOVHJhY2tlclNlcnZpY2USQQoIQW5ub3VuY2USGS5waWV6YS52MS5Bbm5vdW5jZVJlcXVlc3QaGi5waWV6YS52MS5Bbm5vdW5jZVJlc3BvbnNlEk0KDExvY2F0ZVBpZWNlcxIdLnBpZXphLnYxLkxvY2F0ZVBpZWNlc1JlcXVlc3QaHi5waWV6YS52MS5Mb2NhdGVQaWVjZXNSZXNwb25zZRJACgZTY3JhcGUSFy5waWV6YS52MS5TY3JhcGVSZXF1ZXN0GhgucGllemEudjEuU2NyYXBlUmVzcG9uc2UiA5ACARJOCgpXYXRjaFN3YXJtEhsucGllemEudjEuV2F0Y2hTd2FybVJlcXVlc3QaHC5waWV6YS52MS5XYXRjaFN3YXJtUmVzcG9uc2UiA5ACATABYgZwcm90bzM");
+  fileDesc("ChZwaWV6YS92MS90cmFja2VyLnByb3RvEghwaWV6YS52MSKUAwoPQW5ub3VuY2VSZXF1ZXN0EiYKBWV2ZW50GAEgASgOMhcucGllemEudjEuQW5ub3VuY2VFdmVudBIQCghsZWFzZV9pZBgCIAEoCRIUCgxsZWFzZV9zZWNyZXQYAyABKAkSDAoEcG9ydBgEIAEoDRISCgpwdWJsaWNfdXJsGAUgASgJEgsKA3RscxgGIAEoCBIUCgxpZGVudGlmeV9rZXkYByABKAwSLAoIdG9ycmVudHMYCCADKAsyGi5waWV6YS52MS5Bbm5vdW5jZWRUb3JyZW50EgwKBGxlZnQYCSADKAkSDAoEem9uZRgKIAEoCRImCgl2b2x1bnRlZXIYCyABKAsyEy5waWV6YS52MS5Wb2x1bnRlZXISKQoIZGVjbGluZWQYDCADKAsyFy5waWV6YS52MS5EZWNsaW5lZE9yZGVyEiQKBWRyb3BzGA0gAygLMhUucGllemEudjEuUGllY2VSYW5nZXMSKQoIZmFpbHVyZXMYDiADKAsyFy5waWV6YS52MS5GYWlsdXJlUmVwb3J0IlEKCVZvbHVudGVlchIWCg5jYXBhY2l0eV9ieXRlcxgBIAEoBBISCgpmcmVlX2J5dGVzGAIgASgEEhgKEGJ5dGVzX3Blcl9zZWNvbmQYAyABKAQiXAoLUGllY2VSYW5nZXMSEQoJaW5mb19oYXNoGAEgASgJEhQKDHRvdGFsX3BpZWNlcxgCIAEoDRIkCgZyYW5nZXMYAyADKAsyFC5waWV6YS52MS5QaWVjZVJhbmdlIikKClBpZWNlUmFuZ2USDQoFZmlyc3QYASABKA0SDAoEbGFzdBgCIAEoDSJKCg1EZWNsaW5lZE9yZGVyEhAKCG9yZGVyX2lkGAEgASgJEicKBnJlYXNvbhgCIAEoDjIXLnBpZXphLnYxLkRlY2xpbmVSZWFzb24iVAoNRmFpbHVyZVJlcG9ydBILCgN1cmwYASABKAkSEQoJaW5mb19oYXNoGAIgASgJEiMKBGtpbmQYAyABKA4yFS5waWV6YS52MS5GYWlsdXJlS2luZCLIAQoQQW5ub3VuY2VkVG9ycmVudBIRCglpbmZvX2hhc2gYASABKAkSEQoJZmlsZV9uYW1lGAIgASgJEhQKDHRvdGFsX3BpZWNlcxgDIAEoDRIQCghyZXZpc2lvbhgEIAEoBBIVCghiaXRmaWVsZBgFIAEoDEgAiAEBEhAKCGNvbXBsZXRlGAYgASgIEhoKEnJlcGxpY2F0aW9uX3RhcmdldBgHIAEoDRIUCgxwaWVjZV9sZW5ndGgYCCABKA1CCwoJX2JpdGZpZWxkIpgCChBBbm5vdW5jZVJlc3BvbnNlEhAKCGxlYXNlX2lkGAEgASgJEhQKDGxlYXNlX3NlY3JldBgCIAEoCRISCgp0cmFja2VyX2lkGAMgASgJEhgKEG5leHRfYW5ub3VuY2VfbXMYBCABKA0SDgoGbGlzdGVkGAUgASgIEhkKEW5vdF9saXN0ZWRfcmVhc29uGAYgASgJEgsKA3VybBgHIAEoCRIOCgZyZXNlbmQYCCADKAkSKgoGb3JkZXJzGAkgAygLMhoucGllemEudjEuUmVwbGljYXRpb25PcmRlchIlCgZncmFudHMYCiADKAsyFS5waWV6YS52MS5QaWVjZVJhbmdlcxITCgtsYXN0X2NvcGllcxgLIAEoDSKYAQoQUmVwbGljYXRpb25PcmRlchIQCghvcmRlcl9pZBgBIAEoCRIRCglpbmZvX2hhc2gYAiABKAkSFAoMdG90YWxfcGllY2VzGAMgASgNEiQKBnJhbmdlcxgEIAMoCzIULnBpZXphLnYxLlBpZWNlUmFuZ2USDwoHc291cmNlcxgFIAMoCRISCgpleHBpcmVzX21zGAYgASgNIm4KE0xvY2F0ZVBpZWNlc1JlcXVlc3QSEQoJaW5mb19oYXNoGAEgASgJEhEKCWZpbGVfbmFtZRgCIAEoCRIUCgx0b3RhbF9waWVjZXMYAyABKA0SDQoFc2luY2UYBCABKAwSDAoEem9uZRgFIAEoCSKBAgoUTG9jYXRlUGllY2VzUmVzcG9uc2USEQoJaW5mb19oYXNoGAEgASgJEhQKDHRvdGFsX3BpZWNlcxgCIAEoDRIiCgVwZWVycxgDIAMoCzITLnBpZXphLnYxLlN3YXJtUGVlchIMCgR0dXJuGAQgASgNEhIKCnRyYWNrZXJfaWQYBSABKAkSFgoObmV4dF9sb2NhdGVfbXMYBiABKA0SJgoKc2VlZF9wZWVycxgHIAMoCzISLnBpZXphLnYxLlNlZWRQZWVyEigKC3NlZWRfcGllY2VzGAggAygLMhMucGllemEudjEuU2VlZFBpZWNlEhAKCHJldmlzaW9uGAkgASgMIk8KCVN3YXJtUGVlchILCgN1cmwYASABKAkSEAoIY29tcGxldGUYAiABKAgSEAoIYml0ZmllbGQYAyABKAwSEQoJdW5jaGFuZ2VkGAQgASgIIikKCFNlZWRQZWVyEgsKA3VybBgBIAEoCRIQCghkZWNsYXJlZBgCIAEoDCIpCglTZWVkUGllY2USDgoGbnVtYmVyGAEgASgNEgwKBGhhc2gYAiABKAkiJAoNU2NyYXBlUmVxdWVzdBITCgtpbmZvX2hhc2hlcxgBIAMoCSI3Cg5TY3JhcGVSZXNwb25zZRIlCgZzd2FybXMYASADKAsyFS5waWV6YS52MS5Td2FybUNvdW50cyK3AQoLU3dhcm1Db3VudHMSEQoJaW5mb19oYXNoGAEgASgJEhEKCWZpbGVfbmFtZRgCIAEoCRIUCgx0b3RhbF9waWVjZXMYAyABKA0SDwoHc2VlZGVycxgEIAEoDRIQCghsZWVjaGVycxgFIAEoDRIYChBtaW5fYXZhaWxhYmlsaXR5GAYgASgNEi8KC3JlcGxpY2F0aW9uGAcgASgLMhoucGllemEudjEuUmVwbGljYXRpb25TdGF0ZSKCAQoQUmVwbGljYXRpb25TdGF0ZRIOCgZ0YXJnZXQYASABKA0SGwoTcGllY2VzX3VuZGVyX3RhcmdldBgCIAEoDRITCgtwaWVjZXNfbG9zdBgDIAEoDRIWCg5waWVjZXNfb3JkZXJlZBgEIAEoDRIUCgxieXRlc19jb3BpZWQYBSABKAQiPAoRV2F0Y2hTd2FybVJlcXVlc3QSEQoJaW5mb19oYXNoGAEgASgJEhQKDHRvdGFsX3BpZWNlcxgCIAEoDSK8AQoSV2F0Y2hTd2FybVJlc3BvbnNlEhEKCWluZm9faGFzaBgBIAEoCRIUCgx0b3RhbF9waWVjZXMYAiABKA0SJAoFcGVlcnMYAyADKAsyFS5waWV6YS52MS5XYXRjaGVkUGVlchIvCgtyZXBsaWNhdGlvbhgEIAEoCzIaLnBpZXphLnYxLlJlcGxpY2F0aW9uU3RhdGUSJgoGb3JkZXJzGAUgAygLMhYucGllemEudjEuV2F0Y2hlZE9yZGVyIlIKDFdhdGNoZWRPcmRlchILCgN1cmwYASABKAkSJAoGcmFuZ2VzGAIgAygLMhQucGllemEudjEuUGllY2VSYW5nZRIPCgdzb3VyY2VzGAMgAygJIpYBCgtXYXRjaGVkUGVlchILCgN1cmwYASABKAkSEAoIY29tcGxldGUYAiABKAgSEAoIYml0ZmllbGQYAyABKAwSEwoLcGllY2VzX2hlbGQYBCABKA0SEAoIZHJhaW5pbmcYBSABKAgSDgoGbGlzdGVkGAYgASgIEgwKBHpvbmUYByABKAkSEQoJdm9sdW50ZWVyGAggASgIKr8BCg1Bbm5vdW5jZUV2ZW50Eh4KGkFOTk9VTkNFX0VWRU5UX1VOU1BFQ0lGSUVEEAASGgoWQU5OT1VOQ0VfRVZFTlRfU1RBUlRFRBABEhsKF0FOTk9VTkNFX0VWRU5UX1BST0dSRVNTEAISHAoYQU5OT1VOQ0VfRVZFTlRfQ09NUExFVEVEEAMSGwoXQU5OT1VOQ0VfRVZFTlRfRFJBSU5JTkcQBBIaChZBTk5PVU5DRV9FVkVOVF9TVE9QUEVEEAUqjwEKDURlY2xpbmVSZWFzb24SHgoaREVDTElORV9SRUFTT05fVU5TUEVDSUZJRUQQABIiCh5ERUNMSU5FX1JFQVNPTl9VTktOT1dOX1RPUlJFTlQQARIbChdERUNMSU5FX1JFQVNPTl9OT19TUEFDRRACEh0KGURFQ0xJTkVfUkVBU09OX05PVF9XQU5URUQQAyqHAQoLRmFpbHVyZUtpbmQSHAoYRkFJTFVSRV9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYRkFJTFVSRV9LSU5EX1VOUkVBQ0hBQkxFEAESHAoYRkFJTFVSRV9LSU5EX1dST05HX1BJRUNFEAISHgoaRkFJTFVSRV9LSU5EX01JU1NJTkdfUElFQ0UQAzK0AgoOVHJhY2tlclNlcnZpY2USQQoIQW5ub3VuY2USGS5waWV6YS52MS5Bbm5vdW5jZVJlcXVlc3QaGi5waWV6YS52MS5Bbm5vdW5jZVJlc3BvbnNlEk0KDExvY2F0ZVBpZWNlcxIdLnBpZXphLnYxLkxvY2F0ZVBpZWNlc1JlcXVlc3QaHi5waWV6YS52MS5Mb2NhdGVQaWVjZXNSZXNwb25zZRJACgZTY3JhcGUSFy5waWV6YS52MS5TY3JhcGVSZXF1ZXN0GhgucGllemEudjEuU2NyYXBlUmVzcG9uc2UiA5ACARJOCgpXYXRjaFN3YXJtEhsucGllemEudjEuV2F0Y2hTd2FybVJlcXVlc3QaHC5waWV6YS52MS5XYXRjaFN3YXJtUmVzcG9uc2UiA5ACATABYgZwcm90bzM");
 
 /**
  * @generated from message pieza.v1.AnnounceRequest
@@ -76,6 +76,42 @@ export type AnnounceRequest = Message<"pieza.v1.AnnounceRequest"> & {
    * @generated from field: repeated string left = 9;
    */
   left: string[];
+
+  /**
+   * STARTED: a name that peers near each other share, such as a rack or a region; empty: not known. At most 64 bytes.
+   * Peers of the asker's zone are named first, copies of a piece are spread over zones.
+   *
+   * @generated from field: string zone = 10;
+   */
+  zone: string;
+
+  /**
+   * Space that this peer lends for copies, in every announce of a volunteer; absent: it is none.
+   *
+   * @generated from field: pieza.v1.Volunteer volunteer = 11;
+   */
+  volunteer?: Volunteer | undefined;
+
+  /**
+   * Orders of the last answer that it will not carry out, or cannot. At most 1,024.
+   *
+   * @generated from field: repeated pieza.v1.DeclinedOrder declined = 12;
+   */
+  declined: DeclinedOrder[];
+
+  /**
+   * Pieces that it would let go of to make room. It has them until an answer grants it. At most 1,024.
+   *
+   * @generated from field: repeated pieza.v1.PieceRanges drops = 13;
+   */
+  drops: PieceRanges[];
+
+  /**
+   * What other peers did wrong, told by who saw it. At most 64.
+   *
+   * @generated from field: repeated pieza.v1.FailureReport failures = 14;
+   */
+  failures: FailureReport[];
 };
 
 /**
@@ -84,6 +120,149 @@ export type AnnounceRequest = Message<"pieza.v1.AnnounceRequest"> & {
  */
 export const AnnounceRequestSchema: GenMessage<AnnounceRequest> = /*@__PURE__*/
   messageDesc(file_pieza_v1_tracker, 0);
+
+/**
+ * Volunteer is the space that a peer lends.
+ *
+ * @generated from message pieza.v1.Volunteer
+ */
+export type Volunteer = Message<"pieza.v1.Volunteer"> & {
+  /**
+   * Bytes of all that it lends, and of that what is neither taken nor promised to orders under way.
+   *
+   * @generated from field: uint64 capacity_bytes = 1;
+   */
+  capacityBytes: bigint;
+
+  /**
+   * @generated from field: uint64 free_bytes = 2;
+   */
+  freeBytes: bigint;
+
+  /**
+   * What it spends on copies at most; 0: no bound.
+   *
+   * @generated from field: uint64 bytes_per_second = 3;
+   */
+  bytesPerSecond: bigint;
+};
+
+/**
+ * Describes the message pieza.v1.Volunteer.
+ * Use `create(VolunteerSchema)` to create a new message.
+ */
+export const VolunteerSchema: GenMessage<Volunteer> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 1);
+
+/**
+ * PieceRanges names pieces of one torrent.
+ *
+ * @generated from message pieza.v1.PieceRanges
+ */
+export type PieceRanges = Message<"pieza.v1.PieceRanges"> & {
+  /**
+   * @generated from field: string info_hash = 1;
+   */
+  infoHash: string;
+
+  /**
+   * @generated from field: uint32 total_pieces = 2;
+   */
+  totalPieces: number;
+
+  /**
+   * Ascending and apart; at most 4,096.
+   *
+   * @generated from field: repeated pieza.v1.PieceRange ranges = 3;
+   */
+  ranges: PieceRange[];
+};
+
+/**
+ * Describes the message pieza.v1.PieceRanges.
+ * Use `create(PieceRangesSchema)` to create a new message.
+ */
+export const PieceRangesSchema: GenMessage<PieceRanges> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 2);
+
+/**
+ * PieceRange is the pieces from number `first` to number `last`, both of them too.
+ *
+ * @generated from message pieza.v1.PieceRange
+ */
+export type PieceRange = Message<"pieza.v1.PieceRange"> & {
+  /**
+   * @generated from field: uint32 first = 1;
+   */
+  first: number;
+
+  /**
+   * @generated from field: uint32 last = 2;
+   */
+  last: number;
+};
+
+/**
+ * Describes the message pieza.v1.PieceRange.
+ * Use `create(PieceRangeSchema)` to create a new message.
+ */
+export const PieceRangeSchema: GenMessage<PieceRange> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 3);
+
+/**
+ * DeclinedOrder is an order that its volunteer gives back.
+ *
+ * @generated from message pieza.v1.DeclinedOrder
+ */
+export type DeclinedOrder = Message<"pieza.v1.DeclinedOrder"> & {
+  /**
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * @generated from field: pieza.v1.DeclineReason reason = 2;
+   */
+  reason: DeclineReason;
+};
+
+/**
+ * Describes the message pieza.v1.DeclinedOrder.
+ * Use `create(DeclinedOrderSchema)` to create a new message.
+ */
+export const DeclinedOrderSchema: GenMessage<DeclinedOrder> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 4);
+
+/**
+ * FailureReport is what one peer has seen of another.
+ *
+ * @generated from message pieza.v1.FailureReport
+ */
+export type FailureReport = Message<"pieza.v1.FailureReport"> & {
+  /**
+   * As a tracker named it.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * @generated from field: string info_hash = 2;
+   */
+  infoHash: string;
+
+  /**
+   * @generated from field: pieza.v1.FailureKind kind = 3;
+   */
+  kind: FailureKind;
+};
+
+/**
+ * Describes the message pieza.v1.FailureReport.
+ * Use `create(FailureReportSchema)` to create a new message.
+ */
+export const FailureReportSchema: GenMessage<FailureReport> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 5);
 
 /**
  * AnnouncedTorrent is what a peer says of one torrent.
@@ -127,6 +306,21 @@ export type AnnouncedTorrent = Message<"pieza.v1.AnnouncedTorrent"> & {
    * @generated from field: bool complete = 6;
    */
   complete: boolean;
+
+  /**
+   * How many copies of every piece the torrent's metadata asks for; 0: it does not say. Counts from peers that have
+   * every piece, up to the tracker's own cap.
+   *
+   * @generated from field: uint32 replication_target = 7;
+   */
+  replicationTarget: number;
+
+  /**
+   * Bytes of every piece but the last; 0 in a torrent of the seed's form.
+   *
+   * @generated from field: uint32 piece_length = 8;
+   */
+  pieceLength: number;
 };
 
 /**
@@ -134,7 +328,7 @@ export type AnnouncedTorrent = Message<"pieza.v1.AnnouncedTorrent"> & {
  * Use `create(AnnouncedTorrentSchema)` to create a new message.
  */
 export const AnnouncedTorrentSchema: GenMessage<AnnouncedTorrent> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 1);
+  messageDesc(file_pieza_v1_tracker, 6);
 
 /**
  * @generated from message pieza.v1.AnnounceResponse
@@ -193,6 +387,27 @@ export type AnnounceResponse = Message<"pieza.v1.AnnounceResponse"> & {
    * @generated from field: repeated string resend = 8;
    */
   resend: string[];
+
+  /**
+   * To a volunteer: all that it is to copy and has not announced yet. What was here and is not any more is called off.
+   *
+   * @generated from field: repeated pieza.v1.ReplicationOrder orders = 9;
+   */
+  orders: ReplicationOrder[];
+
+  /**
+   * Of `drops`: these may go, and are counted as gone from now on. What is not here stays.
+   *
+   * @generated from field: repeated pieza.v1.PieceRanges grants = 10;
+   */
+  grants: PieceRanges[];
+
+  /**
+   * To a peer that is draining: how many of its pieces nobody else who stays has yet, where somebody could.
+   *
+   * @generated from field: uint32 last_copies = 11;
+   */
+  lastCopies: number;
 };
 
 /**
@@ -200,7 +415,58 @@ export type AnnounceResponse = Message<"pieza.v1.AnnounceResponse"> & {
  * Use `create(AnnounceResponseSchema)` to create a new message.
  */
 export const AnnounceResponseSchema: GenMessage<AnnounceResponse> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 2);
+  messageDesc(file_pieza_v1_tracker, 7);
+
+/**
+ * ReplicationOrder asks a volunteer to copy pieces from peers and to keep them. It carries no metadata: the volunteer
+ * asks its own catalogs for the torrent, and declines what they do not know.
+ *
+ * @generated from message pieza.v1.ReplicationOrder
+ */
+export type ReplicationOrder = Message<"pieza.v1.ReplicationOrder"> & {
+  /**
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * @generated from field: string info_hash = 2;
+   */
+  infoHash: string;
+
+  /**
+   * @generated from field: uint32 total_pieces = 3;
+   */
+  totalPieces: number;
+
+  /**
+   * Ascending and apart.
+   *
+   * @generated from field: repeated pieza.v1.PieceRange ranges = 4;
+   */
+  ranges: PieceRange[];
+
+  /**
+   * URLs of peers that have them, best first, at most 8. One that is draining is named only here.
+   *
+   * @generated from field: repeated string sources = 5;
+   */
+  sources: string[];
+
+  /**
+   * A lease: over after so long unless an answer names the order again.
+   *
+   * @generated from field: uint32 expires_ms = 6;
+   */
+  expiresMs: number;
+};
+
+/**
+ * Describes the message pieza.v1.ReplicationOrder.
+ * Use `create(ReplicationOrderSchema)` to create a new message.
+ */
+export const ReplicationOrderSchema: GenMessage<ReplicationOrder> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 8);
 
 /**
  * @generated from message pieza.v1.LocatePiecesRequest
@@ -235,6 +501,13 @@ export type LocatePiecesRequest = Message<"pieza.v1.LocatePiecesRequest"> & {
    * @generated from field: bytes since = 4;
    */
   since: Uint8Array;
+
+  /**
+   * The caller's own, as in AnnounceRequest.
+   *
+   * @generated from field: string zone = 5;
+   */
+  zone: string;
 };
 
 /**
@@ -242,7 +515,7 @@ export type LocatePiecesRequest = Message<"pieza.v1.LocatePiecesRequest"> & {
  * Use `create(LocatePiecesRequestSchema)` to create a new message.
  */
 export const LocatePiecesRequestSchema: GenMessage<LocatePiecesRequest> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 3);
+  messageDesc(file_pieza_v1_tracker, 9);
 
 /**
  * @generated from message pieza.v1.LocatePiecesResponse
@@ -315,7 +588,7 @@ export type LocatePiecesResponse = Message<"pieza.v1.LocatePiecesResponse"> & {
  * Use `create(LocatePiecesResponseSchema)` to create a new message.
  */
 export const LocatePiecesResponseSchema: GenMessage<LocatePiecesResponse> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 4);
+  messageDesc(file_pieza_v1_tracker, 10);
 
 /**
  * SwarmPeer is one peer of a swarm, as the tracker names it to others.
@@ -357,7 +630,7 @@ export type SwarmPeer = Message<"pieza.v1.SwarmPeer"> & {
  * Use `create(SwarmPeerSchema)` to create a new message.
  */
 export const SwarmPeerSchema: GenMessage<SwarmPeer> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 5);
+  messageDesc(file_pieza_v1_tracker, 11);
 
 /**
  * SeedPeer is a peer of the seed's contract: it answers tracker.PeerService.DownloadPiece at best.
@@ -385,7 +658,7 @@ export type SeedPeer = Message<"pieza.v1.SeedPeer"> & {
  * Use `create(SeedPeerSchema)` to create a new message.
  */
 export const SeedPeerSchema: GenMessage<SeedPeer> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 6);
+  messageDesc(file_pieza_v1_tracker, 12);
 
 /**
  * SeedPiece is what a seed peer says of one piece of a file.
@@ -413,7 +686,7 @@ export type SeedPiece = Message<"pieza.v1.SeedPiece"> & {
  * Use `create(SeedPieceSchema)` to create a new message.
  */
 export const SeedPieceSchema: GenMessage<SeedPiece> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 7);
+  messageDesc(file_pieza_v1_tracker, 13);
 
 /**
  * @generated from message pieza.v1.ScrapeRequest
@@ -432,7 +705,7 @@ export type ScrapeRequest = Message<"pieza.v1.ScrapeRequest"> & {
  * Use `create(ScrapeRequestSchema)` to create a new message.
  */
 export const ScrapeRequestSchema: GenMessage<ScrapeRequest> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 8);
+  messageDesc(file_pieza_v1_tracker, 14);
 
 /**
  * @generated from message pieza.v1.ScrapeResponse
@@ -449,7 +722,7 @@ export type ScrapeResponse = Message<"pieza.v1.ScrapeResponse"> & {
  * Use `create(ScrapeResponseSchema)` to create a new message.
  */
 export const ScrapeResponseSchema: GenMessage<ScrapeResponse> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 9);
+  messageDesc(file_pieza_v1_tracker, 15);
 
 /**
  * @generated from message pieza.v1.SwarmCounts
@@ -486,6 +759,11 @@ export type SwarmCounts = Message<"pieza.v1.SwarmCounts"> & {
    * @generated from field: uint32 min_availability = 6;
    */
   minAvailability: number;
+
+  /**
+   * @generated from field: pieza.v1.ReplicationState replication = 7;
+   */
+  replication?: ReplicationState | undefined;
 };
 
 /**
@@ -493,7 +771,54 @@ export type SwarmCounts = Message<"pieza.v1.SwarmCounts"> & {
  * Use `create(SwarmCountsSchema)` to create a new message.
  */
 export const SwarmCountsSchema: GenMessage<SwarmCounts> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 10);
+  messageDesc(file_pieza_v1_tracker, 16);
+
+/**
+ * ReplicationState is how far the copies of a torrent are from what it asks for.
+ *
+ * @generated from message pieza.v1.ReplicationState
+ */
+export type ReplicationState = Message<"pieza.v1.ReplicationState"> & {
+  /**
+   * Copies wanted of every piece; 0: nothing is copied.
+   *
+   * @generated from field: uint32 target = 1;
+   */
+  target: number;
+
+  /**
+   * Pieces with fewer copies among listed peers that stay, and among those the pieces that nobody has.
+   *
+   * @generated from field: uint32 pieces_under_target = 2;
+   */
+  piecesUnderTarget: number;
+
+  /**
+   * @generated from field: uint32 pieces_lost = 3;
+   */
+  piecesLost: number;
+
+  /**
+   * Pieces in orders under way.
+   *
+   * @generated from field: uint32 pieces_ordered = 4;
+   */
+  piecesOrdered: number;
+
+  /**
+   * Copied by orders since the tracker's start.
+   *
+   * @generated from field: uint64 bytes_copied = 5;
+   */
+  bytesCopied: bigint;
+};
+
+/**
+ * Describes the message pieza.v1.ReplicationState.
+ * Use `create(ReplicationStateSchema)` to create a new message.
+ */
+export const ReplicationStateSchema: GenMessage<ReplicationState> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 17);
 
 /**
  * @generated from message pieza.v1.WatchSwarmRequest
@@ -515,7 +840,7 @@ export type WatchSwarmRequest = Message<"pieza.v1.WatchSwarmRequest"> & {
  * Use `create(WatchSwarmRequestSchema)` to create a new message.
  */
 export const WatchSwarmRequestSchema: GenMessage<WatchSwarmRequest> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 11);
+  messageDesc(file_pieza_v1_tracker, 18);
 
 /**
  * @generated from message pieza.v1.WatchSwarmResponse
@@ -535,6 +860,18 @@ export type WatchSwarmResponse = Message<"pieza.v1.WatchSwarmResponse"> & {
    * @generated from field: repeated pieza.v1.WatchedPeer peers = 3;
    */
   peers: WatchedPeer[];
+
+  /**
+   * @generated from field: pieza.v1.ReplicationState replication = 4;
+   */
+  replication?: ReplicationState | undefined;
+
+  /**
+   * Copies under way; at most 1,000.
+   *
+   * @generated from field: repeated pieza.v1.WatchedOrder orders = 5;
+   */
+  orders: WatchedOrder[];
 };
 
 /**
@@ -542,7 +879,38 @@ export type WatchSwarmResponse = Message<"pieza.v1.WatchSwarmResponse"> & {
  * Use `create(WatchSwarmResponseSchema)` to create a new message.
  */
 export const WatchSwarmResponseSchema: GenMessage<WatchSwarmResponse> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 12);
+  messageDesc(file_pieza_v1_tracker, 19);
+
+/**
+ * WatchedOrder is one volunteer's copying.
+ *
+ * @generated from message pieza.v1.WatchedOrder
+ */
+export type WatchedOrder = Message<"pieza.v1.WatchedOrder"> & {
+  /**
+   * Who copies.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * @generated from field: repeated pieza.v1.PieceRange ranges = 2;
+   */
+  ranges: PieceRange[];
+
+  /**
+   * @generated from field: repeated string sources = 3;
+   */
+  sources: string[];
+};
+
+/**
+ * Describes the message pieza.v1.WatchedOrder.
+ * Use `create(WatchedOrderSchema)` to create a new message.
+ */
+export const WatchedOrderSchema: GenMessage<WatchedOrder> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_tracker, 20);
 
 /**
  * @generated from message pieza.v1.WatchedPeer
@@ -577,6 +945,18 @@ export type WatchedPeer = Message<"pieza.v1.WatchedPeer"> & {
    * @generated from field: bool listed = 6;
    */
   listed: boolean;
+
+  /**
+   * @generated from field: string zone = 7;
+   */
+  zone: string;
+
+  /**
+   * It lends space for copies.
+   *
+   * @generated from field: bool volunteer = 8;
+   */
+  volunteer: boolean;
 };
 
 /**
@@ -584,7 +964,7 @@ export type WatchedPeer = Message<"pieza.v1.WatchedPeer"> & {
  * Use `create(WatchedPeerSchema)` to create a new message.
  */
 export const WatchedPeerSchema: GenMessage<WatchedPeer> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_tracker, 13);
+  messageDesc(file_pieza_v1_tracker, 21);
 
 /**
  * @generated from enum pieza.v1.AnnounceEvent
@@ -643,6 +1023,90 @@ export type AnnounceEvent = (typeof AnnounceEvent)[keyof typeof AnnounceEvent] |
  */
 export const AnnounceEventSchema: GenEnum<AnnounceEvent> = /*@__PURE__*/
   enumDesc(file_pieza_v1_tracker, 0);
+
+/**
+ * @generated from enum pieza.v1.DeclineReason
+ */
+export const DeclineReason = {
+  /**
+   * @generated from enum value: DECLINE_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Its catalogs do not know the torrent.
+   *
+   * @generated from enum value: DECLINE_REASON_UNKNOWN_TORRENT = 1;
+   */
+  UNKNOWN_TORRENT: 1,
+
+  /**
+   * No room, or a disk that failed.
+   *
+   * @generated from enum value: DECLINE_REASON_NO_SPACE = 2;
+   */
+  NO_SPACE: 2,
+
+  /**
+   * The torrent that its catalogs have wants no such copy.
+   *
+   * @generated from enum value: DECLINE_REASON_NOT_WANTED = 3;
+   */
+  NOT_WANTED: 3,
+} as const;
+
+/**
+ * @generated from enum pieza.v1.DeclineReason
+ */
+export type DeclineReason = (typeof DeclineReason)[keyof typeof DeclineReason] | UnknownEnum;
+
+/**
+ * Describes the enum pieza.v1.DeclineReason.
+ */
+export const DeclineReasonSchema: GenEnum<DeclineReason> = /*@__PURE__*/
+  enumDesc(file_pieza_v1_tracker, 1);
+
+/**
+ * @generated from enum pieza.v1.FailureKind
+ */
+export const FailureKind = {
+  /**
+   * @generated from enum value: FAILURE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It did not answer, or broke off.
+   *
+   * @generated from enum value: FAILURE_KIND_UNREACHABLE = 1;
+   */
+  UNREACHABLE: 1,
+
+  /**
+   * Its bytes were not those of the piece.
+   *
+   * @generated from enum value: FAILURE_KIND_WRONG_PIECE = 2;
+   */
+  WRONG_PIECE: 2,
+
+  /**
+   * It said that it lacks, or has lost, a piece that it announced.
+   *
+   * @generated from enum value: FAILURE_KIND_MISSING_PIECE = 3;
+   */
+  MISSING_PIECE: 3,
+} as const;
+
+/**
+ * @generated from enum pieza.v1.FailureKind
+ */
+export type FailureKind = (typeof FailureKind)[keyof typeof FailureKind] | UnknownEnum;
+
+/**
+ * Describes the enum pieza.v1.FailureKind.
+ */
+export const FailureKindSchema: GenEnum<FailureKind> = /*@__PURE__*/
+  enumDesc(file_pieza_v1_tracker, 2);
 
 /**
  * TrackerService knows which peer holds which piece. Its state is soft: leases that end by themselves.
