@@ -396,7 +396,7 @@ export type AnnounceResponse = Message<"pieza.v1.AnnounceResponse"> & {
   orders: ReplicationOrder[];
 
   /**
-   * Of `drops`: these may go, and are counted as gone from now on. What is not here stays.
+   * Of `drops`, each whole or not at all: these may go, and are counted as gone from now on. What is not here stays.
    *
    * @generated from field: repeated pieza.v1.PieceRanges grants = 10;
    */
