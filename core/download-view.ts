@@ -28,6 +28,7 @@ export class DownloadView {
   readonly #clock: Clock;
   readonly #snapshotMs: number;
   readonly #startedMs: number;
+  readonly #store: PieceStore;
   readonly #map: Uint16Array;
   readonly #meter: RateMeter;
   readonly #subscribers = new Set<() => void>();
@@ -57,15 +58,9 @@ export class DownloadView {
     this.#snapshotMs = input.snapshotMs;
     this.#startedMs = input.startedMs;
     this.#meter = new RateMeter(this.#startedMs);
+    this.#store = input.store;
     this.#map = new Uint16Array(input.store.geometry.count);
-    const { geometry, held } = input.store;
-    for (const index of held) this.#map[index] = PieceMap.HELD_BEFORE;
-    for (const index of geometry.indices()) {
-      if (input.wanted?.has(index) === false) continue;
-      this.#totalPieces++;
-      this.#totalBytes += geometry.lengthOf(index);
-      if (held.has(index)) this.#count(geometry.lengthOf(index));
-    }
+    this.want(input.wanted);
     this.whenEnded = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -73,6 +68,20 @@ export class DownloadView {
 
   get ended(): boolean {
     return this.phase === "complete" || this.phase === "failed" || this.phase === "stopped";
+  }
+
+  /** The pieces to get from now on; undefined: all. */
+  want(wanted: Bitfield | undefined): void {
+    const { geometry, held } = this.#store;
+    [this.#totalPieces, this.#totalBytes, this.#heldPieces, this.#heldBytes] = [0, 0, 0, 0];
+    for (const index of geometry.indices()) {
+      // One in flight that is held by now is about to be told by `onHeld`.
+      if (held.has(index) && this.#map[index] === PieceMap.MISSING) this.#map[index] = PieceMap.HELD_BEFORE;
+      if (wanted?.has(index) === false) continue;
+      this.#totalPieces++;
+      this.#totalBytes += geometry.lengthOf(index);
+      if (PieceMap.isHeld(this.#map[index]!)) this.#count(geometry.lengthOf(index));
+    }
   }
 
   onRequested(index: PieceIndex, slot: number): void {

@@ -1,4 +1,5 @@
 import { Assigner, type Assignment } from "./assigner.ts";
+import type { Bitfield } from "./bitfield.ts";
 import type { DownloadEvent } from "./download-event.ts";
 import type { DownloadInput } from "./download-input.ts";
 import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
@@ -8,7 +9,6 @@ import { Account, type Doing, type DownloadAccount } from "./explain.ts";
 import { locateLoop } from "./locate-loop.ts";
 import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
 import { PiecePicker } from "./picker.ts";
-import type { PieceIndex } from "./piece.ts";
 import { PieceReceiver } from "./receiver.ts";
 import type { DownloadSnapshot } from "./snapshot.ts";
 import { Swarm } from "./swarm.ts";
@@ -48,11 +48,9 @@ export class Download {
     this.#input = input;
     this.torrent = input.torrent;
     this.#options = resolveDownloadOptions(input.options);
-    const { random, store, clock } = input;
-    const { wanted } = input;
-    this.#picker = new PiecePicker(store.held, { random, sequential: this.#options.sequential, wanted });
-    const { connect, isSelf } = input;
-    const picker = this.#picker;
+    const { random, store, clock, wanted, connect, isSelf } = input;
+    const picker = new PiecePicker(store.held, { random, sequential: this.#options.sequential, wanted });
+    this.#picker = picker;
     this.#swarm = new Swarm({ picker, connect, isSelf, clock, random, options: this.#options });
     this.#assigner = new Assigner({
       picker,
@@ -119,6 +117,18 @@ export class Download {
   askBelow(horizon: number): void {
     this.#picker.pickBelow(horizon);
     this.#handle({ type: "room" });
+  }
+
+  /** Gets these pieces from now on, and no others. False if that is too late: it has ended, or has all and is finishing. */
+  want(wanted: Bitfield): boolean {
+    if (this.#view.ended || this.#picker.done) return false;
+    const requests = this.#swarm.peers.flatMap((peer) => [...peer.requests.values()]);
+    for (const request of requests) if (!wanted.has(request.index)) this.#cancel(request);
+    this.#picker.want(wanted, this.#input.store.held);
+    this.#view.want(wanted);
+    if (this.#picker.done) this.#finish();
+    this.#advance();
+    return true;
   }
 
   /** Stops asking and drops what is under way; `resume` goes on. */
@@ -312,24 +322,20 @@ export class Download {
     const { peer, index } = request;
     if (peer.requests.get(index) !== request) return;
     this.#cancel(request);
-    if (error instanceof WrongPiece) this.#ban(peer, error.message);
+    if (error instanceof WrongPiece) this.#dismiss(peer, "ban", error.message);
     else if (!(error instanceof PeerFailed)) this.#fail(error);
     else if (peer.seed && error.code === "unimplemented")
-      this.#skip(peer, `gives no pieces: ${error.message}`);
+      // The original of the seed's contract registers pieces and has no call that gives them.
+      this.#dismiss(peer, "skip", `gives no pieces: ${error.message}`);
     else if (LACKING.has(error.code)) this.#swarm.onLacks(peer, index, error);
     else this.#swarm.backOff(peer, error);
     this.#account.onFailed(peer, index, error, this.#input.clock.now());
   }
 
-  #ban(peer: DownloadPeer, reason: string): void {
+  /** It is not asked again in this download. */
+  #dismiss(peer: DownloadPeer, how: "ban" | "skip", reason: string): void {
     this.#cancelRequests(peer);
-    this.#swarm.ban(peer, reason);
-  }
-
-  /** The original of the seed's contract registers pieces and has no call that gives them. */
-  #skip(peer: DownloadPeer, reason: string): void {
-    this.#cancelRequests(peer);
-    this.#swarm.skip(peer, reason);
+    this.#swarm[how](peer, reason);
   }
 
   #cancelRequests(peer: DownloadPeer): void {
@@ -354,12 +360,7 @@ export class Download {
     this.#assigner.inFlightBytes -= this.#input.store.geometry.lengthOf(index);
     if (bytes > 0 || this.#input.store.held.has(index)) return;
     this.#picker.onFailed(peer.slot, index);
-    this.#view.onUnrequested(index, this.#requesterOf(index));
-  }
-
-  #requesterOf(index: PieceIndex): number | undefined {
-    for (const peer of this.#swarm.peers) if (peer.requests.has(index)) return peer.slot;
-    return undefined;
+    this.#view.onUnrequested(index, this.#swarm.requesterOf(index)?.slot);
   }
 
   #finish(): void {

@@ -88,6 +88,25 @@ export class PiecePicker {
     return this.#held === this.#state.length;
   }
 
+  /** From now on these are to be picked, but for those `held`. None that is not wanted may be in flight. O(pieces). */
+  want(wanted: Bitfield, held: Bitfield): void {
+    for (let index = 0; index < this.#state.length; index++) {
+      const over = held.has(index) || !wanted.has(index);
+      if (over && this.#state[index] === IDLE) {
+        this.#remove(index);
+        this.#state[index] = HELD;
+        this.#held++;
+      } else if (!over && this.#state[index] === HELD) {
+        this.#state[index] = IDLE;
+        this.#held--;
+        this.#insert(index);
+      }
+    }
+    // What nobody wanted was struck off the peers' own lists.
+    for (const peer of this.#peers.values()) peer.own = undefined;
+    this.#returned++;
+  }
+
   /** In sequence: picks nothing from this index on, until told another. */
   pickBelow(horizon: number): void {
     this.#horizon = horizon;

@@ -45,6 +45,11 @@ export class Swarm {
     return this.peers.filter((peer) => peer.usable && peer.has);
   }
 
+  /** One of those that are asked for the piece now. */
+  requesterOf(index: PieceIndex): DownloadPeer | undefined {
+    return this.peers.find((peer) => peer.requests.has(index));
+  }
+
   /** The tracker named these. Peers that it no longer names stay: only they themselves know whether they are gone. */
   onTable(table: SwarmTable): void {
     this.#table = table;

@@ -94,6 +94,23 @@ describe("picker", () => {
     expect(order(made).sort()).toEqual([4_997, 4_998, 4_999]);
   });
 
+  it("picks what is wanted as of now, by either of its ways to a piece", () => {
+    for (const sequential of [false, true]) {
+      const made = picker(["** ***", "*     "], { held: "*     ", sequential });
+      made.want(picture(" *  * "), picture("*     "));
+      made.checkInvariant();
+      expect(order(made).sort()).toEqual([1, 4]);
+      made.onFailed(0, 4 as PieceIndex);
+      made.want(picture("** * *"), picture("*     "));
+      made.checkInvariant();
+      expect(order(made).sort()).toEqual([3, 5]);
+      for (const index of [1, 3]) made.onHeld(index as PieceIndex);
+      expect(made.done).toBe(false);
+      made.onHeld(5 as PieceIndex);
+      expect(made.done).toBe(true);
+    }
+  });
+
   it("counts copies over joins, news and leaves", () => {
     const made = picker(["**  ", "****", " ** "]);
     const copies = () => [0, 1, 2, 3].map((index) => made.availability(index as PieceIndex));

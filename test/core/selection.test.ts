@@ -71,6 +71,38 @@ describe("a download of some pieces", () => {
     await download.stop();
   });
 
+  it("is told others while it runs: what is not wanted any more is dropped, what is wanted now is fetched", async () => {
+    const swarm = new FakeSwarm({ pieces: 30 });
+    swarm.add({ rate: 1_000 });
+    const download = swarm.download({ sequential: true }, { wanted: Bitfield.of(30, [0, 1, 2, 3, 4, 5]) });
+    download.start();
+    await swarm.until("two pieces", () => swarm.held.length === 2);
+    expect(download.want(Bitfield.of(30, [0, 5, 28, 29]))).toBe(true);
+    expect(download.peek()).toMatchObject({
+      totalPieces: 4,
+      heldPieces: 1,
+      totalBytes: 4_000,
+      heldBytes: 1_000,
+    });
+    await swarm.until("complete", () => download.peek().state === "complete");
+    expect([...swarm.store.held]).toEqual([0, 1, 5, 28, 29]);
+    expect(download.peek()).toMatchObject({ totalPieces: 4, heldPieces: 4, heldBytes: 4_000 });
+    expect(download.want(Bitfield.full(30)), "after its end").toBe(false);
+    await download.stop();
+  });
+
+  it("is complete when what is missing is not wanted any more", async () => {
+    const swarm = new FakeSwarm({ pieces: 30 });
+    swarm.add({ has: Bitfield.of(30, [3, 4]) });
+    const download = swarm.download();
+    download.start();
+    await swarm.until("waiting", () => download.peek().state === "waiting");
+    download.want(Bitfield.of(30, [4]));
+    await swarm.until("complete", () => download.peek().state === "complete");
+    expect(download.peek()).toMatchObject({ totalPieces: 1, heldPieces: 1 });
+    await download.stop();
+  });
+
   it("is complete at once when they are held", async () => {
     const swarm = new FakeSwarm({ pieces: 30 });
     const download = swarm.download({}, { wanted: new Bitfield(30) });
