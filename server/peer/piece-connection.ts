@@ -1,7 +1,8 @@
 import net from "node:net";
 import type { Clock } from "#core/clock.ts";
-import { type ErrorCode, PeerFailed, type PiezaError, WrongPiece } from "#core/errors.ts";
+import { PeerFailed, type PiezaError, WrongPiece } from "#core/errors.ts";
 import type { PieceSink } from "#core/peer.ts";
+import { connectFailure, MAX_ERROR_BYTES } from "./connect-failure.ts";
 import { contentLength, HeadReader, type ResponseHead } from "./http1-response.ts";
 import { PieceMessageReader, UnusualAnswer } from "./piece-message.ts";
 
@@ -26,8 +27,6 @@ const GRACE_MS = 30_000;
 const MIN_BYTES_PER_SECOND = 8 << 10;
 /** Room for what is around a piece in its message. */
 const MESSAGE_SLACK_BYTES = 1 << 10;
-/** Longest error that is read to its end. */
-const MAX_ERROR_BYTES = 16 << 10;
 
 /** The request that is under way, and how it ends. */
 interface Exchange {
@@ -215,48 +214,11 @@ class ErrorBody implements Body {
   }
 
   end(): never {
-    const { code, message } = parseError(Buffer.concat(this.#parts).toString("utf8"));
-    const retryAfter = this.#head.headers.get("retry-after-ms");
-    const retryAfterMs =
-      retryAfter !== undefined && /^\d{1,7}$/.test(retryAfter) ? Number(retryAfter) : undefined;
-    throw new PeerFailed(code ?? codeOfStatus(this.#head.status), message ?? `HTTP ${this.#head.status}`, {
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
-    });
-  }
-}
-
-/** What an answer means that is no Connect error, as the protocol's table has it where we tell the codes apart. */
-function codeOfStatus(status: number): ErrorCode {
-  if (status === 401) return "unauthenticated";
-  if (status === 403) return "permission_denied";
-  return status === 404 ? "unimplemented" : "unavailable";
-}
-
-const KNOWN_CODES: ReadonlySet<string> = new Set<ErrorCode>([
-  "invalid_argument",
-  "out_of_range",
-  "not_found",
-  "already_exists",
-  "failed_precondition",
-  "unauthenticated",
-  "permission_denied",
-  "resource_exhausted",
-  "data_loss",
-  "unavailable",
-  "deadline_exceeded",
-  "unimplemented",
-  "internal",
-]);
-
-function parseError(text: string): { code?: ErrorCode; message?: string } {
-  try {
-    const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown };
-    return {
-      ...(typeof code === "string" && KNOWN_CODES.has(code) && { code: code as ErrorCode }),
-      ...(typeof message === "string" && { message: message.replace(/\p{Cc}+/gu, " ").slice(0, 300) }),
-    };
-  } catch {
-    return {};
+    const { code, message, ...hint } = connectFailure(
+      this.#head,
+      Buffer.concat(this.#parts).toString("utf8"),
+    );
+    throw new PeerFailed(code, message, hint);
   }
 }
 
