@@ -1,0 +1,170 @@
+import type { Page } from "playwright-core";
+import { readTorrentJson } from "../../support/local-swarm.ts";
+import { DownloadOnPage } from "../../support/page-driver.ts";
+import type { PageContender, PreparedPage } from "./contender.ts";
+import type { Job } from "./fetched-file.ts";
+import { MANY, type PageSources, type PageSwarm } from "./sources.ts";
+
+/** As many as a browser has connections to an origin. */
+const REQUESTS_PER_PEER = 6;
+
+type SwarmOf = (sources: PageSources) => Promise<PageSwarm>;
+const onePeer: SwarmOf = (sources) => sources.onePeer();
+const manyPeers: SwarmOf = (sources) => sources.manyPeers();
+const pidsOf = ({ peers }: PageSwarm) => peers.map(({ process }) => process.pid);
+
+/** A bare page with one worker that fetches, checks and writes. */
+function bareWorker(name: string, script: string, swarmOf: SwarmOf): PageContender {
+  const prepare = async (sources: PageSources): Promise<PreparedPage> => {
+    const swarm = await swarmOf(sources);
+    const torrent = await readTorrentJson(sources.file.torrent);
+    const job: Job = {
+      peers: swarm.peers.map(({ url }) => url),
+      infoHash: torrent.info_hash,
+      hashes: torrent.pieces.map(({ hash }) => hash),
+      pieceLength: torrent.piece_length,
+      requestsPerPeer: REQUESTS_PER_PEER,
+    };
+    return {
+      url: await sources.site(),
+      pids: pidsOf(swarm),
+      download: (page) => page.evaluate(runWorker, { script: `/${script}.js`, job }),
+      save: (page) => savedPath(page, () => page.evaluate(saveStoredFile, "source.bin")),
+    };
+  };
+  return { name, prepare };
+}
+
+const fetchFromOne = bareWorker("fetch, verify, OPFS", "fetch", onePeer);
+const fetchFromMany = bareWorker(`fetch, verify, OPFS, ${MANY} peers`, "fetch", manyPeers);
+const stockFromOne = bareWorker("connect-web, verify, OPFS", "stock", onePeer);
+const stockFromMany = bareWorker(`connect-web, verify, OPFS, ${MANY} peers`, "stock", manyPeers);
+
+/** webtorrent's own bundle, everything as it comes. */
+function webtorrent(name: string, torrent: string, options: object): PageContender {
+  const prepare = async (sources: PageSources): Promise<PreparedPage> => {
+    const { url, pids } = await sources.webtorrent();
+    return {
+      url,
+      pids,
+      download: (page) => page.evaluate(runWebtorrent, { torrent: `${url}${torrent}.torrent`, options }),
+      save: (page) => savedPath(page, () => page.evaluate(saveWebtorrentFile)),
+    };
+  };
+  return { name, prepare };
+}
+
+const webtorrentOverWebRtc = webtorrent("webtorrent, WebRTC seeder", "webrtc", {});
+const webtorrentFromWebSeed = webtorrent("webtorrent, web seed", "web-seed", { tracker: false });
+
+/** The page as people have it, from the press of its button to the word "Complete". */
+function piezaPage(
+  name: string,
+  swarmOf: SwarmOf,
+  timesAsFast: NonNullable<PageContender["timesAsFast"]>,
+): PageContender {
+  const prepare = async (sources: PageSources): Promise<PreparedPage> => {
+    const swarm = await swarmOf(sources);
+    const button = (page: Page) =>
+      page.getByRole("button", { name: `Download ${sources.name}`, exact: true });
+    return {
+      url: swarm.catalogUrl,
+      pids: pidsOf(swarm),
+      download: (page) => button(page).evaluate(pressUntilComplete),
+      save: async (page) => (await new DownloadOnPage(page, sources.name).save()).path,
+    };
+  };
+  return { name, prepare, timesAsFast };
+}
+
+const piezaFromOne = piezaPage("pieza page", onePeer, [
+  [fetchFromOne, 0.9],
+  [stockFromOne],
+  [webtorrentOverWebRtc],
+  [webtorrentFromWebSeed],
+]);
+const piezaFromMany = piezaPage(`pieza page, ${MANY} peers`, manyPeers, [
+  [fetchFromMany, 0.9],
+  [stockFromMany],
+  [piezaFromOne],
+]);
+
+/** All of them, in the order of a round. */
+export const pageContenders: readonly PageContender[] = [
+  fetchFromOne,
+  piezaFromOne,
+  stockFromOne,
+  fetchFromMany,
+  piezaFromMany,
+  stockFromMany,
+  webtorrentOverWebRtc,
+  webtorrentFromWebSeed,
+];
+
+// What follows runs in the page: it sees nothing of this file.
+
+async function runWorker({ script, job }: { script: string; job: Job }): Promise<number> {
+  const started = performance.now();
+  const worker = new Worker(script, { type: "module" });
+  worker.postMessage(job);
+  const problem = await new Promise<string>((resolve) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => resolve(message || "the worker could not be started");
+  });
+  const seconds = (performance.now() - started) / 1000;
+  worker.terminate();
+  if (problem) throw new Error(problem);
+  return seconds;
+}
+
+async function saveStoredFile(name: string): Promise<void> {
+  const handle = await (await navigator.storage.getDirectory()).getFileHandle(name);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await handle.getFile());
+  link.download = name;
+  link.click();
+}
+
+async function runWebtorrent({ torrent, options }: { torrent: string; options: object }): Promise<number> {
+  const bundle = "/webtorrent.min.js";
+  const { default: WebTorrent } = await import(bundle);
+  const started = performance.now();
+  const client = new WebTorrent(options);
+  const added = client.add(torrent);
+  await new Promise((resolve, reject) => {
+    client.once("error", reject);
+    added.once("error", reject);
+    added.once("done", resolve);
+  });
+  Object.assign(globalThis, { downloaded: added });
+  return (performance.now() - started) / 1000;
+}
+
+async function saveWebtorrentFile(): Promise<void> {
+  const { downloaded } = globalThis as unknown as { downloaded: { files: { blob(): Promise<Blob> }[] } };
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await downloaded.files[0]!.blob());
+  link.download = "source.bin";
+  link.click();
+}
+
+function pressUntilComplete(button: SVGElement | HTMLElement): Promise<number> {
+  const started = performance.now();
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      const state = document.querySelector("article .state");
+      if (state?.classList.contains("complete")) resolve((performance.now() - started) / 1000);
+      else if (/^(Failed|Too large)$/.test(state?.textContent ?? "")) reject(new Error(state!.textContent!));
+      else return;
+      observer.disconnect();
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(document.body, { subtree: true, childList: true, attributes: true });
+    (button as HTMLElement).click();
+  });
+}
+
+async function savedPath(page: Page, save: () => Promise<void>): Promise<string> {
+  const [download] = await Promise.all([page.waitForEvent("download"), save()]);
+  return download.path();
+}
