@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { constants } from "node:http2";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
@@ -38,7 +39,10 @@ export async function serveRpc(
   const pace = new Pace(limits, () => kill(request));
   // On HTTP/2 the request closes as soon as nobody reads it; its stream closes when the caller can send no more.
   ("stream" in request ? request.stream : request).once("close", () => pace.stopReading());
-  response.once("close", () => pace.stopWriting());
+  response.once("close", () => {
+    pace.stopWriting();
+    if (!("stream" in request || request.complete)) endWithConnection(request);
+  });
   try {
     // Before the library's request exists: its signals and their errors cost as much as the rest of a small call.
     const read = () => pace.reading(request);
@@ -92,6 +96,14 @@ export function holdAnswer(
 
 function isBytes(body: unknown): body is AsyncIterable<Uint8Array> {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
+}
+
+/** Node no longer tells a request of its connection's end once the answer has left: the rest of it would never come. */
+function endWithConnection(request: IncomingMessage): void {
+  const { socket } = request;
+  const end = () => void request.destroy();
+  socket.once("close", end);
+  request.once("close", () => socket.off("close", end));
 }
 
 /** Ends the call at once: its stream on HTTP/2, its connection on HTTP/1.1. */

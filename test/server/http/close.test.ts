@@ -1,3 +1,4 @@
+import net from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "#gen/grpc/health/v1/health_pb.ts";
@@ -115,4 +116,19 @@ describe("a port that is taken", () => {
     const { server } = await start();
     await expect(startTestPeer({}, { port: server.port })).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
+});
+
+it("a caller that hangs up in the middle of its request, after the answer, leaves no timer behind", async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((what) => what === "Timeout").length;
+  const { server } = await start();
+  const before = timers();
+  const socket = net.connect(Number(new URL(server.url).port), "127.0.0.1");
+  const answered = new Promise((resolve) => socket.once("data", resolve));
+  const head =
+    "POST /pieza.v1.PeerService/GetPiece HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+  socket.write(`${head}\r\ncontent-length: 10000000\r\n\r\n${" ".repeat(1 << 17)}`);
+  expect(String(await within(HANG_MS, "an answer", answered))).toContain("HTTP/1.1 429");
+  expect(timers(), "its pace is watched").toBeGreaterThan(before);
+  socket.destroy();
+  await expect.poll(timers).toBeLessThanOrEqual(before);
 });
