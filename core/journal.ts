@@ -73,18 +73,34 @@ export function parseJournal(
   if (!bytes.subarray(0, JOURNAL_HEADER_BYTES).some((byte) => byte !== 0)) return undefined;
   if (bytes.length < JOURNAL_HEADER_BYTES) return undefined;
   checkHeader(bytes, encodeJournalHeader(infoHash, geometry));
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const pieces = new Map<number, "written" | "durable">();
-  let at = JOURNAL_HEADER_BYTES;
+  const records = bytes.subarray(JOURNAL_HEADER_BYTES);
+  const readBytes = readJournalRecords(records, geometry, (kind, index) => {
+    if (kind === "lost") pieces.delete(index);
+    else pieces.set(index, kind);
+  });
+  return { pieces, endBytes: JOURNAL_HEADER_BYTES + readBytes };
+}
+
+/**
+ * Reads records, as they stand behind the header or behind others, until one that is cut short, damaged or none.
+ * Returns how many bytes those before it take.
+ */
+export function readJournalRecords(
+  bytes: Uint8Array,
+  geometry: PieceGeometry,
+  onRecord: (kind: RecordKind, index: number) => void,
+): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let at = 0;
   for (; at + JOURNAL_RECORD_BYTES <= bytes.length; at += JOURNAL_RECORD_BYTES) {
     const kind = KINDS[view.getUint32(at, true)];
     const index = view.getUint32(at + 4, true);
     const crc = view.getUint32(at + 8, true);
     if (!kind || index >= geometry.count || crc !== crc32(bytes.subarray(at, at + 8))) break;
-    if (kind === "lost") pieces.delete(index);
-    else pieces.set(index, kind);
+    onRecord(kind, index);
   }
-  return { pieces, endBytes: at };
+  return at;
 }
 
 function checkHeader(found: Uint8Array, expected: Uint8Array): void {
