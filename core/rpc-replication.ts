@@ -78,7 +78,8 @@ function rangesOf({
   return found.length > 0 ? [{ infoHash, totalPieces, ranges: found }] : [];
 }
 
-function toIndices(ranges: readonly PieceRangeMessage[], totalPieces: number): PieceRange[] {
+/** Ranges as they came; those that are none are left out. */
+export function toIndices(ranges: readonly PieceRangeMessage[], totalPieces: number): PieceRange[] {
   return ranges
     .slice(0, MAX_RANGES)
     .filter(({ first, last }) => first >= 1 && first <= last && last <= totalPieces)
