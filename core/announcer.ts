@@ -1,7 +1,16 @@
+import { FailureQueue } from "./announce-failures.ts";
 import { AnnounceNews, type NewsBatch } from "./announce-news.ts";
 import type { Clock, Random } from "./clock.ts";
 import { messageOf, PiezaError } from "./errors.ts";
-import type { Announce, Announced, AnnouncedTorrent, AnnounceEvent, Lease, Tracker } from "./tracker.ts";
+import type {
+  Announce,
+  Announced,
+  AnnouncedTorrent,
+  AnnounceEvent,
+  FailureReport,
+  Lease,
+  Tracker,
+} from "./tracker.ts";
 
 /** News of pieces goes out at most so often; a completed download does not wait. */
 const PROGRESS_MS = 5_000;
@@ -15,6 +24,11 @@ const WARN_MS = 60_000;
 /** An announce without an answer has failed by then; saying goodbye takes no longer than that. */
 const ANSWER_MS = 10_000;
 const GOODBYE_MS = 2_000;
+/** A peer that leaves, and has what nobody else has, asks so often whether that is still so. */
+const LAST_COPIES_MS = 2_000;
+
+/** What a peer says of copies. */
+export type CopiesNews = Pick<Announce, "volunteer" | "declined" | "drops">;
 
 /** What one tracker makes of us. */
 export interface AnnouncerStatus {
@@ -54,6 +68,12 @@ export interface AnnouncerOptions {
   readonly onStatus?: ((status: AnnouncerStatus) => void) | undefined;
   /** Default: there are none. */
   readonly otherWays?: OtherWays | undefined;
+  /** A name that peers near each other share. */
+  readonly zone?: string | undefined;
+  /** Asked before every announce but the last. Default: nothing. */
+  readonly copies?: (() => CopiesNews) | undefined;
+  /** Called with every answer, before anything else is announced. */
+  readonly onAnswer?: ((answer: Announced) => void) | undefined;
 }
 
 /**
@@ -66,6 +86,7 @@ export interface AnnouncerOptions {
 export class Announcer {
   readonly #options: AnnouncerOptions;
   readonly #news = new AnnounceNews();
+  readonly #failures = new FailureQueue();
   #phase: "idle" | "loading" | "running" | "draining" | "stopping" | "stopped" = "idle";
   #lease: Lease | undefined;
   /** The tracker has answered to STARTED, and not forgotten it since. */
@@ -75,13 +96,14 @@ export class Announcer {
   #heartbeatAtMs = 0;
   #newsAtMs = 0;
   #retryAtMs = 0;
-  #failures = 0;
+  #failedTries = 0;
   #warnedAtMs = -Infinity;
   #status: AnnouncerStatus = { state: "stopped", trackerId: "", url: "", listed: false, reason: "" };
   #call: AbortController | undefined;
   #cancelTimer = () => {};
   #cancelGoodbye = () => {};
   readonly #drained = Promise.withResolvers<void>();
+  readonly #handedOver = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
 
   constructor(options: AnnouncerOptions) {
@@ -95,7 +117,7 @@ export class Announcer {
 
   /** The tracker took the last announce. */
   get working(): boolean {
-    return this.#started && this.#failures === 0;
+    return this.#started && this.#failedTries === 0;
   }
 
   /** Ends a rest that `otherWays` asked for. */
@@ -134,12 +156,25 @@ export class Announcer {
     this.#plan();
   }
 
+  /** Another peer did wrong: told with the next announce, if that comes soon enough. */
+  report(failure: FailureReport): void {
+    this.#failures.add(failure, this.#now());
+  }
+
   /** Asks to be named to nobody new. Resolves when the tracker knows, or has not taken it at the first try. */
   drain(): Promise<void> {
     if (this.#phase === "idle" || this.#phase === "loading" || this.#phase === "running")
       this.#phase = "draining";
     this.#plan();
     return this.#drained.promise;
+  }
+
+  /**
+   * After `drain`: resolves when others who stay have what this peer has, as far as anybody can and the tracker knows;
+   * or at the end.
+   */
+  handedOver(): Promise<void> {
+    return this.#handedOver.promise;
   }
 
   /** Says goodbye, within 2 s, and leaves no timer and no call. */
@@ -167,7 +202,7 @@ export class Announcer {
     if (!this.#started && this.#phase === "stopping") {
       this.#end();
     } else if (!this.#started && this.#phase === "draining") {
-      this.#drained.resolve();
+      this.#notDraining();
     } else {
       const inMs = Math.max(0, this.#dueAtMs() - this.#now());
       this.#cancelTimer = this.#options.clock.after(inMs, () => this.#announce());
@@ -181,7 +216,7 @@ export class Announcer {
   }
 
   #announce(): void {
-    const { tracker, clock, address } = this.#options;
+    const { tracker, clock } = this.#options;
     if (!this.#started) this.#news.again();
     const batch = this.#news.waiting ? this.#news.next() : this.#news.reminder();
     const event = this.#eventOf(batch);
@@ -189,12 +224,7 @@ export class Announcer {
     const cancelDeadline = clock.after(ANSWER_MS, () =>
       call.abort(new PiezaError("deadline_exceeded", `${tracker.url} does not answer`)),
     );
-    const announce: Announce = {
-      event,
-      lease: this.#lease,
-      ...(event === "started" && { address: address() }),
-      ...(event === "stopped" ? { torrents: [], left: [] } : { torrents: batch.torrents, left: batch.left }),
-    };
+    const announce = this.#announceOf(event, batch);
     this.#call = call;
     // What joins right after a STARTED that named nothing yet should be found at once.
     const first = !this.#started && batch.torrents.length === 0;
@@ -203,9 +233,18 @@ export class Announcer {
       .announce(announce, call.signal)
       .finally(cancelDeadline)
       .then(
-        (answer) => this.#answered(event, batch, answer),
+        (answer) => this.#answered(announce, batch, answer),
         (error: unknown) => this.#failed(event, error),
       );
+  }
+
+  #announceOf(event: AnnounceEvent, { torrents, left }: NewsBatch): Announce {
+    const { address, zone, copies } = this.#options;
+    const lease = this.#lease;
+    if (event === "stopped") return { event, lease, torrents: [], left: [] };
+    const announce = { event, lease, torrents, left, ...copies?.() };
+    if (event === "started") return { ...announce, address: address(), zone };
+    return { ...announce, failures: this.#failures.next(this.#now()) };
   }
 
   #eventOf(batch: NewsBatch): AnnounceEvent {
@@ -216,12 +255,13 @@ export class Announcer {
     return this.#news.waiting ? "progress" : "heartbeat";
   }
 
-  #answered(event: AnnounceEvent, batch: NewsBatch, answer: Announced): void {
+  #answered({ event, failures = [] }: Announce, batch: NewsBatch, answer: Announced): void {
     if (this.#ended(event)) return;
     this.#call = undefined;
+    this.#failures.told(failures);
     this.#started = true;
     this.#resting = false;
-    this.#failures = 0;
+    this.#failedTries = 0;
     this.#retryAtMs = 0;
     this.#heartbeatAtMs = this.#now() + answer.nextAnnounceMs;
     this.#keepLease(answer.lease);
@@ -231,18 +271,20 @@ export class Announcer {
       this.#newsAtMs = this.#now() + RESEND_MS;
     }
     if (event === "draining") this.#noteDrained();
+    if (this.#drainTold) this.#noteLastCopies(answer.lastCopies ?? 0);
     const { trackerId, url, listed, notListedReason } = answer;
     this.#report({ state: "announced", trackerId, url, listed, reason: notListedReason });
     if (url === "") this.#restIfAsked("unaddressed");
+    this.#options.onAnswer?.(answer);
     this.#plan();
   }
 
   #failed(event: AnnounceEvent, error: unknown): void {
     if (this.#ended(event)) return;
     this.#call = undefined;
-    if (event === "draining") this.#noteDrained();
     const code = error instanceof PiezaError ? error.code : "internal";
     const forgotten = this.#started && code === "not_found";
+    if (event === "draining") this.#notDraining();
     if (forgotten || code === "permission_denied" || code === "unauthenticated") {
       this.#started = false;
       this.#lease = undefined;
@@ -263,7 +305,7 @@ export class Announcer {
   }
 
   #backOff(error: unknown): void {
-    const capMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures++);
+    const capMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failedTries++);
     const hintMs = (error instanceof PiezaError && error.retryAfterMs) || 0;
     this.#retryAtMs = this.#now() + Math.max(capMs * this.#options.random(), hintMs);
     this.#report({ ...this.#status, state: "failing", reason: messageOf(error) });
@@ -273,6 +315,17 @@ export class Announcer {
   #noteDrained(): void {
     this.#drainTold = true;
     this.#drained.resolve();
+  }
+
+  /** The tracker does not know that we leave: nobody will be told to copy what is here. */
+  #notDraining(): void {
+    this.#noteDrained();
+    this.#handedOver.resolve();
+  }
+
+  #noteLastCopies(count: number): void {
+    if (count === 0) this.#handedOver.resolve();
+    else this.#heartbeatAtMs = Math.min(this.#heartbeatAtMs, this.#now() + LAST_COPIES_MS);
   }
 
   #keepLease(lease: Lease): void {
@@ -303,7 +356,7 @@ export class Announcer {
     this.#cancelTimer();
     this.#cancelGoodbye();
     this.#call?.abort(new PiezaError("unavailable", "the announcer was stopped"));
-    this.#drained.resolve();
+    this.#notDraining();
     this.#stopped.resolve();
     this.#report({ ...this.#status, state: "stopped", reason: "" });
   }

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import { Announcer, type AnnouncerStatus, type OtherWays } from "#core/announcer.ts";
+import { Announcer, type AnnouncerStatus, type CopiesNews, type OtherWays } from "#core/announcer.ts";
 import { remoteTracker } from "#core/rpc.ts";
-import type { AnnouncedTorrent } from "#core/tracker.ts";
+import type { Announced, AnnouncedTorrent, FailureReport, Tracker } from "#core/tracker.ts";
 import { isLoopback } from "../http/host-names.ts";
 import { isWildcard } from "../http/outer-address.ts";
 import { openTransport } from "../http/transports.ts";
@@ -17,6 +17,18 @@ export interface AnnouncingOptions {
   /** PEM, to trust besides the system's certificates. */
   readonly ca?: string | undefined;
   readonly onStatus?: ((tracker: string, status: AnnouncerStatus) => void) | undefined;
+  /** At most 64 bytes. */
+  readonly zone?: string | undefined;
+  /** What this peer does for others' copies. Default: nothing. */
+  readonly copying?: Copying | undefined;
+}
+
+/** What speaks of copies with every tracker. Trackers are told apart by id: several ways may lead to one. */
+export interface Copying {
+  /** What to announce to this tracker; its id is empty before its first answer. */
+  say(trackerId: string): CopiesNews;
+  /** What it answered to that. */
+  hear(tracker: Tracker, answer: Announced): void;
 }
 
 /** Where a peer serves. */
@@ -74,14 +86,19 @@ export class Announcing {
     this.#closers = transports.map(({ close }) => close);
     this.#announcers = urls.map((url, n) => {
       const identifyKey = this.identifyKeys[n]!;
+      const tracker = remoteTracker({ url, transport: transports[n]!.transport });
+      const { copying, zone } = options;
       return new Announcer({
-        tracker: remoteTracker({ url, transport: transports[n]!.transport }),
+        tracker,
+        zone,
         clock: nodeClock,
         random: Math.random,
         address: () => ({ ...announcedAddress(this.#address, url), identifyKey }),
         leases: options.leaseFolder ? leaseOnDisk(options.leaseFolder, url) : leaseInMemory(),
         onStatus: (status) => options.onStatus?.(url, status),
         otherWays: otherWays(() => this.#announcers, n),
+        copies: copying && (() => copying.say(this.#announcers[n]!.status.trackerId)),
+        onAnswer: copying && ((answer) => copying.hear(tracker, answer)),
       });
     });
   }
@@ -102,6 +119,21 @@ export class Announcing {
 
   leave(infoHash: string): void {
     for (const announcer of this.#announcers) announcer.leave(infoHash);
+  }
+
+  /** Tells every tracker what another peer did wrong. */
+  report(failure: FailureReport): void {
+    for (const announcer of this.#announcers) announcer.report(failure);
+  }
+
+  /** Whether trackers know this peer by that URL. */
+  isOwn(url: string): boolean {
+    return this.#announcers.some(({ status }) => status.url === url);
+  }
+
+  /** After `drain`: resolves when others have what is only here, as far as somebody can. */
+  async handedOver(): Promise<void> {
+    await Promise.all(this.#announcers.map((announcer) => announcer.handedOver()));
   }
 
   /** Asks the trackers to name this peer to nobody new. */

@@ -148,6 +148,8 @@ class Peer implements RunningPeer, StoredServing {
       fileName: torrent.fileName,
       revision,
       bitfield: store.held.clone(),
+      replicationTarget: torrent.replicationTarget,
+      pieceLength: torrent.lengths?.pieceLength,
     });
   }
 
