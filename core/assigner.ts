@@ -88,8 +88,7 @@ export class Assigner {
 
   #pieceFor(peer: DownloadPeer, usable: DownloadPeer[]): PieceIndex | undefined {
     const { picker, swarm, geometry, clock } = this.#input;
-    const measured = peer.pace.rate !== undefined;
-    const index = picker.pick(peer.slot, measured ? undefined : (piece) => swarm.hasTurn(peer, piece));
+    const index = picker.pick(peer.slot, swarm.preference(peer));
     // The rarest that it has: if others can give even that sooner, it is not needed for anything.
     if (index !== undefined) return this.#isTooSlow(peer, index, usable) ? undefined : index;
     return worthHedging(peer, this.#hedgeable(peer), clock.now(), geometry.pieceLength)?.index;

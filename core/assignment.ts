@@ -3,6 +3,7 @@ import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
 /** A peer is left out while the others would be done with everything this much before it with one piece. */
 const LATE_FACTOR = 1.5;
 const LATE_SLACK_MS = 500;
+const UNBEGUN_SLACK_MS = 100;
 /** A request is overdue when it takes so many times what is fair. */
 const OVERDUE_FACTOR = 3;
 const OVERDUE_SLACK_MS = 250;
@@ -60,7 +61,9 @@ export function worthHedging(
     const fairMs = pieceMs * request.peer.inFlight;
     const overdue = elapsedMs > OVERDUE_FACTOR * fairMs + OVERDUE_SLACK_MS;
     const leftMs = fairMs - elapsedMs;
-    const badMs = overdue ? Number.MAX_SAFE_INTEGER / 2 + elapsedMs : leftMs - 2 * mineMs - LATE_SLACK_MS;
+    // Nothing is lost yet of one that has not begun.
+    const slackMs = request.receiver.received === 0 ? UNBEGUN_SLACK_MS : LATE_SLACK_MS;
+    const badMs = overdue ? Number.MAX_SAFE_INTEGER / 2 + elapsedMs : leftMs - 2 * mineMs - slackMs;
     if (badMs > worstMs) [worst, worstMs] = [request, badMs];
   }
   return worst;

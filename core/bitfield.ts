@@ -87,11 +87,12 @@ export class Bitfield {
 
   /** The set indices in order. */
   *[Symbol.iterator](): Generator<number> {
-    for (let at = 0; at < this.#bytes.length; at++) {
-      const byte = this.#bytes[at]!;
-      if (byte === 0) continue;
-      for (let bit = 0; bit < 8; bit++) if (byte & (0x80 >> bit)) yield at * 8 + bit;
-    }
+    for (let at = 0; at < this.#bytes.length; at++) yield* setBits(at, this.#bytes[at]!);
+  }
+
+  /** The indices set here and not in `other`, which has the same size, in order. */
+  *without(other: Bitfield): Generator<number> {
+    for (let at = 0; at < this.#bytes.length; at++) yield* setBits(at, this.#bytes[at]! & ~other.#bytes[at]!);
   }
 
   /** A copy in the wire's form. */
@@ -111,6 +112,12 @@ export class Bitfield {
     if (!Number.isInteger(index) || index < 0 || index >= this.size)
       throw new RangeError(`no bit ${index} of ${this.size}`);
   }
+}
+
+/** The indices that byte number `at` stands for. */
+function* setBits(at: number, byte: number): Generator<number> {
+  if (byte === 0) return;
+  for (let bit = 0; bit < 8; bit++) if (byte & (0x80 >> bit)) yield at * 8 + bit;
 }
 
 const BITS = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll("0", "").length);

@@ -55,6 +55,8 @@ export class DownloadPeer {
   failures = 0;
   /** When its bitfield is to be asked for again. */
   nextPollMs = 0;
+  /** The pause before that. */
+  pollMs = 0;
   polling = false;
   /** Pieces that it said it does not have after all, and until when to believe that. */
   readonly lacks = new Map<PieceIndex, number>();

@@ -13,6 +13,8 @@ const RETURN_MS = 60_000;
 /** Bounds on what a tracker may tell us to wait. */
 const INTERVAL_MIN_MS = 500;
 const INTERVAL_MAX_MS = 60_000;
+/** Of what it tells us, a download's first pauses: many begin at once, and should find each other before they are done. */
+const FIRST_PAUSES = [1 / 8, 1 / 4, 1 / 2];
 /** Part of that by which we spread, so that downloads that began together do not ask together for ever. */
 const JITTER = 0.1;
 /** What a tracker that knows no such swarm says in other words; a first peer may come at any moment. */
@@ -34,13 +36,15 @@ export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal
   const { clock, random } = options;
   const choice = new TrackerChoice(options.trackers, clock);
   let retryMs = RETRY_MIN_MS;
+  let answers = 0;
   while (!signal.aborted) {
     let waitMs: number;
     try {
       const table = await locateOnce(options, choice, signal);
       options.onTable(table);
       retryMs = RETRY_MIN_MS;
-      const intervalMs = Math.min(INTERVAL_MAX_MS, Math.max(INTERVAL_MIN_MS, table.nextLocateMs));
+      const toldMs = table.nextLocateMs * (FIRST_PAUSES[answers++] ?? 1);
+      const intervalMs = Math.min(INTERVAL_MAX_MS, Math.max(INTERVAL_MIN_MS, toldMs));
       waitMs = intervalMs * (1 + JITTER * (2 * random() - 1));
     } catch (error) {
       if (signal.aborted) return;

@@ -16,8 +16,13 @@ export interface DownloadOptions {
   backOffMinMs?: number;
   /** Longest pause after a peer failed. Default 30,000 ms. */
   backOffMaxMs?: number;
-  /** How often an incomplete peer is asked for its bitfield. Default 4,000 ms. */
-  bitfieldPollMs?: number;
+  /**
+   * How soon an incomplete peer that has gained pieces is asked for its bitfield again; later where there are many.
+   * Default 500 ms.
+   */
+  bitfieldPollMinMs?: number;
+  /** The same for one that gains nothing: the pause is doubled up to this. Default 4,000 ms. */
+  bitfieldPollMaxMs?: number;
   /** How long a peer that said "not here" is not asked for that piece again. Default 60,000 ms. */
   lacksMs?: number;
   /** Shortest time between two snapshots that subscribers are told of. Default 100 ms. */
@@ -31,7 +36,8 @@ export const downloadDefaults = {
   sequential: false,
   backOffMinMs: 500,
   backOffMaxMs: 30_000,
-  bitfieldPollMs: 4_000,
+  bitfieldPollMinMs: 500,
+  bitfieldPollMaxMs: 4_000,
   lacksMs: 60_000,
   snapshotMs: 100,
 } satisfies Required<DownloadOptions>;

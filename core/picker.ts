@@ -126,9 +126,14 @@ export class PiecePicker {
 
   /** A peer joined, or has another bitfield than before. The picker keeps `has` and does not change it. */
   onBitfield(id: PeerId, has: Bitfield): void {
-    const before = this.#peers.get(id);
-    if (before) this.#count(before.has, -1);
-    this.#count(has, +1);
+    const before = this.#peers.get(id)?.has;
+    if (before && !before.complete && !has.complete) {
+      this.#countEach(before.without(has), -1);
+      this.#countEach(has.without(before), +1);
+    } else {
+      if (before) this.#count(before, -1);
+      this.#count(has, +1);
+    }
     this.#peers.set(id, { has, own: undefined, dryAt: -1 });
   }
 
@@ -268,11 +273,12 @@ export class PiecePicker {
   }
 
   #count(has: Bitfield, by: 1 | -1): void {
-    if (has.complete) {
-      this.#seeders += by;
-      return;
-    }
-    for (const index of has) {
+    if (has.complete) this.#seeders += by;
+    else this.#countEach(has, by);
+  }
+
+  #countEach(indices: Iterable<number>, by: 1 | -1): void {
+    for (const index of indices) {
       const idle = this.#state[index] === IDLE;
       if (idle) this.#remove(index);
       this.#copies[index]! += by;

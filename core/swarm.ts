@@ -12,8 +12,19 @@ import type { SwarmPeer, SwarmTable } from "./tracker.ts";
 
 /** Peers that a download remembers: ten tables of 50. A tracker that names more is not believed. */
 const MAX_PEERS = 500;
+/** Bitfields are asked for no faster than that, over all peers, so that a large swarm does not talk more than it gives. */
+const MIN_BETWEEN_POLLS_MS = 50;
 /** Pieces that a peer may turn out to lack before it is given a pause. */
 const MAX_LACKS = 3;
+
+/**
+ * Our place among the incomplete peers of the table: who downloads at the same time sees the same table, so each fetches
+ * other pieces from the seeder first and has something to give to the others.
+ */
+interface Share {
+  readonly place: number;
+  readonly of: number;
+}
 
 export interface SwarmInput {
   readonly picker: PiecePicker;
@@ -35,6 +46,7 @@ export class Swarm {
   readonly #input: SwarmInput;
   readonly #byUrl = new Map<string, DownloadPeer>();
   #table: SwarmTable | undefined;
+  #share: Share | undefined;
 
   constructor(input: SwarmInput) {
     this.#input = input;
@@ -53,6 +65,7 @@ export class Swarm {
   /** The tracker named these. Peers that it no longer names stay: only they themselves know whether they are gone. */
   onTable(table: SwarmTable): void {
     this.#table = table;
+    this.#share = this.#shareIn(table);
     for (const named of table.peers) {
       if (this.#input.isSelf?.(named.url)) continue;
       const peer = this.#byUrl.get(named.url) ?? this.#meet(named);
@@ -77,8 +90,17 @@ export class Swarm {
     peer.polling = false;
     peer.spoke = true;
     peer.doubted = false;
-    peer.nextPollMs = this.#input.clock.now() + this.#input.options.bitfieldPollMs;
+    peer.nextPollMs = this.#input.clock.now() + this.#pollAfterMs(peer, has);
     this.#offer(peer, has);
+  }
+
+  /** Who gains pieces is asked again soon, so that what has come to one does not have to come from the seeder to all. */
+  #pollAfterMs(peer: DownloadPeer, has: Bitfield): number {
+    const { bitfieldPollMinMs, bitfieldPollMaxMs } = this.#input.options;
+    const gained = !peer.has || has.count > peer.has.count;
+    peer.pollMs = gained ? bitfieldPollMinMs : Math.min(bitfieldPollMaxMs, 2 * peer.pollMs);
+    const incomplete = this.peers.filter((other) => other.usable && !other.has?.complete).length;
+    return Math.max(peer.pollMs, incomplete * MIN_BETWEEN_POLLS_MS);
   }
 
   /** Honest, but without this piece after all: it is asked for others, and others for this one. */
@@ -140,8 +162,23 @@ export class Swarm {
     return due;
   }
 
-  /** Whether the tracker's round-robin names this peer first for the piece. */
-  hasTurn(peer: DownloadPeer, index: PieceIndex): boolean {
+  /**
+   * Which of equally rare pieces to ask this peer for. As long as it is unmeasured, those for which the tracker's
+   * round-robin names it; of a seeder, those of our share.
+   */
+  preference(peer: DownloadPeer): ((index: PieceIndex) => boolean) | undefined {
+    if (peer.pace.rate === undefined) return (index) => this.#hasTurn(peer, index);
+    const share = this.#share;
+    return share && peer.has?.complete ? (index) => index % share.of === share.place : undefined;
+  }
+
+  #shareIn({ peers }: SwarmTable): Share | undefined {
+    const incomplete = peers.filter(({ bitfield }) => !bitfield.complete);
+    const place = incomplete.findIndex(({ url }) => this.#input.isSelf?.(url));
+    return place < 0 ? undefined : { place, of: incomplete.length };
+  }
+
+  #hasTurn(peer: DownloadPeer, index: PieceIndex): boolean {
     if (!this.#table) return false;
     const holders = this.#table.peers.filter(({ bitfield }) => bitfield.has(index));
     if (holders.length === 0) return false;

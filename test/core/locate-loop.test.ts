@@ -84,10 +84,13 @@ function start(list: readonly Tracker[] = trackers): void {
 
 const last = () => answers.at(-1);
 
+/** What a download waits for its first four answers but one: an eighth, a quarter and half of what it is told. */
+const FIRST_MS = INTERVAL_MS / 8 + INTERVAL_MS / 4 + INTERVAL_MS / 2;
+
 it("the preferred tracker is asked alone while it answers", async () => {
   start();
-  await clock.tick(10 * INTERVAL_MS);
-  expect(answers).toHaveLength(11);
+  await clock.tick(FIRST_MS + 10 * INTERVAL_MS);
+  expect(answers).toHaveLength(14);
   expect(trackers[1]!.asked).toEqual([]);
 });
 
@@ -96,8 +99,8 @@ it("one that refuses is followed by the next at once, and the next is remembered
   start();
   await clock.tick(0);
   expect(last()).toEqual({ by: "b", atMs: 0 });
-  await clock.tick(10 * INTERVAL_MS);
-  expect(answers).toHaveLength(11);
+  await clock.tick(FIRST_MS + 10 * INTERVAL_MS);
+  expect(answers).toHaveLength(14);
   expect(trackers[0]!.asked).toEqual([0]);
 });
 
@@ -113,14 +116,14 @@ it("one that falls silent costs half a second, two cost one", async () => {
 it("returns to the preferred one after a minute, and stays if that is away still", async () => {
   trackers[0]!.mood = "away";
   start();
-  await clock.tick(61_000);
-  expect(trackers[0]!.asked).toEqual([0, 60_000]);
-  expect(last()).toEqual({ by: "b", atMs: 60_000 });
+  await clock.tick(FIRST_MS + 15 * INTERVAL_MS);
+  expect(trackers[0]!.asked).toEqual([0, FIRST_MS + 15 * INTERVAL_MS]);
+  expect(last()).toEqual({ by: "b", atMs: FIRST_MS + 15 * INTERVAL_MS });
   trackers[0]!.mood = "well";
   await clock.tick(60_000);
-  expect(last()).toEqual({ by: "a", atMs: 120_000 });
+  expect(last()).toEqual({ by: "a", atMs: FIRST_MS + 30 * INTERVAL_MS });
   await clock.tick(INTERVAL_MS);
-  expect(last()).toEqual({ by: "a", atMs: 124_000 });
+  expect(last()).toEqual({ by: "a", atMs: FIRST_MS + 31 * INTERVAL_MS });
 });
 
 it("a round fails when the last of those asked has failed, each 5 s after it was asked", async () => {
@@ -156,14 +159,22 @@ it("waits as long as it is told to by a tracker that is overloaded, when there i
   expect(trackers[0]!.asked).toEqual([0, 8_000]);
 });
 
+it("asks again soon at first, for whoever began at the same moment, then as often as it is told", async () => {
+  start();
+  await clock.tick(FIRST_MS + 2 * INTERVAL_MS);
+  expect(answers.map(({ atMs }) => atMs)).toEqual([0, 500, 1_500, 3_500, 7_500, 11_500]);
+});
+
 it("spreads the interval that it is told by a tenth either way", async () => {
   random = 0;
   start();
+  await clock.tick(0.9 * FIRST_MS);
+  answers.length = 0;
   await clock.tick(3_600);
   random = 0.999_999;
   await clock.tick(3_600);
   await clock.tick(4_399);
-  expect(answers.map(({ atMs }) => atMs)).toEqual([0, 3_600, 7_200]);
+  expect(answers.map(({ atMs }) => atMs - 0.9 * FIRST_MS)).toEqual([3_600, 7_200]);
   await clock.tick(1);
-  expect(answers).toHaveLength(4);
+  expect(answers).toHaveLength(3);
 });
