@@ -17,7 +17,14 @@ export interface DirectAnswer {
  * Answers a unary method from the binary message of its request, in front of the library's handler of the same method,
  * which stays the one that answers whenever this one returns undefined, and every error that this one throws.
  */
-export type DirectMethod = (message: Uint8Array, callerAddress: string) => Promise<DirectAnswer | undefined>;
+export type DirectMethod = (
+  message: Uint8Array,
+  callerAddress: string,
+  onGone: OnGone,
+) => Promise<DirectAnswer | undefined>;
+
+/** Calls `fn` once nobody waits for the answer any more: it has left, or its caller has. */
+export type OnGone = (fn: () => void) => void;
 
 /** What a direct method threw: the library's handler throws it again, so that it comes out as every error does. */
 export const kDirectFailure = createContextKey<unknown>(undefined, {
@@ -51,7 +58,8 @@ export async function answerDirectly(
   const message = start.whole ? messageIn(format, start.whole) : undefined;
   if (!message) return { answered: false, body: start.again };
   try {
-    const answer = await inTime(method(message, callerAddress(request)), timeoutMs);
+    const onGone = (fn: () => void) => void response.once("close", fn);
+    const answer = await inTime(method(message, callerAddress(request), onGone), timeoutMs);
     if (!answer) return { answered: false, body: start.again };
     if (response.closed || response.destroyed) answer.done();
     else send(answer, format, response);

@@ -7,40 +7,34 @@ import { findNamed } from "./seed-contract.ts";
 import type { ServedTorrents } from "./served-torrents.ts";
 import { serverTiming } from "./server-timing.ts";
 import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
-import type { Offer, Uploads } from "./uploads.ts";
+import type { Upload, Uploads } from "./uploads.ts";
 
 /**
  * GetPiece without a copy: the piece goes from the buffer that it was read into straight to the socket, behind the few
  * bytes that make it a protobuf message. Answers what the service in service.ts would, byte for byte.
  */
 export function directGetPiece(uploads: Uploads): DirectMethod {
-  return async (message, address) => {
+  return async (message, address, onGone) => {
     const request = decode(GetPieceRequestSchema, message);
     if (!request) return undefined;
     const offer = uploads.find(request.infoHash, request.number, address);
     const headers = { etag: pieceETag(offer.hash), "cache-control": PIECE_CACHE_CONTROL };
-    return answer(uploads, offer, address, headers);
+    return answer(await uploads.read(offer, address, onGone), headers);
   };
 }
 
 /** The same for the seed's DownloadPiece, whose answer has the same shape. A name is no hash: nobody may keep it. */
 export function directDownloadPiece(torrents: ServedTorrents, uploads: Uploads): DirectMethod {
-  return async (message, address) => {
+  return async (message, address, onGone) => {
     const request = decode(DownloadPieceRequestSchema, message);
     const served = request && findNamed(torrents, request.fileName);
     if (!served) return undefined;
     const offer = uploads.find(served.torrent.infoHash, request.pieceNumber, address);
-    return answer(uploads, offer, address, { "cache-control": "no-store" });
+    return answer(await uploads.read(offer, address, onGone), { "cache-control": "no-store" });
   };
 }
 
-async function answer(
-  uploads: Uploads,
-  offer: Offer,
-  address: string,
-  headers: Readonly<Record<string, string>>,
-): Promise<DirectAnswer> {
-  const upload = await uploads.read(offer, address);
+function answer(upload: Upload, headers: Readonly<Record<string, string>>): DirectAnswer {
   const { bytes, done } = upload;
   return {
     parts: bytes.length === 0 ? [] : [pieceMessagePrefix(bytes.length), bytes],

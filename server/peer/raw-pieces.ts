@@ -42,7 +42,7 @@ async function send(
   response: HttpResponse,
   uploads: Uploads,
 ): Promise<void> {
-  const upload = await uploads.read(offer, address);
+  const upload = await uploads.read(offer, address, (fn) => void response.once("close", fn));
   const { bytes, done } = upload;
   if (response.closed) return done();
   response.once("close", done);

@@ -4,7 +4,7 @@ import type { PeerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../http/context.ts";
 import type { ServedTorrent, ServedTorrents } from "./served-torrents.ts";
 import { serverTiming } from "./server-timing.ts";
-import type { Uploads } from "./uploads.ts";
+import { onAbort, type Uploads } from "./uploads.ts";
 
 /** Answers the seed's PeerService from what this peer serves: the same pieces, found by file name. */
 export function seedPeerService(torrents: ServedTorrents, uploads: Uploads): ServiceImpl<typeof PeerService> {
@@ -21,7 +21,7 @@ export function seedPeerService(torrents: ServedTorrents, uploads: Uploads): Ser
         throw new PiezaError("not_found", "this peer does not take part in a torrent of this name");
       const address = context.values.get(kCallerAddress);
       const offer = uploads.find(served.torrent.infoHash, pieceNumber, address);
-      const upload = await uploads.read(offer, address);
+      const upload = await uploads.read(offer, address, onAbort(context.signal));
       const { bytes, done } = upload;
       context.values.get(kOnAnswered)(done);
       context.responseHeader.set("server-timing", serverTiming(upload));

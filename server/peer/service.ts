@@ -6,7 +6,7 @@ import type { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../http/context.ts";
 import type { ServedTorrents } from "./served-torrents.ts";
 import { serverTiming } from "./server-timing.ts";
-import type { Uploads } from "./uploads.ts";
+import { onAbort, type Uploads } from "./uploads.ts";
 
 const NONCE_BYTES = { min: 16, max: 64 };
 
@@ -45,7 +45,7 @@ export function peerService(
     async getPiece({ infoHash, number }, context) {
       const address = context.values.get(kCallerAddress);
       const offer = uploads.find(infoHash, number, address);
-      const upload = await uploads.read(offer, address);
+      const upload = await uploads.read(offer, address, onAbort(context.signal));
       context.values.get(kOnAnswered)(upload.done);
       context.responseHeader.set("server-timing", serverTiming(upload));
       // Last, so that no failure is ever kept by a cache.

@@ -3,6 +3,7 @@ import { type ErrorCode, PiezaError } from "#core/errors.ts";
 import { type PieceIndex, pieceNumber } from "#core/piece.ts";
 import type { RateLimit } from "#core/rate-limit.ts";
 import { checkHeld } from "#core/store.ts";
+import type { OnGone } from "../http/direct.ts";
 import type { UploadBudget } from "../http/upload-budget.ts";
 import { nodeClock } from "../node-clock.ts";
 import { BufferPool } from "./buffer-pool.ts";
@@ -89,14 +90,15 @@ export class Uploads {
 
   /**
    * Reads what was found and counts it, after the short wait that the rate limit may ask for. Throws PiezaError with
-   * resource_exhausted (over the budget or far over the rate), data_loss (rotten) or not_found (gone meanwhile).
+   * resource_exhausted (over the budget or far over the rate), data_loss (rotten), not_found (gone meanwhile) or
+   * unavailable (draining, or the caller went while it waited).
    */
-  async read(offer: Offer, address: string): Promise<Upload> {
+  async read(offer: Offer, address: string, onGone: OnGone = () => {}): Promise<Upload> {
     const { served, index } = offer;
     const request = { infoHash: served.torrent.infoHash, number: pieceNumber(index), address };
     let done = () => {};
     try {
-      const waitMs = this.#limit ? await this.#waitForTurn(this.#limit, offer.length) : 0;
+      const waitMs = this.#limit ? await this.#waitForTurn(this.#limit, offer.length, onGone) : 0;
       const taken = this.#begin(address, offer.length);
       done = taken.done;
       const startedMs = this.#clock.now();
@@ -134,9 +136,10 @@ export class Uploads {
 
   /**
    * An answer leaves when its bytes have had their time at the rate. One that alone takes longer than MAX_WAIT_MS leaves
-   * then, and those that follow wait for it. Resolves with the wait.
+   * then, and those that follow wait for it. A caller that goes meanwhile leaves its time to others. Resolves with the
+   * wait.
    */
-  async #waitForTurn(limit: RateLimit, bytes: number): Promise<number> {
+  async #waitForTurn(limit: RateLimit, bytes: number, onGone: OnGone): Promise<number> {
     const endMs = limit.waitMs(bytes);
     const aheadMs = endMs - (bytes * 1000) / limit.bytesPerSecond;
     if (aheadMs > MAX_WAIT_MS) {
@@ -147,7 +150,12 @@ export class Uploads {
     }
     limit.book(bytes);
     const waitMs = Math.max(0, Math.min(endMs, MAX_WAIT_MS));
-    if (waitMs > 0) await sleep(this.#clock, waitMs);
+    if (waitMs > 0) {
+      await sleep(this.#clock, waitMs, signalOf(onGone)).catch((gone) => {
+        limit.giveBack(bytes);
+        throw gone;
+      });
+    }
     if (this.#draining) throw new PiezaError("unavailable", "this peer is leaving");
     return waitMs;
   }
@@ -171,6 +179,17 @@ export class Uploads {
   #report(request: Omit<PieceRequest, "outcome" | "bytes">, error: unknown): void {
     this.#onRequest({ ...request, outcome: error instanceof PiezaError ? error.code : "internal", bytes: 0 });
   }
+}
+
+/** For callers that a signal tells of. */
+export function onAbort(signal: AbortSignal): OnGone {
+  return (fn) => signal.addEventListener("abort", fn, { once: true });
+}
+
+function signalOf(onGone: OnGone): AbortSignal {
+  const gone = new AbortController();
+  onGone(() => gone.abort(new PiezaError("unavailable", "the caller is gone")));
+  return gone.signal;
 }
 
 function count({ counts }: ServedTorrent, index: PieceIndex, bytes: number): void {

@@ -5,6 +5,7 @@ import type { PiezaError } from "#core/errors.ts";
 import { RateLimit } from "#core/rate-limit.ts";
 import { MemoryPieceStore } from "#core/store.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import type { OnGone } from "../../../server/http/direct.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { UploadBudget } from "../../../server/http/upload-budget.ts";
 import { ServedTorrents } from "../../../server/peer/served-torrents.ts";
@@ -38,8 +39,9 @@ async function limited(bytesPerSecond: number, clock: Clock) {
   torrents.add(made.torrent, store);
   const limit = new RateLimit(bytesPerSecond, clock);
   const uploads = new Uploads(torrents, new UploadBudget(64 << 20), () => {}, limit, clock);
-  const give = async (number: number) => {
-    const { done } = await uploads.read(uploads.find(made.torrent.infoHash, number, "1.2.3.4"), "1.2.3.4");
+  const give = async (number: number, onGone?: OnGone) => {
+    const offer = uploads.find(made.torrent.infoHash, number, "1.2.3.4");
+    const { done } = await uploads.read(offer, "1.2.3.4", onGone);
     done();
   };
   return { give, uploads };
@@ -89,6 +91,25 @@ describe("an upload limit", () => {
       Array.from({ length: 7 }, () => "come back in 750"),
     );
     expect(outcomes.slice(7)).toEqual([250, 500, 750, 1_000, 1_000].map((ms) => `given at ${ms}`));
+  });
+
+  it("gives the time of a caller that goes while it waits to the next", async () => {
+    const clock = new FakeClock();
+    const { give } = await limited(2 * PIECE, clock);
+    const first = give(1);
+    let hangUp = () => {};
+    const gone = expect(
+      give(2, (fn) => {
+        hangUp = fn;
+      }),
+    ).rejects.toMatchObject({ code: "unavailable" });
+    await clock.tick(250);
+    hangUp();
+    await gone;
+    const third = give(3).then(() => clock.now());
+    await clock.tick(750);
+    await first;
+    expect(await third).toBe(1_000);
   });
 
   it("refuses who waits when the peer leaves", async () => {
