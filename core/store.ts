@@ -68,9 +68,9 @@ export class MemoryPieceStore implements PieceStore {
     return into.subarray(0, piece.length);
   }
 
-  /** The held bytes as one Blob's parts, in order. */
-  parts(): Uint8Array[] {
-    return [...this.geometry.indices()].map((index) => this.#pieces.get(index)!);
+  /** The bytes of held pieces as one Blob's parts, in order: from piece `first` to before `end`, by default all. */
+  parts(first = 0, end = this.geometry.count): Uint8Array[] {
+    return Array.from({ length: end - first }, (_, n) => this.#pieces.get(first + n)!);
   }
 
   async finish(): Promise<void> {}

@@ -42,7 +42,7 @@ export class PageDriver {
     return new PageDriver(profile, options, await launch(profile, options));
   }
 
-  /** A new tab at `url`. Saving goes through the browser's downloads, as where there is no file picker. */
+  /** A new tab at `url`. Saving goes through the browser's downloads, as where there are no pickers. */
   async open(url: string): Promise<Page> {
     const page = await this.#context.newPage();
     page.setDefaultTimeout(60_000);
@@ -51,7 +51,10 @@ export class PageDriver {
       if (/content security policy|trusted ?type|uncaught/i.test(message.text()))
         this.problems.push(message.text());
     });
-    await page.addInitScript(() => Reflect.deleteProperty(window, "showSaveFilePicker"));
+    await page.addInitScript(() => {
+      Reflect.deleteProperty(window, "showSaveFilePicker");
+      Reflect.deleteProperty(window, "showDirectoryPicker");
+    });
     await page.goto(url);
     return page;
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { PieceMap } from "#core/snapshot.ts";
+import { heldOfFiles } from "../../web/src/file-progress.ts";
 import { formatsFor } from "../../web/src/format.ts";
 import { lookOf } from "../../web/src/peer-look.ts";
 import { cellAt, gridOf } from "../../web/src/piece-grid.ts";
@@ -73,6 +74,22 @@ describe("the map", () => {
       entry: PieceMap.inFlight(3),
       held: 0,
     });
+  });
+
+  it("says of each file how many of its pieces are held, shared ones too", () => {
+    const lengths = [12, 8, 0, 20];
+    const files = lengths.map((length, n) => ({ path: `${n}`, length }));
+    const map = Uint16Array.from([PieceMap.from(0), PieceMap.HELD_BEFORE, PieceMap.inFlight(0), 0]);
+    expect([...heldOfFiles(files, [0, 1, 2, 3], map, 10)]).toEqual([
+      [0, 1],
+      [1, 1],
+      [2, 1],
+      [3, 0],
+    ]);
+    expect([...heldOfFiles(files, [1, 3], map.fill(PieceMap.from(1), 2, 3), 10)]).toEqual([
+      [1, 1],
+      [3, 0.5],
+    ]);
   });
 
   it("gives each of 64 peers another look, and neighbours another colour and pattern", () => {

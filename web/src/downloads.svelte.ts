@@ -5,7 +5,7 @@ import { keepTrackers, keptTrackers } from "./kept-trackers.ts";
 import { LongHistory } from "./long-history.ts";
 import type { DownloadRecord, StorageInfo, TorrentKey } from "./messages.ts";
 import { RateHistory } from "./rate-history.ts";
-import { chooseTarget, type Saved, saveTo } from "./save.ts";
+import { chooseFolder, chooseTarget, type Saved, saveFolder, saveTo } from "./save.ts";
 import { Timeline } from "./timeline.ts";
 import type { WatchedSwarm } from "./watched-swarm.svelte.ts";
 
@@ -96,14 +96,19 @@ export class Downloads {
   }
 
   /** Starts a download. The browser is asked first not to throw its storage away when it runs short. */
-  async add(key: TorrentKey): Promise<void> {
+  async add(key: TorrentKey, selected?: readonly number[]): Promise<void> {
     await navigator.storage?.persist?.().catch(() => false);
-    await this.engine.call("add", key);
+    await this.engine.call("add", { ...key, selected });
   }
 
   pause = (view: DownloadView) => this.engine.call("pause", keyOf(view));
   resume = (view: DownloadView) => this.engine.call("resume", keyOf(view));
   remove = (view: DownloadView) => this.engine.call("remove", keyOf(view));
+
+  /** Of a folder, wants these files from now on, by their indexes; undefined: all. */
+  select(view: DownloadView, selected: readonly number[] | undefined): Promise<undefined> {
+    return this.engine.call("select", { ...keyOf(view), selected });
+  }
 
   /**
    * Saves the finished file. Written by us, the copy kept here is freed at once; handed to the browser, it stays until
@@ -117,6 +122,24 @@ export class Downloads {
     const saved = await saveTo(target, file, (bytes) => onProgress(bytes / Math.max(1, file.blob.size)));
     await this.engine.call("handedOver", keyOf(view));
     return saved;
+  }
+
+  /** Writes the finished folder, file by file, into one that the person chooses. */
+  async saveFolder(view: DownloadView, onProgress: (fraction: number) => void): Promise<Saved> {
+    const parent = await chooseFolder();
+    if (!parent) return "declined";
+    const files = await this.engine.call("folder", keyOf(view));
+    const totalBytes = files.reduce((sum, { blob }) => sum + blob.size, 0);
+    const name = view.record.torrent.fileName;
+    await saveFolder(parent, name, files, (bytes) => onProgress(bytes / Math.max(1, totalBytes)));
+    return "written";
+  }
+
+  /** Saves one file of a finished folder. */
+  async saveFile(view: DownloadView, index: number, path: string): Promise<void> {
+    const target = await chooseTarget(path.split("/").at(-1)!);
+    if (!target) return;
+    await saveTo(target, await this.engine.call("file", { ...keyOf(view), index }), () => {});
   }
 
   #onNews(news: News): void {

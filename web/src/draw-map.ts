@@ -1,3 +1,4 @@
+import type { Bitfield } from "#core/bitfield.ts";
 import { PieceMap } from "#core/snapshot.ts";
 import { fillOf, lookOf } from "./peer-look.ts";
 import { cellAt, type PieceGrid } from "./piece-grid.ts";
@@ -7,8 +8,17 @@ const IN_FLIGHT_OPACITY = 0.34;
 /** Squares smaller than this have no room for a pattern. */
 const PATTERN_MIN_PX = 9;
 
-/** Paints the whole map: at most some thousand squares, ten times a second at most. */
-export function drawMap(canvas: HTMLCanvasElement, map: Uint16Array, grid: PieceGrid, scale: number): void {
+/**
+ * Paints the whole map: at most some thousand squares, ten times a second at most. What is missing and not `wanted`
+ * (undefined: all is) is an outline.
+ */
+export function drawMap(
+  canvas: HTMLCanvasElement,
+  map: Uint16Array,
+  wanted: Bitfield | undefined,
+  grid: PieceGrid,
+  scale: number,
+): void {
   resize(canvas, grid, scale);
   const pen = canvas.getContext("2d")!;
   const paint = paints(canvas, pen, grid, scale);
@@ -21,6 +31,11 @@ export function drawMap(canvas: HTMLCanvasElement, map: Uint16Array, grid: Piece
     const [column, row] = [n % grid.columns, Math.floor(n / grid.columns)];
     const [x, y] = [edge(column), edge(row)];
     const [width, height] = [edge(column + 1) - gap - x, edge(row + 1) - gap - y];
+    if (entry === PieceMap.MISSING && wanted && !isWanted(wanted, grid, n)) {
+      pen.strokeStyle = paint(PieceMap.HELD_BEFORE);
+      pen.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
+      continue;
+    }
     if (held < 1) {
       pen.fillStyle = paint(PieceMap.MISSING);
       pen.fillRect(x, y, width, height);
@@ -34,6 +49,13 @@ export function drawMap(canvas: HTMLCanvasElement, map: Uint16Array, grid: Piece
       pen.globalAlpha = 1;
     }
   }
+}
+
+/** Whether any piece of the square is. */
+function isWanted(wanted: Bitfield, { perCell }: PieceGrid, cell: number): boolean {
+  const end = Math.min(wanted.size, (cell + 1) * perCell);
+  for (let index = cell * perCell; index < end; index++) if (wanted.has(index)) return true;
+  return false;
 }
 
 function resize(canvas: HTMLCanvasElement, grid: PieceGrid, scale: number): void {

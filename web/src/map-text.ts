@@ -1,12 +1,14 @@
+import type { Bitfield } from "#core/bitfield.ts";
 import { type DownloadSnapshot, PieceMap } from "#core/snapshot.ts";
 import type { Words } from "./en.ts";
 import type { Formats } from "./format.ts";
 import { lookOf } from "./peer-look.ts";
 
-/** One piece of the map in words: "Piece 37 of 256: from peer 2 (http://…)". */
+/** One piece of the map in words: "Piece 37 of 256: from peer 2 (http://…)". `wanted`: undefined for all. */
 export function describePiece(
   { pieceMap, peers }: DownloadSnapshot,
   index: number,
+  wanted: Bitfield | undefined,
   words: Words,
   format: Formats,
 ): string {
@@ -14,7 +16,8 @@ export function describePiece(
   return words.mapNow(format.count(index + 1), format.count(pieceMap.length), describeEntry(entry));
 
   function describeEntry(entry: number): string {
-    if (entry === PieceMap.MISSING) return words.mapMissing;
+    if (entry === PieceMap.MISSING)
+      return wanted?.has(index) === false ? words.mapUnwanted : words.mapMissing;
     if (entry === PieceMap.HELD_BEFORE) return words.mapBefore;
     const slot = PieceMap.slotOf(entry);
     const peer = `${lookOf(slot).number} (${peers[slot]?.url ?? ""})`;

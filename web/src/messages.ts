@@ -1,5 +1,6 @@
 import type { CatalogPage, TorrentSummary } from "#core/catalog.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
+import type { TorrentFile } from "#core/torrent.ts";
 import type { UploadPeerProgress } from "#core/upload.ts";
 
 /** What the page and its worker say to each other. Plain data: it is copied from one thread to the other. */
@@ -15,7 +16,12 @@ export type Stage =
   /** Another tab has it. It comes over by itself when that tab is closed. */
   | { readonly kind: "elsewhere" }
   /** It does not fit: `availableBytes` is what the browser grants, if it says so, or the cap of the memory. */
-  | { readonly kind: "too large"; readonly availableBytes: number | undefined; readonly memory: boolean }
+  | {
+      readonly kind: "too large";
+      readonly neededBytes: number;
+      readonly availableBytes: number | undefined;
+      readonly memory: boolean;
+    }
   | { readonly kind: "broken"; readonly reason: string }
   | { readonly kind: "open" };
 
@@ -23,6 +29,10 @@ export type Stage =
 export interface DownloadRecord {
   readonly torrent: TorrentSummary;
   readonly stage: Stage;
+  /** Of a folder, the files that are wanted, as indexes in order; undefined: all. */
+  readonly selected: readonly number[] | undefined;
+  /** The pieces that these touch, as a bitfield's bytes; undefined: all. */
+  readonly wanted: Uint8Array | undefined;
   /** The person has been given the file; the copy kept here goes at the next start. */
   readonly handedOver: boolean;
 }
@@ -107,14 +117,20 @@ export interface Calls {
   look: { ask: TorrentKey; answer: TorrentSummary };
   /** A torrent from elsewhere than the catalog; `look` and `add` find it by its info hash from now on. */
   open: { ask: { text: string } | { url: string }; answer: TorrentSummary };
-  /** Starts a download, or finds it started. */
-  add: { ask: TorrentKey; answer: TorrentSummary };
+  /** The files of a folder, in the torrent's order; empty for a single file. */
+  files: { ask: TorrentKey; answer: readonly TorrentFile[] };
+  /** Starts a download, or finds it started. `selected`: of these files alone, as indexes. */
+  add: { ask: TorrentKey & { selected?: readonly number[] | undefined }; answer: TorrentSummary };
+  /** From now on these files are wanted, at least one; undefined: all. What is held of others stays. */
+  select: { ask: { infoHash: string; selected: readonly number[] | undefined }; answer: undefined };
   pause: { ask: { infoHash: string }; answer: undefined };
   resume: { ask: { infoHash: string }; answer: undefined };
   /** Ends it and deletes what is kept of it. */
   remove: { ask: { infoHash: string }; answer: undefined };
-  /** The finished file, backed by the storage and not by memory; a folder comes as a zip. */
-  file: { ask: { infoHash: string }; answer: { blob: Blob; name: string } };
+  /** The finished file, backed by the storage and not by memory; of a folder, one file by its index, or all as a zip. */
+  file: { ask: { infoHash: string; index?: number }; answer: { blob: Blob; name: string } };
+  /** The finished files of a folder, likewise; paths have "/" between their parts. */
+  folder: { ask: { infoHash: string }; answer: readonly { path: string; blob: Blob }[] };
   /** The file was handed to the person, who may still be saving it. */
   handedOver: { ask: { infoHash: string }; answer: undefined };
   /** The network is back. */

@@ -37,7 +37,8 @@ export function summaryOf(
   if (record.stage.kind === "open" && snapshot) {
     const { state, reason } = snapshot;
     const explanation = state === "complete" ? "" : reason;
-    return { facts: factsOf(snapshot, words, format), explanation, fromEngine: true };
+    const facts = [...factsOf(snapshot, words, format), ...selectionFacts(record, words, format)];
+    return { facts, explanation, fromEngine: true };
   }
   const size = record.torrent.length;
   const facts = size === undefined ? [] : [format.bytes(size)];
@@ -64,14 +65,19 @@ function factsOf(snapshot: DownloadSnapshot, words: Words, format: Formats): str
   return facts;
 }
 
-function stageExplained({ stage, torrent }: DownloadRecord, words: Words, format: Formats): string {
+function selectionFacts({ selected, torrent }: DownloadRecord, words: Words, format: Formats): string[] {
+  if (!selected) return [];
+  return [words.filesOf(format.count(selected.length), format.count(torrent.fileCount))];
+}
+
+function stageExplained({ stage }: DownloadRecord, words: Words, format: Formats): string {
   switch (stage.kind) {
     case "opening":
       return words.openingWhy;
     case "elsewhere":
       return words.elsewhereWhy;
     case "too large":
-      return tooLargeExplained(stage, format.bytes(torrent.length ?? 0), words, format);
+      return tooLargeExplained(stage, words, format);
     case "learning":
     case "broken":
       return stage.reason;
@@ -81,11 +87,11 @@ function stageExplained({ stage, torrent }: DownloadRecord, words: Words, format
 }
 
 function tooLargeExplained(
-  { availableBytes, memory }: Stage & { kind: "too large" },
-  needed: string,
+  { neededBytes, availableBytes, memory }: Stage & { kind: "too large" },
   words: Words,
   format: Formats,
 ): string {
+  const needed = format.bytes(neededBytes);
   if (availableBytes === undefined) return words.tooLargeRefused(needed);
   const available = format.bytes(availableBytes);
   return memory ? words.tooLargeMemory(available) : words.tooLargeDisk(needed, available);

@@ -14,11 +14,14 @@ type DownloadCalls =
   | "list"
   | "look"
   | "open"
+  | "files"
   | "add"
+  | "select"
   | "pause"
   | "resume"
   | "remove"
   | "file"
+  | "folder"
   | "handedOver"
   | "watch"
   | "wake";
@@ -45,11 +48,14 @@ export class DownloadHost {
       this.#opened.set(torrent.infoHash, torrent);
       return summaryOf(torrent, torrent.fileName);
     },
-    add: (key) => this.#add(key),
+    files: async (key) => (await this.#find(key)).torrent.files ?? [],
+    add: ({ selected, ...key }) => this.#add(key, selected),
+    select: async ({ infoHash, selected }) => void (await this.#get(infoHash).select(selected)),
     pause: async ({ infoHash }) => void (await this.#get(infoHash).pause()),
     resume: async ({ infoHash }) => void (await this.#get(infoHash).resume()),
     remove: ({ infoHash }) => this.#remove(infoHash),
-    file: ({ infoHash }) => this.#get(infoHash).file(),
+    file: async ({ infoHash, index }) => this.#get(infoHash).file(index),
+    folder: async ({ infoHash }) => this.#get(infoHash).files(),
     wake: async () => {
       for (const download of this.#downloads.values()) download.wake();
     },
@@ -79,7 +85,7 @@ export class DownloadHost {
     if (await kept.isMarked("handed-over")) return clearAway(kept);
     try {
       const { torrent, name } = await kept.load(this.#ports.hasher);
-      const download = new HostedDownload(torrent, name, this.#ports);
+      const download = new HostedDownload(torrent, name, await kept.selected(), this.#ports);
       this.#downloads.set(torrent.infoHash, download);
       void download.open({ pausedAtFirst: await kept.isMarked("paused") });
     } catch {
@@ -88,10 +94,10 @@ export class DownloadHost {
     }
   }
 
-  async #add(key: TorrentKey): Promise<Calls["add"]["answer"]> {
+  async #add(key: TorrentKey, selected?: readonly number[]): Promise<Calls["add"]["answer"]> {
     const { name, torrent } = await this.#find(key);
     if (!this.#downloads.has(torrent.infoHash)) {
-      const download = new HostedDownload(torrent, name, this.#ports);
+      const download = new HostedDownload(torrent, name, selected, this.#ports);
       this.#downloads.set(torrent.infoHash, download);
       void download.open({ pausedAtFirst: false });
     }

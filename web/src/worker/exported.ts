@@ -1,14 +1,34 @@
 import type { Torrent } from "#core/torrent.ts";
-import { zipOf } from "../zip.ts";
+import type { OpenStore } from "./open-store.ts";
 
-/** What the person gets: the file itself, or a zip of the folder's files. */
-export async function exported(torrent: Torrent, whole: Blob): Promise<{ blob: Blob; name: string }> {
-  if (!torrent.files) return { blob: whole, name: torrent.fileName };
+/** A file of a torrent with its place in the whole, bytes. */
+interface Placed {
+  readonly path: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The files that were downloaded, in order: the torrent's `selected` ones, undefined for all. */
+export function placedFiles(torrent: Torrent, selected: readonly number[] | undefined): readonly Placed[] {
+  const wanted = selected && new Set(selected);
   let at = 0;
-  const files = torrent.files.map(({ path, length }) => {
-    const blob = whole.slice(at, at + length);
+  const placed = (torrent.files ?? []).map(({ path, length }) => {
+    const start = at;
     at += length;
-    return { path: `${torrent.fileName}/${path}`, blob };
+    return { path, start, end: at };
   });
-  return { blob: await zipOf(files), name: `${torrent.fileName}.zip` };
+  return wanted ? placed.filter((_, index) => wanted.has(index)) : placed;
+}
+
+/** The downloaded files of a folder, backed by the store. One after the other: there may be many. */
+export async function exportedFiles(
+  torrent: Torrent,
+  store: OpenStore,
+  selected: readonly number[] | undefined,
+): Promise<{ path: string; blob: Blob }[]> {
+  const files: { path: string; blob: Blob }[] = [];
+  for (const { path, start, end } of placedFiles(torrent, selected)) {
+    files.push({ path, blob: await store.blob(start, end) });
+  }
+  return files;
 }

@@ -1,12 +1,16 @@
+import { Bitfield } from "#core/bitfield.ts";
 import type { TorrentSummary } from "#core/catalog.ts";
 import { Download } from "#core/download.ts";
 import type { DownloadInput } from "#core/download-input.ts";
-import { messageOf, PiezaError } from "#core/errors.ts";
+import { InvalidField, messageOf, PiezaError } from "#core/errors.ts";
 import { putLearned } from "#core/learned-pieces.ts";
+import type { PieceGeometry } from "#core/piece.ts";
+import { piecesOfFiles } from "#core/selection.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { Stage } from "../messages.ts";
+import { zipOf } from "../zip.ts";
 import { browserClock } from "./browser-clock.ts";
-import { exported } from "./exported.ts";
+import { exportedFiles, placedFiles } from "./exported.ts";
 import { findGeometry } from "./geometry.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { KeptDownload } from "./kept-downloads.ts";
@@ -38,16 +42,21 @@ export class HostedDownload {
   readonly #abort = new AbortController();
   #stage: Stage = { kind: "opening" };
   #handedOver = false;
+  #selected: readonly number[] | undefined;
   #release: Release | undefined;
   #running: Running | undefined;
+  /** Where nothing can be kept, what was downloaded is here, through every stop and start. */
+  #inMemory: OpenStore | undefined;
   /** Its folder in the storage, where there is any; ours to change while the lock is. */
   #kept: KeptDownload | undefined;
   /** Opening, closing and removing, one after the other. Never rejects. */
   #steps: Promise<void> = Promise.resolve();
 
-  constructor(torrent: Torrent, name: string, ports: HostPorts) {
+  /** `selected`: of a folder, the files that are wanted, as indexes; undefined: all. */
+  constructor(torrent: Torrent, name: string, selected: readonly number[] | undefined, ports: HostPorts) {
     this.torrent = torrent;
     this.name = name;
+    this.#selected = checkedSelection(torrent, selected);
     this.#ports = ports;
   }
 
@@ -90,12 +99,40 @@ export class HostedDownload {
     this.#ports.post({ type: "removed", infoHash: this.torrent.infoHash });
   }
 
-  /** What the person saves. Fails with failed_precondition before the download is complete. */
-  async file(): Promise<{ blob: Blob; name: string }> {
-    if (this.#running?.download.peek().state !== "complete") {
-      throw new PiezaError("failed_precondition", "the download is not complete");
+  /** Wants these files from now on, at least one; undefined: all. */
+  async select(selected: readonly number[] | undefined): Promise<void> {
+    this.#selected = checkedSelection(this.torrent, selected);
+    await this.#step(async () => {
+      await this.#kept?.setSelected(this.#selected);
+      if (this.#wantNow()) return this.#tell();
+      await this.#close();
+      await this.#open(false);
+    });
+  }
+
+  /**
+   * What the person saves: the file; of a folder, the file with that index, or all that were wanted as a zip. Fails with
+   * failed_precondition before the download is complete.
+   */
+  async file(index?: number): Promise<{ blob: Blob; name: string }> {
+    const { torrent } = this;
+    const store = this.#completeStore();
+    if (!torrent.files)
+      return { blob: await store.blob(0, store.pieces.geometry.length), name: torrent.fileName };
+    if (index === undefined) {
+      const files = await this.files();
+      const inFolder = files.map(({ path, blob }) => ({ path: `${torrent.fileName}/${path}`, blob }));
+      return { blob: await zipOf(inFolder), name: `${torrent.fileName}.zip` };
     }
-    return exported(this.torrent, await this.#running.store.whole());
+    const [placed] = placedFiles(torrent, [index]);
+    if (!placed || this.#selected?.includes(index) === false)
+      throw new PiezaError("not_found", "no such file here");
+    return { blob: await store.blob(placed.start, placed.end), name: placed.path.split("/").at(-1)! };
+  }
+
+  /** The same, of a folder, file by file. */
+  files(): Promise<{ path: string; blob: Blob }[]> {
+    return exportedFiles(this.torrent, this.#completeStore(), this.#selected);
   }
 
   /** The person has the file, or is about to: the copy kept here goes at the next start. */
@@ -103,6 +140,30 @@ export class HostedDownload {
     this.#handedOver = true;
     await this.#kept?.setMark("handed-over", true);
     this.#tell();
+  }
+
+  #completeStore(): OpenStore {
+    if (this.#running?.download.peek().state !== "complete") {
+      throw new PiezaError("failed_precondition", "the download is not complete");
+    }
+    return this.#running.store;
+  }
+
+  /** What is selected, put to a download that runs. False where there is none, or it has to be opened anew for that. */
+  #wantNow(): boolean {
+    const { geometry } = this.#running?.store.pieces ?? {};
+    if (!geometry || !this.#running) return false;
+    try {
+      this.#running.store.want(this.#wanted(geometry));
+    } catch {
+      return false;
+    }
+    return this.#running.download.want(this.#wanted(geometry) ?? Bitfield.full(geometry.count));
+  }
+
+  #wanted(geometry: PieceGeometry): Bitfield | undefined {
+    const { files } = this.torrent;
+    return files && this.#selected && piecesOfFiles(files, this.#selected, geometry);
   }
 
   #step(action: () => Promise<void>): Promise<void> {
@@ -120,10 +181,14 @@ export class HostedDownload {
     const { hasher, storage } = this.#ports;
     if (storage.kind === "disk") this.#kept = await KeptDownload.create(torrent, this.name);
     const kept = this.#kept;
+    await kept?.setSelected(this.#selected);
     const learning = (reason: string) => this.#become({ kind: "learning", reason });
     const known = await findGeometry(torrent, kept, this.#ports, this.#abort.signal, learning);
-    const store = await openStore({ torrent, geometry: known.geometry, hasher, storage, kept });
+    const { geometry } = known;
+    const wanted = this.#wanted(geometry);
+    const store = this.#inMemory ?? (await openStore({ torrent, geometry, wanted, hasher, storage, kept }));
     if ("kind" in store) return this.#become(store);
+    if (!kept) this.#inMemory = store;
     const learned = known.pieces && (await putLearned(store.pieces, known.pieces));
     this.#run({ store, trackers: await this.#ports.trackersOf(torrent), learned, pausedAtFirst });
   }
@@ -133,6 +198,7 @@ export class HostedDownload {
     const download = new Download({
       torrent: this.torrent,
       store: store.pieces,
+      wanted: this.#wanted(store.pieces.geometry),
       learned,
       trackers,
       connect: (url, seed) => connect({ url, seed }, this.torrent, store.pieces.geometry),
@@ -178,6 +244,8 @@ export class HostedDownload {
     const record = {
       torrent: summaryOf(this.torrent, this.name),
       stage: this.#stage,
+      selected: this.#selected,
+      wanted: this.#running && this.#wanted(this.#running.store.pieces.geometry)?.toBytes(),
       handedOver: this.#handedOver,
     };
     this.#ports.post({ type: "record", record });
@@ -186,6 +254,18 @@ export class HostedDownload {
   #tellSnapshot(download: Download): void {
     this.#ports.post({ type: "snapshot", infoHash: this.torrent.infoHash, snapshot: download.peek() });
   }
+}
+
+/** Undefined for all. Throws InvalidField for none, and for files that there are not. */
+function checkedSelection(
+  { files = [] }: Torrent,
+  selected: readonly number[] | undefined,
+): readonly number[] | undefined {
+  if (!selected) return undefined;
+  const sorted = [...new Set(selected)].sort((a, b) => a - b);
+  if (sorted.length === 0 || sorted.some((index) => !files[index]))
+    throw new InvalidField("selected", "expected some of the torrent's files");
+  return sorted.length === files.length ? undefined : sorted;
 }
 
 /** A torrent as a catalog would list it. */

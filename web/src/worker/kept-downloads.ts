@@ -12,6 +12,8 @@ const TORRENT_FILE = "torrent.json";
 const NAME_FILE = "name";
 /** Of a torrent that does not tell its lengths: what was learned. */
 const LENGTHS_FILE = "lengths.json";
+/** Of a folder of which only some files are wanted: their indexes. */
+const SELECTED_FILE = "selected.json";
 
 /** What is remembered of a download by an empty file of that name. */
 export type Mark = "paused" | "handed-over";
@@ -66,6 +68,20 @@ export class KeptDownload {
 
   async setLengths({ length, pieceLength }: PieceGeometry): Promise<void> {
     await writeText(this.folder, LENGTHS_FILE, JSON.stringify({ length, pieceLength }));
+  }
+
+  /** The files that are wanted, as indexes; undefined: all. */
+  async selected(): Promise<readonly number[] | undefined> {
+    try {
+      return JSON.parse(await this.#readText(SELECTED_FILE));
+    } catch {
+      return undefined;
+    }
+  }
+
+  async setSelected(files: readonly number[] | undefined): Promise<void> {
+    if (files) await writeText(this.folder, SELECTED_FILE, JSON.stringify(files));
+    else await this.folder.removeEntry(SELECTED_FILE).catch(() => undefined);
   }
 
   async isMarked(mark: Mark): Promise<boolean> {

@@ -20,6 +20,8 @@ export interface OpfsPieceStoreOptions {
   readonly torrent: Torrent;
   readonly geometry: PieceGeometry;
   readonly hasher: Hasher;
+  /** The pieces that there has to be room for, by default all. */
+  readonly wanted?: Bitfield | undefined;
 }
 
 /**
@@ -36,6 +38,7 @@ export class OpfsPieceStore implements PieceStore {
   readonly #data: OpfsFile;
   readonly #journal: OpfsFile;
   #journalEnd: number;
+  #wanted: Bitfield | undefined;
   #unsynced: PieceIndex[] = [];
   #unsyncedBytes = 0;
   #closed = false;
@@ -49,13 +52,15 @@ export class OpfsPieceStore implements PieceStore {
   }
 
   /** Goes on where the last run stopped, or starts. Fails with StoreFailed. */
-  static async open({ folder, torrent, geometry, hasher }: OpfsPieceStoreOptions): Promise<OpfsPieceStore> {
+  static async open(options: OpfsPieceStoreOptions): Promise<OpfsPieceStore> {
+    const { folder, torrent, geometry, hasher, wanted } = options;
     const data = await OpfsFile.open(folder, DATA_FILE);
     try {
       const journal = await OpfsFile.open(folder, JOURNAL_FILE);
       try {
         const { held, lost } = await resumed(data, journal, torrent, geometry, hasher);
         const store = new OpfsPieceStore(geometry, data, journal, held);
+        store.want(wanted);
         store.#append("lost", lost);
         return store;
       } catch (error) {
@@ -66,6 +71,13 @@ export class OpfsPieceStore implements PieceStore {
       data.close();
       throw error;
     }
+  }
+
+  /** Makes room for these pieces, undefined for all; `finish` waits for them alone. Room that is taken stays so. */
+  want(wanted: Bitfield | undefined): void {
+    const endBytes = endOf(this.geometry, wanted);
+    if (this.#data.sizeBytes < endBytes) this.#data.truncate(endBytes);
+    this.#wanted = wanted;
   }
 
   /** Does nothing to a piece that is held: late bytes of a second source must not spoil it. */
@@ -93,7 +105,9 @@ export class OpfsPieceStore implements PieceStore {
   }
 
   async finish(): Promise<void> {
-    if (!this.held.complete) throw new PiezaError("failed_precondition", "not every piece is held");
+    for (const index of this.#wanted ?? this.geometry.indices()) {
+      if (!this.held.has(index)) throw new PiezaError("failed_precondition", "not every piece is held");
+    }
     if (!this.#closed) this.#flush();
   }
 
@@ -132,7 +146,7 @@ export class OpfsPieceStore implements PieceStore {
 
 /**
  * What an earlier run left. A piece that is only recorded as written is hashed again; durable ones are believed if the
- * file still has its size. Leaves the data at its full size and the journal without a torn tail.
+ * file has not become shorter or too long since. Leaves the journal without a torn tail.
  */
 async function resumed(
   data: OpfsFile,
@@ -144,8 +158,12 @@ async function resumed(
   const state = parseJournal(journal.read(0, journal.sizeBytes), torrent.infoHash, geometry);
   const held = new Bitfield(geometry.count);
   const lost: number[] = [];
-  const sizeRight = data.sizeBytes === geometry.length;
-  if (!sizeRight) data.truncate(geometry.length);
+  const durable = Bitfield.of(
+    geometry.count,
+    [...(state?.pieces ?? [])].flatMap(([n, kind]) => (kind === "durable" ? [n] : [])),
+  );
+  const sizeRight = data.sizeBytes >= endOf(geometry, durable) && data.sizeBytes <= geometry.length;
+  if (data.sizeBytes > geometry.length) data.truncate(geometry.length);
   if (state) journal.truncate(state.endBytes);
   else {
     journal.truncate(0);
@@ -158,6 +176,14 @@ async function resumed(
     else lost.push(index);
   }
   return { held, lost };
+}
+
+/** Where the last of these pieces ends; undefined: all. */
+export function endOf(geometry: PieceGeometry, pieces: Bitfield | undefined): number {
+  if (!pieces) return geometry.length;
+  let end = 0;
+  for (const n of pieces) end = geometry.offset(geometry.index(n)) + geometry.lengthOf(geometry.index(n));
+  return end;
 }
 
 async function holds(

@@ -18,7 +18,7 @@ export async function storageInfo(): Promise<StorageInfo> {
 }
 
 /** Bytes that this origin may still take, as far as the browser says. */
-export async function availableBytes(): Promise<number> {
+export async function freeBytes(): Promise<number> {
   const { quota, usage } = await navigator.storage.estimate();
   return quota === undefined ? Number.POSITIVE_INFINITY : Math.max(0, quota - (usage ?? 0));
 }
