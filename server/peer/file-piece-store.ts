@@ -1,8 +1,8 @@
 import { basename } from "node:path";
 import { Bitfield } from "#core/bitfield.ts";
 import type { Clock, Random } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
-import type { Hasher } from "#core/hash.ts";
+import { PiezaError, StoreFailed } from "#core/errors.ts";
+import { type Hasher, sha256 } from "#core/hash.ts";
 import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
 import { piecesOfFiles } from "#core/selection.ts";
 import { checkHeld, checkWrite, type PieceStore } from "#core/store.ts";
@@ -32,6 +32,8 @@ export interface FilePieceStoreOptions {
    * from there. Default: all.
    */
   readonly select?: readonly number[] | undefined;
+  /** Bytes that the disk needs to have free at the start. Default: what is wanted and not there yet. */
+  readonly neededBytes?: number | undefined;
   /** Whether to take the place of a file or folder that has the target's name. Default false. */
   readonly replace?: boolean | undefined;
   readonly hasher: Hasher;
@@ -59,6 +61,8 @@ const BATCH_MS = 1_000;
 export class FilePieceStore implements PieceStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
+  readonly #hashes: readonly string[];
+  readonly #hasher: Hasher;
   readonly #paths: StorePaths;
   readonly #selected: readonly number[] | undefined;
   readonly #wanted: Bitfield;
@@ -73,6 +77,8 @@ export class FilePieceStore implements PieceStore {
   /** Held, and recorded as written only. */
   #unsynced: number[];
   #unsyncedBytes = 0;
+  /** Held, and about not to be: the journal does not say so yet. */
+  readonly #rotten = new Set<number>();
   #cancelFlush: (() => void) | undefined;
   /** The flushes asked for, one after the other. Never rejects. */
   #flushing = Promise.resolve();
@@ -85,6 +91,8 @@ export class FilePieceStore implements PieceStore {
   private constructor(options: FilePieceStoreOptions, paths: StorePaths, disk: Disk, work: Work) {
     this.geometry = options.geometry;
     this.held = Bitfield.of(options.geometry.count, work.held);
+    this.#hashes = options.torrent.pieces;
+    this.#hasher = options.hasher;
     this.#paths = paths;
     this.#selected = options.select;
     this.#wanted = wantedPieces(options);
@@ -110,7 +118,7 @@ export class FilePieceStore implements PieceStore {
     for (const index of wantedPieces(options)) {
       wantedBytes += options.geometry.lengthOf(options.geometry.index(index));
     }
-    const work = await openWork({ ...options, wantedBytes }, paths, disk);
+    const work = await openWork({ ...options, wantedBytes: options.neededBytes ?? wantedBytes }, paths, disk);
     return new FilePieceStore(options, paths, disk, work);
   }
 
@@ -136,7 +144,25 @@ export class FilePieceStore implements PieceStore {
   async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
     checkHeld(this.held, index);
     if (this.#closing) throw new PiezaError("failed_precondition", "the store is closed");
+    if (this.#rotten.has(index)) throw new PiezaError("data_loss", `piece ${index + 1} has rotted here`);
     return this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index), into);
+  }
+
+  /**
+   * Hashes a held piece again and says whether it is right. One that is not is withdrawn: not held, not believed after a
+   * restart either, and free to be written anew.
+   */
+  async check(index: PieceIndex): Promise<boolean> {
+    const bytes = await this.read(index).catch((error: unknown) => {
+      if (!(error instanceof StoreFailed)) throw error;
+      return undefined;
+    });
+    if (bytes && (await sha256(this.#hasher, bytes)) === this.#hashes[index]) return true;
+    this.#rotten.add(index);
+    // Behind every flush under way: a piece that is called durable after it was called lost would be believed.
+    this.#flushing = this.#flushing.then(() => this.#lose(index));
+    await this.#flushing;
+    return false;
   }
 
   finish(): Promise<void> {
@@ -266,6 +292,19 @@ export class FilePieceStore implements PieceStore {
     } catch (error) {
       this.#failure = { error };
     }
+  }
+
+  /** The record is on the disk before the piece's place may be written to: see openWork. */
+  async #lose(index: PieceIndex): Promise<void> {
+    try {
+      this.#journal?.append("lost", [index]);
+      await this.#journal?.sync();
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    this.#unsynced = this.#unsynced.filter((other) => other !== index);
+    this.#rotten.delete(index);
+    this.held.clear(index);
   }
 
   #throwIfOver(): void {

@@ -111,6 +111,18 @@ export class SeedStore implements ServedStore {
     return bytes;
   }
 
+  /** Hashes a held piece again, whatever the files' times say; one that is another now is withdrawn. */
+  async check(index: PieceIndex): Promise<boolean> {
+    this.#verified.delete(index);
+    try {
+      await this.read(index);
+      return true;
+    } catch (error) {
+      if (error instanceof PiezaError && error.code === "data_loss") return false;
+      throw error;
+    }
+  }
+
   /** Lets go of the files. A read that comes all the same opens and closes them for itself. */
   close(): void {
     this.#files.close();

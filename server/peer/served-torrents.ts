@@ -1,10 +1,17 @@
 import { PiezaError } from "#core/errors.ts";
 import { parseInfoHash } from "#core/info-hash.ts";
+import type { PieceIndex } from "#core/piece.ts";
 import type { PieceStore } from "#core/store.ts";
 import type { Torrent } from "#core/torrent.ts";
 
 /** What a peer needs of a store to serve from it. */
-export type ServedStore = Pick<PieceStore, "geometry" | "held" | "read">;
+export type ServedStore = Pick<PieceStore, "geometry" | "held" | "read"> & {
+  /**
+   * Hashes a held piece again and says whether it is right; if not, it is not held any more. Stores without it hash
+   * what they serve by other means.
+   */
+  check?(index: PieceIndex): Promise<boolean>;
+};
 
 /** How often a piece was given out, and how many bytes that was. */
 export interface PieceCounts {
