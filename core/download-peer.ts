@@ -1,4 +1,5 @@
 import type { Bitfield } from "./bitfield.ts";
+import { messageOf, troubleOf } from "./errors.ts";
 import type { PieceSource } from "./learned-pieces.ts";
 import { PeerPace, RateMeter } from "./meter.ts";
 import type { RemotePeer } from "./peer.ts";
@@ -26,11 +27,11 @@ export class CancelledRequest extends Error {}
 type Standing =
   | { readonly kind: "usable" }
   /** Failed; usable again at `untilMs`. */
-  | { readonly kind: "backing off"; readonly untilMs: number; readonly reason: string }
+  | { readonly kind: "backing off"; readonly untilMs: number; readonly because: unknown }
   /** Sent what was not the piece. Final. */
-  | { readonly kind: "banned"; readonly reason: string }
+  | { readonly kind: "banned"; readonly because: unknown }
   /** Cannot be used from here. Final. */
-  | { readonly kind: "skipped"; readonly reason: string };
+  | { readonly kind: "skipped"; readonly because: unknown };
 
 /** One peer of one download: its standing, its measures and its requests. Changed by the download alone. */
 export class DownloadPeer {
@@ -122,14 +123,16 @@ export class DownloadPeer {
   }
 
   snapshot(now: number): PeerSnapshot {
-    const { kind } = this.standing;
+    const { standing } = this;
+    const { kind } = standing;
     const connected = this.inFlight > 0 ? "active" : this.has ? "idle" : "connecting";
     return {
       slot: this.slot,
       url: this.url,
       transport: this.remote?.transport ?? "",
       state: kind === "usable" ? connected : kind,
-      reason: this.standing.kind === "usable" ? "" : this.standing.reason,
+      reason: standing.kind === "usable" ? "" : messageOf(standing.because),
+      trouble: standing.kind === "usable" ? undefined : troubleOf(standing.because),
       hasPieces: this.has?.count ?? 0,
       servedPieces: this.servedPieces,
       servedBytes: this.servedBytes,

@@ -1,6 +1,7 @@
 import type { Bitfield } from "./bitfield.ts";
 import type { Clock } from "./clock.ts";
 import type { DownloadPeer } from "./download-peer.ts";
+import { messageOf, troubleOf } from "./errors.ts";
 import { RateMeter } from "./meter.ts";
 import type { PieceIndex } from "./piece.ts";
 import { type DownloadSnapshot, type DownloadState, PieceMap } from "./snapshot.ts";
@@ -21,7 +22,8 @@ export class DownloadView {
   trackerProblem: string | undefined;
   /** Peers would be asked, were it not for the rate limit or for whoever takes the pieces. */
   heldBack = false;
-  failure = "";
+  /** What ended a failed download. */
+  failure: unknown;
   wastedBytes = 0;
   readonly whenEnded: Promise<DownloadSnapshot>;
   readonly #peers: readonly DownloadPeer[];
@@ -152,6 +154,7 @@ export class DownloadView {
     return {
       state,
       reason: this.#reason(state, now),
+      trouble: this.#trouble(state),
       located: this.located,
       totalPieces: this.#totalPieces,
       heldPieces: this.#heldPieces,
@@ -178,8 +181,15 @@ export class DownloadView {
     return asking || (!this.located && this.trackerProblem === undefined) ? "starting" : "waiting";
   }
 
+  #trouble(state: DownloadState): DownloadSnapshot["trouble"] {
+    if (state === "failed") return troubleOf(this.failure);
+    if (state !== "waiting") return undefined;
+    if (this.#peers.length > 0) return "no_holder";
+    return this.trackerProblem === undefined ? "no_peer" : "no_tracker";
+  }
+
   #reason(state: DownloadState, now: number): string {
-    if (state === "failed") return this.failure;
+    if (state === "failed") return messageOf(this.failure);
     if (state !== "waiting") return "";
     const peers = this.#peers;
     if (peers.length === 0) return this.trackerProblem ?? "no peer has this torrent yet";
@@ -188,7 +198,7 @@ export class DownloadView {
       if (standing.kind === "usable") return [];
       const pause =
         standing.kind === "backing off" ? `, again in ${Math.ceil((standing.untilMs - now) / 1000)} s` : "";
-      return [`${url} ${standing.kind}: ${standing.reason}${pause}`];
+      return [`${url} ${standing.kind}: ${messageOf(standing.because)}${pause}`];
     });
     const pieces = missing === 1 ? "the missing piece" : `the ${missing} missing pieces`;
     return [`no reachable peer has ${pieces}`, ...excuses.slice(0, MAX_EXCUSES)].join("; ");

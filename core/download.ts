@@ -4,7 +4,7 @@ import type { DownloadEvent } from "./download-event.ts";
 import type { DownloadInput } from "./download-input.ts";
 import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
 import { DownloadView } from "./download-view.ts";
-import { type ErrorCode, messageOf, PeerFailed, WrongPiece } from "./errors.ts";
+import { type ErrorCode, PeerFailed, PiezaError, WrongPiece } from "./errors.ts";
 import { Account, type Doing, type DownloadAccount } from "./explain.ts";
 import { locateLoop } from "./locate-loop.ts";
 import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
@@ -41,7 +41,6 @@ export class Download {
   readonly #workers = new Set<Promise<void>>();
   readonly #assigner: Assigner;
   #cancelTick = () => {};
-  #failure: unknown;
   #endedMs: number | undefined;
 
   constructor(input: DownloadInput) {
@@ -78,7 +77,7 @@ export class Download {
 
   /** What ended a failed download. */
   get failure(): unknown {
-    return this.#failure;
+    return this.#view.failure;
   }
 
   /** The latest state. */
@@ -322,20 +321,20 @@ export class Download {
     const { peer, index } = request;
     if (peer.requests.get(index) !== request) return;
     this.#cancel(request);
-    if (error instanceof WrongPiece) this.#dismiss(peer, "ban", error.message);
+    if (error instanceof WrongPiece) this.#dismiss(peer, "ban", error);
     else if (!(error instanceof PeerFailed)) this.#fail(error);
     else if (peer.seed && error.code === "unimplemented")
       // The original of the seed's contract registers pieces and has no call that gives them.
-      this.#dismiss(peer, "skip", `gives no pieces: ${error.message}`);
+      this.#dismiss(peer, "skip", new PiezaError(error.code, `gives no pieces: ${error.message}`));
     else if (LACKING.has(error.code)) this.#swarm.onLacks(peer, index, error);
     else this.#swarm.backOff(peer, error);
     this.#account.onFailed(peer, index, error, this.#input.clock.now());
   }
 
   /** It is not asked again in this download. */
-  #dismiss(peer: DownloadPeer, how: "ban" | "skip", reason: string): void {
+  #dismiss(peer: DownloadPeer, how: "ban" | "skip", because: unknown): void {
     this.#cancelRequests(peer);
-    this.#swarm[how](peer, reason);
+    this.#swarm[how](peer, because);
   }
 
   #cancelRequests(peer: DownloadPeer): void {
@@ -373,8 +372,7 @@ export class Download {
   }
 
   #fail(error: unknown): void {
-    this.#failure = error;
-    this.#view.failure = messageOf(error);
+    this.#view.failure = error;
     this.#end("failed");
   }
 

@@ -62,6 +62,18 @@ export class StoreFailed extends PiezaError {
   }
 }
 
+/**
+ * What a failure comes down to, for whoever tells of it in words of their own or in another language: what its class
+ * says, else its code.
+ */
+export type Trouble = ErrorCode | "wrong_piece" | "storage_full" | "storage_failed";
+
+export function troubleOf(error: unknown): Trouble {
+  if (error instanceof WrongPiece) return "wrong_piece";
+  if (error instanceof StoreFailed) return error.noSpace ? "storage_full" : "storage_failed";
+  return error instanceof PiezaError ? error.code : "internal";
+}
+
 /** The message of anything thrown, for a line of text. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

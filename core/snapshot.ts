@@ -1,3 +1,5 @@
+import type { Trouble } from "./errors.ts";
+
 /** Looking at a download: plain data, cheap to copy to another thread, never changed once given out. */
 
 export type DownloadState =
@@ -16,10 +18,15 @@ export type DownloadState =
   /** Ended by stop(). */
   | "stopped";
 
+/** What a download waits for: an answer of any tracker, any peer, or one that has the missing pieces. */
+export type Lack = "no_tracker" | "no_peer" | "no_holder";
+
 export interface DownloadSnapshot {
   readonly state: DownloadState;
   /** In words: what it waits for, or why it failed. Empty otherwise. */
   readonly reason: string;
+  /** The same for those who say it in other words; undefined where `reason` is empty. */
+  readonly trouble: Trouble | Lack | undefined;
   /** A tracker has answered in this run. */
   readonly located: boolean;
   /** Pieces wanted: all, unless only some files are. */
@@ -81,6 +88,8 @@ export interface PeerSnapshot {
   readonly state: PeerState;
   /** In words, for backing off, banned and skipped. */
   readonly reason: string;
+  /** What it comes down to; undefined where `reason` is empty. */
+  readonly trouble: Trouble | undefined;
   /** Pieces that it says it has. */
   readonly hasPieces: number;
   /** Verified pieces and bytes that came from it in this run. */

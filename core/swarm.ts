@@ -1,7 +1,7 @@
 import { Bitfield } from "./bitfield.ts";
 import type { Clock, Random } from "./clock.ts";
 import { DownloadPeer } from "./download-peer.ts";
-import { messageOf, PiezaError } from "./errors.ts";
+import { PiezaError } from "./errors.ts";
 import type { PieceSource } from "./learned-pieces.ts";
 import type { DownloadOptions } from "./options.ts";
 import type { RemotePeer } from "./peer.ts";
@@ -113,15 +113,15 @@ export class Swarm {
   }
 
   /** Sent what was not the piece: never again in this download. Its requests must have ended. */
-  ban(peer: DownloadPeer, reason: string): void {
-    peer.standing = { kind: "banned", reason };
+  ban(peer: DownloadPeer, because: unknown): void {
+    peer.standing = { kind: "banned", because };
     this.#input.picker.onPeerGone(peer.slot);
     peer.remote?.close();
   }
 
   /** Cannot give us anything, whatever it has: not asked again in this download. Its requests must have ended. */
-  skip(peer: DownloadPeer, reason: string): void {
-    peer.standing = { kind: "skipped", reason };
+  skip(peer: DownloadPeer, because: unknown): void {
+    peer.standing = { kind: "skipped", because };
     this.#input.picker.onPeerGone(peer.slot);
     peer.remote?.close();
   }
@@ -134,7 +134,7 @@ export class Swarm {
     if (known?.code !== "resource_exhausted") peer.failures++;
     const doubledMs = options.backOffMinMs * 2 ** Math.max(0, Math.min(peer.failures, 30) - 1);
     const pauseMs = Math.min(options.backOffMaxMs, known?.retryAfterMs ?? doubledMs) * (0.75 + random() / 2);
-    peer.standing = { kind: "backing off", untilMs: clock.now() + pauseMs, reason: messageOf(error) };
+    peer.standing = { kind: "backing off", untilMs: clock.now() + pauseMs, because: error };
     this.#input.picker.onPeerGone(peer.slot);
   }
 
@@ -191,14 +191,14 @@ export class Swarm {
   ): DownloadPeer | undefined {
     if (this.peers.length >= MAX_PEERS) return undefined;
     let remote: RemotePeer | undefined;
-    let reason = "";
+    let because: unknown;
     try {
       remote = this.#input.connect(url, seed);
     } catch (error) {
-      reason = messageOf(error);
+      because = error;
     }
     const peer = new DownloadPeer({ slot: this.peers.length, url, seed, remote, now });
-    if (!remote) peer.standing = { kind: "skipped", reason };
+    if (!remote) peer.standing = { kind: "skipped", because };
     this.#byUrl.set(url, peer);
     this.peers.push(peer);
     return peer;

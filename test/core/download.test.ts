@@ -44,6 +44,7 @@ describe("a download", () => {
     first.vanish();
     await swarm.until("waiting", () => download.peek().state === "waiting");
     expect(download.peek().reason).toContain("connection refused");
+    expect(download.peek()).toMatchObject({ trouble: "no_holder", peers: [{ trouble: "unavailable" }] });
     swarm.add();
     await swarm.until("complete", ended(download));
     expect(swarm.result()).toEqual(swarm.bytes);
@@ -132,6 +133,7 @@ describe("a peer that sends what is not the piece", () => {
     expect(swarm.store.held.count).toBe(0);
     expect(download.peek()).toMatchObject({ state: "waiting", heldBytes: 0, downloadedBytes: 0 });
     expect(download.peek().reason).toContain("wrong hash");
+    expect(download.peek().peers[0]).toMatchObject({ state: "banned", trouble: "wrong_piece" });
   });
 
   it("cannot spoil a verified piece by a late hedge", async () => {
@@ -270,7 +272,11 @@ describe("pause, stop and failure", () => {
     swarm.add();
     const download = start(swarm, {}, { store: new FullStore(swarm.geometry) });
     await swarm.until("failed", ended(download));
-    expect(download.peek()).toMatchObject({ state: "failed", reason: "no space left on the disk" });
+    expect(download.peek()).toMatchObject({
+      state: "failed",
+      reason: "no space left on the disk",
+      trouble: "storage_full",
+    });
     expect(download.failure).toBeInstanceOf(StoreFailed);
     expect(download.peek().peers[0]!.state).not.toBe("banned");
   });

@@ -187,15 +187,27 @@ describe("looking around in a tab", () => {
     await page.close();
   });
 
-  it("marks what is not in the page's language, on the Spanish page", async () => {
+  it("says in Spanish what it waits for and why a peer is out, and marks what is said in English", async () => {
     await writeRandomFile(swarm.path("nadie.bin"), 10);
     await swarm.publish("nadie.bin");
     const page = await browser.open(`${swarm.catalogUrl}/#/t/nadie.bin`);
     await page.getByRole("combobox", { name: "Language" }).selectOption("es");
     await page.getByRole("button", { name: "Descargar", exact: true }).click();
-    const reason = page.getByText("no peer has this torrent yet");
-    await reason.waitFor();
-    expect(await reason.evaluate((it) => it.closest("[lang]")?.getAttribute("lang"))).toBe("en");
+    const reason = page.getByText("Ningún par tiene aún este torrent.");
+    await reason.first().waitFor();
+    expect(await reason.first().evaluate((it) => it.closest("[lang]")?.getAttribute("lang"))).toBe("es");
+    const peer = await swarm.peer("nadie", "nadie.bin", "1", "0");
+    const download = new DownloadOnPage(page, "nadie.bin");
+    await download.becomes("Completa");
+    await peer.stop();
+
+    await writeRandomFile(swarm.path("sin-tracker.bin"), 10);
+    await swarm.publish("sin-tracker.bin", "--tracker", "http://127.0.0.1:1");
+    await page.goto(`${swarm.catalogUrl}/#/t/sin-tracker.bin`);
+    await page.getByRole("button", { name: "Descargar", exact: true }).click();
+    await page.getByText("Ningún tracker responde:").first().waitFor();
+    const said = page.getByText("cannot be reached").first();
+    expect(await said.evaluate((it) => it.closest("[lang]")?.getAttribute("lang"))).toBe("en");
     await page.close();
   });
 

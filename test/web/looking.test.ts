@@ -8,13 +8,23 @@ import { availabilityOf, WatchedSwarm } from "../../web/src/watched-swarm.svelte
 function peer(slot: number, more: Partial<PeerSnapshot> = {}): PeerSnapshot {
   const counts = { hasPieces: 8, servedPieces: 0, servedBytes: 0, inFlight: 0, rate: 0 };
   const url = `http://peer-${slot}`;
-  return { slot, url, transport: "grpc-web", state: "active", reason: "", ...counts, ...more };
+  return {
+    slot,
+    url,
+    transport: "grpc-web",
+    state: "active",
+    reason: "",
+    trouble: undefined,
+    ...counts,
+    ...more,
+  };
 }
 
 function snapshot(elapsedMs: number, more: Partial<DownloadSnapshot> = {}): DownloadSnapshot {
   return {
     state: "downloading",
     reason: "",
+    trouble: undefined,
     located: true,
     totalPieces: 8,
     heldPieces: 0,

@@ -1,10 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { PieceMap } from "#core/snapshot.ts";
+import { en } from "../../web/src/en.ts";
+import { es } from "../../web/src/es.ts";
 import { heldOfFiles } from "../../web/src/file-progress.ts";
 import { formatsFor } from "../../web/src/format.ts";
 import { lookOf } from "../../web/src/peer-look.ts";
 import { cellAt, gridOf } from "../../web/src/piece-grid.ts";
 import { linkTo, torrentOf } from "../../web/src/route.svelte.ts";
+import { told } from "../../web/src/trouble.ts";
 import { wasmHasher } from "../../web/src/worker/browser-hasher.ts";
 
 describe("numbers", () => {
@@ -32,6 +35,20 @@ describe("numbers", () => {
     [3_600_000 * 50, "2 days"],
   ])("%d ms", (ms, text) => {
     expect(formatsFor("en").duration(ms)).toBe(text);
+  });
+});
+
+describe("reasons", () => {
+  it("are the engine's on the English page, and ours on the Spanish one", () => {
+    expect(told("wrong_piece", "wrong hash", en.troubles)).toEqual({ ours: "", theirs: "wrong hash" });
+    expect(told("wrong_piece", "wrong hash", es.troubles)).toEqual({
+      ours: "envió bytes que no son la pieza",
+      theirs: "",
+    });
+  });
+
+  it("keep what a server said where that is all there is to know", () => {
+    expect(told("internal", "disk on fire", es.troubles)).toEqual({ ours: "falló:", theirs: "disk on fire" });
   });
 });
 

@@ -2,6 +2,7 @@ import type { PeerState } from "#core/snapshot.ts";
 import type { UploadPeerState } from "#core/upload.ts";
 import type { PublicationStage } from "./messages.ts";
 import type { Standing } from "./timeline.ts";
+import type { ShownTrouble } from "./trouble.ts";
 
 /** Every word of the page in English, and the shape that every other language has to fill. */
 export const en = {
@@ -161,6 +162,7 @@ export const en = {
   torrentFile: "Choose a torrent's JSON file…",
   torrentUrl: "Or its URL",
   open: "Open",
+  openFailed: "That cannot be used:",
   trackers: "Trackers to ask besides those that the torrent or the catalog names",
   published: "Published from this browser",
   publication: {
@@ -199,6 +201,9 @@ export const en = {
   copied: "Copied",
   unpublishSure: "Take it out of the catalog?",
   showOthers: (count: string) => `Show ${count} more`,
+
+  /** What the engine says is English already. */
+  troubles: undefined as Record<ShownTrouble, string> | undefined,
 
   offline: "You are offline. Downloads go on by themselves when the network is back.",
   memoryInsecure: (cap: string) =>

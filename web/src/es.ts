@@ -156,6 +156,7 @@ export const es: Words = {
   torrentFile: "Elegir el archivo JSON de un torrent…",
   torrentUrl: "O su URL",
   open: "Abrir",
+  openFailed: "Eso no se puede usar:",
   trackers: "Trackers a los que preguntar, además de los que nombran el torrent o el catálogo",
   published: "Publicado desde este navegador",
   publication: {
@@ -194,6 +195,30 @@ export const es: Words = {
   copied: "Copiado",
   unpublishSure: "¿Quitarlo del catálogo?",
   showOthers: (count) => `Mostrar ${count} más`,
+
+  troubles: {
+    invalid_argument: "no acepta lo que se le pide:",
+    out_of_range: "no tiene lo que se le pide",
+    not_found: "no tiene lo que se le pide",
+    already_exists: "ya existe:",
+    failed_precondition: "ahora no puede:",
+    unauthenticated: "pide una autorización:",
+    permission_denied: "no da permiso:",
+    resource_exhausted: "está ocupado",
+    data_loss: "su copia está dañada",
+    unavailable: "no se puede contactar",
+    deadline_exceeded: "no responde a tiempo",
+    unimplemented: "no da piezas",
+    internal: "falló:",
+    wrong_piece: "envió bytes que no son la pieza",
+    storage_full: "No queda espacio en el almacenamiento.",
+    storage_failed: "Falló el almacenamiento de este navegador.",
+    no_tracker: "Ningún tracker responde:",
+    no_peer: "Ningún par tiene aún este torrent.",
+    no_holder: "Ningún par accesible tiene las piezas que faltan.",
+    no_lengths: "Ningún par ha dado aún las piezas que dicen cuánto mide:",
+    insecure_peer: "una página https no puede usar un par sin https",
+  },
 
   offline: "No hay conexión. Las descargas siguen solas cuando vuelva.",
   memoryInsecure: (cap) =>

@@ -1,4 +1,5 @@
 import type { CatalogPage, TorrentSummary } from "#core/catalog.ts";
+import type { Trouble } from "#core/errors.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
 import type { TorrentFile } from "#core/torrent.ts";
 import type { UploadPeerProgress } from "#core/upload.ts";
@@ -11,8 +12,11 @@ export type TorrentKey = { readonly name: string } | { readonly infoHash: string
 export type Stage =
   /** Taking its lock, finding what is kept of it and hashing what needs it. */
   | { readonly kind: "opening" }
-  /** A torrent of the seed's form says no lengths: two pieces are fetched to learn them. What it waits for, in words. */
-  | { readonly kind: "learning"; readonly reason: string }
+  /**
+   * A torrent of the seed's form says no lengths: two pieces are fetched to learn them. What it waits for, in words and as
+   * what they come down to.
+   */
+  | { readonly kind: "learning"; readonly reason: string; readonly trouble: "no_tracker" | "no_lengths" }
   /** Another tab has it. It comes over by itself when that tab is closed. */
   | { readonly kind: "elsewhere" }
   /** It does not fit: `availableBytes` is what the browser grants, if it says so, or the cap of the memory. */
@@ -22,7 +26,7 @@ export type Stage =
       readonly availableBytes: number | undefined;
       readonly memory: boolean;
     }
-  | { readonly kind: "broken"; readonly reason: string }
+  | { readonly kind: "broken"; readonly reason: string; readonly trouble: Trouble }
   | { readonly kind: "open" };
 
 /** One download as the worker knows it. */

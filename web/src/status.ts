@@ -2,6 +2,7 @@ import type { DownloadSnapshot } from "#core/snapshot.ts";
 import type { Words } from "./en.ts";
 import type { Formats } from "./format.ts";
 import type { DownloadRecord, Stage } from "./messages.ts";
+import type { ShownTrouble } from "./trouble.ts";
 
 export type ShownState = keyof Words["state"];
 
@@ -22,10 +23,10 @@ export function shownState(stage: Stage, snapshot: DownloadSnapshot | undefined)
 /** What the line under a download's name says. */
 export interface Summary {
   readonly facts: readonly string[];
-  /** What it waits for, or why it stopped. Empty when all is well. */
+  /** What it waits for, or why it stopped, as far as the page knows. Empty when all is well. */
   readonly explanation: string;
-  /** The explanation is in the engine's words, which are English. */
-  readonly fromEngine: boolean;
+  /** The same as the engine knows it, in its words. */
+  readonly fromEngine?: { readonly trouble: ShownTrouble | undefined; readonly text: string };
 }
 
 export function summaryOf(
@@ -35,15 +36,16 @@ export function summaryOf(
   format: Formats,
 ): Summary {
   if (record.stage.kind === "open" && snapshot) {
-    const { state, reason } = snapshot;
-    const explanation = state === "complete" ? "" : reason;
+    const { reason: text, trouble } = snapshot;
     const facts = [...factsOf(snapshot, words, format), ...selectionFacts(record, words, format)];
-    return { facts, explanation, fromEngine: true };
+    return { facts, explanation: "", fromEngine: { trouble, text } };
   }
   const size = record.torrent.length;
   const facts = size === undefined ? [] : [format.bytes(size)];
-  const fromEngine = record.stage.kind === "learning" || record.stage.kind === "broken";
-  return { facts, explanation: stageExplained(record, words, format), fromEngine };
+  const { stage } = record;
+  if (stage.kind === "learning" || stage.kind === "broken")
+    return { facts, explanation: "", fromEngine: { trouble: stage.trouble, text: stage.reason } };
+  return { facts, explanation: stageExplained(record, words, format) };
 }
 
 function factsOf(snapshot: DownloadSnapshot, words: Words, format: Formats): string[] {
@@ -80,7 +82,6 @@ function stageExplained({ stage }: DownloadRecord, words: Words, format: Formats
       return tooLargeExplained(stage, words, format);
     case "learning":
     case "broken":
-      return stage.reason;
     case "open":
       return "";
   }

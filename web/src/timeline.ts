@@ -1,11 +1,18 @@
 import { type DownloadSnapshot, type DownloadState, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
+import { peerTrouble, type ShownTrouble } from "./trouble.ts";
 
 /** How a peer stands in a timeline: sending and waiting to send is one thing there. */
 export type Standing = "connecting" | "answering" | "asked again" | "backing off" | "banned" | "skipped";
 
 /** One thing that happened; times are milliseconds since the engine was started. */
 export type TimelineEntry =
-  | { readonly kind: "state"; readonly atMs: number; readonly state: DownloadState; readonly reason: string }
+  | {
+      readonly kind: "state";
+      readonly atMs: number;
+      readonly state: DownloadState;
+      readonly reason: string;
+      readonly trouble?: ShownTrouble | undefined;
+    }
   | {
       readonly kind: "peer";
       readonly atMs: number;
@@ -13,6 +20,7 @@ export type TimelineEntry =
       readonly url: string;
       readonly standing: Standing;
       readonly reason: string;
+      readonly trouble?: ShownTrouble | undefined;
     }
   | {
       readonly kind: "pieces";
@@ -54,8 +62,8 @@ export class Timeline {
     this.#addPieces(snapshot);
     if (snapshot.state !== this.#state) {
       this.#state = snapshot.state;
-      const { elapsedMs: atMs, state, reason } = snapshot;
-      this.#push({ kind: "state", atMs, state, reason });
+      const { elapsedMs: atMs, state, reason, trouble } = snapshot;
+      this.#push({ kind: "state", atMs, state, reason, trouble });
     }
   }
 
@@ -71,10 +79,11 @@ export class Timeline {
     this.#stand(peer, shown, atMs);
   }
 
-  #stand({ slot, url, reason }: PeerSnapshot, standing: Standing, atMs: number): void {
+  #stand(peer: PeerSnapshot, standing: Standing, atMs: number): void {
+    const { slot, url, reason } = peer;
     this.#standings[slot] = standing;
     this.#runs[slot] = undefined;
-    this.#push({ kind: "peer", atMs, slot, url, standing, reason });
+    this.#push({ kind: "peer", atMs, slot, url, standing, reason, trouble: peerTrouble(peer) });
   }
 
   #addPieces({ pieceMap, peers, elapsedMs }: DownloadSnapshot): void {

@@ -10,13 +10,23 @@ import { displayWidth, table, truncate } from "../../../server/cli/table.ts";
 function peer(slot: number, rest: Partial<PeerSnapshot> = {}): PeerSnapshot {
   const url = `http://127.0.0.1:${50_051 + slot}`;
   const counts = { hasPieces: 4, servedPieces: 0, servedBytes: 0, inFlight: 1, rate: 0 };
-  return { slot, url, transport: "grpc", state: "active", reason: "", ...counts, ...rest };
+  return {
+    slot,
+    url,
+    transport: "grpc",
+    state: "active",
+    reason: "",
+    trouble: undefined,
+    ...counts,
+    ...rest,
+  };
 }
 
 function snapshot(rest: Partial<DownloadSnapshot> = {}): DownloadSnapshot {
   return {
     state: "downloading",
     reason: "",
+    trouble: undefined,
     located: true,
     totalPieces: 8,
     heldPieces: 4,

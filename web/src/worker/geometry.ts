@@ -18,11 +18,11 @@ export async function findGeometry(
   kept: KeptDownload | undefined,
   ports: HostPorts,
   signal: AbortSignal,
-  onWaiting: (reason: string) => void,
+  onWaiting: (reason: string, located: boolean) => void,
 ): Promise<KnownGeometry> {
   const told = geometryOf(torrent) ?? (await kept?.lengths());
   if (told) return { geometry: told };
-  onWaiting("");
+  onWaiting("", false);
   const learned = await learnLengths({
     torrent,
     trackers: await ports.trackersOf(torrent),

@@ -2,7 +2,7 @@ import { Bitfield } from "#core/bitfield.ts";
 import type { TorrentSummary } from "#core/catalog.ts";
 import { Download } from "#core/download.ts";
 import type { DownloadInput } from "#core/download-input.ts";
-import { InvalidField, messageOf, PiezaError } from "#core/errors.ts";
+import { InvalidField, messageOf, PiezaError, troubleOf } from "#core/errors.ts";
 import { putLearned } from "#core/learned-pieces.ts";
 import type { PieceGeometry } from "#core/piece.ts";
 import { piecesOfFiles } from "#core/selection.ts";
@@ -169,7 +169,7 @@ export class HostedDownload {
   #step(action: () => Promise<void>): Promise<void> {
     const step = this.#steps.then(action);
     this.#steps = step.catch((error: unknown) => {
-      if (!this.#abort.signal.aborted) this.#become({ kind: "broken", reason: messageOf(error) });
+      if (!this.#abort.signal.aborted) this.#becomeBroken(error);
     });
     return this.#steps;
   }
@@ -182,7 +182,8 @@ export class HostedDownload {
     if (storage.kind === "disk") this.#kept = await KeptDownload.create(torrent, this.name);
     const kept = this.#kept;
     await kept?.setSelected(this.#selected);
-    const learning = (reason: string) => this.#become({ kind: "learning", reason });
+    const learning = (reason: string, located: boolean) =>
+      this.#become({ kind: "learning", reason, trouble: located ? "no_lengths" : "no_tracker" });
     const known = await findGeometry(torrent, kept, this.#ports, this.#abort.signal, learning);
     const { geometry } = known;
     const wanted = this.#wanted(geometry);
@@ -233,6 +234,10 @@ export class HostedDownload {
     running.unsubscribe();
     await running.download.stop();
     await running.store.pieces.close();
+  }
+
+  #becomeBroken(error: unknown): void {
+    this.#become({ kind: "broken", reason: messageOf(error), trouble: troubleOf(error) });
   }
 
   #become(stage: Stage): void {
