@@ -30,6 +30,8 @@ export interface Events {
   announced: { tracker: string; listed: boolean; url: string; reason: string };
   /** One torrent of `ls` or `info`; in the form of the torrent's JSON, `pieces` left out by `ls`. */
   torrent: Record<string, unknown>;
+  /** A torrent's peers and copies, of `status`. */
+  swarm: Record<string, unknown>;
   /** A download's state, at most twice a second. */
   progress: {
     info_hash: string;

@@ -156,7 +156,12 @@ export const verbs: readonly VerbSpec[] = [
     ["tracker", "catalog"],
     () => import("./verbs/peers.ts"),
   ),
-  verb("status", "list downloads, running and past", [], () => import("./verbs/status.ts")),
+  verb(
+    "status [torrent]",
+    "list downloads, running and past; or the copies of a torrent's pieces, and what is being done about them",
+    ["tracker", "catalog"],
+    () => import("./verbs/status.ts"),
+  ),
   verb(
     "explain <download>",
     "who served what in a download, who did not and why, and where the time went",

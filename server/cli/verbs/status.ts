@@ -1,14 +1,29 @@
 import { dataDir } from "../data-dir.ts";
 import { type DownloadRecord, readRecords, stateNow } from "../download-records.ts";
 import type { Invocation } from "../invocation.ts";
-import type { CommonOption } from "../options.ts";
+import type { CommonOption, Flags } from "../options.ts";
+import type { Output } from "../output.ts";
 import { table } from "../table.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 
 /** Downloads that people see; --json has them all. */
 const MAX_SHOWN = 50;
 
-export async function run({ flags, out }: Invocation<CommonOption>): Promise<void> {
+type Options = "tracker" | "catalog";
+
+/** Of a torrent, how its swarm is; without one, this user's downloads. */
+export async function run({ args, flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
+  if (args.length === 0) return showDownloads(flags, out);
+  const [{ findTorrent }, { trackersFor }, { showSwarm }] = await Promise.all([
+    import("../torrent-source.ts"),
+    import("../find-trackers.ts"),
+    import("../swarm-status.ts"),
+  ]);
+  const found = await findTorrent(args[0]!, flags, signal);
+  await showSwarm(found.torrent, await trackersFor(found, flags, signal), flags, out, signal);
+}
+
+async function showDownloads(flags: Flags<CommonOption>, out: Output): Promise<void> {
   const records = await readRecords(dataDir(flags));
   if (out.json) for (const record of records) out.event("download", fieldsOf(record));
   else if (records.length === 0) out.note(`No download is remembered in ${dataDir(flags)}.`);

@@ -40,6 +40,33 @@ async function emptyFolder() {
 
 const withToken = { env: { PIEZA_TOKEN: "a-token-for-tests-only" } };
 
+describe("status of a torrent", () => {
+  it("says how many copies its pieces have, and how many are wanted", async () => {
+    const { run } = await emptyFolder();
+    const { code, events } = await run(["status", "movie.bin", "--json"]);
+    expect(code).toBe(0);
+    expect(events).toMatchObject([
+      {
+        event: "swarm",
+        total_pieces: 3,
+        replication_target: 0,
+        pieces_by_copies: [0, 3],
+        orders: [],
+        peers: [{ held_pieces: 3, listed: true, draining: false, volunteer: false }],
+      },
+    ]);
+    const { stdout } = await run(["status", "movie.bin"]);
+    expect(stdout).toMatch(/^movie\.bin: 3 pieces, 1 peer, by http/);
+    expect(stdout).toMatch(/^3 pieces with 1 copy$/m);
+  });
+
+  it("ends with 3 for one that nobody has", async () => {
+    const { run } = await emptyFolder();
+    const { code } = await run(["status", "no-such-torrent"]);
+    expect(code).toBe(3);
+  });
+});
+
 describe("get", () => {
   it("asks for a name when there is none, and takes it with .json", async () => {
     const { cwd, run } = await emptyFolder();
