@@ -3,7 +3,7 @@ import { loadOrMakeToken, rememberToken } from "../http/token.ts";
 import { openTransport } from "../http/transports.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import type { UploadOptions } from "../peer/stored-torrents.ts";
-import { readCa } from "./clients.ts";
+import { readCa } from "./client-flags.ts";
 import { dataDir, serverDir } from "./data-dir.ts";
 import type { CommonOption, Flags } from "./options.ts";
 import type { Output } from "./output.ts";

@@ -5,16 +5,8 @@ import type { Tracker } from "#core/tracker.ts";
 import { tokenFor } from "../http/token.ts";
 import { openTransport } from "../http/transports.ts";
 import { nodeHasher } from "../node-hasher.ts";
+import { type ClientFlags, readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";
-import { getText } from "./http-get.ts";
-import type { CommonOption, Flags } from "./options.ts";
-import { readTextFile } from "./read-text-file.ts";
-
-export type ClientFlags = Pick<Flags<CommonOption>, "data" | "token" | "ca">;
-
-/** More than any certificate file. */
-const MAX_CA_BYTES = 4 << 20;
-const MAX_ENDPOINTS_BYTES = 1 << 20;
 
 /** Lets `use` talk to a catalog, with the token for it if there is one, and closes the connection. */
 export async function withCatalog<T>(
@@ -47,25 +39,6 @@ export async function withTracker<T>(
   } finally {
     close();
   }
-}
-
-/** The trackers that a catalog names to its clients in GET /. */
-export async function trackersOfCatalog(
-  url: string,
-  flags: ClientFlags,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const text = await getText(`${url}/`, { ca: flags.ca, maxBytes: MAX_ENDPOINTS_BYTES, signal });
-  try {
-    const { trackers } = JSON.parse(text) as { trackers?: unknown };
-    return Array.isArray(trackers) ? trackers.filter((tracker) => typeof tracker === "string") : [];
-  } catch (cause) {
-    throw new PiezaError("unavailable", `${url} does not answer like a catalog`, { cause });
-  }
-}
-
-export async function readCa(flags: ClientFlags): Promise<string | undefined> {
-  return flags.ca === undefined ? undefined : readTextFile(flags.ca, MAX_CA_BYTES);
 }
 
 /** Says who is out of reach. */

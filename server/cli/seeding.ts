@@ -5,7 +5,7 @@ import { Inventory } from "../peer/inventory.ts";
 import { type RunningPeer, type ServedStore, startPeer } from "../peer/peer.ts";
 import { openSeed } from "../peer/seed-store.ts";
 import type { UploadOptions } from "../peer/stored-torrents.ts";
-import { readCa } from "./clients.ts";
+import { readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";
 import { UsageError } from "./exit-code.ts";
 import { learnGeometry } from "./learn-geometry.ts";

@@ -5,7 +5,7 @@ import { isSha256Hex } from "#core/hash.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent-json.ts";
 import { nodeHasher } from "../node-hasher.ts";
-import type { ClientFlags } from "./clients.ts";
+import type { ClientFlags } from "./client-flags.ts";
 import { UsageError } from "./exit-code.ts";
 import { readTextFile } from "./read-text-file.ts";
 

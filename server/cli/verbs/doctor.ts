@@ -1,5 +1,5 @@
 import { PiezaError } from "#core/errors.ts";
-import { readCa } from "../clients.ts";
+import { readCa } from "../client-flags.ts";
 import { lookAtServer, roleOf } from "../doctor/check-server.ts";
 import { checkSpace, lookAtSwarm } from "../doctor/check-torrent.ts";
 import { checkBuffers } from "../doctor/check-windows.ts";

@@ -1,7 +1,7 @@
 import { messageOf } from "#core/errors.ts";
 import { rememberUploadToken, uploadOptions } from "../accept-uploads.ts";
-import { trackersOfCatalog } from "../clients.ts";
 import { UsageError } from "../exit-code.ts";
+import { trackersOfCatalog } from "../find-trackers.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption, ServerOption } from "../options.ts";
 import { givenTorrent, readTorrents, type Seeding, startSeeding } from "../seeding.ts";

@@ -1,4 +1,4 @@
-import { trackersOfCatalog } from "../clients.ts";
+import { trackersOfCatalog } from "../find-trackers.ts";
 import type { Invocation } from "../invocation.ts";
 import { makeTorrent } from "../make-torrent.ts";
 import type { CommonOption, ServerOption } from "../options.ts";

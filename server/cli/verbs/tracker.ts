@@ -1,5 +1,5 @@
 import { startTracker } from "../../tracker/tracker.ts";
-import { readCa } from "../clients.ts";
+import { readCa } from "../client-flags.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption, ServerOption } from "../options.ts";
 import { edgeOptions, serveUntilSignalled, startOn } from "../serve.ts";

@@ -4,7 +4,7 @@ import { isLoopback } from "../../http/host-names.ts";
 import { type RunningTracker, startTracker } from "../../tracker/tracker.ts";
 import { startCatalogServer, torrentsDir } from "../catalog-server.ts";
 import { type ChildPeer, type ChildPeerOptions, startChildPeer } from "../child-peer.ts";
-import { readCa } from "../clients.ts";
+import { readCa } from "../client-flags.ts";
 import { dataDir } from "../data-dir.ts";
 import { type Demo, prepareDemo } from "../demo.ts";
 import { ExitCode, type Interrupted } from "../exit-code.ts";
