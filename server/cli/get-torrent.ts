@@ -25,7 +25,9 @@ export interface GetJob {
   readonly select: readonly number[] | undefined;
 }
 
-type GetFlags = Flags<CommonOption | "sync" | "overwrite" | "giveUpAfter" | "sequential" | "transport">;
+type GetFlags = Flags<
+  CommonOption | "sync" | "overwrite" | "giveUpAfter" | "seedAfter" | "sequential" | "transport"
+>;
 
 /** What the downloads of one run have in common. */
 export interface GetContext {
@@ -72,6 +74,7 @@ function start({ torrent, trackers, target, select }: GetJob, context: GetContex
     sync: flags.sync,
     replace: flags.overwrite,
     giveUpAfterMs: flags.giveUpAfter,
+    seedWhenDone: flags.seedAfter !== undefined,
     download: { sequential: flags.sequential },
     onWaiting: (reason) => out.detail(`waiting: ${reason}`),
   }).catch((error) => {

@@ -8,7 +8,7 @@ import type { Torrent } from "#core/torrent.ts";
 import { nodeClock } from "../../node-clock.ts";
 import type { RunningGet } from "../../peer/get.ts";
 import { SharedPeer } from "../../peer/shared-peer.ts";
-import { readCa } from "../clients.ts";
+import { readCa } from "../client-flags.ts";
 import { dataDir } from "../data-dir.ts";
 import { CliError, exitCodeOf, UsageError } from "../exit-code.ts";
 import { trackersFor } from "../find-trackers.ts";
@@ -181,8 +181,9 @@ async function seedOn(
   { serve, out, signal }: GetContext,
   ms: number | undefined,
 ): Promise<void> {
-  const peer = running.find(({ peer: serving }) => serving)?.peer;
-  if (ms === undefined || !peer) return;
+  if (ms === undefined) return;
+  const [peer] = (await Promise.all(running.map(({ seeding }) => seeding))).filter((seeder) => seeder);
+  if (!peer) return;
   out.note(`Serving ${running.length === 1 ? "it" : "them"} at ${peer.url} for a while; Ctrl-C ends that.`);
   await sleep(nodeClock, ms, signal).catch(() => {});
   if (!signal.aborted) await serve?.drain();

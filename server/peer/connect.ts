@@ -1,0 +1,53 @@
+import type { RemotePeer } from "#core/peer.ts";
+import type { PieceIndex } from "#core/piece.ts";
+import type { Torrent } from "#core/torrent.ts";
+import type { Tracker } from "#core/tracker.ts";
+import type { TransportKind } from "../http/transports.ts";
+import { nodeClock } from "../node-clock.ts";
+import { LatePeer } from "./late-peer.ts";
+import { PlainTracker } from "./plain-tracker.ts";
+import { SocketPeer } from "./socket-peer.ts";
+
+/** How a download reaches trackers and peers. */
+export interface Ways {
+  /** "auto": plain sockets for what speaks http, else the library. "grpc" and "connect": the library. */
+  readonly transport: TransportKind | "auto";
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca: string | undefined;
+}
+
+export interface NamedPeer {
+  readonly url: string;
+  /** Registered under the seed's contract. */
+  readonly seed: boolean;
+  readonly pieceLength: (index: PieceIndex) => number;
+}
+
+// The library takes longer to load than everything else before a download's first request, and most need none of it.
+const loadStock = () => import("./stock-clients.ts");
+
+/** The way to one peer. A seed peer may speak nothing but gRPC. */
+export function connectPeer(
+  torrent: Torrent,
+  { transport, ca }: Ways,
+  { url, seed, pieceLength }: NamedPeer,
+): RemotePeer {
+  const kind = seed ? "grpc" : transport === "auto" ? "connect" : transport;
+  const stock = new LatePeer(url, seed ? "seed" : kind, async () => {
+    const { stockPeer } = await loadStock();
+    return stockPeer({ url, seed, kind, torrent, pieceLength, ca });
+  });
+  if (seed || transport !== "auto" || !url.startsWith("http://")) return stock;
+  return new SocketPeer({ url, infoHash: torrent.infoHash, pieceLength, clock: nodeClock, stock });
+}
+
+export type OpenTracker = Tracker & { close(): void };
+
+/** Trackers are asked over gRPC unless pieces come over plain sockets. */
+export async function openTracker(url: string, { transport, ca }: Ways): Promise<OpenTracker> {
+  if (transport !== "auto" || !url.startsWith("http://")) {
+    const { tracker, close } = (await loadStock()).stockTracker(url, ca);
+    return { ...tracker, close };
+  }
+  return new PlainTracker(url, async () => (await loadStock()).stockTracker(url, ca));
+}
