@@ -1,5 +1,4 @@
-import { z } from "zod";
-import { environmentName, longFlag } from "./invocation.ts";
+import { environmentName, longFlag, shortFlag } from "./invocation.ts";
 import { type OptionName, type OptionSpec, options } from "./options.ts";
 import { optionsOf, type VerbSpec } from "./verb-spec.ts";
 
@@ -28,20 +27,19 @@ export function flagsOf(spec: VerbSpec): Flag[] {
 
 function flagOf(name: OptionName): Flag {
   const spec: OptionSpec = options[name];
-  const short = /^-(\w),/.exec(spec.flags)?.[1] ?? "";
+  const short = shortFlag(name)?.slice(1) ?? "";
   const kind = /<(\w+)>/.exec(spec.flags)?.[1];
   const help = `${spec.help} (${environmentName(name)})`;
   return {
     long: longFlag(name),
     short,
     help,
-    value: kind === undefined ? "none" : valueTaken(kind, spec.schema),
+    value: kind === undefined ? "none" : valueTaken(kind, spec.value.words),
   };
 }
 
-function valueTaken(kind: string, schema: z.ZodType): Flag["value"] {
-  const inner = schema instanceof z.ZodDefault ? schema.unwrap() : schema;
-  if (inner instanceof z.ZodEnum) return inner.options.map(String);
+function valueTaken(kind: string, words: readonly string[]): Flag["value"] {
+  if (words.length > 0) return words;
   if (kind === "dir") return "folder";
   return kind === "file" || kind === "path" ? "file" : "text";
 }

@@ -1,6 +1,5 @@
-import { type Command, Option } from "commander";
-import { z } from "zod";
 import { UsageError } from "./exit-code.ts";
+import type { Given } from "./option-value.ts";
 import { type Flags, type OptionName, type OptionSpec, options } from "./options.ts";
 import type { Output } from "./output.ts";
 
@@ -13,17 +12,21 @@ export interface Invocation<Name extends OptionName> {
   readonly signal: AbortSignal;
 }
 
-/** Adds one flag of the table to a command, under `heading` in its help. */
-export function addOption(command: Command, name: OptionName, heading: string): void {
-  const spec: OptionSpec = options[name];
-  const option = new Option(spec.flags, spec.help).helpGroup(heading);
-  if (spec.repeatable) option.argParser((value: string, before?: string[]) => [...(before ?? []), value]);
-  command.addOption(option);
-}
+/** What the command line says, not checked. A flag that takes no value is "1". */
+export type GivenFlags = ReadonlyMap<OptionName, string | readonly string[]>;
 
 /** The long form of a flag: "--public-url". */
 export function longFlag(name: OptionName): string {
   return /--[a-z-]+/.exec(options[name].flags)![0];
+}
+
+/** The short form, if it has one: "-o". */
+export function shortFlag(name: OptionName): string | undefined {
+  return /^-[a-zA-Z](?=,)/.exec(options[name].flags)?.[0];
+}
+
+export function takesValue(name: OptionName): boolean {
+  return options[name].flags.endsWith(">");
 }
 
 /** Its environment variable: "PIEZA_PUBLIC_URL". */
@@ -37,40 +40,31 @@ export function environmentName(name: OptionName): string {
  */
 export function readFlags<Name extends OptionName>(
   names: readonly Name[],
-  command: Command,
+  given: GivenFlags,
   environment: NodeJS.ProcessEnv,
 ): Flags<Name> {
-  const given = new Map(
-    names.map((name) => [name, fromCommandLine(command, name) ?? fromEnvironment(name, environment)]),
-  );
-  const schema = z.object(Object.fromEntries(names.map((name) => [name, options[name].schema])));
-  const result = schema.safeParse(
-    Object.fromEntries([...given].map(([name, source]) => [name, source?.value])),
-  );
-  if (result.success) return result.data as Flags<Name>;
-  const { path, message } = result.error.issues[0]!;
-  throw new UsageError(`${given.get(path[0] as Name)?.from ?? longFlag(path[0] as Name)}: ${message}`);
+  const values = names.map((name) => {
+    const onCommandLine = given.get(name);
+    if (onCommandLine !== undefined) return [name, read(name, longFlag(name), onCommandLine)];
+    return [name, read(name, environmentName(name), fromEnvironment(name, environment))];
+  });
+  return Object.fromEntries(values) as Flags<Name>;
 }
 
-interface Given {
-  /** The flag or the variable, for messages. */
-  readonly from: string;
-  readonly value: string | string[];
+/** `from`: the flag or the variable, for messages. */
+function read(name: OptionName, from: string, given: Given): unknown {
+  const { value }: OptionSpec = options[name];
+  try {
+    return value.read(given);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new UsageError(`${from}: ${cause.message}`, { cause });
+  }
 }
 
-function fromCommandLine(command: Command, name: OptionName): Given | undefined {
-  const option = command.options.find((candidate) => candidate.long === longFlag(name))!;
-  const attribute = option.attributeName();
-  if (command.getOptionValueSource(attribute) !== "cli") return undefined;
-  const value: unknown = command.getOptionValue(attribute);
-  // A flag without a value is true, or false when its name begins with --no-; the schemas read text.
-  return { from: longFlag(name), value: typeof value === "boolean" ? "1" : (value as string | string[]) };
-}
-
-function fromEnvironment(name: OptionName, environment: NodeJS.ProcessEnv): Given | undefined {
-  const from = environmentName(name);
-  const value = environment[from];
+function fromEnvironment(name: OptionName, environment: NodeJS.ProcessEnv): Given {
+  const value = environment[environmentName(name)];
   if (value === undefined || value === "") return undefined;
-  const spec: OptionSpec = options[name];
-  return { from, value: spec.repeatable ? value.split(/[\s,]+/).filter(Boolean) : value };
+  const { repeatable }: OptionSpec = options[name];
+  return repeatable ? value.split(/[\s,]+/).filter(Boolean) : value;
 }

@@ -1,10 +1,13 @@
-import "../http/guard-http2.ts";
-import { type Command, CommanderError } from "commander";
-import { ExitCode, exitCodeOf, Interrupted, UsageError } from "./exit-code.ts";
+import { readFileSync } from "node:fs";
+import { type Command, parseCommandLine } from "./command-line.ts";
+import { ExitCode, exitCodeOf, Interrupted } from "./exit-code.ts";
 import { readFlags } from "./invocation.ts";
 import { Output } from "./output.ts";
-import { makeProgram } from "./program.ts";
-import { optionsOf, type VerbSpec } from "./verb-spec.ts";
+import { optionsOf } from "./verb-spec.ts";
+import { verbs } from "./verbs.ts";
+
+/** Where the width of the terminal is not known. */
+const DEFAULT_COLUMNS = 80;
 
 /** Aborted by the first signal; the second ends the process where it stands. */
 function untilSignalled(): AbortSignal {
@@ -28,8 +31,8 @@ function earlyOutput(): Output {
   return makeOutput({ json: process.argv.includes("--json") || process.env.PIEZA_JSON === "1" });
 }
 
-async function runVerb(spec: VerbSpec, command: Command, args: readonly string[]): Promise<void> {
-  const flags = readFlags(optionsOf(spec), command, process.env);
+async function runVerb({ spec, args, given }: Command & { kind: "run" }): Promise<void> {
+  const flags = readFlags(optionsOf(spec), given, process.env);
   const out = makeOutput(flags);
   try {
     await spec.run({ args, flags, out, signal: untilSignalled() });
@@ -38,21 +41,29 @@ async function runVerb(spec: VerbSpec, command: Command, args: readonly string[]
   }
 }
 
+async function run(command: Command): Promise<void> {
+  if (command.kind === "run") return runVerb(command);
+  if (command.kind === "version") {
+    process.stdout.write(`${packageVersion()}\n`);
+    return;
+  }
+  const { programHelp, verbHelp } = await import("./help.ts");
+  // Who asked for nothing has made a mistake, and gets help all the same.
+  const asked = command.kind === "help";
+  const stream = asked ? process.stdout : process.stderr;
+  const columns = stream.columns ?? DEFAULT_COLUMNS;
+  stream.write(asked && command.spec ? verbHelp(command.spec, columns) : programHelp(verbs, columns));
+  if (!asked) process.exitCode = ExitCode.USAGE;
+}
+
+function packageVersion(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
 function end(error: unknown, out: Output): void {
   process.exitCode = exitCodeOf(error);
   if (process.exitCode !== 0) out.error(error);
-}
-
-/** Commander's errors are wrong usage; help and version are none. */
-function endEarly(error: unknown): void {
-  if (!(error instanceof CommanderError)) {
-    end(error, earlyOutput());
-  } else if (error.code === "commander.help") {
-    // No verb: help has been printed to standard error.
-    process.exitCode = ExitCode.USAGE;
-  } else if (error.exitCode !== 0) {
-    end(new UsageError(`${error.message.replace(/^error: /, "")}; see pieza --help`), earlyOutput());
-  }
 }
 
 // Whoever reads our output may stop reading: `pieza ls | head`.
@@ -68,4 +79,8 @@ if (process.connected) {
   process.channel?.unref();
 }
 
-await makeProgram(runVerb).parseAsync().catch(endEarly);
+try {
+  await run(parseCommandLine(process.argv.slice(2), verbs));
+} catch (error) {
+  end(error, earlyOutput());
+}

@@ -1,33 +1,19 @@
-import { z } from "zod";
+import { choice, flag, list, matching, type OptionValue, parsed, text, wholeNumber } from "./option-value.ts";
 import { parseDuration, parsePieceRanges, parseSize } from "./units.ts";
 
 /** One flag: how it is written, what it does, and what its text has to be. */
 export interface OptionSpec {
-  /** As commander takes it: "-o, --out <path>". */
+  /** As help shows it: "-o, --out <path>". */
   readonly flags: string;
   readonly help: string;
-  readonly schema: z.ZodType;
+  readonly value: OptionValue<unknown>;
   /** May be given more than once; in the environment, separated by commas or spaces. */
   readonly repeatable?: true;
 }
 
-const flag = z.stringbool({ error: "expected 1 or 0" }).default(false);
-const text = z.string().min(1, "must not be empty");
 const optionalText = text.optional();
-const texts = z.array(text).default([]);
-const url = text.transform(parsed(parseUrl));
-
-/** What a parser throws becomes the schema's complaint. */
-function parsed<T>(parse: (text: string) => T) {
-  return (value: string, context: z.RefinementCtx<string>): T => {
-    try {
-      return parse(value);
-    } catch (error) {
-      context.issues.push({ code: "custom", message: (error as Error).message, input: value });
-      return z.NEVER;
-    }
-  };
-}
+const texts = list(text);
+const url = parsed(parseUrl);
 
 /** A server's URL without the slash at its end, because that is how peers and trackers are named. */
 function parseUrl(value: string): string {
@@ -38,20 +24,12 @@ function parseUrl(value: string): string {
   return value.replace(/\/+$/, "");
 }
 
-function wholeNumber(min: number, max: number, expected: string) {
-  const problem = `expected ${expected}`;
-  return text
-    .regex(/^\d{1,9}$/, problem)
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, problem);
-}
-
 function port(value: number) {
   return wholeNumber(0, 65_535, "a port, 0 to 65535").default(value);
 }
 
-const size = text.transform(parsed(parseSize)).optional();
-const durationMs = text.transform(parsed(parseDuration)).optional();
+const size = parsed(parseSize).optional();
+const durationMs = parsed(parseDuration).optional();
 
 /**
  * Every flag of every verb. The key is the name in code; `PIEZA_` and the flag in capitals is its environment
@@ -59,16 +37,16 @@ const durationMs = text.transform(parsed(parseDuration)).optional();
  */
 export const options = {
   // Everywhere
-  json: { flags: "--json", help: "print events, one JSON object a line", schema: flag },
-  noProgress: { flags: "--no-progress", help: "no progress on the terminal", schema: flag },
-  quiet: { flags: "-q, --quiet", help: "print errors and asked-for results only", schema: flag },
-  verbose: { flags: "-v, --verbose", help: "say more: every peer, every log line, causes", schema: flag },
-  data: { flags: "--data <dir>", help: "where all state is kept", schema: optionalText },
-  token: { flags: "--token <token>", help: "bearer token for publishing and deleting", schema: optionalText },
-  ca: { flags: "--ca <file>", help: "trust the certificates in this PEM file too", schema: optionalText },
+  json: { flags: "--json", help: "print events, one JSON object a line", value: flag },
+  noProgress: { flags: "--no-progress", help: "no progress on the terminal", value: flag },
+  quiet: { flags: "-q, --quiet", help: "print errors and asked-for results only", value: flag },
+  verbose: { flags: "-v, --verbose", help: "say more: every peer, every log line, causes", value: flag },
+  data: { flags: "--data <dir>", help: "where all state is kept", value: optionalText },
+  token: { flags: "--token <token>", help: "bearer token for publishing and deleting", value: optionalText },
+  ca: { flags: "--ca <file>", help: "trust the certificates in this PEM file too", value: optionalText },
 
   // Servers
-  host: { flags: "--host <host>", help: "address to listen on (default 127.0.0.1)", schema: optionalText },
+  host: { flags: "--host <host>", help: "address to listen on (default 127.0.0.1)", value: optionalText },
   trackerPort: portOption("--port <port>", 50_050),
   catalogPort: portOption("--port <port>", 8080),
   peerPort: portOption("--port <port>", 50_051),
@@ -79,70 +57,70 @@ export const options = {
   publicUrl: {
     flags: "--public-url <url>",
     help: "the URL under which others reach this server",
-    schema: url.optional(),
+    value: url.optional(),
   },
-  tlsCert: { flags: "--tls-cert <file>", help: "certificate chain (PEM): serve TLS", schema: optionalText },
-  tlsKey: { flags: "--tls-key <file>", help: "the certificate's key (PEM)", schema: optionalText },
+  tlsCert: { flags: "--tls-cert <file>", help: "certificate chain (PEM): serve TLS", value: optionalText },
+  tlsKey: { flags: "--tls-key <file>", help: "the certificate's key (PEM)", value: optionalText },
   allowedHost: {
     flags: "--allowed-host <name>",
     help: "a host name that a server on loopback answers to (repeatable)",
-    schema: texts,
+    value: texts,
     repeatable: true,
   },
   allowOrigin: {
     flags: "--allow-origin <origin>",
     help: "an origin whose pages may change something here (repeatable)",
-    schema: texts,
+    value: texts,
     repeatable: true,
   },
-  open: { flags: "--open", help: "no token: anyone who reaches this server may change it", schema: flag },
+  open: { flags: "--open", help: "no token: anyone who reaches this server may change it", value: flag },
   noRateLimit: {
     flags: "--no-rate-limit",
     help: "no bound on requests and leases per address",
-    schema: flag,
+    value: flag,
   },
   allowNetwork: {
     flags: "--allow-network <cidr>",
     help: "peers may have addresses in this network too (repeatable)",
-    schema: texts,
+    value: texts,
     repeatable: true,
   },
   trustedProxy: {
     flags: "--trusted-proxy <cidr>",
     help: "proxies in this network say who calls, by X-Forwarded-For (repeatable)",
-    schema: texts,
+    value: texts,
     repeatable: true,
   },
   store: {
     flags: "--store <url>",
     help: "keep the state in this Redis (7.0 or later) or Valkey, shared with other trackers there: redis://host:6379",
-    schema: text.regex(/^rediss?:\/\/\S+$/, "expected a URL such as redis://127.0.0.1:6379").optional(),
+    value: matching(/^rediss?:\/\/\S+$/, "a URL such as redis://127.0.0.1:6379").optional(),
   },
   logRequests: {
     flags: "--log-requests",
     help: "log every piece given out, a JSON object a line",
-    schema: flag,
+    value: flag,
   },
   page: {
     flags: "--page <dir>",
     help: "serve this built page instead of the one that comes along",
-    schema: optionalText,
+    value: optionalText,
   },
 
   acceptUploads: {
     flags: "--accept-uploads <size>",
     help: "let publishers with the token store so much here, of what --catalog has (default: nothing)",
-    schema: size,
+    value: size,
   },
   uploadExpiry: {
     flags: "--upload-expiry <time>",
     help: "delete what was stored so long after its last piece came (default 30d)",
-    schema: text.transform(parsed(parseDuration)).default(30 * 86_400_000),
+    value: parsed(parseDuration).default(30 * 86_400_000),
   },
   uploadPeer: {
     flags: "--upload-peer <url>",
     help: "a peer that takes uploads with this catalog's token (repeatable)",
-    schema: z.array(url).default([]),
+    value: list(url),
     repeatable: true,
   },
 
@@ -158,69 +136,69 @@ export const options = {
   torrents: {
     flags: "--torrent <file>",
     help: "the torrent of a PATH; default: PATH.json beside it (repeatable)",
-    schema: texts,
+    value: texts,
     repeatable: true,
   },
   createdTorrents: {
     flags: "--torrent <file>",
     help: "seed PATH under this torrent instead of making one (repeatable)",
-    schema: texts,
+    value: texts,
     repeatable: true,
   },
   inventory: {
     flags: "--inventory <file>",
     help: "hold only the pieces that this JSON lists",
-    schema: optionalText,
+    value: optionalText,
   },
   pieces: {
     flags: "--pieces <numbers>",
     help: "hold only these pieces of the one PATH, such as 1-40,60",
-    schema: text.transform(parsed(parsePieceRanges)).optional(),
+    value: parsed(parsePieceRanges).optional(),
   },
   pieceLength: {
     flags: "--piece-length <size>",
     help: "a power of two, 16KiB to 16MiB (default: by size)",
-    schema: size,
+    value: size,
   },
-  comment: { flags: "--comment <text>", help: "a sentence for people", schema: optionalText },
+  comment: { flags: "--comment <text>", help: "a sentence for people", value: optionalText },
   replicationTarget: {
     flags: "--replication-target <n>",
     help: "copies of every piece that the swarm should keep",
-    schema: wholeNumber(1, 1_000, "a whole number, 1 to 1000").optional(),
+    value: wholeNumber(1, 1_000, "a whole number, 1 to 1000").optional(),
   },
   createOut: {
     flags: "-o, --out <file>",
     help: "where the torrent goes, - for standard output (default <file_name>.json)",
-    schema: optionalText,
+    value: optionalText,
   },
   name: {
     flags: "--name <name>",
     help: "the torrent's name in the catalog (default: the file's name)",
-    schema: optionalText,
+    value: optionalText,
   },
   replace: {
     flags: "--replace",
     help: "take the name even if it points to another torrent",
-    schema: flag,
+    value: flag,
   },
 
   // Where to look
   catalog: {
     flags: "--catalog <url>",
     help: "the catalog (default http://127.0.0.1:8080)",
-    schema: url.default("http://127.0.0.1:8080"),
+    value: url.default("http://127.0.0.1:8080"),
   },
   tracker: {
     flags: "--tracker <url>",
     help: "a tracker besides the torrent's (repeatable)",
-    schema: z.array(url).default([]),
+    value: list(url),
     repeatable: true,
   },
 
   namedTrackers: {
     flags: "--tracker <url>",
     help: "a tracker that clients should ask (repeatable; default http://127.0.0.1:50050)",
-    schema: z.array(url).default([]),
+    value: list(url),
     repeatable: true,
   },
 
@@ -228,63 +206,70 @@ export const options = {
   out: {
     flags: "-o, --out <path>",
     help: "the finished file or folder; - for standard output",
-    schema: optionalText,
+    value: optionalText,
   },
   dir: {
     flags: "-d, --dir <dir>",
     help: "the folder that gets the file (default .)",
-    schema: text.default("."),
+    value: text.default("."),
   },
   select: {
     flags: "--select <files>",
     help: "of a folder, only these: numbers as info shows them (1,3-5) or a pattern such as '*.pdf' (repeatable)",
-    schema: texts,
+    value: texts,
     repeatable: true,
   },
   jobs: {
     flags: "-j, --jobs <n>",
     help: "torrents at once (default 3)",
-    schema: wholeNumber(1, 64, "a whole number, 1 to 64").default(3),
+    value: wholeNumber(1, 64, "a whole number, 1 to 64").default(3),
   },
-  overwrite: { flags: "--replace", help: "replace a file that is already there", schema: flag },
+  overwrite: { flags: "--replace", help: "replace a file that is already there", value: flag },
   sync: {
     flags: "--sync <when>",
     help: "what reaches the disk when: piece, batch or none (default batch)",
-    schema: z.enum(["piece", "batch", "none"], { error: "expected piece, batch or none" }).default("batch"),
+    value: choice(["piece", "batch", "none"]).default("batch"),
   },
   transport: {
     flags: "--transport <kind>",
     help: "how pieces come: auto (the fastest way that a peer speaks), grpc or connect (default auto)",
-    schema: z.enum(["auto", "grpc", "connect"], { error: "expected auto, grpc or connect" }).default("auto"),
+    value: choice(["auto", "grpc", "connect"]).default("auto"),
   },
-  sequential: { flags: "--sequential", help: "pieces in order instead of rarest first", schema: flag },
+  sequential: { flags: "--sequential", help: "pieces in order instead of rarest first", value: flag },
   giveUpAfter: {
     flags: "--give-up-after <time>",
     help: "end with code 4 when nobody had the missing pieces for so long (default: wait)",
-    schema: durationMs,
+    value: durationMs,
   },
   limitDownload: rateOption("--limit-download <rate>", "ask for no more than so much a second, such as 2MiB"),
   limitUpload: rateOption("--limit-upload <rate>", "give out no more than so much a second, such as 2MiB"),
   seedAfter: {
     flags: "--seed-after <time>",
     help: "go on serving for so long when done (default: stop)",
-    schema: durationMs,
+    value: durationMs,
   },
 } as const satisfies Record<string, OptionSpec>;
 
 function rateOption(flags: string, help: string) {
-  const rate = text.transform((value) => value.replace(/\/s$/, "")).transform(parsed(parseSize));
-  return { flags, help, schema: rate.refine((value) => value > 0, "must be more than 0").optional() };
+  return { flags, help, value: parsed(parseRate).optional() };
+}
+
+function parseRate(value: string): number {
+  const rate = parseSize(value.replace(/\/s$/, ""));
+  if (rate === 0) throw new RangeError("must be more than 0");
+  return rate;
 }
 
 function portOption(flags: string, value: number) {
-  return { flags, help: `port, 0 = any free one (default ${value})`, schema: port(value) };
+  return { flags, help: `port, 0 = any free one (default ${value})`, value: port(value) };
 }
 
 export type OptionName = keyof typeof options;
 
 /** The checked values of some flags. */
-export type Flags<Name extends OptionName> = { [N in Name]: z.output<(typeof options)[N]["schema"]> };
+export type Flags<Name extends OptionName> = {
+  [N in Name]: ReturnType<(typeof options)[N]["value"]["read"]>;
+};
 
 export const commonOptions = ["json", "noProgress", "quiet", "verbose", "data", "token", "ca"] as const;
 export type CommonOption = (typeof commonOptions)[number];

@@ -4,7 +4,7 @@ import { commonOptions, type OptionName } from "./options.ts";
 /** A verb as the program's table has it; its code is loaded when it runs. */
 export interface VerbSpec {
   readonly name: string;
-  /** As commander takes it: "<torrent>" has to be there, "[search]" may be, "<path...>" is a list. */
+  /** "<torrent>" has to be there, "[search]" may be, "<path...>" is a list. */
   readonly args: string;
   readonly summary: string;
   /** Its own flags, for help and for the schema; every verb has the common ones too. */

@@ -1,6 +1,6 @@
-import { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { addOption, environmentName, longFlag, readFlags } from "../../../server/cli/invocation.ts";
+import { parseWords } from "../../../server/cli/command-line.ts";
+import { environmentName, longFlag, readFlags } from "../../../server/cli/invocation.ts";
 import { type OptionName, options } from "../../../server/cli/options.ts";
 import { optionsOf } from "../../../server/cli/verb-spec.ts";
 import { verbs } from "../../../server/cli/verbs.ts";
@@ -10,10 +10,9 @@ function read<const Name extends OptionName>(
   args: string[],
   env: Record<string, string>,
 ) {
-  const command = new Command("test").exitOverride();
-  for (const name of names) addOption(command, name, "Options:");
-  command.parse(args, { from: "user" });
-  return readFlags(names, command, env);
+  const parsed = parseWords(args, names);
+  if (parsed === "help") throw new Error("not asked for");
+  return readFlags(names, parsed.given, env);
 }
 
 describe("every verb", () => {

@@ -1,0 +1,116 @@
+import { nearest } from "./did-you-mean.ts";
+import { UsageError } from "./exit-code.ts";
+import { type GivenFlags, longFlag, shortFlag, takesValue } from "./invocation.ts";
+import { type OptionName, type OptionSpec, options } from "./options.ts";
+import { optionsOf, type VerbSpec } from "./verb-spec.ts";
+
+/** What a command line asks for. */
+export type Command =
+  | {
+      readonly kind: "run";
+      readonly spec: VerbSpec;
+      readonly args: readonly string[];
+      readonly given: GivenFlags;
+    }
+  /** Of one verb, or of all of it. */
+  | { readonly kind: "help"; readonly spec?: VerbSpec }
+  | { readonly kind: "version" }
+  /** Nothing was asked for. */
+  | { readonly kind: "nothing" };
+
+/** Reads what follows the program's name; values are not looked at yet. Throws UsageError. */
+export function parseCommandLine(words: readonly string[], verbs: readonly VerbSpec[]): Command {
+  const [name, ...rest] = words;
+  if (name === undefined) return { kind: "nothing" };
+  if (name === "-h" || name === "--help") return { kind: "help" };
+  if (name === "-V" || name === "--version") return { kind: "version" };
+  const spec = verbs.find((verb) => verb.name === name);
+  if (!spec) {
+    const what = name.startsWith("-") ? "option" : "verb";
+    throw unknown(
+      what,
+      name,
+      name.startsWith("-") ? ["--help", "--version"] : verbs.map((verb) => verb.name),
+    );
+  }
+  const parsed = parseWords(rest, optionsOf(spec));
+  if (parsed === "help") return { kind: "help", spec };
+  checkArgs(spec, parsed.args);
+  return { kind: "run", spec, ...parsed };
+}
+
+/** Flags and arguments in any order; after `--` there are arguments only. */
+export function parseWords(words: readonly string[], names: readonly OptionName[]) {
+  const byFlag = new Map(names.flatMap((name) => flagsOf(name).map((flag) => [flag, name] as const)));
+  const args: string[] = [];
+  const given = new Map<OptionName, string | string[]>();
+  const rest = [...words];
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+    if (word === "--") {
+      args.push(...rest.splice(0));
+    } else if (!word.startsWith("-") || word === "-") {
+      args.push(word);
+    } else if (word === "--help" || word === "-h") {
+      return "help";
+    } else {
+      const { flag, value } = splitFlag(word, rest, byFlag);
+      const name = byFlag.get(flag);
+      if (!name) throw unknown("option", flag, [...byFlag.keys()]);
+      give(given, name, takeValue(name, value, rest));
+    }
+  }
+  return { args, given };
+}
+
+function flagsOf(name: OptionName): string[] {
+  const short = shortFlag(name);
+  return short === undefined ? [longFlag(name)] : [longFlag(name), short];
+}
+
+/** "--out=x" and "-ox" carry their value; of "-qv" the rest is looked at next. */
+function splitFlag(word: string, rest: string[], byFlag: ReadonlyMap<string, OptionName>) {
+  if (word.startsWith("--")) {
+    const equals = word.indexOf("=");
+    return equals < 0 ? { flag: word } : { flag: word.slice(0, equals), value: word.slice(equals + 1) };
+  }
+  const flag = word.slice(0, 2);
+  const more = word.slice(2);
+  const name = byFlag.get(flag);
+  if (more === "" || !name) return { flag: name ? flag : word };
+  if (takesValue(name)) return { flag, value: more };
+  rest.unshift(`-${more}`);
+  return { flag };
+}
+
+/** A flag that takes a value takes the next word if it has none, whatever that looks like. */
+function takeValue(name: OptionName, value: string | undefined, rest: string[]): string {
+  if (!takesValue(name)) {
+    if (value !== undefined) throw new UsageError(`${longFlag(name)} takes no value; see pieza --help`);
+    return "1";
+  }
+  const given = value ?? rest.shift();
+  if (given === undefined) throw new UsageError(`${options[name].flags} needs a value; see pieza --help`);
+  return given;
+}
+
+function give(given: Map<OptionName, string | string[]>, name: OptionName, value: string): void {
+  const { repeatable }: OptionSpec = options[name];
+  const before = given.get(name);
+  given.set(name, repeatable ? [...(Array.isArray(before) ? before : []), value] : value);
+}
+
+function checkArgs({ name, args }: VerbSpec, given: readonly string[]): void {
+  const wanted = args.split(" ").filter(Boolean);
+  const missing = wanted.find((word, at) => word.startsWith("<") && given.length <= at);
+  if (missing) throw new UsageError(`${name} needs a ${missing}; see pieza ${name} --help`);
+  if (given.length > wanted.length && !args.includes("...")) {
+    const extra = given.slice(wanted.length).join(" ");
+    throw new UsageError(`too much for ${name}: ${extra}; see pieza ${name} --help`);
+  }
+}
+
+function unknown(what: string, word: string, known: readonly string[]): UsageError {
+  const near = nearest(word, known);
+  const hint = near ? `did you mean ${near}?` : "see pieza --help";
+  return new UsageError(`there is no ${what} ${word}; ${hint}`);
+}
