@@ -75,6 +75,7 @@ export class PlainCalls {
 interface Exchange {
   readonly maxBytes: number;
   readonly head: HeadReader;
+  began: boolean;
   answer: { readonly head: ResponseHead; readonly length: number } | undefined;
   readonly parts: Buffer[];
   read: number;
@@ -111,8 +112,8 @@ class CallConnection {
     signal.addEventListener("abort", abort, { once: true });
     try {
       return await new Promise((resolve, reject) => {
-        const head = new HeadReader();
-        this.#exchange = { maxBytes, head, answer: undefined, parts: [], read: 0, resolve, reject };
+        const none = { began: false, answer: undefined, parts: [], read: 0 };
+        this.#exchange = { maxBytes, head: new HeadReader(), ...none, resolve, reject };
         this.#socket.ref();
         this.#socket.write(this.#request(path, message, timeoutMs));
       });
@@ -155,7 +156,7 @@ class CallConnection {
   #take(exchange: Exchange, bytes: Buffer): void {
     let rest = bytes;
     if (!exchange.answer) {
-      const read = readHead(exchange.head, bytes);
+      const read = readHead(exchange, bytes);
       if (!read) return;
       exchange.answer = { head: read.head, length: bodyLength(read.head, exchange.maxBytes) };
       rest = bytes.subarray(read.bodyStart);
@@ -179,9 +180,14 @@ class CallConnection {
   }
 }
 
-function readHead(reader: HeadReader, bytes: Buffer) {
+/** The first letter of "HTTP/1.1". A server that speaks HTTP/2 alone begins with another, and may never end a line. */
+const H = 0x48;
+
+function readHead(exchange: Exchange, bytes: Buffer) {
+  if (!exchange.began && bytes[0] !== H) throw new UnusualAnswer("not HTTP/1.1");
+  exchange.began = true;
   try {
-    return reader.read(bytes);
+    return exchange.head.read(bytes);
   } catch (cause) {
     throw new UnusualAnswer("not HTTP/1.1", { cause });
   }
