@@ -1,3 +1,4 @@
+import type { Bitfield } from "./bitfield.ts";
 import { InvalidField } from "./errors.ts";
 
 /** 16 KiB: smaller pieces cost more in requests and hashes than they give. */
@@ -67,6 +68,13 @@ export class PieceGeometry {
   /** Bytes of this piece. */
   lengthOf(index: PieceIndex): number {
     return index === this.count - 1 ? this.length - this.offset(index) : this.pieceLength;
+  }
+
+  /** Bytes of these pieces together. */
+  bytesOf(pieces: Bitfield): number {
+    const last = (this.count - 1) as PieceIndex;
+    const missing = pieces.has(last) ? this.pieceLength - this.lengthOf(last) : 0;
+    return pieces.count * this.pieceLength - missing;
   }
 }
 

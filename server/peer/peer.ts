@@ -4,7 +4,7 @@ import type { Torrent } from "#core/torrent.ts";
 import type { RunningServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { Announcing, type AnnouncingOptions } from "./announcing.ts";
-import type { PieceCounts, ServedStore, ServedTorrents } from "./served-torrents.ts";
+import type { Part, PieceCounts, ServedStore, ServedTorrents } from "./served-torrents.ts";
 import { type Serving, type ServingOptions, startServing } from "./serving.ts";
 import { type StoredServing, StoredTorrents, type UploadOptions } from "./stored-torrents.ts";
 import type { Uploads } from "./uploads.ts";
@@ -128,15 +128,21 @@ class Peer implements RunningPeer, StoredServing {
   }
 
   storeOf(infoHash: string): ServedStore | undefined {
-    return this.#torrents.get(infoHash)?.store;
+    return this.#torrents.partOf(infoHash, "own");
   }
 
   remove(infoHash: string): void {
-    this.#torrents.remove(infoHash);
-    this.#announcing.leave(infoHash);
+    this.#remove(infoHash, "own");
+  }
+
+  #remove(infoHash: string, part: Part): void {
+    this.#torrents.remove(infoHash, part);
+    if (this.#torrents.get(infoHash)) this.changed(infoHash);
+    else this.#announcing.leave(infoHash);
   }
 
   changed(infoHash: string): void {
+    this.#torrents.changed(infoHash);
     const served = this.#torrents.get(infoHash);
     if (!served) return;
     const revision = Math.max(Date.now(), (this.#revisions.get(infoHash) ?? 0) + 1);

@@ -14,7 +14,10 @@ const TARGET = "content";
 /** How exactly the time of the last piece is kept. */
 const TOUCH_MS = 60_000;
 
-/** A torrent whose pieces others stored here: a folder with its JSON, whose time is that of the last piece, and a store. */
+/**
+ * A torrent whose pieces this peer keeps for others: a folder with its JSON, whose time is that of the last touch, and a
+ * store. Who stores more than the disk has room for fails then, not at the start.
+ */
 export class StoredTorrent {
   readonly torrent: Torrent;
   readonly store: FilePieceStore;
@@ -48,6 +51,7 @@ export class StoredTorrent {
       torrent,
       geometry: geometryOf(torrent)!,
       target: join(folder, TARGET),
+      neededBytes: 0,
       hasher: nodeHasher,
     });
     return new StoredTorrent(folder, torrent, store, (await stat(path)).mtimeMs);
@@ -59,9 +63,7 @@ export class StoredTorrent {
   }
 
   get heldBytes(): number {
-    let bytes = 0;
-    for (const index of this.store.held) bytes += this.store.geometry.lengthOf(index as PieceIndex);
-    return bytes;
+    return this.store.geometry.bytesOf(this.store.held);
   }
 
   /** Throws out_of_range for a number that the torrent does not have. */
@@ -85,6 +87,11 @@ export class StoredTorrent {
   async put(index: PieceIndex, data: Uint8Array, nowMs: number): Promise<void> {
     this.store.write(index, 0, data);
     await this.store.commit(index);
+    await this.touch(nowMs);
+  }
+
+  /** It was of use. */
+  async touch(nowMs: number): Promise<void> {
     if (nowMs - this.#touchedMs < TOUCH_MS) return;
     this.#touchedMs = nowMs;
     await utimes(join(this.#folder, TORRENT_FILE), nowMs / 1000, nowMs / 1000);
