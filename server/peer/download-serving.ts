@@ -1,29 +1,46 @@
+import type { Clock } from "#core/clock.ts";
+import type { DownloadSnapshot } from "#core/snapshot.ts";
 import type { PieceStore } from "#core/store.ts";
 import type { Torrent } from "#core/torrent.ts";
+import { nodeClock } from "../node-clock.ts";
 import { checkedStore } from "./checked-store.ts";
 import type { RunningPeer } from "./peer.ts";
 import type { ServedStore } from "./served-torrents.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 
+/** How often a download that is not served from yet is looked at. */
+const LOOK_EVERY_MS = 250;
+/** Who is done in so long is done before others have heard of it and asked. */
+const SOON_DONE_MS = 2_000;
+
 /**
- * Serves one torrent while it is being downloaded, and when it is there. The server is not even loaded before there is
- * a piece to serve, which is when the first requests are on their way.
+ * Serves one torrent while it is being downloaded, and when it is there. The server for that takes longer to load than
+ * all that a download needs to begin, so the first requests are sent before; and a download that is almost done needs
+ * none.
  */
 export class DownloadServing {
   /** The peer could not be started: this rejects with why. It never resolves. */
   readonly failed: Promise<never>;
-  readonly #shared: SharedPeer;
+  readonly #shared: Pick<SharedPeer, "start">;
   readonly #torrent: Torrent;
   readonly #store: PieceStore;
+  readonly #clock: Clock;
   #peer: RunningPeer | undefined;
   #starting: Promise<RunningPeer | undefined> | undefined;
   #seeding: Promise<unknown> | undefined;
   #closeSeed = () => {};
+  #cancelLook = () => {};
   #stopped = false;
   #fail: (error: unknown) => void = () => {};
 
-  constructor(shared: SharedPeer, torrent: Torrent, store: PieceStore) {
+  constructor(
+    shared: Pick<SharedPeer, "start">,
+    torrent: Torrent,
+    store: PieceStore,
+    clock: Clock = nodeClock,
+  ) {
     this.#shared = shared;
+    this.#clock = clock;
     this.#torrent = torrent;
     this.#store = store;
     this.failed = new Promise((_, reject) => {
@@ -32,14 +49,23 @@ export class DownloadServing {
     this.failed.catch(() => {});
   }
 
-  /** There are pieces to serve. The last one of a download that nobody was served from needs no server. */
+  /** The download has begun. */
+  watch(download: { peek(): Pick<DownloadSnapshot, "etaMs"> }): void {
+    this.#cancelLook = this.#clock.after(LOOK_EVERY_MS, () => {
+      const { etaMs = Number.POSITIVE_INFINITY } = download.peek();
+      if (etaMs < SOON_DONE_MS) this.watch(download);
+      else this.#start().catch(this.#fail);
+    });
+  }
+
+  /** A piece more is there. */
   held(): void {
-    if (this.#peer) this.#peer.changed(this.#torrent.infoHash);
-    else if (!this.#store.held.complete) this.#start().catch(this.#fail);
+    this.#peer?.changed(this.#torrent.infoHash);
   }
 
   /** The download is done, and its files are where they belong: from now on they are served from there. */
   async seed(target: string): Promise<RunningPeer | undefined> {
+    this.#cancelLook();
     const seeding = this.#seed(target);
     this.#seeding = seeding.catch(() => {});
     return seeding;
@@ -48,6 +74,7 @@ export class DownloadServing {
   /** Serves it no more; the peer that others share goes on. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#cancelLook();
     await this.#starting?.catch(() => {});
     await this.#seeding;
     this.#peer?.remove(this.#torrent.infoHash);

@@ -101,7 +101,7 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
     if (serving) cleanUp.unshift(() => serving.stop());
     if (store instanceof StreamStore) followHorizon(store, download);
     download.start();
-    if (store.held.count > 0) serving?.held();
+    serving?.watch(download);
     return run({ download, serving, options, cleanUp });
   } catch (error) {
     await inOrder(cleanUp);
@@ -128,7 +128,11 @@ function run({ download, serving, options, cleanUp }: Parts): RunningGet {
     patience.end();
   });
   const seeding = done.then(
-    () => (seedWhenDone && typeof target === "string" ? serving?.seed(target) : undefined),
+    async () => {
+      if (seedWhenDone && typeof target === "string") return serving?.seed(target);
+      await serving?.stop();
+      return undefined;
+    },
     async () => {
       await download.stop();
       return undefined;
