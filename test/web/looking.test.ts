@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
 import { LongHistory } from "../../web/src/long-history.ts";
+import { noNews } from "../../web/src/no-news.ts";
 import { nextName } from "../../web/src/publication-status.ts";
 import { rangesOf, Timeline } from "../../web/src/timeline.ts";
 import { availabilityOf, WatchedSwarm } from "../../web/src/watched-swarm.svelte.ts";
@@ -123,9 +124,9 @@ describe("rates over time", () => {
 
 describe("a swarm that is watched", () => {
   const news = (heldPieces: number) => ({
+    ...noNews,
     infoHash: "",
-    peers: [{ url: "http://a", heldPieces, draining: false, listed: true }],
-    copies: new Uint16Array(0),
+    peers: [{ url: "http://a", heldPieces, draining: false, listed: true, zone: "", volunteer: false }],
     problem: "",
   });
 

@@ -4,6 +4,7 @@ import type { Engine, News } from "./engine.ts";
 import { keepTrackers, keptTrackers } from "./kept-trackers.ts";
 import { LongHistory } from "./long-history.ts";
 import type { DownloadRecord, StorageInfo, TorrentKey } from "./messages.ts";
+import { noNews } from "./no-news.ts";
 import { RateHistory } from "./rate-history.ts";
 import { chooseFolder, chooseTarget, type Saved, saveFolder, saveTo } from "./save.ts";
 import { Timeline } from "./timeline.ts";
@@ -83,10 +84,7 @@ export class Downloads {
     const watching = { infoHash, swarm };
     this.#watching = watching;
     this.engine.call("watch", { infoHash }).catch((error: Error) => {
-      swarm.take(
-        { infoHash, peers: [], copies: new Uint16Array(0), problem: error.message },
-        performance.now(),
-      );
+      swarm.take({ ...noNews, infoHash, problem: error.message }, performance.now());
     });
     return () => {
       if (this.#watching !== watching) return;

@@ -135,6 +135,22 @@ export const en = {
   meanCopies: (copies: string) => `${copies} on average`,
   availability: (rarest: string, mean: string) =>
     `Copies of each piece: at least ${rarest}, ${mean} on average`,
+  copiesWanted: (target: string, under: string, one: boolean) =>
+    `${target} copies wanted, ${one ? "1 piece has" : `${under} pieces have`} fewer`,
+  copyLegend: {
+    target: (count: string) => `${count} wanted`,
+    enough: "enough copies",
+    few: "fewer than wanted",
+    coming: "being copied",
+    lost: "no copy",
+  },
+  lostPieces: (count: string, one: boolean) => (one ? "1 piece has no copy" : `${count} pieces have no copy`),
+  repairs: "Being copied now",
+  copies: (count: string, one: boolean) => (one ? "copies 1 piece:" : `copies ${count} pieces:`),
+  copiesFrom: "from",
+  moreRepairs: (count: string) => `and ${count} more`,
+  allCopied: "Every piece has as many copies as wanted.",
+  volunteer: "volunteer",
   seeder: "has everything",
   leecher: "has a part",
   leaving: "is leaving",

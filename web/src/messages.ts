@@ -96,6 +96,23 @@ export interface PublicationRecord {
   readonly stage: PublicationStage;
 }
 
+/** How far the copies of a torrent are from what it asks for. */
+export interface Replication {
+  /** Copies wanted of every piece; 0: none is made. */
+  readonly target: number;
+  /** Pieces with fewer copies at peers that stay, and among them those that nobody has. */
+  readonly underTarget: number;
+  readonly lost: number;
+  /** Since the tracker's start. */
+  readonly bytesCopied: number;
+  /** Who copies now: numbers of pieces from and to, and from whom. */
+  readonly repairs: readonly {
+    readonly url: string;
+    readonly ranges: readonly (readonly [from: number, to: number])[];
+    readonly sources: readonly string[];
+  }[];
+}
+
 /** A swarm as its tracker shows it. */
 export interface SwarmNews {
   readonly infoHash: string;
@@ -104,9 +121,16 @@ export interface SwarmNews {
     readonly heldPieces: number;
     readonly draining: boolean;
     readonly listed: boolean;
+    /** Empty: not known. */
+    readonly zone: string;
+    /** It lends space for copies. */
+    readonly volunteer: boolean;
   }[];
   /** Of each piece, by index; empty while there is a problem. */
   readonly copies: Uint16Array;
+  /** Of each piece, the copies that volunteers are making now; empty where there are none. */
+  readonly onTheirWay: Uint16Array;
+  readonly replication: Replication;
   /** Why there is no news, in words. */
   readonly problem: string;
 }

@@ -3,7 +3,7 @@ import type { Random } from "#core/clock.ts";
 import type { Hasher } from "#core/hash.ts";
 import type { RemotePeer } from "#core/peer.ts";
 import type { PieceGeometry } from "#core/piece.ts";
-import type { WatchedPeer } from "#core/rpc-watch.ts";
+import type { WatchedCopies, WatchedPeer } from "#core/rpc-watch.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { SwarmPeer, Tracker } from "#core/tracker.ts";
 import type { UploadPeer } from "#core/upload-peer.ts";
@@ -37,7 +37,7 @@ export interface HostPorts {
   /** Watches at the first tracker that answers, as watchSwarm in core/rpc-watch.ts. */
   watch(
     torrent: Torrent,
-    onSwarm: (peers: readonly WatchedPeer[]) => void,
+    onSwarm: (peers: readonly WatchedPeer[], copies: WatchedCopies) => void,
     signal: AbortSignal,
   ): Promise<void>;
   post(message: WorkerMessage): void;

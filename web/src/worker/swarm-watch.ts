@@ -1,8 +1,9 @@
 import { sleep } from "#core/clock.ts";
 import { messageOf } from "#core/errors.ts";
-import type { WatchedPeer } from "#core/rpc-watch.ts";
+import type { WatchedCopies, WatchedPeer } from "#core/rpc-watch.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { SwarmNews } from "../messages.ts";
+import { noNews } from "../no-news.ts";
 import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
 
@@ -36,15 +37,15 @@ export class SwarmWatch {
       try {
         await this.#ports.watch(
           torrent,
-          (peers) => {
+          (peers, copies) => {
             retryMs = RETRY_MIN_MS;
-            if (!signal.aborted) tell(newsOf(peers, torrent.pieces.length));
+            if (!signal.aborted) tell(newsOf(peers, copies, torrent.pieces.length));
           },
           signal,
         );
       } catch (error) {
         if (signal.aborted) return;
-        tell({ peers: [], copies: new Uint16Array(0), problem: messageOf(error) });
+        tell({ ...noNews, problem: messageOf(error) });
       }
       await sleep(browserClock, retryMs, signal).catch(() => {});
       retryMs = Math.min(RETRY_MAX_MS, retryMs * 2);
@@ -52,9 +53,22 @@ export class SwarmWatch {
   }
 }
 
-function newsOf(peers: readonly WatchedPeer[], totalPieces: number): Omit<SwarmNews, "infoHash"> {
+function newsOf(
+  peers: readonly WatchedPeer[],
+  { target, underTarget, lost, bytesCopied, orders }: WatchedCopies,
+  totalPieces: number,
+): Omit<SwarmNews, "infoHash"> {
   const copies = new Uint16Array(totalPieces);
   for (const { bitfield } of peers) for (const index of bitfield ?? []) copies[index]!++;
-  const shown = peers.map(({ url, heldPieces, draining, listed }) => ({ url, heldPieces, draining, listed }));
-  return { peers: shown, copies, problem: "" };
+  const onTheirWay = new Uint16Array(orders.length > 0 ? totalPieces : 0);
+  for (const { ranges } of orders)
+    for (const { first, last } of ranges) for (let at = first; at <= last; at++) onTheirWay[at]!++;
+  const repairs = orders.map(({ url, ranges, sources }) => ({
+    url,
+    ranges: ranges.map(({ first, last }) => [first + 1, last + 1] as const),
+    sources,
+  }));
+  const shown = peers.map(({ bitfield: _, ...rest }) => rest);
+  const replication = { target, underTarget, lost, bytesCopied, repairs };
+  return { peers: shown, copies, onTheirWay, replication, problem: "" };
 }
