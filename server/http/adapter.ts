@@ -4,7 +4,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { CallerOf } from "./caller.ts";
 import { contextValuesOf } from "./context.ts";
-import { answerDirectly, type DirectMethod, kDirectFailure } from "./direct.ts";
+import { answerDirectly, type DirectMethod, kAdmitted, kDirectFailure } from "./direct.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import { type Limits, neverCompressed } from "./limits.ts";
 import { Pace } from "./pace.ts";
@@ -24,6 +24,8 @@ export interface ServeOptions {
   /** What answers may have waiting to be read, of all calls of a server. */
   readonly unread: UploadBudget;
   readonly direct: DirectMethod | undefined;
+  /** Counts a call of this address, and throws if it is one too many; for the methods that have a limit. */
+  readonly admit: ((address: string) => void) | undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function serveRpc(
   handler: UniversalHandler,
   request: HttpRequest,
   response: HttpResponse,
-  { limits, callerOf, unread, direct }: ServeOptions,
+  { limits, callerOf, unread, direct, admit }: ServeOptions,
 ): Promise<void> {
   const pace = new Pace(limits, () => kill(request));
   // On HTTP/2 the request closes as soon as nobody reads it; its stream closes when the caller can send no more.
@@ -45,19 +47,21 @@ export async function serveRpc(
   });
   try {
     // Before the library's request exists: its signals and their errors cost as much as the rest of a small call.
-    const read = () => pace.reading(request);
     const { maxTimeoutMs } = limits;
-    const attempt = direct && (await answerDirectly(direct, request, response, { maxTimeoutMs, read }));
+    const options = { maxTimeoutMs, pace, callerOf, admit };
+    const attempt = direct && (await answerDirectly(direct, request, response, options));
     if (attempt?.answered) {
       if (!response.closed) pace.sending(attempt.bytes);
       return;
     }
-    const contextValues = contextValuesOf(request, response, callerOf).set(kDirectFailure, attempt?.failure);
+    const contextValues = contextValuesOf(request, response, callerOf)
+      .set(kDirectFailure, attempt?.failure)
+      .set(kAdmitted, attempt?.admitted ?? false);
     const call = universalRequestFromNodeRequest(request, response, undefined, contextValues);
     if (neverCompressed(handler.method)) for (const name of ACCEPTED) call.header.set(name, "identity");
     const { methodKind } = handler.method;
     const endsByItself = methodKind === "unary" || methodKind === "server_streaming";
-    if (attempt?.body) call.body = attempt.body;
+    if (attempt?.body) call.body = pace.reading(attempt.body);
     else if (endsByItself && isBytes(call.body)) call.body = pace.reading(call.body);
     const answer = await handler(call);
     void pace.dropRest();
@@ -80,7 +84,7 @@ export async function serveRpc(
 export function holdAnswer(
   request: HttpRequest,
   response: HttpResponse,
-  { limits, callerOf, unread }: Omit<ServeOptions, "direct">,
+  { limits, callerOf, unread }: Omit<ServeOptions, "direct" | "admit">,
 ): void {
   if (response.closed) return;
   const stated = Number(response.getHeader("content-length") ?? MAX_UNSTATED_BYTES);

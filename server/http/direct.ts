@@ -1,8 +1,10 @@
 import { createContextKey } from "@connectrpc/connect";
 import { PiezaError } from "#core/errors.ts";
-import { callerAddress } from "./context.ts";
+import type { CallerOf } from "./caller.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
+import type { Pace } from "./pace.ts";
 import { messageIn, plainCall, sendMessage, type WireFormat } from "./plain-call.ts";
+import { readShortBody } from "./short-body.ts";
 
 /** An answer in the bytes of its binary message. */
 export interface DirectAnswer {
@@ -10,7 +12,7 @@ export interface DirectAnswer {
   readonly parts: readonly Uint8Array[];
   readonly headers: Readonly<Record<string, string>>;
   /** Called once when the answer has left or its caller is gone: the parts may be used again. */
-  readonly done: () => void;
+  readonly done?: () => void;
 }
 
 /**
@@ -31,6 +33,9 @@ export const kDirectFailure = createContextKey<unknown>(undefined, {
   description: "direct failure",
 });
 
+/** The call has its turn under the rate limit already: it counts once, whoever answers. */
+export const kAdmitted = createContextKey(false, { description: "admitted" });
+
 /** Requests of a direct method are a few dozen bytes; a longer one is the library's. */
 const MAX_REQUEST_BYTES = 4 << 10;
 
@@ -42,44 +47,58 @@ export type DirectOutcome =
       readonly answered: false;
       readonly body?: AsyncIterable<Uint8Array> | undefined;
       readonly failure?: unknown;
+      /** The rate limit was asked. */
+      readonly admitted?: boolean;
     };
 
-/** Answers if the call is plain and the method can. `read` begins to read the body. Fails as the body does. */
+export interface DirectOptions {
+  readonly maxTimeoutMs: number;
+  readonly pace: Pick<Pace, "awaitShort" | "stopReading">;
+  readonly callerOf: CallerOf;
+  /** Counts a call of this address. Throws if it is one too many. Left out: the method has no limit. */
+  readonly admit: ((address: string) => void) | undefined;
+}
+
+/** Answers if the call is plain and the method can. Fails as the body does. */
 export async function answerDirectly(
   method: DirectMethod,
   request: HttpRequest,
   response: HttpResponse,
-  options: { readonly maxTimeoutMs: number; readonly read: () => AsyncIterable<Uint8Array> },
+  { maxTimeoutMs, pace, callerOf, admit }: DirectOptions,
 ): Promise<DirectOutcome> {
-  const call = plainCall(request, options.maxTimeoutMs);
+  const call = plainCall(request, maxTimeoutMs);
   if (!call) return { answered: false };
   const { format, timeoutMs } = call;
-  const start = await readStart(options.read());
-  const message = start.whole ? messageIn(format, start.whole) : undefined;
-  if (!message) return { answered: false, body: start.again };
+  pace.awaitShort();
+  const { whole, again } = await readShortBody(request, MAX_REQUEST_BYTES);
+  if (whole) pace.stopReading();
+  const message = whole && messageIn(format, whole);
+  if (!message) return { answered: false, body: again() };
   try {
+    const caller = callerOf(request);
+    admit?.(caller);
     const onGone = (fn: () => void) => void response.once("close", fn);
-    const answer = await inTime(method(message, callerAddress(request), onGone), timeoutMs);
-    if (!answer) return { answered: false, body: start.again };
-    if (response.closed || response.destroyed) answer.done();
+    const answering = method(message, caller, onGone);
+    const answer = timeoutMs === undefined ? await answering : await inTime(answering, timeoutMs);
+    if (!answer) return { answered: false, body: again(), admitted: true };
+    if (response.closed || response.destroyed) answer.done?.();
     else send(answer, format, response);
     return { answered: true, bytes: answer.parts.reduce((sum, part) => sum + part.byteLength, 0) };
   } catch (failure) {
-    return { answered: false, body: start.again, failure };
+    return { answered: false, body: again(), failure, admitted: true };
   }
 }
 
 /** Fails when the caller's time is up; an answer that comes later is let go. */
 async function inTime(
   answering: Promise<DirectAnswer | undefined>,
-  timeoutMs: number | undefined,
+  timeoutMs: number,
 ): Promise<DirectAnswer | undefined> {
-  if (timeoutMs === undefined) return answering;
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     late.reject(new PiezaError("deadline_exceeded", "the operation timed out"));
     answering.then(
-      (answer) => answer?.done(),
+      (answer) => answer?.done?.(),
       () => {},
     );
   }, timeoutMs);
@@ -91,27 +110,7 @@ async function inTime(
 }
 
 function send(answer: DirectAnswer, format: WireFormat, response: HttpResponse): void {
-  response.once("close", answer.done);
+  if (answer.done) response.once("close", answer.done);
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   sendMessage(format, answer.parts, response);
-}
-
-/** Reads a body to its end if it is short, and gives it back as a body from its start in any case. */
-async function readStart(body: AsyncIterable<Uint8Array>) {
-  const chunks: Uint8Array[] = [];
-  const rest = body[Symbol.asyncIterator]();
-  let length = 0;
-  let ended = false;
-  while (!ended && length <= MAX_REQUEST_BYTES) {
-    const next = await rest.next();
-    ended = next.done ?? false;
-    if (next.done) break;
-    chunks.push(next.value);
-    length += next.value.byteLength;
-  }
-  async function* again() {
-    yield* chunks;
-    if (!ended) yield* { [Symbol.asyncIterator]: () => rest };
-  }
-  return { whole: ended ? Buffer.concat(chunks) : undefined, again: again() };
 }

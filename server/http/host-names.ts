@@ -1,5 +1,8 @@
 import ipaddr from "ipaddr.js";
 
+/** Headers that are known to name us, so that they are parsed once: callers send the same again and again. */
+const MAX_KNOWN = 64;
+
 /**
  * Which host names a server answers to. On a loopback bind that matters: a page on the web may point a name of its own
  * at 127.0.0.1 and then talk to us as its own origin (DNS rebinding). Elsewhere any name is fine.
@@ -12,9 +15,13 @@ export function hostCheck(options: {
   if (!isLoopback(options.host)) return () => true;
   const names = new Set(["localhost", ...(options.allowedHosts ?? []).map((name) => name.toLowerCase())]);
   if (options.publicUrl) names.add(hostName(new URL(options.publicUrl).host));
+  const known = new Set<string | undefined>();
   return (hostHeader) => {
+    if (known.has(hostHeader)) return true;
     const name = hostName(hostHeader ?? "");
-    return names.has(name) || isLoopback(name);
+    const ours = names.has(name) || isLoopback(name);
+    if (ours && known.size < MAX_KNOWN) known.add(hostHeader);
+    return ours;
   };
 }
 

@@ -21,11 +21,17 @@ export class Pace {
     this.#kill = kill;
   }
 
+  /** The request's body is read by others, and is short: so long until stopReading() or reading(). */
+  awaitShort(): void {
+    this.#readTimer = setTimeout(this.#kill, this.#limits.bodyGraceMs);
+  }
+
   /**
    * The request's body, held to its pace from now until it has ended or stopReading() is called. Who stops listening
    * early stays under the clock: the caller may go on sending after it has its answer.
    */
   reading(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    this.stopReading();
     const startedAt = performance.now();
     const check = () => {
       const leftMs = this.#allowedMs(this.#received) - (performance.now() - startedAt);

@@ -72,26 +72,30 @@ export function messageIn(format: WireFormat, body: Uint8Array): Uint8Array | un
 export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], response: HttpResponse): void {
   const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
   response.statusCode = 200;
-  // An answer over HTTP/2 has trailers, which a length would rule out for some proxies; its frames tell where it ends.
-  const pieces = format === "connect" ? [...parts] : [envelope(0, length), ...parts];
   if (format === "connect") {
     response.setHeader("content-type", "application/proto");
     response.setHeader("content-length", length);
-  } else if (format === "grpc-web") {
-    response.setHeader("content-type", "application/grpc-web+proto");
-    pieces.push(envelope(TRAILERS_FLAG, TRAILERS.length), TRAILERS);
-    response.setHeader("content-length", length + 2 * ENVELOPE_BYTES + TRAILERS.length);
-  } else {
+    writeAll(parts, response);
+    return;
+  }
+  const framed = [envelope(0, length), ...parts];
+  // An answer over HTTP/2 has trailers, which a length would rule out for some proxies; its frames tell where it ends.
+  if (format === "grpc") {
     response.setHeader("content-type", "application/grpc+proto");
     response.addTrailers({ "grpc-status": "0" });
+    writeAll(framed, response);
+  } else {
+    response.setHeader("content-type", "application/grpc-web+proto");
+    response.setHeader("content-length", length + 2 * ENVELOPE_BYTES + TRAILERS.length);
+    writeAll([...framed, envelope(TRAILERS_FLAG, TRAILERS.length), TRAILERS], response);
   }
-  writeAll(pieces, response as Pick<Writable, "write" | "end">);
 }
 
 /** Parts shorter than this are joined with what is before them, so that an answer is two writes and not five. */
 const JOIN_BYTES = 1 << 10;
 
-function writeAll(pieces: readonly Uint8Array[], response: Pick<Writable, "write" | "end">): void {
+/** In one go to the system, the last part together with the end. */
+function writeAll(pieces: readonly Uint8Array[], response: HttpResponse): void {
   const joined: Uint8Array[] = [];
   for (const piece of pieces) {
     const last = joined.at(-1);
@@ -99,12 +103,20 @@ function writeAll(pieces: readonly Uint8Array[], response: Pick<Writable, "write
       joined.push(Buffer.concat([joined.pop()!, piece]));
     else joined.push(piece);
   }
-  for (const piece of joined) response.write(piece);
-  response.end();
+  const last = joined.pop() ?? new Uint8Array();
+  const writable = response as Pick<Writable, "write" | "end" | "cork" | "uncork">;
+  if (joined.length === 0) {
+    writable.end(last);
+    return;
+  }
+  writable.cork();
+  for (const piece of joined) writable.write(piece);
+  writable.end(last);
+  writable.uncork();
 }
 
 function envelope(flags: number, length: number): Uint8Array {
-  const bytes = Buffer.alloc(ENVELOPE_BYTES);
+  const bytes = Buffer.allocUnsafe(ENVELOPE_BYTES);
   bytes.writeUInt8(flags, 0);
   bytes.writeUInt32BE(length, 1);
   return bytes;

@@ -4,7 +4,7 @@ import type { CallerOf } from "./caller.ts";
 import { authorityOf, type Cors } from "./cors.ts";
 import type { HealthState } from "./health.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
-import { changes, type Limits } from "./limits.ts";
+import { changes, type Limits, rateLimited } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { ServerOptions } from "./options.ts";
 import { UploadBudget } from "./upload-budget.ts";
@@ -17,6 +17,8 @@ export interface RequestHandlerOptions {
   readonly cors: Cors;
   readonly health: HealthState;
   readonly callerOf: CallerOf;
+  /** Counts a call that has a limit. Throws if it is one too many of its address. */
+  readonly admit: (address: string) => void;
   readonly limits: Limits;
   readonly log: Log;
 }
@@ -43,7 +45,9 @@ export function createRequestHandler(options: RequestHandlerOptions) {
     } else if (!cors.admit(request, response, changesSomething)) {
       say(response, 403, "pages of this origin may not change anything here");
     } else if (handler) {
-      void serveRpc(handler, request, response, { limits, callerOf, unread, direct: options.direct?.[path] });
+      const admit = rateLimited(handler.method) ? options.admit : undefined;
+      const direct = options.direct?.[path];
+      void serveRpc(handler, request, response, { limits, callerOf, unread, direct, admit });
     } else {
       void servePlain(path, request, response);
     }

@@ -13,7 +13,7 @@ import { Certificate } from "./certificate.ts";
 import { toConnectError } from "./connect-error.ts";
 import { kCallerAddress } from "./context.ts";
 import { Cors } from "./cors.ts";
-import { kDirectFailure } from "./direct.ts";
+import { kAdmitted, kDirectFailure } from "./direct.ts";
 import { createDrain, Shutdown } from "./drain.ts";
 import { createGuardedHttp2Server } from "./h2-guards.ts";
 import { HealthState } from "./health.ts";
@@ -47,7 +47,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const certificate = await Certificate.open(options);
   const shutdown = new Shutdown();
   const health = new HealthState(options.services.map((service) => service.typeName));
-  const router = createRouter(options, limits, shutdown, log);
+  const admit = createAdmit(options, limits);
+  const router = createRouter(limits, shutdown, { log, admit });
   options.routes(router);
   health.register(router);
   registerReflection(router, [...options.services, Health, ServerReflection]);
@@ -60,6 +61,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     cors: new Cors(options.allowOrigins),
     health,
     callerOf: createCallerOf(options.trustedProxies),
+    admit,
     limits,
     log,
   });
@@ -92,13 +94,26 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
-function createRouter(options: ServerOptions, limits: Limits, shutdown: Shutdown, log: Log): ConnectRouter {
-  const rate =
-    options.rateLimit === false ? undefined : new RateLimit(limits.changesBurst, limits.changesPerSecond);
+/** Counts a call that has a limit; throws if it is one too many of its address. */
+function createAdmit({ rateLimit }: ServerOptions, limits: Limits): (address: string) => void {
+  if (rateLimit === false) return () => {};
+  const rate = new RateLimit(limits.changesBurst, limits.changesPerSecond);
+  return (address) => {
+    const retryAfterMs = rate.take(address);
+    if (retryAfterMs === 0) return;
+    throw new PiezaError("resource_exhausted", "too many calls from this address", { retryAfterMs });
+  };
+}
+
+function createRouter(
+  limits: Limits,
+  shutdown: Shutdown,
+  { log, admit }: { log: Log; admit: (address: string) => void },
+): ConnectRouter {
   const forMethod = (method: DescMethod): Partial<UniversalHandlerOptions> => ({
     readMaxBytes: requestBytesOf(method, limits.requestBytes),
     shutdownSignal: (method.methodKind === "unary" ? shutdown.calls : shutdown.streams).signal,
-    ...(rate && rateLimited(method) && { requestGate: (context: HandlerContext) => takeTurn(rate, context) }),
+    ...(rateLimited(method) && { requestGate: (context: HandlerContext) => gate(admit, context) }),
   });
   return createLimitedRouter(
     {
@@ -136,12 +151,13 @@ const failDirectly: Interceptor = (next) => (request) => {
 };
 
 /** Runs before the request's body is read. */
-function takeTurn(rate: RateLimit, context: HandlerContext): void {
-  const retryAfterMs = rate.take(context.values.get(kCallerAddress));
-  if (retryAfterMs === 0) return;
-  throw toConnectError(
-    new PiezaError("resource_exhausted", "too many calls from this address", { retryAfterMs }),
-  );
+function gate(admit: (address: string) => void, { values }: HandlerContext): void {
+  if (values.get(kAdmitted)) return;
+  try {
+    admit(values.get(kCallerAddress));
+  } catch (error) {
+    throw toConnectError(error);
+  }
 }
 
 function http1Options(limits: Limits) {
