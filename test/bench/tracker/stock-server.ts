@@ -1,30 +1,35 @@
-/** The seed's GetFilePieces as the library's own adapter serves it: a map made anew for every answer, as in the seed. */
-import { createServer } from "node:http2";
+/**
+ * The same tracker behind the library's own adapter, as its documentation has it: no limits, no direct answers. Says
+ * two URLs: HTTP/1.1, and HTTP/2 in clear text.
+ */
+import { createServer as createHttp1Server } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { TrackerService } from "#gen/tracker_pb.ts";
+import { callerAddress, kCallerAddress } from "../../../server/http/context.ts";
+import { nodeClock } from "../../../server/node-clock.ts";
+import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
+import { composeTracker } from "../../../server/tracker/tracker.ts";
 
-const holders = ["127.0.0.1:1001", "127.0.0.1:1002", "127.0.0.1:1003", "127.0.0.1:1004"];
-let turn = 0;
-
-const server = createServer(
-  connectNodeAdapter({
-    routes: (router) =>
-      router.service(TrackerService, {
-        getFilePieces({ fileName }) {
-          const [, total, count] = /^pieces-(\d+)-(\d+)$/.exec(fileName) ?? [];
-          const pieces: { [number: number]: { addresses: string[] } } = {};
-          turn++;
-          for (let number = 1; number <= Number(total); number++) {
-            const addresses = holders.slice(0, Number(count));
-            const first = (turn + number) % addresses.length;
-            pieces[number] = { addresses: [...addresses.slice(first), ...addresses.slice(0, first)] };
-          }
-          return { pieces };
-        },
-      }),
-  }),
-);
-server.listen(0, "127.0.0.1", () => {
-  console.log(`listening at http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+const { routes } = composeTracker({
+  port: 0,
+  reachability: trustAllowedNetworks,
+  trackerLimits: { leaseMs: 3_600_000 },
+  clock: nodeClock,
 });
+const adapter = connectNodeAdapter({
+  routes,
+  jsonOptions: { useProtoFieldName: true },
+  contextValues: (request) => createContextValues().set(kCallerAddress, callerAddress(request)),
+});
+const servers = [createHttp1Server(adapter), createHttp2Server(adapter)];
+const urls = servers.map(
+  (server) =>
+    new Promise<string>((resolve) => {
+      server.listen(0, "127.0.0.1", () =>
+        resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
+      );
+    }),
+);
+console.log(`listening at ${(await Promise.all(urls)).join(" ")}`);
