@@ -31,6 +31,21 @@ export interface Copying {
   hear(tracker: Tracker, answer: Announced): void;
 }
 
+/** What a peer needs of whatever announces it. */
+export type Announces = Pick<
+  Announcing,
+  | "identifyKeys"
+  | "start"
+  | "update"
+  | "completed"
+  | "leave"
+  | "report"
+  | "isOwn"
+  | "handedOver"
+  | "drain"
+  | "stop"
+>;
+
 /** Where a peer serves. */
 export interface PeerAddress {
   /** The address that it is bound to. */

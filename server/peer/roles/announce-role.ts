@@ -1,0 +1,120 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { AnnouncedTorrent } from "#core/tracker.ts";
+import type { Log } from "../../http/log.ts";
+import { nodeClock } from "../../node-clock.ts";
+import { Announcing, type AnnouncingOptions, type PeerAddress } from "../announcing.ts";
+import { RelayedCopying } from "./relayed-copying.ts";
+import { heard, hearTorrent, roleFiles, told } from "./role-files.ts";
+import { HeardFile, LOOK_MS, Looking, ToldFile } from "./told-file.ts";
+
+export interface AnnounceRoleOptions
+  extends Pick<AnnouncingOptions, "trackers" | "ca" | "onStatus" | "zone"> {
+  /** As of the peer's other processes. */
+  readonly dataDir: string;
+  /** Where the serving process serves; not 0. */
+  readonly port: number;
+  readonly log?: Log | undefined;
+}
+
+/** One torrent as the serving process tells of it. */
+interface Served {
+  readonly file: HeardFile<ReturnType<typeof hearTorrent>>;
+  torrent: ReturnType<typeof hearTorrent> | undefined;
+}
+
+/**
+ * The announcing part of a peer as a process of its own: keeps trackers informed of what the serving process has, and
+ * brings their orders to the one that replicates. Does so whether those run at the moment or not.
+ */
+export class AnnounceRole {
+  readonly #files: ReturnType<typeof roleFiles>;
+  readonly #announcing: Announcing;
+  readonly #copying: RelayedCopying;
+  readonly #serving: HeardFile<PeerAddress>;
+  readonly #served = new Map<string, Served>();
+  readonly #looking: Looking;
+  readonly #log: Log | undefined;
+  #revision = 0;
+  #grantCount = 0;
+  #started = false;
+
+  private constructor(options: AnnounceRoleOptions) {
+    const folder = join(options.dataDir, `peer-${options.port}`);
+    this.#files = roleFiles(folder);
+    this.#log = options.log;
+    const warn = (error: unknown) => this.#warn(error);
+    this.#copying = new RelayedCopying(folder, warn);
+    this.#announcing = new Announcing({ ...options, leaseFolder: folder, copying: this.#copying });
+    this.#serving = new HeardFile(this.#files.serving, heard<PeerAddress>);
+    this.#looking = new Looking(nodeClock, () => this.#look(), warn);
+  }
+
+  /** Fails if the folder cannot be written. */
+  static async start(options: AnnounceRoleOptions): Promise<AnnounceRole> {
+    const role = new AnnounceRole(options);
+    const keys = role.#announcing.identifyKeys.map((key) => Buffer.from(key).toString("hex"));
+    await new ToldFile(role.#files.identifyKeys).tell(told({ keys }));
+    // The serving process has them by then, and can prove its address when it is asked at once.
+    await new Promise<void>((resolve) => nodeClock.after(2 * LOOK_MS, resolve));
+    await role.#copying.start();
+    await role.#looking.start();
+    return role;
+  }
+
+  /** Asks the trackers to name the peer no more, and waits until others have what is only here. */
+  async drain(): Promise<void> {
+    await this.#announcing.drain();
+    await this.#announcing.handedOver();
+  }
+
+  /** Says goodbye. */
+  async close(): Promise<void> {
+    await this.#looking.stop();
+    await this.#announcing.stop();
+    await this.#copying.stop();
+  }
+
+  async #look(): Promise<void> {
+    await this.#copying.look();
+    const grantsChanged = this.#copying.grantCount !== this.#grantCount;
+    this.#grantCount = this.#copying.grantCount;
+    const names = await readdir(this.#files.served).catch(() => []);
+    const infoHashes = new Set(
+      names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name)).map((name) => name.slice(0, 64)),
+    );
+    for (const infoHash of this.#served.keys()) if (!infoHashes.has(infoHash)) this.#leave(infoHash);
+    for (const infoHash of infoHashes) await this.#follow(infoHash, grantsChanged);
+    const serving = await this.#serving.news();
+    if (this.#started || !serving || serving === "gone") return;
+    this.#started = true;
+    this.#announcing.start(serving.value);
+  }
+
+  async #follow(infoHash: string, again: boolean): Promise<void> {
+    const served: Served = this.#served.get(infoHash) ?? {
+      file: new HeardFile(this.#files.servedTorrent(infoHash), hearTorrent),
+      torrent: undefined,
+    };
+    this.#served.set(infoHash, served);
+    const news = await served.file.news();
+    if (news === "gone") return this.#leave(infoHash);
+    if (news) served.torrent = news.value;
+    if (served.torrent && (news || again)) this.#update(this.#copying.announced(served.torrent));
+  }
+
+  #update(torrent: AnnouncedTorrent): void {
+    this.#revision = Math.max(this.#revision + 1, Date.now());
+    this.#announcing.update({ ...torrent, revision: this.#revision });
+  }
+
+  #leave(infoHash: string): void {
+    this.#served.delete(infoHash);
+    this.#announcing.leave(infoHash);
+  }
+
+  #warn(error: unknown): void {
+    const message = `the other processes of this peer are not heard: ${String(error)}`;
+    this.#log?.({ level: "warn", event: "role_files", message });
+  }
+}

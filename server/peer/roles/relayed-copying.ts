@@ -1,0 +1,106 @@
+import type { CopiesNews } from "#core/announcer.ts";
+import type { Bitfield } from "#core/bitfield.ts";
+import type { Announced, AnnouncedTorrent, PieceRanges, Tracker } from "#core/tracker.ts";
+import type { Copying } from "../announcing.ts";
+import { type AllNews, heard, roleFiles, type ToldAnswer, type ToldAnswers, told } from "./role-files.ts";
+import { HeardFile, ToldFile } from "./told-file.ts";
+
+/** Who has told nothing for so long does not replicate at the moment. */
+const SILENT_MS = 15_000;
+/** By then what a granted drop was about has gone, or is kept after all. */
+const DROPPED_MS = 5_000;
+
+/** A drop that was granted and may not have happened yet. */
+interface Grant {
+  readonly pieces: PieceRanges;
+  readonly answer: number;
+  heardAtMs: number;
+}
+
+/**
+ * For a process that only announces: carries what trackers answer to the process that replicates, and what that has to
+ * say back to them.
+ *
+ * Invariant: what a tracker has let go of counts as gone there, and is not announced again before the replicating
+ * process has heard so and had time to let go. Else two peers could each think that the other has the last copy.
+ */
+export class RelayedCopying implements Copying {
+  readonly #answersFile: ToldFile<ToldAnswers>;
+  readonly #oldAnswers: HeardFile<ToldAnswers>;
+  readonly #newsFile: HeardFile<AllNews>;
+  readonly #onError: (error: unknown) => void;
+  readonly #now: () => number;
+  readonly #answers: Record<string, ToldAnswer> = {};
+  #grants: Grant[] = [];
+  #news: AllNews = { atMs: 0, trackers: {} };
+  #number = 0;
+
+  /** `wallNow` in milliseconds. */
+  constructor(folder: string, onError: (error: unknown) => void, wallNow: () => number = Date.now) {
+    const files = roleFiles(folder);
+    this.#answersFile = new ToldFile(files.answers);
+    this.#oldAnswers = new HeardFile(files.answers, heard<ToldAnswers>);
+    this.#newsFile = new HeardFile(files.news, heard<AllNews>);
+    this.#onError = onError;
+    this.#now = wallNow;
+  }
+
+  /** Takes up what an earlier run was granted. Before anything is announced. */
+  async start(): Promise<void> {
+    const old = await this.#oldAnswers.news();
+    if (!old || old === "gone") return this.look();
+    for (const [trackerId, answer] of Object.entries(old.value)) {
+      this.#answers[trackerId] = answer;
+      this.#number = Math.max(this.#number, answer.number);
+      this.#noteGrants(answer);
+    }
+    await this.look();
+  }
+
+  /** Reads what the replicating process says. */
+  async look(): Promise<void> {
+    const news = await this.#newsFile.news();
+    if (news && news !== "gone") this.#news = news.value;
+    const heardOf = Math.max(0, ...Object.values(this.#news.trackers).map((tracker) => tracker.heard));
+    for (const grant of this.#grants) if (grant.answer <= heardOf) grant.heardAtMs ||= this.#now();
+    this.#grants = this.#grants.filter(
+      ({ heardAtMs }) => heardAtMs === 0 || this.#now() - heardAtMs < DROPPED_MS,
+    );
+  }
+
+  say(trackerId: string): CopiesNews {
+    if (this.#now() - this.#news.atMs > SILENT_MS) return {};
+    return (this.#news.trackers[trackerId] ?? this.#news.trackers[""])?.news ?? {};
+  }
+
+  hear({ url }: Tracker, { trackerId, nextAnnounceMs, orders, grants, lastCopies }: Announced): void {
+    const answer = { trackerId, nextAnnounceMs, orders, grants, lastCopies };
+    this.#answers[trackerId] = { url, number: ++this.#number, answer };
+    this.#noteGrants(this.#answers[trackerId]);
+    this.#answersFile.tell(told({ ...this.#answers })).catch(this.#onError);
+  }
+
+  /** What to announce of a torrent: what is served of it, without what was granted. */
+  announced(torrent: AnnouncedTorrent & { readonly bitfield: Bitfield }): AnnouncedTorrent {
+    const grants = this.#grants.filter(({ pieces }) => pieces.infoHash === torrent.infoHash);
+    if (grants.length === 0) return torrent;
+    const bitfield = torrent.bitfield.clone();
+    for (const { first, last } of grants.flatMap(({ pieces }) => pieces.ranges)) {
+      for (let index = first; index <= Math.min(last, bitfield.size - 1); index++) bitfield.clear(index);
+    }
+    return { ...torrent, bitfield };
+  }
+
+  /** What was granted and may still be here: changes what is announced. */
+  get grantCount(): number {
+    return this.#grants.length;
+  }
+
+  async stop(): Promise<void> {
+    await this.#answersFile.tell(told({ ...this.#answers })).catch(this.#onError);
+  }
+
+  #noteGrants({ answer, number }: ToldAnswer): void {
+    for (const pieces of answer.grants ?? []) this.#grants.push({ pieces, answer: number, heardAtMs: 0 });
+  }
+}

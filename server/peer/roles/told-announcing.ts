@@ -1,0 +1,88 @@
+import { readdir } from "node:fs/promises";
+import type { AnnouncedTorrent } from "#core/tracker.ts";
+import { nodeClock } from "../../node-clock.ts";
+import type { Announces, PeerAddress } from "../announcing.ts";
+import { heard, roleFiles, tellTorrent, told } from "./role-files.ts";
+import { HeardFile, Looking, ToldFile } from "./told-file.ts";
+
+/** Looks after which all that is served has been added: what else there is, an earlier run served. */
+const SETTLED_LOOKS = 40;
+
+/**
+ * For a process that only serves: what it has is told to the process that announces, through files. Both may be away
+ * and come back; the files stay.
+ */
+export class ToldAnnouncing implements Announces {
+  /** What Identify has to know: the announcing process makes new ones at every start. Live. */
+  readonly identifyKeys: Uint8Array[] = [];
+  readonly #files: ReturnType<typeof roleFiles>;
+  readonly #torrents = new Map<string, ToldFile<object>>();
+  readonly #keys: HeardFile<{ readonly keys: readonly string[] }>;
+  readonly #looking: Looking;
+  readonly #onError: (error: unknown) => void;
+  #telling: Promise<unknown> = Promise.resolve();
+  #looks = 0;
+
+  /** `folder` is the peer's. `onError`: a file could not be written or read. */
+  constructor(folder: string, onError: (error: unknown) => void) {
+    this.#files = roleFiles(folder);
+    this.#onError = onError;
+    this.#keys = new HeardFile(this.#files.identifyKeys, heard<{ readonly keys: readonly string[] }>);
+    this.#looking = new Looking(nodeClock, () => this.#look(), onError);
+  }
+
+  start(address: PeerAddress): void {
+    this.#also(() => new ToldFile(this.#files.serving).tell(told(address)));
+    void this.#looking.start();
+  }
+
+  update(torrent: AnnouncedTorrent): void {
+    const file =
+      this.#torrents.get(torrent.infoHash) ?? new ToldFile(this.#files.servedTorrent(torrent.infoHash));
+    this.#torrents.set(torrent.infoHash, file);
+    this.#also(() => file.tell(tellTorrent(torrent)));
+  }
+
+  completed(): void {}
+
+  leave(infoHash: string): void {
+    const file = this.#torrents.get(infoHash);
+    this.#torrents.delete(infoHash);
+    if (file) this.#also(() => file.forget());
+  }
+
+  report(): void {}
+
+  isOwn(): boolean {
+    return false;
+  }
+
+  async handedOver(): Promise<void> {}
+  async drain(): Promise<void> {}
+
+  async stop(): Promise<void> {
+    await this.#looking.stop();
+    await this.#telling;
+  }
+
+  async #look(): Promise<void> {
+    if (++this.#looks === SETTLED_LOOKS) await this.#forgetOthers();
+    const news = await this.#keys.news();
+    if (!news || news === "gone") return;
+    const keys = news.value.keys.map((key) => Buffer.from(key, "hex"));
+    this.identifyKeys.splice(0, this.identifyKeys.length, ...keys);
+  }
+
+  /** What an earlier run served and this one does not. */
+  async #forgetOthers(): Promise<void> {
+    const names = await readdir(this.#files.served).catch(() => []);
+    const kept = new Set([...this.#torrents.keys()].map((infoHash) => `${infoHash}.json`));
+    for (const name of names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name) && !kept.has(name))) {
+      await new ToldFile(this.#files.servedTorrent(name.slice(0, 64))).forget();
+    }
+  }
+
+  #also(step: () => Promise<void>): void {
+    this.#telling = Promise.all([this.#telling, step().catch(this.#onError)]);
+  }
+}
