@@ -38,6 +38,9 @@ describe("a tab that goes on where it was", () => {
     await page.reload();
     const after = new DownloadOnPage(page, name);
     await after.becomes("Waiting for peers");
+    await after.card.getByText("What happened", { exact: true }).click();
+    await after.card.getByRole("heading", { name: /^Earlier, from / }).waitFor();
+    await after.card.getByText(new RegExp(`${new URL(await first.url()).host} gave 10 pieces:`)).waitFor();
     const second = await swarm.peer("second", name);
     await after.becomes("Complete");
     expect(await piecesAskedOf(first), "requests to the first peer").toBe(10);

@@ -158,6 +158,7 @@ export const en = {
   has: "Has",
   hasOf: (held: string, total: string) => `has ${held} of ${total} pieces`,
   happened: "What happened",
+  earlierRun: (when: string) => `Earlier, from ${when}`,
   gave: (count: string, one: boolean) => (one ? "gave piece" : `gave ${count} pieces:`),
   standing: {
     connecting: "is asked what it has:",

@@ -152,6 +152,7 @@ export const es: Words = {
   has: "Tiene",
   hasOf: (held, total) => `tiene ${held} de ${total} piezas`,
   happened: "Qué ha pasado",
+  earlierRun: (when) => `Antes, desde el ${when}`,
   gave: (count, one) => (one ? "dio la pieza" : `dio ${count} piezas:`),
   standing: {
     connecting: "se le pregunta qué tiene:",

@@ -12,6 +12,8 @@ export interface Formats {
   duration(ms: number): string;
   /** Milliseconds as minutes and seconds: 1:05. */
   clock(ms: number): string;
+  /** Milliseconds since 1970 as a day and a time. */
+  moment(ms: number): string;
   /** 2.44 as 2.4. */
   decimal(value: number): string;
 }
@@ -22,6 +24,7 @@ export function formatsFor(language: string): Formats {
   const count = new Intl.NumberFormat(language);
   const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
   const decimal = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+  const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
   const unit = cachedUnits(language);
   const bytes = (value: number, per = "") => {
     const [scaled, name] = scale(value);
@@ -37,6 +40,7 @@ export function formatsFor(language: string): Formats {
         .map(([value, name]) => unit(name, Number.isInteger(value) ? 0 : 1).format(value))
         .join(" "),
     clock,
+    moment: (ms) => moment.format(ms),
     decimal: (value) => decimal.format(value),
   };
 }

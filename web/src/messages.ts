@@ -3,6 +3,7 @@ import type { Trouble } from "#core/errors.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
 import type { TorrentFile } from "#core/torrent.ts";
 import type { UploadPeerProgress } from "#core/upload.ts";
+import type { ToldEntry } from "./timeline.ts";
 
 /** What the page and its worker say to each other. Plain data: it is copied from one thread to the other. */
 
@@ -29,6 +30,14 @@ export type Stage =
   | { readonly kind: "broken"; readonly reason: string; readonly trouble: Trouble }
   | { readonly kind: "open" };
 
+/** What happened the last times that a download ran. */
+export interface EarlierRun {
+  /** By the clock of this machine, since 1970. */
+  readonly startedAtMs: number;
+  /** The oldest first. Slots are those of that run. */
+  readonly entries: readonly ToldEntry[];
+}
+
 /** One download as the worker knows it. */
 export interface DownloadRecord {
   readonly torrent: TorrentSummary;
@@ -37,6 +46,8 @@ export interface DownloadRecord {
   readonly selected: readonly number[] | undefined;
   /** The pieces that these touch, as a bitfield's bytes; undefined: all. */
   readonly wanted: Uint8Array | undefined;
+  /** The oldest first. */
+  readonly earlier: readonly EarlierRun[];
   /** The person has been given the file; the copy kept here goes at the next start. */
   readonly handedOver: boolean;
 }

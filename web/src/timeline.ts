@@ -31,6 +31,14 @@ export type TimelineEntry =
       readonly numbers: readonly number[];
     };
 
+/** The same with pieces as ranges, the first of them: small enough to be kept. */
+export type ToldEntry =
+  | Exclude<TimelineEntry, { kind: "pieces" }>
+  | (Omit<Extract<TimelineEntry, { kind: "pieces" }>, "numbers"> & {
+      readonly count: number;
+      readonly ranges: readonly (readonly [from: number, to: number])[];
+    });
+
 interface Run {
   readonly entry: { numbers: number[]; readonly atMs: number };
 }
@@ -121,7 +129,16 @@ export class Timeline {
   }
 }
 
-/** Numbers as ranges, at most `most` of them: [[1, 5], [9, 9]]. */
+/** More ranges than a line shows are not kept. */
+const MAX_RANGES = 13;
+
+export function toldOf(entry: TimelineEntry): ToldEntry {
+  if (entry.kind !== "pieces") return entry;
+  const { numbers, ...rest } = entry;
+  return { ...rest, count: numbers.length, ranges: rangesOf(numbers).slice(0, MAX_RANGES) };
+}
+
+/** Numbers as ranges: [[1, 5], [9, 9]]. */
 export function rangesOf(numbers: readonly number[]): readonly (readonly [number, number])[] {
   const ranges: [number, number][] = [];
   for (const number of numbers.toSorted((a, b) => a - b)) {

@@ -7,13 +7,14 @@ import { putLearned } from "#core/learned-pieces.ts";
 import type { PieceGeometry } from "#core/piece.ts";
 import { piecesOfFiles } from "#core/selection.ts";
 import type { Torrent } from "#core/torrent.ts";
-import type { Stage } from "../messages.ts";
+import type { EarlierRun, Stage } from "../messages.ts";
 import { zipOf } from "../zip.ts";
 import { browserClock } from "./browser-clock.ts";
 import { exportedFiles, placedFiles } from "./exported.ts";
 import { findGeometry } from "./geometry.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { KeptDownload } from "./kept-downloads.ts";
+import { KeptTimeline } from "./kept-timeline.ts";
 import { type OpenStore, openStore } from "./open-store.ts";
 import { type Release, tryLock, waitForLock } from "./tab-lock.ts";
 import { maxInFlightPerPeer } from "./transport.ts";
@@ -22,6 +23,7 @@ import { maxInFlightPerPeer } from "./transport.ts";
 interface Running {
   readonly store: OpenStore;
   readonly download: Download;
+  readonly timeline: KeptTimeline;
   readonly unsubscribe: () => void;
 }
 
@@ -43,6 +45,8 @@ export class HostedDownload {
   #stage: Stage = { kind: "opening" };
   #handedOver = false;
   #selected: readonly number[] | undefined;
+  /** Of the runs before this one; undefined: not looked at yet. */
+  #earlier: readonly EarlierRun[] | undefined;
   #release: Release | undefined;
   #running: Running | undefined;
   /** Where nothing can be kept, what was downloaded is here, through every stop and start. */
@@ -182,6 +186,7 @@ export class HostedDownload {
     if (storage.kind === "disk") this.#kept = await KeptDownload.create(torrent, this.name);
     const kept = this.#kept;
     await kept?.setSelected(this.#selected);
+    this.#earlier ??= await kept?.timeline();
     const learning = (reason: string, located: boolean) =>
       this.#become({ kind: "learning", reason, trouble: located ? "no_lengths" : "no_tracker" });
     const known = await findGeometry(torrent, kept, this.#ports, this.#abort.signal, learning);
@@ -208,14 +213,15 @@ export class HostedDownload {
       random,
       options: { maxInFlightPerPeer },
     });
-    const unsubscribe = download.subscribe(() => this.#tellSnapshot(download));
-    this.#running = { store, download, unsubscribe };
+    const timeline = new KeptTimeline(this.#kept, this.#earlier ?? []);
+    const unsubscribe = download.subscribe(() => this.#tellSnapshot(download, timeline));
+    this.#running = { store, download, timeline, unsubscribe };
     this.#become({ kind: "open" });
     download.start();
     if (pausedAtFirst) download.pause();
     // What is done is let go of, so that its file can be read by everybody.
     void download.whenDone.then(() => store.pieces.close()).catch(() => undefined);
-    this.#tellSnapshot(download);
+    this.#tellSnapshot(download, timeline);
   }
 
   async #takeLock(): Promise<void> {
@@ -234,6 +240,7 @@ export class HostedDownload {
     running.unsubscribe();
     await running.download.stop();
     await running.store.pieces.close();
+    this.#earlier = await running.timeline.close();
   }
 
   #becomeBroken(error: unknown): void {
@@ -251,13 +258,16 @@ export class HostedDownload {
       stage: this.#stage,
       selected: this.#selected,
       wanted: this.#running && this.#wanted(this.#running.store.pieces.geometry)?.toBytes(),
+      earlier: this.#earlier ?? [],
       handedOver: this.#handedOver,
     };
     this.#ports.post({ type: "record", record });
   }
 
-  #tellSnapshot(download: Download): void {
-    this.#ports.post({ type: "snapshot", infoHash: this.torrent.infoHash, snapshot: download.peek() });
+  #tellSnapshot(download: Download, timeline: KeptTimeline): void {
+    const snapshot = download.peek();
+    timeline.add(snapshot);
+    this.#ports.post({ type: "snapshot", infoHash: this.torrent.infoHash, snapshot });
   }
 }
 

@@ -3,6 +3,7 @@ import type { Hasher } from "#core/hash.ts";
 import { PieceGeometry } from "#core/piece.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { parseTorrentText, torrentText } from "#core/torrent-json.ts";
+import type { EarlierRun } from "../messages.ts";
 import { OpfsFile } from "./opfs-file.ts";
 import { DATA_FILE } from "./opfs-piece-store.ts";
 
@@ -14,6 +15,8 @@ const NAME_FILE = "name";
 const LENGTHS_FILE = "lengths.json";
 /** Of a folder of which only some files are wanted: their indexes. */
 const SELECTED_FILE = "selected.json";
+/** What happened so far. */
+const TIMELINE_FILE = "timeline.json";
 
 /** What is remembered of a download by an empty file of that name. */
 export type Mark = "paused" | "handed-over";
@@ -71,12 +74,17 @@ export class KeptDownload {
   }
 
   /** The files that are wanted, as indexes; undefined: all. */
-  async selected(): Promise<readonly number[] | undefined> {
-    try {
-      return JSON.parse(await this.#readText(SELECTED_FILE));
-    } catch {
-      return undefined;
-    }
+  selected(): Promise<readonly number[] | undefined> {
+    return this.#readJson(SELECTED_FILE);
+  }
+
+  /** What happened in earlier runs, the oldest first. */
+  async timeline(): Promise<readonly EarlierRun[]> {
+    return (await this.#readJson<readonly EarlierRun[]>(TIMELINE_FILE)) ?? [];
+  }
+
+  setTimeline(runs: readonly EarlierRun[]): Promise<void> {
+    return writeText(this.folder, TIMELINE_FILE, JSON.stringify(runs));
   }
 
   async setSelected(files: readonly number[] | undefined): Promise<void> {
@@ -115,6 +123,15 @@ export class KeptDownload {
     await top.removeEntry(this.infoHash, { recursive: true }).catch((error: unknown) => {
       if (!(error instanceof DOMException && error.name === "NotFoundError")) throw error;
     });
+  }
+
+  /** What we wrote ourselves; undefined if it is not there, or torn. */
+  async #readJson<T>(name: string): Promise<T | undefined> {
+    try {
+      return JSON.parse(await this.#readText(name));
+    } catch {
+      return undefined;
+    }
   }
 
   async #readText(name: string): Promise<string> {
