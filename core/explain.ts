@@ -1,6 +1,7 @@
 import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
 import { messageOf, PiezaError } from "./errors.ts";
 import type { PieceSource } from "./learned-pieces.ts";
+import type { PeerTiming } from "./peer.ts";
 import type { PieceIndex } from "./piece.ts";
 import type { PieceReceiver } from "./receiver.ts";
 import type { PeerState } from "./snapshot.ts";
@@ -69,6 +70,9 @@ export interface PeerAccount {
   readonly rate: number;
   /** Mean time from a request to the first byte of a piece that came whole; undefined if none did. */
   readonly firstByteMs: number | undefined;
+  /** Of that, by its own word: held back by its limits, and reading from its disk. Undefined if it does not say. */
+  readonly limitMs: number | undefined;
+  readonly readMs: number | undefined;
   /** Requests that failed; those that it refused because it was busy or over its rate are not among them. */
   readonly failures: number;
   readonly refused: number;
@@ -101,7 +105,10 @@ export interface DownloadAccount {
   readonly spentMs: Readonly<Record<Doing, number>>;
   /** What the requests spent theirs on, added up over all of them, side by side as they are. */
   readonly requestMs: {
+    /** Of these, the peers spend `peerLimit` and `peerRead` by their own word; the rest is the network's, and theirs. */
     readonly firstByte: number;
+    readonly peerLimit: number;
+    readonly peerRead: number;
     readonly transfer: number;
     readonly hashing: number;
     readonly disk: number;
@@ -114,7 +121,7 @@ export interface DownloadAccount {
 
 /** A piece that came, and what it took. */
 type Came = Pick<PieceRequest, "peer" | "index" | "startedMs"> & {
-  readonly receiver: Pick<PieceReceiver, "firstByteAtMs" | "hashMs" | "diskMs">;
+  readonly receiver: Pick<PieceReceiver, "firstByteAtMs" | "hashMs" | "diskMs" | "peerTiming">;
 };
 
 interface PeerTally {
@@ -122,6 +129,10 @@ interface PeerTally {
   connectMs: number | undefined;
   requests: number;
   firstByteMs: number;
+  /** Pieces that came with the peer's own times, and these. */
+  timed: number;
+  limitMs: number;
+  readMs: number;
   failures: number;
   refused: number;
   overtaken: number;
@@ -145,7 +156,7 @@ export class Account {
     paused: 0,
     finishing: 0,
   };
-  readonly #requestMs = { firstByte: 0, transfer: 0, hashing: 0, disk: 0 };
+  readonly #requestMs = { firstByte: 0, peerLimit: 0, peerRead: 0, transfer: 0, hashing: 0, disk: 0 };
   readonly #from: Int32Array;
   readonly #askedAtMs: Float64Array;
   readonly #firstByteMs: Float32Array;
@@ -210,9 +221,21 @@ export class Account {
     this.#firstByteMs[index] = firstByteMs;
     this.#tookMs[index] = tookMs;
     this.#requestMs.firstByte += firstByteMs;
+    if (receiver.peerTiming) this.#onTimed(tally, receiver.peerTiming, firstByteMs);
     this.#requestMs.hashing += hashMs;
     this.#requestMs.disk += diskMs;
     this.#requestMs.transfer += Math.max(0, tookMs - firstByteMs - hashMs - diskMs);
+  }
+
+  /** No more is believed than could be seen: `firstByteMs`. */
+  #onTimed(tally: PeerTally, timing: PeerTiming, firstByteMs: number): void {
+    const limitMs = Math.min(timing.limitMs, firstByteMs);
+    const readMs = Math.min(timing.readMs, firstByteMs - limitMs);
+    tally.timed++;
+    tally.limitMs += limitMs;
+    tally.readMs += readMs;
+    this.#requestMs.peerLimit += limitMs;
+    this.#requestMs.peerRead += readMs;
   }
 
   /** The peer gave a piece before the download began; told in the order in which the pieces came. */
@@ -220,7 +243,10 @@ export class Account {
     const { askedAtMs: startedMs, firstByteAtMs, endedAtMs, hashMs } = source;
     this.spend("downloading", startedMs);
     this.onRequested({ peer, index, startedMs }, ASKED.padStart(peer.slot + 1, "o"));
-    this.onHeld({ peer, index, startedMs, receiver: { firstByteAtMs, hashMs, diskMs: 0 } }, endedAtMs);
+    this.onHeld(
+      { peer, index, startedMs, receiver: { firstByteAtMs, hashMs, diskMs: 0, peerTiming: undefined } },
+      endedAtMs,
+    );
     this.spend("waiting", endedAtMs);
   }
 
@@ -271,8 +297,9 @@ export class Account {
   #tally(peer: DownloadPeer, now: number): PeerTally {
     let tally = this.#tallies.get(peer);
     if (!tally) {
-      const counts = { requests: 0, firstByteMs: 0, failures: 0, refused: 0, overtaken: 0, leftOut: 0 };
-      tally = { ...counts, metAtMs: now - this.#startedMs, connectMs: undefined, notes: [] };
+      const times = { firstByteMs: 0, timed: 0, limitMs: 0, readMs: 0 };
+      const counts = { requests: 0, failures: 0, refused: 0, overtaken: 0, leftOut: 0 };
+      tally = { ...counts, ...times, metAtMs: now - this.#startedMs, connectMs: undefined, notes: [] };
       this.#tallies.set(peer, tally);
     }
     return tally;
@@ -280,7 +307,7 @@ export class Account {
 
   #accountOf(peer: DownloadPeer, now: number): Omit<PeerAccount, "verdict"> {
     const { slot, url, transport, state, reason, hasPieces, servedPieces, servedBytes } = peer.snapshot(now);
-    const { firstByteMs, ...tally } = this.#tally(peer, now);
+    const { firstByteMs, timed, limitMs, readMs, ...tally } = this.#tally(peer, now);
     const busyMs = peer.pace.busyMs(now);
     return {
       ...{ slot, url, transport, state, reason, hasPieces, servedPieces, servedBytes },
@@ -289,6 +316,8 @@ export class Account {
       busyMs,
       rate: busyMs > 0 ? (servedBytes * 1000) / busyMs : 0,
       firstByteMs: servedPieces > 0 ? firstByteMs / servedPieces : undefined,
+      limitMs: timed > 0 ? limitMs / timed : undefined,
+      readMs: timed > 0 ? readMs / timed : undefined,
     };
   }
 }

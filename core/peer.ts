@@ -1,6 +1,14 @@
 import type { Bitfield } from "./bitfield.ts";
 import type { PieceIndex } from "./piece.ts";
 
+/** Where a peer's own time before an answer went, in milliseconds. Its word, and no proof of anything. */
+export interface PeerTiming {
+  /** Held back by its limits. */
+  readonly limitMs: number;
+  /** Reading the piece from its disk. */
+  readonly readMs: number;
+}
+
 /** Takes a piece's bytes in order, as they come. Throws WrongPiece as soon as they cannot be the piece. */
 export interface PieceSink {
   /**
@@ -8,6 +16,8 @@ export interface PieceSink {
    * `slice` makes no copy.
    */
   write(bytes: Uint8Array): void | Promise<void>;
+  /** Called by what reads the answer's head, if the peer says so there. */
+  timed?(timing: PeerTiming): void;
 }
 
 /**

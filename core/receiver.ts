@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.ts";
 import { PiezaError, WrongPiece } from "./errors.ts";
 import type { Hasher, HashState } from "./hash.ts";
-import type { PieceSink } from "./peer.ts";
+import type { PeerTiming, PieceSink } from "./peer.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex, pieceNumber } from "./piece.ts";
 import type { PieceStore } from "./store.ts";
 
@@ -30,6 +30,8 @@ export class PieceReceiver implements PieceSink {
   /** What hashing and storing took so far. */
   hashMs = 0;
   diskMs = 0;
+  /** What the peer says that it took there. */
+  peerTiming: PeerTiming | undefined;
   readonly #options: ReceiverOptions;
   readonly #expected: number;
   readonly #hash: HashState;
@@ -65,6 +67,10 @@ export class PieceReceiver implements PieceSink {
       this.hashMs += clock.now() - startedMs;
       this.#kept.push(copy);
     }
+  }
+
+  timed(timing: PeerTiming): void {
+    this.peerTiming = timing;
   }
 
   /** Whatever still comes is dropped, and nothing more is written. */

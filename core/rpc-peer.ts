@@ -7,6 +7,7 @@ import type { RemotePeer } from "./peer.ts";
 import { type PieceIndex, pieceNumber } from "./piece.ts";
 import { toPeerFailed } from "./rpc-errors.ts";
 import { PeerCalls } from "./rpc-peer-call.ts";
+import { parseServerTiming } from "./server-timing.ts";
 import type { SwarmKey } from "./tracker.ts";
 
 export interface RemotePeerOptions {
@@ -39,7 +40,11 @@ export function remotePeer(options: RemotePeerOptions): RemotePeer {
     getPiece(index, sink, signal) {
       const request = { infoHash: swarm.infoHash, number: pieceNumber(index) };
       const length = options.pieceLength(index);
-      return calls.piece(length, sink, signal, (call) => client.getPiece(request, call));
+      const onHeader = (headers: Headers) => {
+        const timing = sink.timed && parseServerTiming(headers.get("server-timing"));
+        if (timing) sink.timed?.(timing);
+      };
+      return calls.piece(length, sink, signal, (call) => client.getPiece(request, { ...call, onHeader }));
     },
     close() {
       calls.close();

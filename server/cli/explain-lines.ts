@@ -66,11 +66,17 @@ function timeLines({ spentMs, requestMs, elapsedMs, peers }: DownloadAccount): s
   const rows = (Object.keys(doingWords) as Doing[])
     .filter((doing) => spentMs[doing] > 0)
     .map((doing) => [`  ${doingWords[doing]}`, brief(spentMs[doing]), share(spentMs[doing], elapsedMs)]);
-  const { firstByte, transfer, hashing, disk } = requestMs;
+  // A record of before these were kept has none.
+  const { firstByte, peerLimit = 0, peerRead = 0, transfer, hashing, disk } = requestMs;
   const all = firstByte + transfer + hashing + disk;
   const lines = table(rows, [1, 2]);
   if (all === 0) return lines;
-  const parts = { "first byte": firstByte, transfer, hashing, disk };
+  const parts = {
+    "first byte": firstByte - peerLimit - peerRead,
+    ...(peerLimit > 0 && { "held back by the peer": peerLimit }),
+    ...(peerRead > 0 && { "read by the peer": peerRead }),
+    ...{ transfer, hashing, disk },
+  };
   const shares = Object.entries(parts).map(([name, ms]) => `${name} ${share(ms, all)}`);
   lines.push(`  of a request: ${shares.join(", ")}`);
   if (peers.some(({ transport, servedPieces }) => transport !== "connect" && servedPieces > 0)) {
@@ -102,6 +108,8 @@ function peerTable({ peers }: DownloadAccount): string[] {
 function storyOf(peer: PeerAccount, account: DownloadAccount): string[] {
   const facts: string[] = [];
   if (peer.reason) facts.push(`${peer.state}: ${peer.reason}`);
+  const ownTime = ownTimeOf(peer);
+  if (ownTime) facts.push(ownTime);
   if (peer.failures > 0) facts.push(plural(peer.failures, "failure"));
   if (peer.refused > 0) facts.push(`busy ${peer.refused} times`);
   if (peer.overtaken > 0)
@@ -113,6 +121,18 @@ function storyOf(peer: PeerAccount, account: DownloadAccount): string[] {
   if (facts.length === 0) return [];
   const notes = peer.notes.map(({ atMs, text }) => `    at ${brief(atMs)}  ${text}`);
   return [`${peer.url} ${verdictWords[peer.verdict]}`, ...facts.map((fact) => `  ${fact}`), ...notes];
+}
+
+/** What of the time to the first byte was spent at the peer and not on the way, if it is worth a word. */
+function ownTimeOf({ firstByteMs = 0, limitMs = 0, readMs = 0 }: PeerAccount): string {
+  const parts: string[] = [];
+  if (worthAWord(limitMs, firstByteMs)) parts.push(`${brief(limitMs)} held back by its own limits`);
+  if (worthAWord(readMs, firstByteMs)) parts.push(`${brief(readMs)} reading its disk`);
+  return parts.length > 0 ? `of ${brief(firstByteMs)} to a first byte, it says, ${parts.join(" and ")}` : "";
+}
+
+function worthAWord(part: number, whole: number): boolean {
+  return part >= 5 && part >= whole / 5;
 }
 
 function sentence(letter: WhyNot): string {

@@ -1,33 +1,23 @@
 import net from "node:net";
-import type { Clock } from "#core/clock.ts";
-import { PeerFailed, type PiezaError, WrongPiece } from "#core/errors.ts";
+import { PeerFailed } from "#core/errors.ts";
 import type { PieceSink } from "#core/peer.ts";
+import { parseServerTiming } from "#core/server-timing.ts";
 import { connectFailure, MAX_ERROR_BYTES } from "./connect-failure.ts";
 import { contentLength, HeadReader, type ResponseHead } from "./http1-response.ts";
+import {
+  checkMessageLength,
+  deadlineMsOf,
+  GET_PIECE_PATH,
+  type PieceAnswerLimits,
+  type PieceRequestMessage,
+  requestMessage,
+  STALL_MS,
+  unreachable,
+} from "./piece-call.ts";
 import { PieceMessageReader, UnusualAnswer } from "./piece-message.ts";
-
-export interface PieceRequestMessage {
-  /** 64 lowercase hex digits. */
-  readonly infoHash: string;
-  readonly number: number;
-}
-
-export interface PieceAnswerLimits {
-  /** Bytes of the piece; an answer may have 1 KiB more. */
-  readonly pieceLength: number;
-  readonly clock: Clock;
-}
 
 /** What one read of the socket takes at most: large enough that the number of reads does not matter. */
 const READ_BYTES = 256 << 10;
-/** No byte for so long ends a request. */
-const STALL_MS = 10_000;
-/** In all a request may take this and the time that its bytes need at 8 KiB/s. */
-const GRACE_MS = 30_000;
-const MIN_BYTES_PER_SECOND = 8 << 10;
-/** Room for what is around a piece in its message. */
-const MESSAGE_SLACK_BYTES = 1 << 10;
-
 /** The request that is under way, and how it ends. */
 interface Exchange {
   readonly sink: PieceSink;
@@ -80,7 +70,7 @@ export class PieceConnection {
 
   /** Asks for a piece and feeds it to the sink. Fails with PeerFailed, WrongPiece, UnusualAnswer or what the sink threw. */
   async getPiece(request: PieceRequestMessage, sink: PieceSink, limits: PieceAnswerLimits): Promise<void> {
-    const deadlineMs = Math.ceil((limits.pieceLength / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
+    const deadlineMs = deadlineMsOf(limits.pieceLength);
     this.answered = false;
     this.reusable = false;
     const cancel = limits.clock.after(deadlineMs, () => {
@@ -105,10 +95,10 @@ export class PieceConnection {
     this.#socket.destroy();
   }
 
-  #request({ infoHash, number }: PieceRequestMessage, deadlineMs: number): Buffer {
-    const message = requestMessage(infoHash, number);
+  #request(request: PieceRequestMessage, deadlineMs: number): Buffer {
+    const message = requestMessage(request);
     const head = [
-      "POST /pieza.v1.PeerService/GetPiece HTTP/1.1",
+      `POST ${GET_PIECE_PATH} HTTP/1.1`,
       `Host: ${this.#host}`,
       "Content-Type: application/proto",
       "Connect-Protocol-Version: 1",
@@ -165,9 +155,9 @@ export class PieceConnection {
     if (head.status !== 200) return new ErrorBody(head, length);
     if (head.headers.get("content-type") !== "application/proto")
       throw new UnusualAnswer("not a protobuf message");
-    if (length > exchange.pieceLength + MESSAGE_SLACK_BYTES) {
-      throw new WrongPiece(`an answer of ${length} bytes for a piece of ${exchange.pieceLength}`);
-    }
+    checkMessageLength(length, exchange.pieceLength);
+    const timing = exchange.sink.timed && parseServerTiming(head.headers.get("server-timing"));
+    if (timing) exchange.sink.timed?.(timing);
     const reader = new PieceMessageReader(length, exchange.sink);
     return {
       get missing() {
@@ -220,16 +210,4 @@ class ErrorBody implements Body {
     );
     throw new PeerFailed(code, message, hint);
   }
-}
-
-/** A GetPieceRequest: info hash as field 1, number as field 2. */
-function requestMessage(infoHash: string, number: number): Buffer {
-  const bytes = [0x0a, infoHash.length, ...Buffer.from(infoHash, "latin1"), 0x10];
-  let rest = number;
-  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
-  return Buffer.from([...bytes, rest]);
-}
-
-function unreachable(url: string, cause: Error): PiezaError {
-  return new PeerFailed("unavailable", `cannot reach ${url}: ${cause.message}`, { cause });
 }

@@ -35,7 +35,7 @@ async function findRecord({ args, flags, signal }: ExplainInvocation): Promise<D
 
 function sayAsEvents(record: DownloadRecord, out: Output): void {
   const { account } = record;
-  const { firstByte, transfer, hashing, disk } = account.requestMs;
+  const { firstByte, peerLimit = 0, peerRead = 0, transfer, hashing, disk } = account.requestMs;
   out.event("explained", {
     info_hash: record.infoHash,
     file_name: record.fileName,
@@ -50,7 +50,10 @@ function sayAsEvents(record: DownloadRecord, out: Output): void {
     wasted_bytes: record.wastedBytes,
     elapsed_ms: Math.round(account.elapsedMs),
     spent_ms: rounded(account.spentMs),
-    request_ms: rounded({ first_byte: firstByte, transfer, hashing, disk }),
+    request_ms: rounded({
+      ...{ first_byte: firstByte, peer_limit: peerLimit, peer_read: peerRead },
+      ...{ transfer, hashing, disk },
+    }),
     tracker_problem: account.trackerProblem,
     trackers: record.trackers,
   });
@@ -67,6 +70,8 @@ function peersOf(account: DownloadAccount) {
     reason: peer.reason,
     connect_ms: peer.connectMs === undefined ? null : Math.round(peer.connectMs),
     first_byte_ms: peer.firstByteMs === undefined ? null : Math.round(peer.firstByteMs),
+    limit_ms: peer.limitMs === undefined ? null : Math.round(peer.limitMs),
+    read_ms: peer.readMs === undefined ? null : Math.round(peer.readMs),
     busy_ms: Math.round(peer.busyMs),
     rate: Math.round(peer.rate),
     has_pieces: peer.hasPieces,

@@ -86,6 +86,9 @@ describe("explain", () => {
     const { events } = await run("explain", "it.bin", "--json");
     const byUrl = new Map(events.filter(({ event }) => event === "peer").map((line) => [line.url, line]));
     expect(byUrl.get(slow.url)).toMatchObject({ verdict: "slow", transport: "connect" });
+    // It says itself that what it waited for was its limit, not the network.
+    const slowAccount = byUrl.get(slow.url) as { limit_ms: number; first_byte_ms: number };
+    expect(slowAccount.limit_ms).toBeGreaterThan(slowAccount.first_byte_ms / 2);
     expect(byUrl.get(liar.url)).toMatchObject({ verdict: "lied", state: "banned", served_pieces: 0 });
     expect(byUrl.get(liar.url)!.reason).toMatch(/^piece \d+ has the wrong hash$/);
     expect(byUrl.get(dying.url)).toMatchObject({ verdict: "failed" });
@@ -103,6 +106,7 @@ describe("explain", () => {
     const { code, stdout } = await run("explain", "it.json");
     expect(code).toBe(0);
     expect(stdout).toContain(`${slow.url} much slower than the others`);
+    expect(stdout).toMatch(/ms to a first byte, it says, \d+ ms held back by its own limits/);
     expect(stdout).toContain(`${liar.url} sent what was not the piece: banned`);
     expect(stdout).toContain(`${dying.url} failed`);
     expect(stdout).toMatch(/good|served well/);
