@@ -9,12 +9,13 @@ import {
   LocatePiecesResponseSchema,
 } from "#gen/pieza/v1/tracker_pb.ts";
 import type { DirectMethod } from "../http/direct.ts";
+import type { AnswerCache } from "./answer-cache.ts";
 import { checkString, checkTotalPieces } from "./checks.ts";
 import type { Located, Locator, SwarmQuery } from "./locator.ts";
 import type { TrackerMetrics } from "./metrics.ts";
 import type { Overload } from "./overload.ts";
 import { seedPeers, swarmPeers } from "./swarm-message.ts";
-import type { SwarmMember, SwarmStore } from "./swarm-store.ts";
+import type { SwarmStore } from "./swarm-store.ts";
 import { revisionOf } from "./table-revision.ts";
 
 export interface LocateParts {
@@ -22,16 +23,22 @@ export interface LocateParts {
   readonly locator: Locator;
   readonly metrics: TrackerMetrics;
   readonly overload: Overload;
+  readonly answers: AnswerCache;
   readonly random: Random;
   readonly locateMs: number;
 }
+
+/** Questions that are kept in their bytes, and the longest of them: one without `since`. */
+const MAX_QUESTIONS = 4_096;
+const MAX_QUESTION_BYTES = 384;
 
 type LocateAnswer = MessageInitShape<typeof LocatePiecesResponseSchema>;
 
 /** TrackerService.LocatePieces: from what was asked to what is answered, as a message or in its bytes. */
 export class Locate {
   readonly #parts: LocateParts;
-  readonly #heads = new WeakMap<readonly SwarmMember[], { trackerId: string; bytes: Uint8Array }>();
+  /** What LocatePieces was asked lately, by the bytes of the question: downloaders of one swarm all send the same. */
+  readonly #queries = new Map<string, LocatePiecesRequest>();
 
   constructor(parts: LocateParts) {
     this.#parts = parts;
@@ -44,20 +51,37 @@ export class Locate {
 
   /** In front of it: what answers between two changes of a swarm have in common is encoded once. */
   readonly direct: DirectMethod = async (message) => {
-    const request = decode(message);
+    const request = this.#decode(message);
     if (!request) return undefined;
     const located = await this.#located(request);
     const plain = located.swarm && located.seeds.length === 0 && request.since.length === 0;
     const parts = plain
-      ? [this.#head(request, located), this.#tail(located)]
+      ? [this.#turn(located), this.#rest(request, located)]
       : [
           toBinary(
             LocatePiecesResponseSchema,
             create(LocatePiecesResponseSchema, this.#message(request, located)),
           ),
         ];
-    return { parts, headers: { "cache-control": "no-store" }, done: () => {} };
+    return { parts, headers: NO_STORE };
   };
+
+  /** Undefined for what is no such message: the library says so. */
+  #decode(message: Uint8Array): LocatePiecesRequest | undefined {
+    const question = Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString("latin1");
+    const known = this.#queries.get(question);
+    if (known) return known;
+    try {
+      const request = fromBinary(LocatePiecesRequestSchema, message);
+      if (question.length <= MAX_QUESTION_BYTES) {
+        if (this.#queries.size === MAX_QUESTIONS) this.#queries.clear();
+        this.#queries.set(question, request);
+      }
+      return request;
+    } catch {
+      return undefined;
+    }
+  }
 
   async #located(request: LocatePiecesRequest): Promise<Located> {
     const { metrics, locator } = this.#parts;
@@ -80,18 +104,17 @@ export class Locate {
     };
   }
 
-  /** All but the fields of `#tail`. */
-  #head(request: LocatePiecesRequest, located: Located): Uint8Array {
-    const { trackerId } = this.#parts.store;
-    const known = this.#heads.get(located.peers);
-    if (known?.trackerId === trackerId) return known.bytes;
-    const message = { ...this.#message(request, located), turn: 0, nextLocateMs: 0 };
-    const bytes = toBinary(LocatePiecesResponseSchema, create(LocatePiecesResponseSchema, message));
-    this.#heads.set(located.peers, { trackerId, bytes });
-    return bytes;
+  /** All but the fields of `#turn`. */
+  #rest(request: LocatePiecesRequest, located: Located): Uint8Array {
+    const { answers, store } = this.#parts;
+    return answers.get(located.peers, store.trackerId, () => {
+      const message = { ...this.#message(request, located), turn: 0, nextLocateMs: 0 };
+      return toBinary(LocatePiecesResponseSchema, create(LocatePiecesResponseSchema, message));
+    });
   }
 
-  #tail({ turn }: Located): Uint8Array {
+  /** Fields may come in any order: in front, the few bytes that change share a write with the answer's envelope. */
+  #turn({ turn }: Located): Uint8Array {
     const { turn: turnField, nextLocateMs } = LocatePiecesResponseSchema.field;
     return new BinaryWriter()
       .tag(turnField.number, WireType.Varint)
@@ -106,14 +129,7 @@ export class Locate {
   }
 }
 
-/** Undefined for what is no such message: the library says so. */
-function decode(message: Uint8Array): LocatePiecesRequest | undefined {
-  try {
-    return fromBinary(LocatePiecesRequestSchema, message);
-  } catch {
-    return undefined;
-  }
-}
+const NO_STORE = { "cache-control": "no-store" };
 
 function parseQuery(request: LocatePiecesRequest): SwarmQuery {
   const totalPieces = request.totalPieces && checkTotalPieces(request.totalPieces);

@@ -1,23 +1,22 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { TrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../http/context.ts";
-import { filePieces } from "./file-pieces.ts";
-import type { Locator } from "./locator.ts";
-import { parseFileName, parsePort, parseRegistration } from "./seed-message.ts";
+import type { FilePiecesCall } from "./file-pieces-call.ts";
+import { parsePort, parseRegistration } from "./seed-message.ts";
 import type { SeedProber } from "./seed-prober.ts";
 import type { SeedRegistrar } from "./seed-registrar.ts";
 
 export interface SeedServiceParts {
   readonly registrar: SeedRegistrar;
   readonly prober: SeedProber;
-  readonly locator: Locator;
+  readonly filePieces: FilePiecesCall;
 }
 
 /** Translates the seed's contract into what the tracker does for everybody; decides nothing. */
 export function seedTrackerService({
   registrar,
   prober,
-  locator,
+  filePieces,
 }: SeedServiceParts): ServiceImpl<typeof TrackerService> {
   return {
     async registerPeer(request, context) {
@@ -32,9 +31,7 @@ export function seedTrackerService({
     },
 
     async getFilePieces({ fileName }) {
-      return {
-        pieces: filePieces(await locator.locate({ fileName: parseFileName(fileName), totalPieces: 0 })),
-      };
+      return { pieces: await filePieces.answer(fileName) };
     },
   };
 }

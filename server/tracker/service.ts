@@ -3,18 +3,14 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { Clock } from "#core/clock.ts";
 import { InvalidField } from "#core/errors.ts";
 import { parseInfoHash } from "#core/info-hash.ts";
-import type { AnnounceEvent, SwarmKey } from "#core/tracker.ts";
+import type { SwarmKey } from "#core/tracker.ts";
 import type { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { kCallerAddress } from "../http/context.ts";
-import { parseAnnounce } from "./announce-message.ts";
+import type { Announcing } from "./announce.ts";
 import { countsOf } from "./availability.ts";
 import { checkTotalPieces } from "./checks.ts";
 import type { Locate } from "./locate.ts";
 import type { Locator } from "./locator.ts";
-import type { TrackerMetrics } from "./metrics.ts";
-import type { Overload } from "./overload.ts";
-import type { Registrar } from "./registrar.ts";
-import { announceAnswer } from "./replication-message.ts";
 import { watchedPeers } from "./swarm-message.ts";
 import type { SwarmStore } from "./swarm-store.ts";
 import { watchSwarm } from "./watch.ts";
@@ -24,38 +20,17 @@ const MAX_SCRAPED = 1_000;
 
 export interface TrackerServiceParts {
   readonly store: SwarmStore;
-  readonly registrar: Registrar;
+  readonly announcing: Announcing;
   readonly locator: Locator;
-  readonly metrics: TrackerMetrics;
-  readonly overload: Overload;
   readonly clock: Clock;
   readonly locate: Locate;
 }
 
 /** Translates between the wire and the tracker; decides nothing. */
 export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
-  const { store, registrar, locator, metrics, overload, clock, locate } = parts;
-  const admit = (event: AnnounceEvent) => {
-    try {
-      overload.admit(event);
-    } catch (error) {
-      metrics.shed(event);
-      throw error;
-    }
-  };
+  const { store, announcing, locator, clock, locate } = parts;
   return {
-    async announce(request, context) {
-      const announce = parseAnnounce(request);
-      metrics.announced(announce.event);
-      admit(announce.event);
-      const caller = context.values.get(kCallerAddress);
-      const announced = await metrics.timed("announce", () =>
-        registrar.announce(announce, caller, context.signal),
-      );
-      metrics.answered(announced.listed);
-      const nextAnnounceMs = overload.heartbeatMs(announced.nextAnnounceMs);
-      return announceAnswer({ ...announced, nextAnnounceMs }, request.leaseSecret);
-    },
+    announce: (request, { values, signal }) => announcing.answer(request, values.get(kCallerAddress), signal),
 
     locatePieces: (request) => locate.answer(request),
 

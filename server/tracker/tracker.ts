@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Clock, Random } from "#core/clock.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
@@ -5,8 +6,11 @@ import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { type EdgeOptions, startServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { AddressPolicy, classOfHost } from "./address.ts";
+import { Announcing } from "./announce.ts";
+import { AnswerCache } from "./answer-cache.ts";
 import { DialBack } from "./dial-back.ts";
 import { FairSlots } from "./fair-slots.ts";
+import { FilePiecesCall } from "./file-pieces-call.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { Listings } from "./listings.ts";
 import { Locate } from "./locate.ts";
@@ -24,7 +28,7 @@ import { seedTrackerService } from "./seed-service.ts";
 import { trackerService } from "./service.ts";
 import { trackerPages } from "./tracker-pages.ts";
 
-const LOCATE_PIECES = `/${TrackerService.typeName}/${TrackerService.method.locatePieces.name}`;
+const pathOf = ({ parent, name }: DescMethod): string => `/${parent.typeName}/${name}`;
 
 export interface TrackerOptions extends EdgeOptions {
   /** Networks, as CIDR, whose addresses peers may have besides those of the tracker's own class. Default none. */
@@ -43,7 +47,7 @@ export interface TrackerOptions extends EdgeOptions {
   readonly lookUp?: LookUp | undefined;
   /** How seed peers are asked whether they are still there. Default: over gRPC. */
   readonly hasPiece?: HasPiece | undefined;
-  /** Whether LocatePieces is answered in front of the library's handler. Default true. */
+  /** Whether LocatePieces, Announce and the seed's GetFilePieces are answered in front of the library's handler. Default true. */
   readonly direct?: boolean | undefined;
   /** How late the event loop is, in ms. Default: as measured. */
   readonly loopDelayMs?: (() => number) | undefined;
@@ -109,13 +113,20 @@ export function composeTracker(options: TrackerOptions) {
   const overload = new Overload(delayMs, random);
   const metrics = new TrackerMetrics(store, delayMs);
   const { locateMs } = limits;
-  const locate = new Locate({ store, locator, metrics, overload, random, locateMs });
-  const service = trackerService({ store, registrar, locator, locate, metrics, overload, clock });
-  const seedService = seedTrackerService({ registrar: seedRegistrar, prober, locator });
+  const answers = new AnswerCache();
+  const locate = new Locate({ store, locator, metrics, overload, answers, random, locateMs });
+  const announcing = new Announcing({ registrar, metrics, overload });
+  const service = trackerService({ store, announcing, locator, locate, clock });
+  const filePieces = new FilePiecesCall({ locator, answers });
+  const seedService = seedTrackerService({ registrar: seedRegistrar, prober, filePieces });
   return {
     store,
     metrics,
-    direct: { [LOCATE_PIECES]: locate.direct },
+    direct: {
+      [pathOf(TrackerService.method.locatePieces)]: locate.direct,
+      [pathOf(TrackerService.method.announce)]: announcing.direct,
+      [pathOf(SeedTrackerService.method.getFilePieces)]: filePieces.direct,
+    },
     routes: (router: ConnectRouter) =>
       void router.service(TrackerService, service).service(SeedTrackerService, seedService),
     async close() {

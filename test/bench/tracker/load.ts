@@ -114,7 +114,7 @@ export async function sourcesLoad(
   for (const [at, socket] of sockets.entries()) {
     socket.on("data", (answer: Buffer) => {
       const now = performance.now();
-      const status = answer.latin1Slice(9, 12);
+      const status = answer.toString("latin1", 9, 12);
       if (status !== "200") done.reject(new Error(`${url} answered ${answer.toString("latin1", 0, 500)}`));
       tookMs.push(now - sentMs[at]!);
       if (now < endMs) send();

@@ -1,0 +1,40 @@
+/** Bytes of answers that are kept, of all tables together. */
+const MAX_BYTES = 32 << 20;
+
+/**
+ * Answers in their bytes, by the table that they tell of: until something in a swarm changes, its answers have nearly
+ * everything in common. What was asked for longest ago is forgotten first.
+ */
+export class AnswerCache {
+  readonly #maxBytes: number;
+  /** Least recently asked for first. */
+  readonly #tables = new Map<object, { readonly answers: Map<string, Uint8Array>; bytes: number }>();
+  #bytes = 0;
+
+  constructor(maxBytes: number = MAX_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The answer of this kind, made by `make` if it is not known. Do not change it. */
+  get(table: object, kind: string, make: () => Uint8Array): Uint8Array {
+    const kept = this.#tables.get(table) ?? { answers: new Map<string, Uint8Array>(), bytes: 0 };
+    const known = kept.answers.get(kind);
+    const answer = known ?? make();
+    this.#tables.delete(table);
+    this.#tables.set(table, kept);
+    if (known) return known;
+    kept.answers.set(kind, answer);
+    kept.bytes += answer.byteLength;
+    this.#bytes += answer.byteLength;
+    for (const [oldest, { bytes }] of this.#tables) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#tables.delete(oldest);
+      this.#bytes -= bytes;
+    }
+    return answer;
+  }
+}
