@@ -31,12 +31,28 @@ export interface ConnectFailure {
 /** What an answer that is not 200 says: a Connect error (JSON with code and message), or only an HTTP status. */
 export function connectFailure(head: ResponseHead, body: string): ConnectFailure {
   const { code = codeOfStatus(head.status), message = `HTTP ${head.status}` } = parse(body);
-  const hint = code === "resource_exhausted" || code === "unavailable" ? retryAfterOf(head) : undefined;
-  return { code, message, ...(hint !== undefined && { retryAfterMs: hint }) };
+  return { code, message, ...retryHint(code, head.headers) };
+}
+
+/** What the headers of a failure say of when to ask again, where its code makes sense of that. */
+export function retryHint(
+  code: ErrorCode,
+  headers: ReadonlyMap<string, string>,
+): { readonly retryAfterMs?: number } {
+  if (code !== "resource_exhausted" && code !== "unavailable") return {};
+  const ms = wholeNumber(headers.get("retry-after-ms"));
+  const seconds = wholeNumber(headers.get("retry-after"));
+  const hint = ms ?? (seconds === undefined ? undefined : seconds * 1000);
+  return hint === undefined ? {} : { retryAfterMs: Math.min(hint, MAX_RETRY_AFTER_MS) };
+}
+
+/** Words from outside, for one line of text. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ").slice(0, MAX_MESSAGE_CHARS);
 }
 
 /** As the protocol's table has it where we tell the codes apart. */
-function codeOfStatus(status: number): ErrorCode {
+export function codeOfStatus(status: number): ErrorCode {
   if (status === 401) return "unauthenticated";
   if (status === 403) return "permission_denied";
   return status === 404 ? "unimplemented" : "unavailable";
@@ -51,19 +67,12 @@ function parse(text: string): { code?: ErrorCode; message?: string } {
         code: KNOWN_CODES.has(code) ? (code as ErrorCode) : "unavailable",
       }),
       ...(typeof message === "string" && {
-        message: message.replace(/\p{Cc}+/gu, " ").slice(0, MAX_MESSAGE_CHARS),
+        message: printable(message),
       }),
     };
   } catch {
     return {};
   }
-}
-
-function retryAfterOf({ headers }: ResponseHead): number | undefined {
-  const ms = wholeNumber(headers.get("retry-after-ms"));
-  const seconds = wholeNumber(headers.get("retry-after"));
-  const hint = ms ?? (seconds === undefined ? undefined : seconds * 1000);
-  return hint === undefined ? undefined : Math.min(hint, MAX_RETRY_AFTER_MS);
 }
 
 function wholeNumber(text: string | undefined): number | undefined {

@@ -4,13 +4,14 @@ import type { Torrent } from "#core/torrent.ts";
 import type { Tracker } from "#core/tracker.ts";
 import type { TransportKind } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
+import { GrpcPeer } from "./grpc-peer.ts";
 import { LatePeer } from "./late-peer.ts";
 import { PlainTracker } from "./plain-tracker.ts";
 import { SocketPeer } from "./socket-peer.ts";
 
 /** How a download reaches trackers and peers. */
 export interface Ways {
-  /** "auto": plain sockets for what speaks http, else the library. "grpc" and "connect": the library. */
+  /** What speaks http: "auto" by plain sockets, "grpc" by our own sessions. The rest, and "connect", by the library. */
   readonly transport: TransportKind | "auto";
   /** PEM, to trust besides the system's certificates. */
   readonly ca: string | undefined;
@@ -37,8 +38,10 @@ export function connectPeer(
     const { stockPeer } = await loadStock();
     return stockPeer({ url, seed, kind, torrent, pieceLength, ca });
   });
-  if (seed || transport !== "auto" || !url.startsWith("http://")) return stock;
-  return new SocketPeer({ url, infoHash: torrent.infoHash, pieceLength, clock: nodeClock, stock });
+  if (seed || !url.startsWith("http://")) return stock;
+  const own = { url, infoHash: torrent.infoHash, pieceLength, clock: nodeClock, stock };
+  if (transport === "auto") return new SocketPeer(own);
+  return transport === "grpc" ? new GrpcPeer(own) : stock;
 }
 
 export type OpenTracker = Tracker & { close(): void };

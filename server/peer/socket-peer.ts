@@ -3,7 +3,8 @@ import { PeerFailed } from "#core/errors.ts";
 import type { PieceSink, RemotePeer } from "#core/peer.ts";
 import type { PieceIndex } from "#core/piece.ts";
 import { pieceNumber } from "#core/piece.ts";
-import { type PieceAnswerLimits, PieceConnection } from "./piece-connection.ts";
+import type { PieceAnswerLimits } from "./piece-call.ts";
+import { PieceConnection } from "./piece-connection.ts";
 import { UnusualAnswer } from "./piece-message.ts";
 
 export interface SocketPeerOptions {

@@ -6,10 +6,11 @@ import { remotePeer } from "#core/rpc.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import type { SwarmKey } from "#core/tracker.ts";
 import { openTransport } from "../../server/http/transports.ts";
+import { GrpcPeer } from "../../server/peer/grpc-peer.ts";
 import { SocketPeer } from "../../server/peer/socket-peer.ts";
 
 /** Everything that a downloader of ours reaches a peer over; "fetch" is what a page does. */
-export const ways = ["grpc", "connect", "grpc-web", "sockets", "fetch"] as const;
+export const ways = ["grpc", "connect", "grpc-web", "sockets", "sessions", "fetch"] as const;
 export type Way = (typeof ways)[number];
 
 /** How much faster than the real one the clock of a call goes: the whole deadline of a small piece is then 3 s. */
@@ -37,9 +38,10 @@ export function openWay(way: Way, url: string, swarm: SwarmKey, geometry: PieceG
     const transport = createGrpcWebTransport({ baseUrl: url, fetch });
     return remotePeer({ url, transportName: "grpc-web", transport, swarm, pieceLength, clock });
   }
-  const kind = way === "sockets" ? "connect" : way;
+  const kind = way === "sockets" ? "connect" : way === "sessions" ? "grpc" : way;
   const { transport, close } = openTransport(url, kind, { readMaxBytes, stallMs: STALL_MS });
   const stock = remotePeer({ url, transportName: kind, transport, swarm, pieceLength, clock, close });
-  if (way !== "sockets") return stock;
-  return new SocketPeer({ url, infoHash: swarm.infoHash, pieceLength, clock, stock });
+  const own = { url, infoHash: swarm.infoHash, pieceLength, clock, stock };
+  if (way === "sockets") return new SocketPeer(own);
+  return way === "sessions" ? new GrpcPeer(own) : stock;
 }

@@ -1,0 +1,206 @@
+import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
+import { PeerFailed } from "#core/errors.ts";
+import type { PieceSink } from "#core/peer.ts";
+import { BufferPool } from "./buffer-pool.ts";
+import { GatheringSink } from "./gathering-sink.ts";
+import { GrpcAnswer } from "./grpc-answer.ts";
+import {
+  deadlineMsOf,
+  GET_PIECE_PATH,
+  type PieceAnswerLimits,
+  type PieceRequestMessage,
+  requestMessage,
+  STALL_MS,
+  unreachable,
+} from "./piece-call.ts";
+
+/** What a peer may send ahead of us. Node's 64 KiB give 1 MiB/s over 50 ms, and cost a wait even on the loopback. */
+const STREAM_WINDOW_BYTES = 16 << 20;
+const CONNECTION_WINDOW_BYTES = 32 << 20;
+/** Node's own 10 would refuse streams of a peer that sends as much ahead as it may. */
+const SESSION_MEMORY_MB = 64;
+/** Hashed and written at once. */
+const GATHERED_BYTES = 256 << 10;
+const MAX_IDLE_BUFFER_BYTES = 4 << 20;
+
+/** One HTTP/2 connection to a peer, for many requests at a time. */
+export class PieceSession {
+  /** An answer has come whole. */
+  used = false;
+  readonly #url: string;
+  readonly #session: ClientHttp2Session;
+  readonly #buffers = new BufferPool(MAX_IDLE_BUFFER_BYTES);
+  readonly #calls = new Set<PieceStream>();
+  #usable = true;
+  #failure: unknown;
+
+  /** `url`: scheme http, host and port. Connects at once; a failure shows in the first request. */
+  constructor(url: string) {
+    this.#url = url;
+    this.#session = http2.connect(url, {
+      settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+      maxSessionMemory: SESSION_MEMORY_MB,
+    });
+    this.#session.on("connect", () => this.#session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
+    this.#session.on("error", (cause) => this.destroy(unreachable(url, cause)));
+    this.#session.on("close", () => this.destroy());
+    this.#session.on("goaway", () => {
+      this.#usable = false;
+    });
+    this.#session.setTimeout(STALL_MS, () => this.destroy(silent(url)));
+  }
+
+  /** Whether another request may follow. */
+  get usable(): boolean {
+    return this.#usable && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  get inFlight(): number {
+    return this.#calls.size;
+  }
+
+  /**
+   * Asks for a piece and feeds it to the sink. Fails with PeerFailed, WrongPiece, UnusualAnswer, what the sink threw or
+   * the signal's reason. `onBegun` is called when the answer begins.
+   */
+  async getPiece(
+    request: PieceRequestMessage,
+    sink: PieceSink,
+    limits: PieceAnswerLimits,
+    signal: AbortSignal,
+    onBegun: () => void,
+  ): Promise<void> {
+    if (!this.usable) throw this.#failure ?? closedBy(this.#url);
+    const { pieceLength, clock } = limits;
+    const deadlineMs = deadlineMsOf(pieceLength);
+    const buffer = this.#buffers.take(Math.min(GATHERED_BYTES, pieceLength));
+    this.#session.ref();
+    const call = new PieceStream(this.#open(request, deadlineMs), sink, buffer, pieceLength, onBegun);
+    this.#calls.add(call);
+    call.stream.setTimeout(STALL_MS, () => call.fail(silent(this.#url)));
+    const cancel = clock.after(deadlineMs, () =>
+      call.fail(new PeerFailed("deadline_exceeded", `no whole answer in ${deadlineMs} ms`)),
+    );
+    const abort = () => call.fail(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      await call.done;
+      this.used = true;
+      // Of one that failed, the sink may still be busy with it.
+      this.#buffers.give(buffer);
+    } finally {
+      cancel();
+      signal.removeEventListener("abort", abort);
+      this.#calls.delete(call);
+      if (this.#calls.size === 0) this.#session.unref();
+    }
+  }
+
+  /** Ends the connection, and the requests under way with `error`. */
+  destroy(error: unknown = closedBy(this.#url)): void {
+    this.#usable = false;
+    this.#failure ??= error;
+    for (const call of this.#calls) call.fail(this.#failure);
+    this.#session.destroy();
+  }
+
+  #open(request: PieceRequestMessage, deadlineMs: number): ClientHttp2Stream {
+    const message = requestMessage(request);
+    const envelope = Buffer.alloc(5);
+    envelope.writeUInt32BE(message.length, 1);
+    try {
+      const stream = this.#session.request({
+        ":method": "POST",
+        ":path": GET_PIECE_PATH,
+        "content-type": "application/grpc+proto",
+        "grpc-timeout": `${deadlineMs}m`,
+        te: "trailers",
+      });
+      stream.end(Buffer.concat([envelope, message]));
+      return stream;
+    } catch (cause) {
+      // No stream numbers are left, or the connection ended in this very moment.
+      this.#usable = false;
+      throw unreachable(this.#url, cause as Error);
+    }
+  }
+}
+
+/** One request and its answer. */
+class PieceStream {
+  readonly stream: ClientHttp2Stream;
+  readonly done: Promise<void>;
+  readonly #answer: GrpcAnswer;
+  readonly #gathered: GatheringSink;
+  readonly #settled = Promise.withResolvers<void>();
+  #over = false;
+
+  constructor(
+    stream: ClientHttp2Stream,
+    sink: PieceSink,
+    buffer: Uint8Array,
+    pieceLength: number,
+    onBegun: () => void,
+  ) {
+    this.stream = stream;
+    this.done = this.#settled.promise;
+    this.#gathered = new GatheringSink(sink, buffer);
+    this.#answer = new GrpcAnswer(this.#gathered, pieceLength);
+    stream.on("response", (headers) => {
+      onBegun();
+      this.#attempt(() => this.#answer.onHead(headers));
+    });
+    stream.on("data", (bytes: Buffer) => this.#attempt(() => this.#take(bytes)));
+    stream.on("trailers", (trailers) => this.#answer.onTrailers(trailers));
+    stream.on("error", (cause) => this.fail(new PeerFailed("unavailable", cause.message, { cause })));
+    stream.on("close", () => void this.#finish());
+  }
+
+  /** Ends it with an error, if it has not ended. */
+  fail(error: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#settled.reject(error);
+    this.stream.close(constants.NGHTTP2_CANCEL);
+  }
+
+  #take(bytes: Buffer): void {
+    const waiting = this.#answer.onData(bytes);
+    if (!waiting) return;
+    this.stream.pause();
+    waiting.then(
+      () => this.stream.resume(),
+      (error) => this.fail(error),
+    );
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#over) return;
+    try {
+      await this.#gathered.flush();
+      this.#answer.end();
+      this.#over = true;
+      this.#settled.resolve();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** What comes after an error is dropped. */
+  #attempt(take: () => void): void {
+    if (this.#over) return;
+    try {
+      take();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}
+
+function silent(url: string): PeerFailed {
+  return new PeerFailed("deadline_exceeded", `no byte from ${url} in ${STALL_MS} ms`);
+}
+
+function closedBy(url: string): PeerFailed {
+  return new PeerFailed("unavailable", `${url} closed the connection`);
+}
