@@ -80,7 +80,12 @@ export function textOf(bytes: Uint8Array): string {
 /** A field of bytes or text; nothing if it is empty, as proto3 leaves it out. */
 export function lengthField(number: number, value: Uint8Array | string): number[] {
   const bytes = typeof value === "string" ? toUtf8.encode(value) : value;
-  return bytes.length === 0 ? [] : [...varint((number << 3) | LENGTH), ...varint(bytes.length), ...bytes];
+  return bytes.length === 0 ? [] : [...lengthPrefix(number, bytes.length), ...bytes];
+}
+
+/** What comes before the bytes of such a field. */
+export function lengthPrefix(number: number, length: number): number[] {
+  return [...varint((number << 3) | LENGTH), ...varint(length)];
 }
 
 /** A field of a whole number below 2^32; nothing for 0. */

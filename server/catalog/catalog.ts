@@ -2,13 +2,17 @@ import { readFile } from "node:fs/promises";
 import type { Clock } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
+import { directGetTorrent } from "../http/direct-torrent.ts";
 import type { Log } from "../http/log.ts";
 import { type EdgeOptions, startServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { catalogRoutes } from "./http-routes.ts";
 import { type PageFiles, readPageFiles } from "./page-files.ts";
-import { catalogService } from "./service.ts";
+import { catalogService, keyOf } from "./service.ts";
 import { TorrentDirectory } from "./torrent-directory.ts";
+
+/** The method that is answered without the library. */
+const GET_TORRENT = `/${CatalogService.typeName}/${CatalogService.method.getTorrent.name}`;
 
 export interface CatalogOptions extends EdgeOptions {
   /** Path of the directory with the torrents, a `<name>.json` for each; made if it is missing. */
@@ -26,6 +30,8 @@ export interface CatalogOptions extends EdgeOptions {
   readonly token?: string | undefined;
   /** Anybody who reaches the catalog may publish and delete. Default false. */
   readonly open?: boolean | undefined;
+  /** Whether plain calls of GetTorrent are answered without the library. Default true. */
+  readonly direct?: boolean | undefined;
   /** Default: the machine's. */
   readonly clock?: Clock | undefined;
 }
@@ -49,6 +55,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     trackers,
     uploadPeers = [],
     open = false,
+    direct = true,
     clock = nodeClock,
     log,
   } = options;
@@ -65,10 +72,14 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const overview = async () =>
     overviewOf(version, trackers, uploadPeers, (await torrents.list({ pageSize: 1 })).totalSize);
   const service = catalogService({ torrents, token: open ? undefined : options.token });
+  const getTorrent = directGetTorrent(CatalogService.method.getTorrent, (request) =>
+    torrents.get(keyOf(request)),
+  );
   return startServer({
     ...options,
     routes: (router) => void router.service(CatalogService, service),
     services: [CatalogService],
+    direct: direct ? { [GET_TORRENT]: getTorrent } : undefined,
     http: catalogRoutes({
       torrents,
       page,

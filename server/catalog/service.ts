@@ -43,7 +43,8 @@ export function catalogService({ torrents, token }: CatalogServiceParts): Servic
   };
 }
 
-function keyOf({ key }: GetTorrentRequest): TorrentKey {
+/** Throws InvalidField. */
+export function keyOf({ key }: GetTorrentRequest): TorrentKey {
   if (key.case === undefined) throw new InvalidField("key", "must be a name or an info_hash");
   return key.case === "name" ? { name: key.value } : { infoHash: key.value };
 }

@@ -1,6 +1,7 @@
 import { RateLimit } from "#core/rate-limit.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
+import { directGetTorrent } from "../http/direct-torrent.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../http/server.ts";
 import { UploadBudget } from "../http/upload-budget.ts";
 import { nodeClock } from "../node-clock.ts";
@@ -38,6 +39,7 @@ export interface Serving {
 
 /** The paths of the methods that are answered without the library. */
 const GET_PIECE = `/${PeerService.typeName}/${PeerService.method.getPiece.name}`;
+const GET_TORRENT = `/${PeerService.typeName}/${PeerService.method.getTorrent.name}`;
 const DOWNLOAD_PIECE = `/${SeedPeerService.typeName}/${SeedPeerService.method.downloadPiece.name}`;
 const DEFAULT_IN_FLIGHT_BYTES = 64 << 20;
 
@@ -69,6 +71,9 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     ...(direct !== false && {
       direct: {
         [GET_PIECE]: directGetPiece(uploads),
+        [GET_TORRENT]: directGetTorrent(PeerService.method.getTorrent, ({ infoHash }) =>
+          torrents.find(infoHash),
+        ),
         [DOWNLOAD_PIECE]: directDownloadPiece(torrents, uploads),
       },
     }),
