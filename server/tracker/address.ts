@@ -65,7 +65,7 @@ export class AddressPolicy {
     if (!ip) return { url: "", address: "", refusal: "its address is not known" };
     const { url, address } = named(declared.tls ? "https:" : "http:", hostOf(ip), declared.port);
     if (this.#allows(ip)) return { url, address, refusal: "" };
-    return { url, address: "", refusal: `${ip} is outside the networks of this tracker` };
+    return { url, address: "", refusal: this.#outside(ip) };
   }
 
   /**
@@ -87,8 +87,16 @@ export class AddressPolicy {
     const url = parsePeerUrl(text);
     const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
     const ip = parseIp(url.hostname);
-    if (ip && !this.#allows(ip)) throw forbidden(url.hostname);
+    if (ip && !this.#allows(ip))
+      throw new PiezaError("permission_denied", `public_url: ${this.#outside(ip)}`);
     return { ...named(url.protocol, ip ? hostOf(ip) : url.hostname, port), refusal: "" };
+  }
+
+  /** Words for the peer, which tells its person, who asks the tracker's. */
+  #outside(ip: Ip): string {
+    const own = this.#own === "none" ? "no" : this.#own;
+    const network = `${ip}/${ip.kind() === "ipv6" ? 128 : 32}`;
+    return `this tracker names ${own} addresses, and ${ip} is none; its --allow-network ${network} would change that`;
   }
 
   #allows(ip: Ip): boolean {
@@ -100,7 +108,7 @@ export class AddressPolicy {
 function forbidden(host: string): PiezaError {
   return new PiezaError(
     "permission_denied",
-    `public_url: ${host} is not in the networks that this tracker allows`,
+    `public_url: ${host} is not in the networks that this tracker allows, which its --allow-network adds to`,
   );
 }
 

@@ -52,6 +52,20 @@ describe("without a public URL a peer is where its announce came from", () => {
     expect(address, "an address to dial").toBe("");
   });
 
+  it.each([
+    ["10.1.2.3", "10.1.2.3/32"],
+    ["fd00::1", "fd00::1/128"],
+  ])("%s, refused, is told the flag that would allow it: %s", (caller, network) => {
+    const { refusal } = observed("loopback", caller);
+    expect(refusal).toMatch(/^this tracker names loopback addresses, /);
+    expect(refusal).toContain(`--allow-network ${network}`);
+    expect(policy("loopback", [network]).resolve({ port: 1, tls: false }, caller).refusal).toBe("");
+    const publicUrl = `http://${caller.includes(":") ? `[${caller}]` : caller}:1`;
+    expect(() => policy("loopback").resolve({ port: 1, tls: false, publicUrl }, caller)).toThrow(
+      `--allow-network ${network}`,
+    );
+  });
+
   it("speaks https where the peer does, and one address has one form", () => {
     expect(observed("loopback", "::1", 7000, true)).toMatchObject({
       url: "https://127.0.0.1:7000",
