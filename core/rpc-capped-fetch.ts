@@ -21,38 +21,69 @@ const DEFAULT_STALL_MS = 10_000;
  * a tab uses. An answer over the limit fails with AnswerTooLong.
  */
 export function cappedFetch(fetch: Fetch, options: CappedFetchOptions): Fetch {
-  const stallMs = options.stallMs ?? DEFAULT_STALL_MS;
   return async (input, init) => {
-    const silent = new AbortController();
-    const waiting = async <T>(wait: Promise<T>): Promise<T> => {
-      const cancel = options.clock.after(stallMs, () => {
-        silent.abort(new PeerFailed("deadline_exceeded", `no byte for ${stallMs} ms`));
-      });
-      try {
-        return await wait;
-      } finally {
-        cancel();
-      }
-    };
-    const response = await waiting(
-      fetch(input, {
-        ...init,
-        signal: init?.signal ? AbortSignal.any([init.signal, silent.signal]) : silent.signal,
-        redirect: "error",
-        credentials: "omit",
-        referrerPolicy: "no-referrer",
-      }),
-    );
-    if (!response.body) return response;
-    const inFrames = isFramed(new Headers(init?.headers).get("content-type"));
-    // connect-web would read a page of some proxy as frames too.
-    if (inFrames && response.ok && !isFramed(response.headers.get("content-type"))) {
-      response.body.cancel().catch(() => {});
-      throw new PeerFailed("unavailable", "answered with something else");
-    }
-    const limit = new AnswerLimit(options.limitBytes, inFrames);
-    return new Response(capped(response.body, limit, waiting), response);
+    const { response, limit, waiting } = await begin(fetch, options, input, init);
+    return response.body ? new Response(capped(response.body, limit, waiting), response) : response;
   };
+}
+
+/** An answer whose body has come. */
+export interface WholeAnswer {
+  readonly response: Response;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The same for an answer that is of no use before its end: its body is read into one buffer. */
+export function cappedWhole(
+  fetch: Fetch,
+  options: CappedFetchOptions,
+): (...request: Parameters<Fetch>) => Promise<WholeAnswer> {
+  return async (input, init) => {
+    const { response, limit, waiting } = await begin(fetch, options, input, init);
+    const bytes = response.body
+      ? await wholeOf(response.body, options.limitBytes, limit, waiting)
+      : new Uint8Array(0);
+    return { response, bytes };
+  };
+}
+
+/** Waits for something that a peer has to do, and ends its answer if it does nothing for too long. */
+type Waiting = <T>(wait: Promise<T>) => Promise<T>;
+
+/** Resolves when the head of the answer is there. */
+async function begin(
+  fetch: Fetch,
+  options: CappedFetchOptions,
+  ...[input, init]: Parameters<Fetch>
+): Promise<{ response: Response; limit: AnswerLimit; waiting: Waiting }> {
+  const stallMs = options.stallMs ?? DEFAULT_STALL_MS;
+  const silent = new AbortController();
+  const waiting: Waiting = async (wait) => {
+    const cancel = options.clock.after(stallMs, () => {
+      silent.abort(new PeerFailed("deadline_exceeded", `no byte for ${stallMs} ms`));
+    });
+    try {
+      return await wait;
+    } finally {
+      cancel();
+    }
+  };
+  const response = await waiting(
+    fetch(input, {
+      ...init,
+      signal: init?.signal ? AbortSignal.any([init.signal, silent.signal]) : silent.signal,
+      redirect: "error",
+      credentials: "omit",
+      referrerPolicy: "no-referrer",
+    }),
+  );
+  const inFrames = isFramed(new Headers(init?.headers).get("content-type"));
+  // connect-web would read a page of some proxy as frames too.
+  if (response.body && inFrames && response.ok && !isFramed(response.headers.get("content-type"))) {
+    response.body.cancel().catch(() => {});
+    throw new PeerFailed("unavailable", "answered with something else");
+  }
+  return { response, limit: new AnswerLimit(options.limitBytes, inFrames), waiting };
 }
 
 function isFramed(contentType: string | null): boolean {
@@ -62,23 +93,76 @@ function isFramed(contentType: string | null): boolean {
 function capped(
   body: ReadableStream<Uint8Array>,
   limit: AnswerLimit,
-  waiting: <T>(wait: Promise<T>) => Promise<T>,
+  waiting: Waiting,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const { done, value } = await waiting(reader.read());
       if (done) return controller.close();
-      if (!limit.bears(value)) {
-        const reason = new AnswerTooLong();
-        // The connection ends, whatever the cancelling comes to.
-        reader.cancel(reason).catch(() => {});
-        throw reason;
-      }
+      if (!limit.bears(value)) throw tooLong(reader);
       controller.enqueue(value);
     },
     cancel: (reason) => reader.cancel(reason),
   });
+}
+
+async function wholeOf(
+  body: ReadableStream<Uint8Array>,
+  limitBytes: number,
+  limit: AnswerLimit,
+  waiting: Waiting,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = intoBuffers(body);
+  // Room for one byte too many. Memory that nobody has written to costs nothing.
+  let buffer = new ArrayBuffer(limitBytes + 1);
+  let length = 0;
+  for (;;) {
+    const { done, value } = await waiting(reader.read(new Uint8Array(buffer, length)));
+    if (done || !value) return new Uint8Array(value?.buffer ?? buffer, 0, length);
+    if (!limit.bears(value)) throw tooLong(reader);
+    buffer = value.buffer;
+    length += value.length;
+  }
+}
+
+/** Reads to the start of the buffer that is given, and gives it back. */
+interface BufferReader {
+  read(
+    into: Uint8Array<ArrayBuffer>,
+  ): Promise<{ done: boolean; value?: Uint8Array<ArrayBuffer> | undefined }>;
+  cancel(reason: unknown): Promise<void>;
+}
+
+/** Without a copy where the browser can; not every one can with the body of an answer. */
+function intoBuffers(body: ReadableStream<Uint8Array>): BufferReader {
+  try {
+    return body.getReader({ mode: "byob" });
+  } catch {
+    const reader = body.getReader();
+    let rest = new Uint8Array(0);
+    return {
+      async read(into) {
+        if (rest.length === 0) {
+          const { done, value } = await reader.read();
+          if (done) return { done };
+          rest = value as Uint8Array<ArrayBuffer>;
+        }
+        const part = rest.subarray(0, into.length);
+        into.set(part);
+        rest = rest.subarray(part.length);
+        return { done: false, value: into.subarray(0, part.length) };
+      },
+      cancel: (reason) => reader.cancel(reason),
+    };
+  }
+}
+
+function tooLong(reader: { cancel(reason: unknown): Promise<void> }): AnswerTooLong {
+  const reason = new AnswerTooLong();
+  // The connection ends, whatever the cancelling comes to.
+  reader.cancel(reason).catch(() => {});
+  return reason;
 }
 
 /** In front of a message: flags, and its length in four bytes. */

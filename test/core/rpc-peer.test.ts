@@ -2,7 +2,8 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { remotePeer, remoteSeedPeer } from "#core/rpc.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import { openTransport } from "../../server/http/transports.ts";
-import { remotePeerContract } from "../contract/remote-peer.ts";
+import { peerTransport } from "../../web/src/worker/peer-transport.ts";
+import { type PeerCase, remotePeerContract } from "../contract/remote-peer.ts";
 
 for (const kind of ["grpc", "grpc-web", "connect"] as const) {
   remotePeerContract(`${kind} from Node`, ({ url, swarm, geometry, clock }) => {
@@ -27,16 +28,26 @@ for (const kind of ["grpc", "grpc-web", "connect"] as const) {
   );
 }
 
-remotePeerContract("grpc-web over fetch, as in a page", ({ url, swarm, geometry, clock }) => {
-  const transport = createGrpcWebTransport({
-    baseUrl: url,
-    // The envelopes of message and trailers are some 200 bytes of the 1 KiB.
-    fetch: cappedFetch(globalThis.fetch, {
-      limitBytes: geometry.pieceLength + (1 << 10),
-      clock,
-      stallMs: 3_600_000,
-    }),
-  });
+/** The envelopes of message and trailers are some 200 bytes of the 1 KiB. */
+const overFetch = ({ url, geometry, clock }: PeerCase) => ({
+  url,
+  fetch: globalThis.fetch,
+  limitBytes: geometry.pieceLength + (1 << 10),
+  clock,
+  stallMs: 3_600_000,
+});
+
+remotePeerContract("grpc-web over fetch", (peer) => {
+  const { url, swarm, geometry, clock } = peer;
+  const options = overFetch(peer);
+  const transport = createGrpcWebTransport({ baseUrl: url, fetch: cappedFetch(options.fetch, options) });
+  const pieceLength = geometry.lengthOf.bind(geometry);
+  return remotePeer({ url, transportName: "grpc-web", transport, swarm, pieceLength, clock });
+});
+
+remotePeerContract("grpc-web over fetch, as in a page", (peer) => {
+  const { url, swarm, geometry, clock } = peer;
+  const transport = peerTransport(overFetch(peer));
   const pieceLength = geometry.lengthOf.bind(geometry);
   return remotePeer({ url, transportName: "grpc-web", transport, swarm, pieceLength, clock });
 });

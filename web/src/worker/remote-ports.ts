@@ -7,7 +7,7 @@ import type { Torrent } from "#core/torrent.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";
-import { PATIENT_MS, transportTo, unreachable } from "./transport.ts";
+import { PATIENT_MS, transportTo, transportToPeer, unreachable } from "./transport.ts";
 
 /** What an answer may have at most, each with room for its frame and trailers. */
 const FRAME_BYTES = 1 << 10;
@@ -59,7 +59,7 @@ export function remotePorts(
       const problem = unreachable(url, origin);
       if (problem !== undefined) throw new PiezaError("failed_precondition", problem);
       const longest = geometry?.pieceLength ?? MAX_PIECE_LENGTH;
-      const transport = transportTo(url, Math.max(MAX_BITFIELD_BYTES, longest + FRAME_BYTES));
+      const transport = transportToPeer(url, Math.max(MAX_BITFIELD_BYTES, longest + FRAME_BYTES));
       const pieceLength = (index: PieceIndex) => geometry?.lengthOf(index) ?? MAX_PIECE_LENGTH;
       const way = { url, transport, pieceLength, clock: browserClock };
       const { infoHash, fileName, pieces } = torrent;

@@ -3,6 +3,7 @@ import { PeerFailed } from "#core/errors.ts";
 import { downloadDefaults } from "#core/options.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import { browserClock } from "./browser-clock.ts";
+import { peerTransport } from "./peer-transport.ts";
 
 /** For calls that send much: until the last byte is out nothing can come back, and the call has a deadline of its own. */
 export const PATIENT_MS = 2 ** 31 - 1;
@@ -17,6 +18,11 @@ export function transportTo(url: string, limitBytes: number, stallMs?: number) {
     useBinaryFormat: true,
     fetch: fetchUpTo(limitBytes, stallMs),
   });
+}
+
+/** The same for what a download asks a peer. */
+export function transportToPeer(url: string, limitBytes: number) {
+  return peerTransport({ url, fetch: tellingFetch, limitBytes, clock: browserClock });
 }
 
 export function fetchUpTo(limitBytes: number, stallMs?: number) {

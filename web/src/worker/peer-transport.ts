@@ -1,0 +1,94 @@
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { Transport } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import {
+  type CappedFetchOptions,
+  cappedFetch,
+  cappedWhole,
+  type Fetch,
+  type WholeAnswer,
+} from "#core/rpc-capped-fetch.ts";
+import { fieldsOf } from "#core/rpc-wire.ts";
+
+export interface PeerTransportOptions extends CappedFetchOptions {
+  /** Scheme, host and port. */
+  readonly url: string;
+  readonly fetch: Fetch;
+}
+
+/** Flags and length in front of a message or of the trailers. */
+const HEAD_BYTES = 5;
+const TRAILERS_FLAG = 0x80;
+/** Where a GetPieceResponse has the piece. */
+const DATA_FIELD = 1;
+
+/**
+ * gRPC-Web to a peer: the stock library, but for the answers of GetPiece. Those are read into one buffer and the piece
+ * in it is handed on where it lies, where the library would copy it together from parts. An answer that is anything but
+ * one piece and "ok" goes to the library as it came.
+ */
+export function peerTransport(options: PeerTransportOptions): Transport {
+  const { url: baseUrl, fetch } = options;
+  const stock = createGrpcWebTransport({ baseUrl, fetch: cappedFetch(fetch, options) });
+  const fetchWhole = cappedWhole(fetch, options);
+  return {
+    stream: stock.stream,
+    async unary(...call) {
+      const [method, signal, timeoutMs, header, message] = call;
+      if (method.name !== "GetPiece") return stock.unary(...call);
+      const answer = await fetchWhole(`${baseUrl}/${method.parent.typeName}/${method.name}`, {
+        method: "POST",
+        headers: requestHeaders(header, timeoutMs),
+        body: framed(method.input, message),
+        ...(signal && { signal }),
+      });
+      const data = pieceIn(answer);
+      if (!data) return createGrpcWebTransport({ baseUrl, fetch: async () => again(answer) }).unary(...call);
+      const { headers } = answer.response;
+      const piece = create(method.output, { data } as unknown as MessageInitShape<typeof method.output>);
+      const trailer = new Headers();
+      return { stream: false, service: method.parent, method, header: headers, message: piece, trailer };
+    },
+  };
+}
+
+function requestHeaders(given: HeadersInit | undefined, timeoutMs: number | undefined): Headers {
+  const headers = new Headers(given);
+  headers.set("content-type", "application/grpc-web+proto");
+  headers.set("x-grpc-web", "1");
+  if (timeoutMs !== undefined) headers.set("grpc-timeout", `${timeoutMs}m`);
+  return headers;
+}
+
+function framed<T extends DescMessage>(schema: T, message: MessageInitShape<T>): Uint8Array<ArrayBuffer> {
+  const bytes = toBinary(schema, create(schema, message));
+  const frame = new Uint8Array(HEAD_BYTES + bytes.length);
+  new DataView(frame.buffer).setUint32(1, bytes.length);
+  frame.set(bytes, HEAD_BYTES);
+  return frame;
+}
+
+/** The piece, or undefined if the answer is another than one message that has nothing else, and trailers that say "ok". */
+function pieceIn({ response, bytes }: WholeAnswer): Uint8Array | undefined {
+  if (response.status !== 200 || response.headers.has("grpc-status") || bytes.length < 2 * HEAD_BYTES)
+    return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const messageEnd = HEAD_BYTES + view.getUint32(1);
+  const isMessage = bytes[0] === 0 && messageEnd + HEAD_BYTES <= bytes.length;
+  if (!isMessage || bytes[messageEnd] !== TRAILERS_FLAG) return undefined;
+  const trailersAt = messageEnd + HEAD_BYTES;
+  if (trailersAt + view.getUint32(messageEnd + 1) !== bytes.length) return undefined;
+  const trailers = new TextDecoder().decode(bytes.subarray(trailersAt));
+  if (!/^grpc-status: ?0\r\n$/i.test(trailers)) return undefined;
+  try {
+    const [data, ...others] = fieldsOf(bytes.subarray(HEAD_BYTES, messageEnd));
+    return data?.number === DATA_FIELD && others.length === 0 ? data.bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same answer, for somebody else to read. */
+function again({ response, bytes }: WholeAnswer): Response {
+  return new Response(bytes.length > 0 ? bytes : null, response);
+}
