@@ -1,13 +1,17 @@
 import { join } from "node:path";
 import { sleep } from "#core/clock.ts";
+import { type PieceIndex, pieceNumber } from "#core/piece.ts";
 import type { Torrent } from "#core/torrent.ts";
+import type { FailureReport } from "#core/tracker.ts";
 import type { RunningServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
-import { Announcing, type AnnouncingOptions } from "./announcing.ts";
+import { type Announces, Announcing, type AnnouncingOptions } from "./announcing.ts";
+import { Scrub } from "./scrub.ts";
 import type { Part, PieceCounts, ServedStore, ServedTorrents } from "./served-torrents.ts";
 import { type Serving, type ServingOptions, startServing } from "./serving.ts";
 import { type StoredServing, StoredTorrents, type UploadOptions } from "./stored-torrents.ts";
 import type { Uploads } from "./uploads.ts";
+import { type CopyKeeper, type CopyServing, Volunteer, type VolunteerRules } from "./volunteer.ts";
 
 export type { ServedStore } from "./served-torrents.ts";
 
@@ -22,6 +26,17 @@ export interface PeerOptions extends Omit<ServingOptions, "identifyKeys" | "stor
   readonly onStatus?: AnnouncingOptions["onStatus"];
   /** What others may store here, in `dataDir`. Default: nothing. */
   readonly uploads?: UploadOptions | undefined;
+  /** Shared by peers near each other, such as a rack's name; at most 64 bytes. */
+  readonly zone?: string | undefined;
+  /** What this peer lends to the swarm for copies, in `dataDir`. Default: nothing. */
+  readonly volunteer?: VolunteerRules | undefined;
+  /** Who announces what is served, and who keeps copies, if that is not this process: see roles/. */
+  readonly announces?: Announces | undefined;
+  readonly copies?: CopyKeeper | undefined;
+  /** How fast, and how often, everything held is hashed again. Default: never. */
+  readonly scrub?: { readonly bytesPerSecond: number; readonly everyMs: number } | undefined;
+  /** How long `drain` waits for others to copy what only this peer has. Default 0. */
+  readonly drainMs?: number | undefined;
 }
 
 export interface RunningPeer {
@@ -35,11 +50,13 @@ export interface RunningPeer {
   changed(infoHash: string): void;
   /** The last piece became held. */
   completed(infoHash: string): void;
+  /** Another peer did wrong: the trackers are told. */
+  report(failure: FailureReport): void;
   /** By info hash and piece index: what was given out. */
   served(): ReadonlyMap<string, ReadonlyMap<number, PieceCounts>>;
   /**
-   * Leaves without failing anybody: asks the trackers to name it no more, refuses new pieces, lets those under way leave
-   * (10 s at most), says goodbye and closes.
+   * Leaves without failing anybody: asks the trackers to name it no more, serves on while others copy what only it has,
+   * then refuses new pieces, lets those under way leave (10 s at most), says goodbye and closes.
    */
   drain(): Promise<void>;
   /** Says goodbye and closes at once; answers under way are cut off. */
@@ -58,12 +75,18 @@ const SMALL_CALLS_MS = 1_000;
  */
 export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   const folder = join(options.dataDir, `peer-${options.port}`);
-  const announcing = new Announcing({
-    trackers: options.trackers,
-    leaseFolder: options.port === 0 ? undefined : folder,
-    ca: options.ca,
-    onStatus: options.onStatus,
-  });
+  const { ca, log, zone, onStatus } = options;
+  const volunteer =
+    options.volunteer && new Volunteer({ ...options.volunteer, ca, log, folder: join(folder, "copies") });
+  const announcing =
+    options.announces ??
+    new Announcing({
+      trackers: options.trackers,
+      leaseFolder: options.port === 0 ? undefined : folder,
+      copying: volunteer,
+      ...{ ca, zone, onStatus },
+    });
+  const copies = options.copies ?? volunteer;
   const stored = options.uploads && {
     token: options.uploads.token,
     torrents: new StoredTorrents({
@@ -74,11 +97,14 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   };
   try {
     const serving = await startServing({ ...options, identifyKeys: announcing.identifyKeys, stored });
-    const peer = new Peer(serving, announcing, stored?.torrents);
-    await stored?.torrents.start(peer).catch(async (error) => {
+    const peer = new Peer(serving, announcing, { stored: stored?.torrents, copies }, options);
+    try {
+      await stored?.torrents.start(peer);
+      await copies?.start(peer);
+    } catch (error) {
       await serving.server.close({ graceMs: 0 });
       throw error;
-    });
+    }
     announcing.start({
       host: options.host ?? "127.0.0.1",
       port: serving.server.port,
@@ -92,12 +118,20 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   }
 }
 
-class Peer implements RunningPeer, StoredServing {
+/** What a peer keeps for others. */
+interface Keeping {
+  readonly stored: StoredTorrents | undefined;
+  readonly copies: CopyKeeper | undefined;
+}
+
+class Peer implements RunningPeer, StoredServing, CopyServing {
   readonly #server: RunningServer;
   readonly #torrents: ServedTorrents;
   readonly #uploads: Uploads;
-  readonly #announcing: Announcing;
-  readonly #stored: StoredTorrents | undefined;
+  readonly #announcing: Announces;
+  readonly #keeping: Keeping;
+  readonly #scrub: Scrub | undefined;
+  readonly #drainMs: number;
   /**
    * By info hash. Starts at the wall clock, so that a lease taken up again after a restart meets a larger number than
    * the tracker has.
@@ -106,12 +140,31 @@ class Peer implements RunningPeer, StoredServing {
   #draining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor({ server, torrents, uploads }: Serving, announcing: Announcing, stored?: StoredTorrents) {
+  constructor(
+    { server, torrents, uploads }: Serving,
+    announcing: Announces,
+    keeping: Keeping,
+    { scrub, drainMs = 0, log }: PeerOptions,
+  ) {
     this.#server = server;
     this.#torrents = torrents;
     this.#uploads = uploads;
     this.#announcing = announcing;
-    this.#stored = stored;
+    this.#keeping = keeping;
+    this.#drainMs = drainMs;
+    const onRotten = (infoHash: string, index: PieceIndex) => {
+      const message = `piece ${pieceNumber(index)} of ${infoHash} has rotted: it is not served any more`;
+      log?.({
+        level: "warn",
+        event: "piece_rotten",
+        message,
+        info_hash: infoHash,
+        number: pieceNumber(index),
+      });
+      this.changed(infoHash);
+    };
+    this.#scrub = scrub && new Scrub({ ...scrub, torrents, clock: nodeClock, onRotten });
+    this.#scrub?.start();
   }
 
   get url(): string {
@@ -159,6 +212,23 @@ class Peer implements RunningPeer, StoredServing {
     });
   }
 
+  addCopies(torrent: Torrent, store: ServedStore): void {
+    this.#torrents.add(torrent, store, "copies");
+    this.changed(torrent.infoHash);
+  }
+
+  removeCopies(infoHash: string): void {
+    this.#remove(infoHash, "copies");
+  }
+
+  isSelf(url: string): boolean {
+    return url === this.url || this.#announcing.isOwn(url);
+  }
+
+  report(failure: FailureReport): void {
+    this.#announcing.report(failure);
+  }
+
   completed(infoHash: string): void {
     this.changed(infoHash);
     this.#announcing.completed(infoHash);
@@ -174,7 +244,9 @@ class Peer implements RunningPeer, StoredServing {
   }
 
   async #drain(): Promise<void> {
+    this.#keeping.copies?.leave();
     await atMost(GOODBYE_MS, this.#announcing.drain());
+    await atMost(this.#drainMs, this.#announcing.handedOver());
     this.#server.setHealth(false);
     await atMost(DRAIN_MS, this.#uploads.drain());
     await this.#close(SMALL_CALLS_MS);
@@ -192,7 +264,9 @@ class Peer implements RunningPeer, StoredServing {
   async #closeAll(graceMs: number): Promise<void> {
     await atMost(GOODBYE_MS, this.#announcing.stop());
     await this.#server.close({ graceMs });
-    await this.#stored?.stop();
+    await this.#scrub?.stop();
+    await this.#keeping.copies?.stop();
+    await this.#keeping.stored?.stop();
   }
 }
 

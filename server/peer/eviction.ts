@@ -1,0 +1,113 @@
+import type { PieceRange, PieceRanges } from "#core/tracker.ts";
+
+/** Over this share of the room that is lent, room is asked for ... */
+const HIGH_WATER = 0.95;
+/** ... until no more than this is taken. */
+const LOW_WATER = 0.9;
+/** Before the same torrent is asked for again after a tracker has said no. */
+const REFUSED_MS = 60_000;
+/** A tracker that has not answered for so long has let our lease end: it counts what is here as gone already. */
+const SILENT_MS = 60_000;
+/** In one announce. */
+const MAX_ASKED = 16;
+
+/** What could be let go of: all that is kept of one torrent. */
+export interface Evictable extends PieceRanges {
+  readonly bytes: number;
+}
+
+interface Asked extends Evictable {
+  /** Ids of trackers whose last answer granted it. */
+  readonly granted: Set<string>;
+}
+
+/**
+ * Decides what to ask trackers for leave to drop, and when that leave is complete: when every tracker that still counts
+ * on this peer has given it. So a last copy stays, however little room there is.
+ */
+export class Eviction {
+  readonly #capacityBytes: number;
+  readonly #asked = new Map<string, Asked>();
+  readonly #refusedUntilMs = new Map<string, number>();
+  /** By tracker id. */
+  readonly #heardAtMs = new Map<string, number>();
+  /** By tracker id: what the announce under way asks for. */
+  readonly #told = new Map<string, readonly Asked[]>();
+
+  constructor(capacityBytes: number) {
+    this.#capacityBytes = capacityBytes;
+  }
+
+  /** What to ask this tracker for. `candidates`: what may go, least recently used first. */
+  ask(trackerId: string, usedBytes: number, candidates: Iterable<Evictable>, now: number): PieceRanges[] {
+    if (usedBytes <= this.#capacityBytes * LOW_WATER) this.#asked.clear();
+    else if (usedBytes > this.#capacityBytes * HIGH_WATER || this.#asked.size > 0)
+      this.#choose(usedBytes - this.#capacityBytes * LOW_WATER, candidates, now);
+    const told = [...this.#asked.values()];
+    this.#told.set(trackerId, told);
+    return told.map(({ infoHash, totalPieces, ranges }) => ({ infoHash, totalPieces, ranges }));
+  }
+
+  /**
+   * A tracker's answer to what it was asked last. Returns the info hashes of what is to be dropped now, and of what some
+   * tracker believes to be gone although it stays.
+   */
+  heard(
+    trackerId: string,
+    grants: readonly PieceRanges[],
+    now: number,
+  ): { dropped: string[]; kept: string[] } {
+    this.#heardAtMs.set(trackerId, now);
+    const dropped: string[] = [];
+    const kept: string[] = [];
+    for (const asked of this.#told.get(trackerId) ?? []) {
+      const { infoHash, granted } = asked;
+      const leave = grants.some((grant) => grant.infoHash === infoHash && sameRanges(grant, asked));
+      if (leave) granted.add(trackerId);
+      if (this.#asked.get(infoHash) !== asked) {
+        if (leave) kept.push(infoHash);
+        continue;
+      }
+      if (!leave) {
+        this.#asked.delete(infoHash);
+        this.#refusedUntilMs.set(infoHash, now + REFUSED_MS);
+        if (granted.size > 0) kept.push(infoHash);
+      } else if (this.#complete(granted, now)) {
+        this.#asked.delete(infoHash);
+        dropped.push(infoHash);
+      }
+    }
+    this.#told.delete(trackerId);
+    return { dropped, kept };
+  }
+
+  #choose(neededBytes: number, candidates: Iterable<Evictable>, now: number): void {
+    const before = new Map(this.#asked);
+    this.#asked.clear();
+    let missingBytes = neededBytes;
+    for (const candidate of candidates) {
+      if (missingBytes <= 0 || this.#asked.size === MAX_ASKED) return;
+      const { infoHash } = candidate;
+      if ((this.#refusedUntilMs.get(infoHash) ?? 0) > now) continue;
+      this.#refusedUntilMs.delete(infoHash);
+      missingBytes -= candidate.bytes;
+      const same = before.get(infoHash);
+      const stands = same && sameRanges(same, candidate);
+      this.#asked.set(infoHash, stands ? same : { ...candidate, granted: new Set() });
+    }
+  }
+
+  #complete(granted: ReadonlySet<string>, now: number): boolean {
+    for (const [trackerId, heardAtMs] of this.#heardAtMs) {
+      if (now - heardAtMs > SILENT_MS) this.#heardAtMs.delete(trackerId);
+      else if (!granted.has(trackerId)) return false;
+    }
+    return true;
+  }
+}
+
+function sameRanges(a: PieceRanges, b: PieceRanges): boolean {
+  const same = ({ first, last }: PieceRange, n: number) =>
+    b.ranges[n]!.first === first && b.ranges[n]!.last === last;
+  return a.ranges.length === b.ranges.length && a.ranges.every(same);
+}
