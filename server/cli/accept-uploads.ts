@@ -1,8 +1,10 @@
+import type { Catalog } from "#core/catalog.ts";
 import { remoteCatalog } from "#core/rpc.ts";
 import { loadOrMakeToken, rememberToken } from "../http/token.ts";
 import { openTransport } from "../http/transports.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import type { UploadOptions } from "../peer/stored-torrents.ts";
+import type { VolunteerRules } from "../peer/volunteer.ts";
 import { readCa } from "./client-flags.ts";
 import { dataDir, serverDir } from "./data-dir.ts";
 import type { CommonOption, Flags } from "./options.ts";
@@ -12,13 +14,29 @@ export type UploadFlags = Flags<
   CommonOption | "peerPort" | "catalog" | "acceptUploads" | "uploadExpiry" | "open"
 >;
 
+/** What this peer lends to copies; undefined unless --volunteer is given. */
+export async function volunteerRules(
+  flags: Flags<CommonOption | "catalog" | "volunteer" | "limitCopies">,
+): Promise<VolunteerRules | undefined> {
+  if (flags.volunteer === undefined) return undefined;
+  return {
+    catalogs: [await catalogOf(flags)],
+    capacityBytes: flags.volunteer,
+    bytesPerSecond: flags.limitCopies,
+  };
+}
+
+async function catalogOf(flags: Flags<CommonOption | "catalog">): Promise<Catalog> {
+  const { transport } = openTransport(flags.catalog, "grpc", { ca: await readCa(flags) });
+  return remoteCatalog({ url: flags.catalog, transport, hasher: nodeHasher });
+}
+
 /** What others may store on this peer, and the token for it; undefined unless --accept-uploads is given. */
 export async function uploadOptions(flags: UploadFlags, out: Output): Promise<UploadOptions | undefined> {
   if (flags.acceptUploads === undefined) return undefined;
-  const { transport } = openTransport(flags.catalog, "grpc", { ca: await readCa(flags) });
   if (flags.open) out.warn("this peer is open: whoever reaches it may store pieces of what its catalog has");
   return {
-    catalogs: [remoteCatalog({ url: flags.catalog, transport, hasher: nodeHasher })],
+    catalogs: [await catalogOf(flags)],
     maxBytes: flags.acceptUploads,
     expiresAfterMs: flags.uploadExpiry,
     token: flags.open ? undefined : (flags.token ?? (await ownToken(flags, out))),

@@ -5,8 +5,9 @@ import type { Demo, DemoPeer } from "./demo.ts";
 import { CliError, ExitCode } from "./exit-code.ts";
 import type { Flags } from "./options.ts";
 
-/** What each peer of the demo takes of publishers. */
+/** What each peer of the demo takes of publishers, and lends to copies of what others have. */
 const UPLOADS = "10GiB";
+const COPIES = "10GiB";
 
 const program = fileURLToPath(new URL("./pieza.js", import.meta.url));
 
@@ -63,7 +64,7 @@ function argumentsFor({ demo, peer, flags, port, tracker, ...options }: ChildPee
     ...["peer", "--json", "--data", peer.dataDir, "--port", String(port), "--tracker", tracker],
     ...given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value])),
     ...(noRateLimit ? ["--no-rate-limit"] : []),
-    ...["--accept-uploads", UPLOADS, "--catalog", options.catalog],
+    ...["--accept-uploads", UPLOADS, "--volunteer", COPIES, "--catalog", options.catalog],
     ...(options.token === undefined ? ["--open"] : []),
     ...options.pageOrigins.flatMap((origin) => ["--allow-origin", origin]),
     ...demo.torrents.flatMap(({ torrentPath }) => ["--torrent", torrentPath]),

@@ -124,6 +124,33 @@ export const options = {
     repeatable: true,
   },
 
+  volunteer: {
+    flags: "--volunteer <size>",
+    help: "lend so much to copies of what --catalog has, where a tracker finds too few (default: nothing)",
+    value: size,
+  },
+  limitCopies: rateOption("--limit-copies <rate>", "spend no more than so much a second on such copies"),
+  zone: {
+    flags: "--zone <name>",
+    help: "a name that peers near each other share, such as a rack's: copies are spread over zones",
+    value: optionalText,
+  },
+  drainTimeout: {
+    flags: "--drain-timeout <time>",
+    help: "when told to stop, serve on for so long while others copy what only this peer has (default 60s)",
+    value: parsed(parseDuration).default(60_000),
+  },
+  scrubEvery: {
+    flags: "--scrub-every <time>",
+    help: "hash everything held again so often, if this peer keeps anything for others (default 1d)",
+    value: parsed(parseDuration).default(86_400_000),
+  },
+  limitScrub: {
+    flags: "--limit-scrub <rate>",
+    help: "read no more than so much a second for that (default 4MiB)",
+    value: parsed(parseRate).default(4 << 20),
+  },
+
   // up
   upTrackerPort: portOption("--tracker-port <port>", 50_050),
   upCatalogPort: portOption("--catalog-port <port>", 8080),

@@ -2,9 +2,8 @@ import { basename, resolve } from "node:path";
 import type { AnnouncerStatus } from "#core/announcer.ts";
 import { geometryOf, type Torrent } from "#core/torrent.ts";
 import { Inventory } from "../peer/inventory.ts";
-import { type RunningPeer, type ServedStore, startPeer } from "../peer/peer.ts";
+import { type PeerOptions, type RunningPeer, type ServedStore, startPeer } from "../peer/peer.ts";
 import { openSeed } from "../peer/seed-store.ts";
-import type { UploadOptions } from "../peer/stored-torrents.ts";
 import { readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";
 import { UsageError } from "./exit-code.ts";
@@ -26,6 +25,9 @@ export interface Seeding {
   readonly torrent: Torrent;
 }
 
+/** What a peer does for others, besides serving. */
+export type ForOthers = Pick<PeerOptions, "uploads" | "volunteer" | "zone" | "scrub" | "drainMs">;
+
 /**
  * Starts a peer that serves these paths, or of each the pieces that --inventory or --pieces names. Fails with
  * UsageError for pieces that a torrent does not have.
@@ -35,7 +37,7 @@ export async function startSeeding(
   trackers: readonly string[],
   flags: SeedingFlags,
   out: Output,
-  uploads?: UploadOptions,
+  forOthers: ForOthers = {},
 ): Promise<RunningPeer> {
   const piecesOf = await readPieces(flags, seedings.length);
   const withdrawn = (infoHash: string) => peer.changed(infoHash);
@@ -54,7 +56,7 @@ export async function startSeeding(
       logRequests: flags.logRequests,
       limitBytesPerSecond: flags.limitUpload,
       onStatus: sayStatus(out, flags),
-      uploads,
+      ...forOthers,
     }),
   );
   // At once, so that the first announce has them all.

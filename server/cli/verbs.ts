@@ -62,7 +62,7 @@ export const verbs: readonly VerbSpec[] = [
   ),
   verb(
     "peer [path...]",
-    "serve files or folders whose torrents exist, and what publishers store here",
+    "serve files or folders whose torrents exist, what publishers store here, and copies for the swarm",
     [
       "peerPort",
       "torrents",
@@ -70,6 +70,12 @@ export const verbs: readonly VerbSpec[] = [
       "pieces",
       "acceptUploads",
       "uploadExpiry",
+      "volunteer",
+      "limitCopies",
+      "zone",
+      "drainTimeout",
+      "scrubEvery",
+      "limitScrub",
       "open",
       "tracker",
       "catalog",
@@ -80,6 +86,7 @@ export const verbs: readonly VerbSpec[] = [
     () => import("./verbs/peer.ts"),
     "pieza peer movie.mkv --torrent movie.mkv.json --pieces 1-40,60",
     "pieza peer shakira.mp3 --torrent shakira.json --inventory peer-1.json",
+    "pieza peer --volunteer 50GB --zone rack-7 --tracker http://tracker.example:50050 --catalog https://catalog.example",
     "pieza peer --accept-uploads 50GB --allow-origin https://catalog.example --catalog https://catalog.example",
   ),
   verb(
@@ -101,6 +108,8 @@ export const verbs: readonly VerbSpec[] = [
       ...createOptions,
       "tracker",
       "catalog",
+      "zone",
+      "drainTimeout",
       "limitUpload",
       "logRequests",
       ...serverOptions,

@@ -19,6 +19,8 @@ type Options =
   | "tracker"
   | "catalog"
   | "limitUpload"
+  | "zone"
+  | "drainTimeout"
   | "logRequests";
 
 type SeedInvocation = Invocation<Options | ServerOption | CommonOption>;
@@ -28,7 +30,8 @@ export async function run(invocation: SeedInvocation): Promise<void> {
   const seedings = await collect(invocation);
   const trackers = new Set([...seedings.flatMap(({ torrent }) => torrent.trackers), ...flags.tracker]);
   const named = trackers.size > 0 ? [...trackers] : await trackersOfCatalog(flags.catalog, flags, signal);
-  const peer = await startSeeding(seedings, named, flags, out);
+  const forOthers = { zone: flags.zone, drainMs: flags.drainTimeout };
+  const peer = await startSeeding(seedings, named, flags, out, forOthers);
   try {
     for (const { torrent } of seedings) await publish(torrent, torrent.fileName, flags, out, signal);
   } catch (error) {
