@@ -1,7 +1,10 @@
 /** SHA-256 as the engine sees it: node:crypto, crypto.subtle or WASM, whatever the edge has. */
 export interface Hasher {
-  /** Starts the hash of one piece. */
-  create(): HashState;
+  /**
+   * Starts the hash of one piece. `lengthBytes` says how long it is, where that is known: who hashes in one go then
+   * needs no copy of a piece that comes in one. No more than that may come.
+   */
+  create(lengthBytes?: number): HashState;
 }
 
 /** One hash being taken. `update` is done with `bytes` when it returns: the caller may reuse them. */
@@ -20,20 +23,28 @@ export async function sha256(hasher: Hasher, bytes: Uint8Array): Promise<string>
 
 /**
  * WebCrypto, present in Node and in browsers on secure origins. It has no incremental digest, so a state keeps what it
- * was given until the end: one piece at most.
+ * was given until the end, one piece at most; unless all of it comes at once.
  */
 export const webCryptoHasher: Hasher = {
-  create() {
+  create(lengthBytes) {
     const parts: Uint8Array[] = [];
+    let whole: Promise<string> | undefined;
     return {
-      update: (bytes) => void parts.push(new Uint8Array(bytes)),
-      digest: async () => {
-        const digest = await crypto.subtle.digest("SHA-256", joined(parts) as Uint8Array<ArrayBuffer>);
-        return toHex(new Uint8Array(digest));
+      update(bytes) {
+        if (bytes.length !== lengthBytes) return void parts.push(new Uint8Array(bytes));
+        whole = digestOf(bytes);
+        // Whoever asks for the digest hears of a failure; nobody has to ask.
+        whole.catch(() => {});
       },
+      digest: () => whole ?? digestOf(joined(parts)),
     };
   },
 };
+
+/** Takes its copy of the bytes before it returns. */
+async function digestOf(bytes: Uint8Array): Promise<string> {
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)));
+}
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   if (parts.length === 1) return parts[0]!;

@@ -41,7 +41,7 @@ export class PieceReceiver implements PieceSink {
   constructor(options: ReceiverOptions) {
     this.#options = options;
     this.#expected = options.store.geometry.lengthOf(options.index);
-    this.#hash = options.hasher.create();
+    this.#hash = options.hasher.create(options.lengthKnown ? this.#expected : undefined);
   }
 
   write(bytes: Uint8Array): void {
