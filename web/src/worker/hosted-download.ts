@@ -19,6 +19,9 @@ import { type OpenStore, openStore } from "./open-store.ts";
 import { type Release, tryLock, waitForLock } from "./tab-lock.ts";
 import { maxInFlightPerPeer } from "./transport.ts";
 
+/** Drawing a download costs the tab more than the news is worth at ten times a second: a tenth of a core, at full rate. */
+const SNAPSHOT_MS = 200;
+
 /** What there is while the stage is "open". */
 interface Running {
   readonly store: OpenStore;
@@ -211,7 +214,7 @@ export class HostedDownload {
       hasher,
       clock: browserClock,
       random,
-      options: { maxInFlightPerPeer },
+      options: { maxInFlightPerPeer, snapshotMs: SNAPSHOT_MS },
     });
     const timeline = new KeptTimeline(this.#kept, this.#earlier ?? []);
     const unsubscribe = download.subscribe(() => this.#tellSnapshot(download, timeline));
