@@ -106,13 +106,20 @@ function writeAll(pieces: readonly Uint8Array[], response: HttpResponse): void {
   const last = joined.pop() ?? new Uint8Array();
   const writable = response as Pick<Writable, "write" | "end" | "cork" | "uncork">;
   if (joined.length === 0) {
-    writable.end(last);
+    // Node sends text together with the headers, in one write, and bytes after them.
+    if ("stream" in response || last.byteLength >= JOIN_BYTES) writable.end(last);
+    else writable.end(textOf(last), "latin1");
     return;
   }
   writable.cork();
   for (const piece of joined) writable.write(piece);
   writable.end(last);
   writable.uncork();
+}
+
+/** One character a byte. */
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
 function envelope(flags: number, length: number): Uint8Array {

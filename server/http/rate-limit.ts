@@ -43,6 +43,6 @@ export class RateLimit {
 
 /** Whoever has one IPv6 address has its whole /64. */
 export function network(address: string): string {
-  if (!ipaddr.IPv6.isValid(address)) return address;
+  if (!address.includes(":") || !ipaddr.IPv6.isValid(address)) return address;
   return ipaddr.IPv6.parse(address).parts.slice(0, 4).join(":");
 }

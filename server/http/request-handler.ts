@@ -27,7 +27,7 @@ export interface RequestHandlerOptions {
 export function createRequestHandler(options: RequestHandlerOptions) {
   const { cors, limits, callerOf, log } = options;
   const unread = new UploadBudget(limits.unreadBytes);
-  const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
+  const routes = new Map(options.handlers.map((handler) => [handler.requestPath, routeOf(handler)]));
 
   return (request: HttpRequest, response: HttpResponse): void => {
     // A caller that hangs up is no news; without a listener it would be an uncaught exception.
@@ -38,20 +38,26 @@ export function createRequestHandler(options: RequestHandlerOptions) {
       return;
     }
     const path = pathOf(request);
-    const handler = handlers.get(path);
-    const changesSomething = handler !== undefined && changes(handler.method);
+    const route = routes.get(path);
+    const changesSomething = route?.changesSomething ?? false;
     if (request.method === "OPTIONS") {
       cors.preflight(request, response, changesSomething);
     } else if (!cors.admit(request, response, changesSomething)) {
       say(response, 403, "pages of this origin may not change anything here");
-    } else if (handler) {
-      const admit = rateLimited(handler.method) ? options.admit : undefined;
-      const direct = options.direct?.[path];
-      void serveRpc(handler, request, response, { limits, callerOf, unread, direct, admit });
+    } else if (route) {
+      void serveRpc(route.handler, request, response, route.options);
     } else {
       void servePlain(path, request, response);
     }
   };
+
+  function routeOf(handler: UniversalHandler) {
+    const { method, requestPath } = handler;
+    const direct = options.direct?.[requestPath];
+    const admit = rateLimited(method) ? options.admit : undefined;
+    const changesSomething = changes(method);
+    return { handler, changesSomething, options: { limits, callerOf, unread, direct, admit } };
+  }
 
   async function servePlain(path: string, request: HttpRequest, response: HttpResponse): Promise<void> {
     if (path === "/healthz") {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** 128 random bits as 32 hex digits: a lease's id, its secret, a tracker's id. */
 export function randomId(): string {
@@ -7,7 +7,7 @@ export function randomId(): string {
 
 /** What the tracker keeps of a secret. */
 export function hashSecret(secret: string): Uint8Array {
-  return createHash("sha256").update(secret).digest();
+  return hash("sha256", secret, "buffer");
 }
 
 /** Whether two byte strings are equal, in a time that does not tell where they differ. */

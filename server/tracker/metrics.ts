@@ -8,10 +8,10 @@ const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** What a tracker counts. Labels are the names of its calls and events: nothing that a caller could make up. */
 export class TrackerMetrics {
   readonly #registry = new Registry();
-  readonly #announces = this.#counter("announces_total", "Announces received, by event", "event");
-  readonly #answered = this.#counter("announces_answered_total", "Answers, by listed: yes or no", "listed");
-  readonly #shed = this.#counter("announces_shed_total", "Announces put off while busy, by event", "event");
-  readonly #locates = this.#counter("locates_total", "LocatePieces calls received");
+  readonly #announces = this.#tally("announces_total", "Announces received, by event", "event");
+  readonly #answered = this.#tally("announces_answered_total", "Answers, by listed: yes or no", "listed");
+  readonly #shed = this.#tally("announces_shed_total", "Announces put off while busy, by event", "event");
+  readonly #locates = this.#tally("locates_total", "LocatePieces calls received");
   readonly #seconds = new Histogram({
     name: "pieza_tracker_call_seconds",
     help: "How long calls took, by call",
@@ -35,28 +35,28 @@ export class TrackerMetrics {
   }
 
   announced(event: AnnounceEvent): void {
-    this.#announces.inc({ event });
+    this.#announces(event);
   }
 
   answered(listed: boolean): void {
-    this.#answered.inc({ listed: listed ? "yes" : "no" });
+    this.#answered(listed ? "yes" : "no");
   }
 
   shed(event: AnnounceEvent): void {
-    this.#shed.inc({ event });
+    this.#shed(event);
   }
 
   located(): void {
-    this.#locates.inc();
+    this.#locates("");
   }
 
   /** Does `work`, and notes how long it took. */
   async timed<T>(call: "announce" | "locate", work: () => Promise<T>): Promise<T> {
-    const stop = this.#seconds.startTimer({ call });
+    const startedAt = performance.now();
     try {
       return await work();
     } finally {
-      stop();
+      this.#seconds.observe({ call }, (performance.now() - startedAt) / 1_000);
     }
   }
 
@@ -69,9 +69,20 @@ export class TrackerMetrics {
     return this.#registry.metrics();
   }
 
-  #counter(name: string, help: string, label?: string): Counter {
-    const labelNames = label ? [label] : [];
-    return new Counter({ name: `pieza_tracker_${name}`, help, labelNames, registers: [this.#registry] });
+  /** Counts one more, under a value of its label if it has one; cheaper than the library's own way to count. */
+  #tally(name: string, help: string, label?: string): (value: string) => void {
+    const tallies = new Map<string, number>();
+    new Counter({
+      name: `pieza_tracker_${name}`,
+      help,
+      labelNames: label ? [label] : [],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of tallies) this.inc(label ? { [label]: value } : {}, count);
+      },
+    });
+    return (value) => void tallies.set(value, (tallies.get(value) ?? 0) + 1);
   }
 
   /** What cannot be found out now (the store is away) is not a number. */

@@ -1,4 +1,5 @@
 import { request } from "node:http";
+import type { Socket } from "node:net";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Bitfield } from "#core/bitfield.ts";
 import { AnnounceEvent, AnnounceRequestSchema, AnnounceResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
@@ -59,7 +60,7 @@ export class Changes {
 
   /** So many a second, until `stop`. */
   async start(perSecond: number): Promise<() => void> {
-    const sockets = [];
+    const sockets: Socket[] = [];
     for (let n = 1; n <= CHANGERS; n++) sockets.push(await dial(this.#server.url, `127.3.0.${n}`));
     for (const socket of sockets) socket.on("error", () => {}).resume();
     let next = 0;
