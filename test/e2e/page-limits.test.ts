@@ -1,9 +1,13 @@
-import { truncate, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LocalSwarm, sent, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
 import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
 
+const run = promisify(execFile);
 const MiB = 1 << 20;
 const name = "limits.bin";
 
@@ -55,6 +59,40 @@ describe("a tab at its limits", () => {
     await download.becomes("Complete");
     expect(new Set(sent(seeder)).size).toBe(24);
     expect(await sha256sum((await download.save()).path)).toBe(await sha256sum(swarm.path(name)));
+  });
+
+  it("says so when the storage has no room for more in the middle, loses nothing, and goes on when there is room", async () => {
+    const folder = "grows";
+    await mkdir(swarm.path(folder));
+    await writeRandomFile(join(swarm.path(folder), "a.bin"), 6 * MiB);
+    await writeRandomFile(join(swarm.path(folder), "b.bin"), 24 * MiB);
+    await swarm.publish(folder);
+    const seeder = await swarm.peer("grower", folder, undefined, "0", "--limit-upload", "4MiB");
+    const page = await browser.open(`${swarm.catalogUrl}/#/t/${folder}`);
+    await page.getByText("Files", { exact: true }).click();
+    await page.getByRole("checkbox", { name: "b.bin" }).uncheck();
+    await page.getByRole("button", { name: "Download", exact: true }).click();
+    const download = new DownloadOnPage(page, folder);
+    await expect.poll(() => download.heldPercent(), { timeout: 30_000 }).toBeGreaterThan(10);
+    await setQuota(page, 12 * MiB);
+    await download.card.getByText("Files", { exact: true }).click();
+    await download.card.getByRole("checkbox", { name: "b.bin" }).check();
+    await download.becomes("Too large");
+    await download.card.getByText(/Free some space and try again/).waitFor();
+    const before = sent(seeder);
+    expect(before.length).toBeGreaterThan(0);
+
+    await setQuota(page);
+    await download.press("Try again");
+    await download.becomes("Complete");
+    const twice = sent(seeder).length - 30;
+    expect(new Set(sent(seeder)).size).toBe(30);
+    // What was under way when it was told to want more.
+    expect(twice, "pieces that were sent twice").toBeLessThanOrEqual(5);
+    const { path } = await download.save();
+    await run("python3", ["-m", "zipfile", "-e", path, swarm.path("unzipped")]);
+    await run("diff", ["-r", swarm.path(folder), swarm.path(`unzipped/${folder}`)]);
+    expect(browser.problems).toEqual([]);
   });
 
   it("says what fits into memory where there is no storage", async () => {

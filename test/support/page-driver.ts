@@ -21,6 +21,8 @@ export interface PageDriverOptions {
   readonly locale?: string;
   /** Takes certificates of authorities that nobody knows. Default false. */
   readonly anyCertificate?: boolean;
+  /** Ports of this machine that the browser takes for servers elsewhere, which need leave to reach local ones. */
+  readonly publicPorts?: readonly (number | string)[];
 }
 
 /** A Chromium with a profile on the disk, so that its storage outlives a crash. */
@@ -103,12 +105,22 @@ function fileNameOf(text: string): string {
 }
 
 function launch(profile: string, options: PageDriverOptions) {
-  const { hosts = [], locale = "en-US", anyCertificate: ignoreHTTPSErrors = false } = options;
+  const {
+    hosts = [],
+    locale = "en-US",
+    anyCertificate: ignoreHTTPSErrors = false,
+    publicPorts = [],
+  } = options;
   const rules = hosts.map((host) => `MAP ${host} 127.0.0.1`).join(",");
-  const mapped = rules ? [...args, `--host-resolver-rules=${rules}`] : args;
+  const elsewhere = publicPorts.map((port) => `127.0.0.1:${port}=public`).join(",");
+  const flags = [
+    ...args,
+    ...(rules ? [`--host-resolver-rules=${rules}`] : []),
+    ...(elsewhere ? [`--ip-address-space-overrides=${elsewhere}`] : []),
+  ];
   return chromium.launchPersistentContext(profile, {
     executablePath,
-    args: mapped,
+    args: flags,
     locale,
     ignoreHTTPSErrors,
   });

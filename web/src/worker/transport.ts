@@ -3,7 +3,11 @@ import { PeerFailed } from "#core/errors.ts";
 import { downloadDefaults } from "#core/options.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import { browserClock } from "./browser-clock.ts";
+import { lacksLeave } from "./local-network.ts";
 import { peerTransport } from "./peer-transport.ts";
+
+const NO_LEAVE =
+  "this browser keeps the page out of the local network; allow local network access in the settings of this site";
 
 /** For calls that send much: until the last byte is out nothing can come back, and the call has a deadline of its own. */
 export const PATIENT_MS = 2 ** 31 - 1;
@@ -35,6 +39,10 @@ async function tellingFetch(input: RequestInfo | URL, init?: RequestInit): Promi
     return await fetch(input, init);
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
+    const url = new URL(input instanceof Request ? input.url : input, location.href);
+    if (await lacksLeave(url, new URL(location.href))) {
+      throw new PeerFailed("permission_denied", NO_LEAVE, { cause });
+    }
     throw new PeerFailed("unavailable", "cannot be reached", { cause });
   }
 }
