@@ -1,9 +1,11 @@
 /**
- * `npm run build`: the package as it is published, in dist/. JavaScript instead of TypeScript, the built page, the
- * protos for clients in other languages, and only the dependencies that run.
+ * `npm run build`: the package as it is published, in dist/. The program in a few files of JavaScript, with the packages
+ * that it uses in them: it starts in half the time that it takes to find and read five hundred. With it the built page,
+ * and the protos for clients in other languages.
  */
-import { cp, glob, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { build, type Rolldown } from "vite";
 import { isMain, root, runCommand } from "./run-command.ts";
 
 const dist = join(root, "dist");
@@ -12,34 +14,62 @@ const dist = join(root, "dist");
 const copies = ["LICENSE", "README.md", "docs", "proto", "web/dist", "fixtures"];
 
 /** What the checkout's package.json says and a user of the package does not need. */
-const notPublished = ["private", "scripts", "optionalDependencies", "devDependencies"];
+const notPublished = ["private", "imports", "scripts", "optionalDependencies", "devDependencies"];
 
 async function runOrThrow(command: string, ...args: string[]): Promise<void> {
   const { ok, output } = await runCommand(command, args);
   if (!ok) throw new Error(`${command} ${args.join(" ")}:\n${output}`);
 }
 
-/** The names of the packages that the built files import. */
-async function importedPackages(): Promise<Set<string>> {
-  const names = new Set<string>();
-  for await (const file of glob("{core,gen,server}/**/*.js", { cwd: dist })) {
-    const code = await readFile(join(dist, file), "utf8");
-    for (const [, name] of code.matchAll(/(?:from|import)\s*\(?\s*"((?:@[^/"]+\/)?[^./"#][^/"]*)/g))
-      names.add(name!);
-  }
-  return names;
+/** Of no use to most who install the package, and large: a package of its own that is loaded when it is asked for. */
+const keptOut = ["iovalkey"];
+
+/** All of it in the folder of the command, as deep as its sources: what they look for beside them is found. */
+async function bundle(): Promise<Rolldown.OutputChunk[]> {
+  const built = await build({
+    ...{ root, configFile: false, logLevel: "warn" },
+    ssr: { noExternal: true, external: keptOut },
+    build: {
+      ssr: "server/cli/main.ts",
+      outDir: join(dist, "server/cli"),
+      target: "node22",
+      rolldownOptions: { output: { entryFileNames: "main.js", chunkFileNames: "[name]-[hash].js" } },
+    },
+  });
+  const { output } = built as Rolldown.RolldownOutput;
+  return output.filter((part) => part.type === "chunk");
+}
+
+/** The command itself, which an old Node has to be able to read. */
+async function writeCommand(): Promise<void> {
+  const command = await readFile(join(root, "server/cli/pieza.js"), "utf8");
+  await writeFile(join(dist, "server/cli/pieza.js"), command.replace("./main.ts", "./main.js"), {
+    mode: 0o755,
+  });
+}
+
+/** The licences of what the bundle holds, as they ask for. */
+async function writeLicences(chunks: readonly Rolldown.OutputChunk[]): Promise<void> {
+  const modules = chunks.flatMap(({ moduleIds }) => moduleIds);
+  const folders = modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? []);
+  const texts = await Promise.all([...new Set(folders)].sort().map(licenceOf));
+  await writeFile(join(dist, "THIRD-PARTY-LICENSES.txt"), texts.join(`\n${"-".repeat(80)}\n\n`));
+}
+
+async function licenceOf(folder: string): Promise<string> {
+  const { name, version, license } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+  const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry));
+  const text = file === undefined ? "" : await readFile(join(folder, file), "utf8");
+  return `${name} ${version}: ${license}\n\n${text}`;
 }
 
 async function writePackageJson(): Promise<void> {
   const source = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
-  const imported = await importedPackages();
   const kept = Object.entries(source).filter(([key]) => !notPublished.includes(key));
-  const dependencies = Object.entries(source.dependencies).filter(([name]) => imported.has(name));
   const published = {
     ...Object.fromEntries(kept),
-    imports: { "#core/*.ts": "./core/*.js", "#gen/*.ts": "./gen/*.js" },
     bin: { pieza: "server/cli/pieza.js" },
-    dependencies: Object.fromEntries(dependencies),
+    dependencies: Object.fromEntries(keptOut.map((name) => [name, source.dependencies[name]])),
   };
   await writeFile(join(dist, "package.json"), `${JSON.stringify(published, null, 2)}\n`);
 }
@@ -48,7 +78,8 @@ async function writePackageJson(): Promise<void> {
 export async function buildPackage(): Promise<void> {
   await rm(dist, { recursive: true, force: true });
   await mkdir(dist);
-  await runOrThrow("tsc", "-p", "scripts/tsconfig.build.json");
+  await writeLicences(await bundle());
+  await writeCommand();
   for (const path of copies) await cp(join(root, path), join(dist, path), { recursive: true });
   await writePackageJson();
 }

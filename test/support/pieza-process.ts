@@ -18,13 +18,16 @@ export class PiezaProcess {
   readonly #waiting = new Set<() => void>();
   #text = "";
 
-  /** `within`: the command that runs it, such as `ip netns exec host`; it has to become the process. */
+  /**
+   * `within`: the command that runs it, such as `ip netns exec host`; it has to become the process. `entry`: another
+   * `pieza` than the checkout's.
+   */
   constructor(
     args: readonly string[],
-    options: { cwd: string; env?: NodeJS.ProcessEnv; within?: readonly string[] },
+    options: { cwd: string; env?: NodeJS.ProcessEnv; within?: readonly string[]; entry?: string },
   ) {
     this.#name = `pieza ${args.join(" ")}`;
-    const [program, ...rest] = [...(options.within ?? []), process.execPath, entry, ...args];
+    const [program, ...rest] = [...(options.within ?? []), process.execPath, options.entry ?? entry, ...args];
     this.#child = spawn(program!, rest, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
