@@ -170,9 +170,16 @@ describe("locating", () => {
 
   it("rejects with the signal's own reason", async () => {
     const abort = new AbortController();
-    const remote = tracker({ locatePieces: () => new Promise(() => {}) });
+    const asked = Promise.withResolvers<void>();
+    const remote = tracker({
+      locatePieces(_, { signal }) {
+        asked.resolve();
+        return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      },
+    });
     const reason = new Error("enough");
     const failed = expect(remote.locate(swarm, abort.signal)).rejects.toBe(reason);
+    await asked.promise;
     abort.abort(reason);
     await failed;
   });
