@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Bitfield } from "#core/bitfield.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";
+import { order } from "../../contract/order-store.ts";
 import { lease, torrent } from "../../contract/swarm-store.ts";
 import { RedisServer } from "../../support/redis-server.ts";
 
@@ -28,6 +29,7 @@ let prefix: string;
 beforeAll(async () => {
   redis = await RedisServer.start();
   other = redis.client();
+  await other.ping();
 });
 afterAll(async () => {
   other.disconnect();
@@ -126,6 +128,9 @@ describe("values that no tracker wrote", () => {
       forged({ identifyKey: "zz" }),
       forged({ listed: "yes" }),
       forged({ notListedReason: "x".repeat(10_000) }),
+      forged({ zone: 1 }),
+      forged({ volunteer: {} }),
+      forged({ volunteer: { capacityBytes: 1, freeBytes: -1, bytesPerSecond: 0, saidAtMs: 0 } }),
     ]) {
       await other.set(leaseKey("a"), value);
       await other.hincrby(swarmKey(), "v", 1);
@@ -157,9 +162,52 @@ describe("values that no tracker wrote", () => {
     expect(await store.swarms(10)).toHaveLength(1);
   });
 
+  it("in an order: it is passed over, the others stand", async () => {
+    await store.open(lease("b"));
+    const book = await store.orders.book(torrent());
+    await store.orders.change(book, [order("a", [[0, 3]]), order("b", [[4, 7]])], []);
+    const key = `${prefix}orders:${torrent().infoHash}00000008`;
+    const row = (await other.hget(key, digest("b")))!;
+    const [id, ranges, sources, numbers] = JSON.parse(row.slice(40));
+    for (const value of [
+      "nonsense",
+      ["x", ranges, sources, numbers],
+      [id, [[3, 2]], sources, numbers],
+      [id, [[0, 8]], sources, numbers],
+      [
+        id,
+        [
+          [0, 1],
+          [1, 2],
+        ],
+        sources,
+        numbers,
+      ],
+      [id, ranges, ["javascript:alert(1)"], numbers],
+      [id, ranges, Array(9).fill(sources[0]), numbers],
+      [id, ranges, sources, [1, 2, 3]],
+      [id, ranges, sources, [1, 2, 3, -4]],
+    ]) {
+      const before = store.troubles.garbage;
+      await other.hset(key, digest("b"), row.slice(0, 40) + JSON.stringify(value));
+      await other.hincrby(key, "v", 1);
+      const orders = (await store.orders.book(torrent())).orders;
+      expect(
+        orders.map(({ leaseId }) => leaseId),
+        JSON.stringify(value),
+      ).toEqual(["a"]);
+      expect(store.troubles.garbage).toBeGreaterThan(before);
+    }
+    await other.sadd(`${prefix}books`, "nonsense");
+    expect(await store.orders.books()).toHaveLength(1);
+  });
+
   it("of another type are unavailable, never anything else", async () => {
     const kinds = ["swarm:", "lease:", "joined:", "address:", "source:", "info_hash:", "name:"];
-    for (const key of [...(await other.keys(`${prefix}*`)), `${prefix}seeds`, `${prefix}bytes`]) {
+    const sets = ["seeds", "bytes", "volunteers", "books", `ordered:${digest("a")}`].map(
+      (key) => prefix + key,
+    );
+    for (const key of [...(await other.keys(`${prefix}*`)), ...sets]) {
       const wrong = kinds.some((kind) => key.startsWith(prefix + kind)) ? "list" : "stream";
       await other.del(key);
       if (wrong === "list") await other.rpush(key, "x");
@@ -179,6 +227,10 @@ describe("values that no tracker wrote", () => {
       ["swarmsNamed", () => store.swarmsNamed("file")],
       ["swarms", () => store.swarms(10)],
       ["seedPeers", () => store.seedPeers()],
+      ["changes", () => store.changes("")],
+      ["volunteers", () => store.volunteers()],
+      ["books", () => store.orders.books()],
+      ["ofVolunteer", () => store.orders.ofVolunteer("a")],
       ["counts", () => store.counts()],
     ];
     for (const [name, call] of calls)
@@ -211,6 +263,6 @@ it("nothing is left when the last peer has gone but the tracker's id, and every 
   await store.end("s");
   expect(await store.swarmsNamed("file")).toEqual([]);
   const left = (await other.keys(`${prefix}*`)).map((key) => key.slice(prefix.length)).sort();
-  expect(left).toEqual(["bytes", "tracker_id"]);
+  expect(left).toEqual(["bytes", "changes", "tracker_id"]);
   expect(await other.get(`${prefix}bytes`)).toBe("0");
 });
