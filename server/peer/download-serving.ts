@@ -2,6 +2,7 @@ import type { Clock } from "#core/clock.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
 import type { PieceStore } from "#core/store.ts";
 import type { Torrent } from "#core/torrent.ts";
+import type { FailureReport } from "#core/tracker.ts";
 import { nodeClock } from "../node-clock.ts";
 import { checkedStore } from "./checked-store.ts";
 import type { RunningPeer } from "./peer.ts";
@@ -61,6 +62,11 @@ export class DownloadServing {
   /** A piece more is there. */
   held(): void {
     this.#peer?.changed(this.#torrent.infoHash);
+  }
+
+  /** Another peer did wrong: trackers are told, if they know this one. */
+  report(failure: FailureReport): void {
+    this.#peer?.report(failure);
   }
 
   /** The download is done, and its files are where they belong: from now on they are served from there. */

@@ -4,7 +4,7 @@ import { Download } from "#core/download.ts";
 import { learnLengths } from "#core/learn-lengths.ts";
 import { type LearnedPieces, putLearned } from "#core/learned-pieces.ts";
 import type { DownloadOptions } from "#core/options.ts";
-import { MAX_PIECE_LENGTH, type PieceGeometry } from "#core/piece.ts";
+import { MAX_PIECE_LENGTH, type PieceGeometry, type PieceIndex } from "#core/piece.ts";
 import type { RateLimit } from "#core/rate-limit.ts";
 import { piecesOfFiles } from "#core/selection.ts";
 import type { DownloadSnapshot } from "#core/snapshot.ts";
@@ -19,6 +19,7 @@ import { DownloadServing } from "./download-serving.ts";
 import { FilePieceStore, type SyncMode } from "./file-piece-store.ts";
 import { Patience } from "./patience.ts";
 import type { RunningPeer } from "./peer.ts";
+import { PeerFailures } from "./peer-failures.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 import { StreamStore } from "./stream-store.ts";
 
@@ -77,18 +78,17 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
     cleanUp.unshift(() => store.close());
     const learned = await putLearned(store, pieces);
     const serving = servingOf(options, store);
+    const failures = new PeerFailures(torrent.infoHash, (failure) => serving?.report(failure));
     const download = new Download({
       torrent,
       store,
       wanted: wantedPieces(options, geometry),
       learned,
       trackers,
-      connect: (url, seed) =>
-        connectPeer(torrent, waysOf(options), {
-          url,
-          seed,
-          pieceLength: (index) => geometry.lengthOf(index),
-        }),
+      connect: (url, seed) => {
+        const pieceLength = (index: PieceIndex) => geometry.lengthOf(index);
+        return failures.watch(connectPeer(torrent, waysOf(options), { url, seed, pieceLength }));
+      },
       hasher: nodeHasher,
       clock: nodeClock,
       random: Math.random,
@@ -102,7 +102,7 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
     if (store instanceof StreamStore) followHorizon(store, download);
     download.start();
     serving?.watch(download);
-    return run({ download, serving, options, cleanUp });
+    return run({ download, serving, failures, options, cleanUp });
   } catch (error) {
     await inOrder(cleanUp);
     throw error;
@@ -114,16 +114,21 @@ type CleanUp = () => void | Promise<void>;
 interface Parts {
   readonly download: Download;
   readonly serving: DownloadServing | undefined;
+  readonly failures: PeerFailures;
   readonly options: GetOptions;
   readonly cleanUp: readonly CleanUp[];
 }
 
-function run({ download, serving, options, cleanUp }: Parts): RunningGet {
+function run({ download, serving, failures, options, cleanUp }: Parts): RunningGet {
   const { target, seedWhenDone = true } = options;
   const patience = new Patience(options.giveUpAfterMs);
-  const unsubscribe = download.subscribe(() => patience.watch(download.peek()));
-  const failures = serving ? [patience.lost, serving.failed] : [patience.lost];
-  const done = Promise.race([ended(download), ...failures]).finally(() => {
+  const unsubscribe = download.subscribe(() => {
+    const snapshot = download.peek();
+    patience.watch(snapshot);
+    failures.look(snapshot.peers);
+  });
+  const ends = serving ? [patience.lost, serving.failed] : [patience.lost];
+  const done = Promise.race([ended(download), ...ends]).finally(() => {
     unsubscribe();
     patience.end();
   });

@@ -1,0 +1,55 @@
+import { type ErrorCode, PeerFailed } from "#core/errors.ts";
+import type { RemotePeer } from "#core/peer.ts";
+import type { PeerSnapshot } from "#core/snapshot.ts";
+import type { FailureKind, FailureReport } from "#core/tracker.ts";
+
+/** What a peer that cannot be used says, or what is said for it; other refusals are its right. */
+const KINDS: Partial<Record<ErrorCode, FailureKind>> = {
+  unavailable: "unreachable",
+  deadline_exceeded: "unreachable",
+  internal: "unreachable",
+  not_found: "missing-piece",
+  out_of_range: "missing-piece",
+  data_loss: "missing-piece",
+};
+
+/** Notes what the peers of one download do wrong, for those who should know of it. */
+export class PeerFailures {
+  readonly #infoHash: string;
+  readonly #report: (failure: FailureReport) => void;
+  readonly #banned = new Set<string>();
+
+  constructor(infoHash: string, report: (failure: FailureReport) => void) {
+    this.#infoHash = infoHash;
+    this.#report = report;
+  }
+
+  /** The same peer, listened to. */
+  watch(peer: RemotePeer): RemotePeer {
+    const { url, transport } = peer;
+    return {
+      url,
+      transport,
+      getBitfield: (signal) => this.#listen(url, signal, peer.getBitfield(signal)),
+      getPiece: (index, sink, signal) => this.#listen(url, signal, peer.getPiece(index, sink, signal)),
+      close: () => peer.close(),
+    };
+  }
+
+  /** Whether bytes were those of the piece is the download's to say: it bans who sent others. */
+  look(peers: readonly PeerSnapshot[]): void {
+    for (const { url, state } of peers) {
+      if (state !== "banned" || this.#banned.has(url)) continue;
+      this.#banned.add(url);
+      this.#report({ url, infoHash: this.#infoHash, kind: "wrong-piece" });
+    }
+  }
+
+  #listen<T>(url: string, signal: AbortSignal, call: Promise<T>): Promise<T> {
+    call.catch((error: unknown) => {
+      const kind = error instanceof PeerFailed && !signal.aborted ? KINDS[error.code] : undefined;
+      if (kind) this.#report({ url, infoHash: this.#infoHash, kind });
+    });
+    return call;
+  }
+}
