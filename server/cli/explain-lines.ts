@@ -114,13 +114,12 @@ function storyOf(peer: PeerAccount, account: DownloadAccount): string[] {
   if (peer.refused > 0) facts.push(`busy ${peer.refused} times`);
   if (peer.overtaken > 0)
     facts.push(`${plural(peer.overtaken, "request")} that another peer was quicker with`);
-  const passed = [...passedOver(peer.slot, account)].map(
-    ([letter, count]) => `${plural(count, "time")} because it ${sentence(letter)}`,
-  );
-  if (passed.length > 0) facts.push(`others were asked ${passed.join(", ")}`);
+  const passed = [...passedOver(peer.slot, account)];
+  if (passed.length > 0) facts.push("others were asked instead");
+  const why = passed.map(([letter, count]) => `    ${plural(count, "time")}, as it ${sentence(letter)}`);
   if (facts.length === 0) return [];
   const notes = peer.notes.map(({ atMs, text }) => `    at ${brief(atMs)}  ${text}`);
-  return [`${peer.url} ${verdictWords[peer.verdict]}`, ...facts.map((fact) => `  ${fact}`), ...notes];
+  return [`${peer.url} ${verdictWords[peer.verdict]}`, ...facts.map((fact) => `  ${fact}`), ...why, ...notes];
 }
 
 /** What of the time to the first byte was spent at the peer and not on the way, if it is worth a word. */
