@@ -1,13 +1,14 @@
 import { Bitfield } from "#core/bitfield.ts";
 import { InvalidField } from "#core/errors.ts";
 import { parseInfoHash } from "#core/info-hash.ts";
+import { MAX_PIECE_LENGTH } from "#core/piece.ts";
 import type { Announce, AnnouncedTorrent, AnnounceEvent } from "#core/tracker.ts";
 import {
   type AnnouncedTorrent as AnnouncedTorrentMessage,
   type AnnounceRequest,
   AnnounceEvent as EventMessage,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import { checkString, checkTotalPieces } from "./checks.ts";
+import { checkString, checkTotalPieces, MAX_TARGET } from "./checks.ts";
 import { parseReplication } from "./replication-message.ts";
 
 /** Torrents in one announce, joined or left. */
@@ -50,6 +51,8 @@ function parseTorrent(torrent: AnnouncedTorrentMessage, field: string): Announce
   if (fileName === "") throw new InvalidField(`${field}.file_name`, "must not be empty");
   const totalPieces = checkTotalPieces(torrent.totalPieces, `${field}.total_pieces`);
   if (torrent.revision > Number.MAX_SAFE_INTEGER) throw new InvalidField(`${field}.revision`, "is too large");
+  if (torrent.pieceLength > MAX_PIECE_LENGTH)
+    throw new InvalidField(`${field}.piece_length`, `must be at most ${MAX_PIECE_LENGTH}`);
   const bitfield = parseBitfield(torrent, totalPieces, `${field}.bitfield`);
   return {
     infoHash,
@@ -57,7 +60,9 @@ function parseTorrent(torrent: AnnouncedTorrentMessage, field: string): Announce
     totalPieces,
     revision: Number(torrent.revision),
     ...(bitfield && { bitfield }),
-    ...(torrent.replicationTarget > 0 && { replicationTarget: torrent.replicationTarget }),
+    ...(torrent.replicationTarget > 0 && {
+      replicationTarget: Math.min(MAX_TARGET, torrent.replicationTarget),
+    }),
     ...(torrent.pieceLength > 0 && { pieceLength: torrent.pieceLength }),
   };
 }

@@ -4,6 +4,9 @@ import { MAX_PIECES } from "#core/piece.ts";
 /** UTF-8 bytes of a name, a URL, an id. */
 const MAX_STRING_BYTES = 255;
 
+/** Copies that a torrent may ask for; more is taken for that. */
+export const MAX_TARGET = 1_000;
+
 /** A number of pieces from outside: 1 to 131,072. */
 export function checkTotalPieces(totalPieces: number, field = "total_pieces"): number {
   if (totalPieces < 1 || totalPieces > MAX_PIECES)

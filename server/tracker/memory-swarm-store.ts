@@ -1,11 +1,13 @@
 import type { Bitfield } from "#core/bitfield.ts";
 import type { Clock } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { PieceRange, SwarmKey } from "#core/tracker.ts";
+import { ChangeLog } from "./change-log.ts";
 import { ExpiryWheel } from "./expiry-wheel.ts";
 import { randomId } from "./lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
-import { bytesOf, bytesOfSwarm, MemorySwarm } from "./memory-swarm.ts";
+import { MemoryOrders } from "./memory-orders.ts";
+import { bytesOf, bytesOfSwarm, MemorySwarm, shownOf, showsChange, withoutPieces } from "./memory-swarm.ts";
 import { refuse } from "./refuse.ts";
 import { bytesOfFiles, SeedFiles } from "./seed-files.ts";
 import type {
@@ -16,6 +18,7 @@ import type {
   SeedFile,
   SeedPeer,
   Swarm,
+  SwarmChanges,
   SwarmMember,
   SwarmStore,
 } from "./swarm-store.ts";
@@ -36,6 +39,7 @@ interface Holder {
  */
 export class MemorySwarmStore implements SwarmStore {
   readonly trackerId = randomId();
+  readonly orders: MemoryOrders;
   readonly #clock: Clock;
   readonly #limits: TrackerLimits;
   readonly #wheel: ExpiryWheel<Holder>;
@@ -47,11 +51,14 @@ export class MemorySwarmStore implements SwarmStore {
   /** With how many of its members say that name. */
   readonly #swarmsByName = new Map<string, Map<MemorySwarm, number>>();
   readonly #seeds = new SeedFiles();
+  readonly #volunteers = new Set<Holder>();
+  readonly #changes = new ChangeLog<MemorySwarm>();
   #swarmCount = 0;
   #stateBytes = 0;
 
   constructor(clock: Clock, limits: Partial<TrackerLimits> = {}) {
     this.#clock = clock;
+    this.orders = new MemoryOrders(clock);
     this.#limits = { ...defaultTrackerLimits, ...limits };
     this.#wheel = new ExpiryWheel(
       clock,
@@ -71,6 +78,7 @@ export class MemorySwarmStore implements SwarmStore {
     this.#holders.set(lease.id, holder);
     if (lease.address !== "") this.#holderByAddress.set(lease.address, holder);
     this.#leasesBySource.set(lease.source, fromSource + 1);
+    if (lease.volunteer) this.#volunteers.add(holder);
     this.#wheel.add(holder);
   }
 
@@ -89,8 +97,13 @@ export class MemorySwarmStore implements SwarmStore {
     if (change) {
       const before = holder.lease;
       holder.lease = { ...before, ...change };
-      if (before.listed !== holder.lease.listed || before.draining !== holder.lease.draining) {
-        for (const swarm of holder.swarms.values()) swarm.leaseChanged(holder.lease);
+      if (holder.lease.volunteer) this.#volunteers.add(holder);
+      else this.#volunteers.delete(holder);
+      if (showsChange(before, holder.lease)) {
+        for (const swarm of holder.swarms.values()) {
+          swarm.leaseChanged(holder.lease);
+          this.#changes.note(swarm);
+        }
       }
     }
     return holder.lease;
@@ -118,6 +131,19 @@ export class MemorySwarmStore implements SwarmStore {
     if (holder && swarm) this.#remove(holder, swarm);
   }
 
+  async withdraw(id: string, key: SwarmKey, ranges: readonly PieceRange[], least: number): Promise<boolean> {
+    const holder = this.#live(id);
+    const swarm = this.#swarms.get(key.infoHash)?.get(key.totalPieces);
+    const bitfield = holder && swarm && withoutPieces(swarm.snapshot().members, id, ranges, least);
+    const member = swarm?.member(id);
+    if (!bitfield || !member) return bitfield !== undefined;
+    this.#account(swarm!, member, -1);
+    swarm!.put({ ...member, bitfield });
+    this.#account(swarm!, swarm!.member(id)!, 1);
+    this.#changes.note(swarm!);
+    return true;
+  }
+
   async joined(id: string): Promise<readonly string[]> {
     return [...(this.#live(id)?.swarms.keys() ?? [])];
   }
@@ -143,6 +169,16 @@ export class MemorySwarmStore implements SwarmStore {
       }
     }
     return keys;
+  }
+
+  async changes(cursor: string): Promise<SwarmChanges> {
+    return this.#changes.since(cursor, () =>
+      [...this.#swarms.values()].flatMap((byTotal) => [...byTotal.values()].map(({ key }) => key)),
+    );
+  }
+
+  async volunteers(): Promise<readonly PeerLease[]> {
+    return [...this.#volunteers].flatMap(({ lease }) => this.#live(lease.id)?.lease ?? []);
   }
 
   async declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
@@ -191,6 +227,8 @@ export class MemorySwarmStore implements SwarmStore {
     const { id, address, source } = holder.lease;
     if (!this.#holders.delete(id)) return;
     holder.expiresAtMs = -Infinity;
+    this.#volunteers.delete(holder);
+    this.orders.endVolunteer(id);
     if (address !== "") this.#holderByAddress.delete(address);
     const fromSource = this.#leasesBySource.get(source)! - 1;
     if (fromSource > 0) this.#leasesBySource.set(source, fromSource);
@@ -201,8 +239,8 @@ export class MemorySwarmStore implements SwarmStore {
   }
 
   #put(holder: Holder, membership: Membership, bitfield: Bitfield): void {
-    const { infoHash, totalPieces, fileName, revision } = membership;
-    const { id, url, listed, draining } = holder.lease;
+    const { infoHash, totalPieces, fileName, revision, replicationTarget = 0, pieceLength = 0 } = membership;
+    const { id, url } = holder.lease;
     const before = holder.swarms.get(infoHash);
     const known = before?.member(id);
     const found = this.#swarms.get(infoHash)?.get(totalPieces);
@@ -216,8 +254,10 @@ export class MemorySwarmStore implements SwarmStore {
     if (stays) this.#account(before, known!, -1);
     else if (before) this.#remove(holder, before);
     const swarm = found ?? this.#addSwarm(membership);
-    const member = { leaseId: id, url, listed, draining, fileName, revision, bitfield };
+    const said = { fileName, revision, bitfield, replicationTarget, pieceLength };
+    const member: SwarmMember = { leaseId: id, url, ...shownOf(holder.lease), ...said };
     swarm.put(member);
+    this.#changes.note(swarm);
     this.#account(swarm, member, 1);
     holder.swarms.set(infoHash, swarm);
   }
@@ -225,6 +265,7 @@ export class MemorySwarmStore implements SwarmStore {
   #remove(holder: Holder, swarm: MemorySwarm): void {
     this.#account(swarm, swarm.member(holder.lease.id)!, -1);
     swarm.remove(holder.lease.id);
+    this.#changes.note(swarm);
     holder.swarms.delete(swarm.key.infoHash);
     if (swarm.size === 0) this.#evict(swarm);
   }

@@ -1,5 +1,7 @@
-import type { Bitfield } from "#core/bitfield.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import { Bitfield } from "#core/bitfield.ts";
+import { CopyCount } from "#core/replication-copies.ts";
+import { wordsOf, wordsOfRanges } from "#core/replication-words.ts";
+import type { PieceRange, SwarmKey } from "#core/tracker.ts";
 import type { PeerLease, Swarm, SwarmMember } from "./swarm-store.ts";
 
 /** What a member or a swarm costs beside its bitfield: objects, map entries, strings. */
@@ -40,7 +42,7 @@ export class MemorySwarm {
   /** A member's lease says something else than before. */
   leaseChanged(lease: PeerLease): void {
     const member = this.#members.get(lease.id);
-    if (member) this.put({ ...member, listed: lease.listed, draining: lease.draining });
+    if (member) this.put({ ...member, ...shownOf(lease) });
   }
 
   /** Made again only after a change. */
@@ -48,6 +50,39 @@ export class MemorySwarm {
     this.#snapshot ??= { ...this.key, members: [...this.#members.values()] };
     return this.#snapshot;
   }
+}
+
+/** What members show of their leases. */
+export function shownOf({ listed, draining, zone = "", volunteer }: PeerLease) {
+  return { listed, draining, zone, volunteer: volunteer !== undefined };
+}
+
+/** Whether members show something else after a lease has changed. */
+export function showsChange(before: PeerLease, after: PeerLease): boolean {
+  const [a, b] = [shownOf(before), shownOf(after)];
+  return (
+    a.listed !== b.listed || a.draining !== b.draining || a.zone !== b.zone || a.volunteer !== b.volunteer
+  );
+}
+
+/** What a member has without these pieces; undefined if one of them has too few copies among others that stay. */
+export function withoutPieces(
+  members: readonly SwarmMember[],
+  leaseId: string,
+  ranges: readonly PieceRange[],
+  least: number,
+): Bitfield | undefined {
+  const member = members.find((member) => member.leaseId === leaseId);
+  const size = member?.bitfield.size ?? members[0]?.bitfield.size ?? 0;
+  const copies = new CopyCount(size, least);
+  for (const other of members)
+    if (other !== member && other.listed && !other.draining) copies.add(wordsOf(other.bitfield));
+  const dropped = wordsOfRanges(ranges, size);
+  for (let at = 0; at < dropped.length; at++)
+    if ((dropped[at]! & ~copies.enoughAt(at)) !== 0) return undefined;
+  const left = member?.bitfield.clone() ?? new Bitfield(size);
+  for (const { first, last } of ranges) for (let index = first; index <= last; index++) left.clear(index);
+  return left;
 }
 
 /** Bytes that a member takes, near enough for a cap. */

@@ -1,12 +1,15 @@
 import { Bitfield } from "#core/bitfield.ts";
-import { MAX_PIECES } from "#core/piece.ts";
+import { MAX_PIECE_LENGTH, MAX_PIECES } from "#core/piece.ts";
+import { MAX_TARGET } from "./checks.ts";
 import { bytesOf } from "./memory-swarm.ts";
 import { isDigest } from "./redis-keys.ts";
 import { bytesOfFiles } from "./seed-files.ts";
-import type { DeclaredFile, Membership, PeerLease } from "./swarm-store.ts";
+import type { DeclaredFile, Membership, PeerLease, VolunteerSpace } from "./swarm-store.ts";
 
 /** What a row says of one torrent, without the number of pieces. */
-export type Said = Pick<Membership, "fileName" | "revision"> & { readonly bitfield: Bitfield };
+export type Said = Pick<Membership, "fileName" | "revision" | "replicationTarget" | "pieceLength"> & {
+  readonly bitfield: Bitfield;
+};
 
 /** One row of a table, as putRow in redis-scripts.ts keeps it. */
 export interface Row {
@@ -22,6 +25,8 @@ const REVISION_DIGITS = 16;
 const PLACE_END = 32;
 const REST_AT = 40;
 const MAX_NAME_BYTES = 255;
+/** Before a name in what a row says: two flags, the target, the length of a piece. */
+const HEAD_BYTES = 8;
 
 export function revisionText(revision: number): string {
   return String(revision).padStart(REVISION_DIGITS, "0");
@@ -37,9 +42,19 @@ export function parseRow(digest: string, value: Buffer): Row | undefined {
 }
 
 /** The arguments of putRow that say what a member says. */
-export function encodeSaid({ fileName, revision, bitfield }: Said): [string, string, Buffer] {
+export function encodeSaid({
+  fileName,
+  revision,
+  bitfield,
+  replicationTarget = 0,
+  pieceLength = 0,
+}: Said): [string, string, Buffer] {
   const name = Buffer.from(fileName);
-  const head = Buffer.from([bitfield.complete ? 1 : 0, name.length]);
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt8(bitfield.complete ? 1 : 0, 0);
+  head.writeUInt8(name.length, 1);
+  head.writeUInt16BE(replicationTarget, 2);
+  head.writeUInt32BE(pieceLength, 4);
   const bits = bitfield.complete ? [] : [bitfield.toBytes()];
   return [
     revisionText(revision),
@@ -50,13 +65,18 @@ export function encodeSaid({ fileName, revision, bitfield }: Said): [string, str
 
 /** Undefined if it is malformed. `full` is what all complete members share. */
 export function decodeSaid({ revision, rest }: Row, totalPieces: number, full: () => Bitfield) {
+  if (rest.length <= HEAD_BYTES) return undefined;
   const [flag, nameBytes = 0] = rest;
-  const fileName = rest.toString("utf8", 2, 2 + nameBytes);
-  const bits = rest.subarray(2 + nameBytes);
-  if (rest.length < 3 || Buffer.byteLength(fileName) !== nameBytes || nameBytes === 0) return undefined;
-  if (flag === 1) return bits.length === 0 ? { fileName, revision, bitfield: full() } : undefined;
+  const replicationTarget = rest.readUInt16BE(2);
+  const pieceLength = rest.readUInt32BE(4);
+  const fileName = rest.toString("utf8", HEAD_BYTES, HEAD_BYTES + nameBytes);
+  const bits = rest.subarray(HEAD_BYTES + nameBytes);
+  if (replicationTarget > MAX_TARGET || pieceLength > MAX_PIECE_LENGTH) return undefined;
+  if (Buffer.byteLength(fileName) !== nameBytes || nameBytes === 0) return undefined;
+  const said = { fileName, revision, replicationTarget, pieceLength };
+  if (flag === 1) return bits.length === 0 ? { ...said, bitfield: full() } : undefined;
   try {
-    return flag === 0 ? { fileName, revision, bitfield: Bitfield.fromBytes(totalPieces, bits) } : undefined;
+    return flag === 0 ? { ...said, bitfield: Bitfield.fromBytes(totalPieces, bits) } : undefined;
   } catch {
     return undefined;
   }
@@ -76,6 +96,9 @@ export function decodeLease(value: Buffer): PeerLease | undefined {
   const json = parseJson(value.toString("utf8", 1));
   if (!isRecord(json)) return undefined;
   const { id, secretHash, address, url, source, identifyKey, listed, notListedReason, draining, seed } = json;
+  const { zone, volunteer } = json;
+  if (zone !== undefined && !isName(zone)) return undefined;
+  if (volunteer !== undefined && !isSpace(volunteer)) return undefined;
   const texts = [id, secretHash, address, url, source, identifyKey, notListedReason];
   if (!texts.every((text) => typeof text === "string" && text.length <= 2_048)) return undefined;
   if (typeof listed !== "boolean" || typeof draining !== "boolean") return undefined;
@@ -94,6 +117,8 @@ export function decodeLease(value: Buffer): PeerLease | undefined {
     notListedReason: notListedReason as string,
     draining,
     ...(typeof seed === "boolean" && { seed }),
+    ...(zone !== undefined && { zone }),
+    ...(volunteer !== undefined && { volunteer }),
   };
 }
 
@@ -117,6 +142,14 @@ export function decodeFiles(value: Buffer): DeclaredFile[] | undefined {
     files.push({ fileName, pieces: pieces.map(([number, hash]) => ({ number, hash })) });
   }
   return files;
+}
+
+function isSpace(space: unknown): space is VolunteerSpace {
+  if (!isRecord(space)) return false;
+  const { capacityBytes, freeBytes, bytesPerSecond, saidAtMs } = space;
+  return [capacityBytes, freeBytes, bytesPerSecond, saidAtMs].every(
+    (value) => typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER,
+  );
 }
 
 function isPiece(piece: unknown): piece is [number, string] {

@@ -48,6 +48,36 @@ export class RedisKeys {
     return `${this.#prefix}seed_bytes`;
   }
 
+  /** Set of the digests of leases that lend space. */
+  get volunteers(): string {
+    return `${this.#prefix}volunteers`;
+  }
+
+  /** Sorted set of swarms by the number of their last change. */
+  get changed(): string {
+    return `${this.#prefix}changed`;
+  }
+
+  /** How many changes there were, and since when they are counted. */
+  get changes(): string {
+    return `${this.#prefix}changes`;
+  }
+
+  /** Set of the swarms that have, or had, orders. */
+  get books(): string {
+    return `${this.#prefix}books`;
+  }
+
+  /** A table of orders, by the volunteers that they are for. */
+  orders(swarmId: string): string {
+    return `${this.#prefix}orders:${swarmId}`;
+  }
+
+  /** The swarms in which a volunteer has, or had, an order. */
+  ordered(digest: string): string {
+    return `${this.#prefix}ordered:${digest}`;
+  }
+
   lease(digest: string): string {
     return `${this.#prefix}lease:${digest}`;
   }

@@ -3,7 +3,7 @@ import { nodeClock } from "../node-clock.ts";
 import type { TrackerLimits } from "./limits.ts";
 import { decodeLease, encodeLease } from "./redis-codec.ts";
 import type { RedisConnection } from "./redis-connection.ts";
-import { digestOf, type RedisKeys } from "./redis-keys.ts";
+import { digestOf, isDigest, type RedisKeys } from "./redis-keys.ts";
 import * as scripts from "./redis-scripts.ts";
 import { refuse } from "./refuse.ts";
 import type { LeaseChange, PeerLease } from "./swarm-store.ts";
@@ -121,6 +121,8 @@ export class RedisLeases {
       ],
       [digest],
     );
+    await connection.command("SREM", keys.volunteers, digest);
+    await connection.command("DEL", keys.ordered(digest));
   }
 
   /** Up to `limit` digests of leases whose time is over. */
@@ -129,6 +131,24 @@ export class RedisLeases {
     const now = await this.now();
     const found = await connection.command("ZRANGEBYSCORE", keys.leases, "-inf", now, "LIMIT", 0, limit);
     return (found as Buffer[]).map(String);
+  }
+
+  /** Notes that a lease lends space: before it says so itself, in case that somebody dies in between. */
+  async noteVolunteer(id: string): Promise<void> {
+    const { connection, keys, netMs } = this.#parts;
+    await connection.command("SADD", keys.volunteers, digestOf(id));
+    await connection.command("PEXPIRE", keys.volunteers, netMs);
+  }
+
+  /** Live leases that lend space. */
+  async volunteers(): Promise<PeerLease[]> {
+    const { connection, keys } = this.#parts;
+    const digests = ((await connection.command("SMEMBERS", keys.volunteers)) as Buffer[]).map(String);
+    const known = digests.filter(isDigest);
+    const now = await this.now();
+    const ends = await this.endsOf(known);
+    const leases = await this.many(known.filter((_, at) => ends[at]! > now));
+    return leases.flatMap((lease) => (lease?.volunteer ? [lease] : []));
   }
 
   async count(): Promise<number> {

@@ -119,11 +119,12 @@ return before or ''
 
 /**
  * KEYS: a table. ARGV: field, revision (16 digits), bytes (8 digits), rest, whether it replaces a newer one, bytes of
- * the table itself, net. A row is revision, place (16 digits), bytes, rest. A new row's place is the table's version,
+ * the table itself, net, and the version that the table has to have, if not empty. A row is revision, place (16 digits), bytes, rest. A new row's place is the table's version,
  * which begins with the time in us, so that a table that went and came back never has a version that it had before.
- * Returns the bytes of the whole table, or -1 if the row there is as new.
+ * Returns the bytes of the whole table, or -1 if the row there is as new or the table has changed.
  */
 export const putRow = script(`
+if ARGV[8] ~= '' and redis.call('HGET', KEYS[1], 'v') ~= ARGV[8] then return -1 end
 local row = redis.call('HGET', KEYS[1], ARGV[1])
 if row and ARGV[5] ~= '1' and string.sub(row, 1, 16) >= ARGV[2] then return -1 end
 local version
@@ -138,6 +139,44 @@ local place = row and #row >= 40 and string.sub(row, 17, 32) or string.format('%
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. place .. ARGV[3] .. ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
 return redis.call('HINCRBY', KEYS[1], 'b', tonumber(ARGV[3]) - (row and tonumber(string.sub(row, 33, 40)) or 0))
+`);
+
+/**
+ * KEYS: a table. ARGV: the version that it has to have (empty: there is no table), net, and pairs of a field and what
+ * its row is to say, or nothing: then it goes. All of it or nothing. Returns 1, or 0 if the table has another version.
+ */
+export const changeRows = script(`
+if (redis.call('HGET', KEYS[1], 'v') or '') ~= ARGV[1] then return 0 end
+local version
+if ARGV[1] ~= '' then
+  version = redis.call('HINCRBY', KEYS[1], 'v', 1)
+else
+  local time = redis.call('TIME')
+  version = time[1] * 1000000 + time[2]
+  redis.call('HSET', KEYS[1], 'v', string.format('%.0f', version), 'b', 0)
+end
+for i = 3, #ARGV, 2 do
+  if ARGV[i + 1] == '' then
+    redis.call('HDEL', KEYS[1], ARGV[i])
+  else
+    local row = redis.call('HGET', KEYS[1], ARGV[i])
+    local place = row and #row >= 40 and string.sub(row, 17, 32) or string.format('%016.0f', version)
+    redis.call('HSET', KEYS[1], ARGV[i], string.rep('0', 16) .. place .. string.rep('0', 8) .. ARGV[i + 1])
+  end
+end
+if redis.call('HLEN', KEYS[1]) <= 2 then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1
+`);
+
+/** KEYS: changes, changed. ARGV: swarm, net. Counts a change from when there was nothing, so that a loss shows. */
+export const noteChange = script(`
+if redis.call('HEXISTS', KEYS[1], 'since') == 0 then
+  local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'since', string.format('%.0f', time[1] * 1000000 + time[2]), 'count', 0)
+end
+redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'count', 1), ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
 `);
 
 /** KEYS: a table. ARGV: field. Returns the bytes of what is left of the table, 0 if nothing, -1 if it was not there. */

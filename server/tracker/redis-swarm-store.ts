@@ -1,13 +1,15 @@
 import type { Clock } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { PieceRange, SwarmKey } from "#core/tracker.ts";
 import type { Log } from "../http/log.ts";
 import { randomId } from "./lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
+import { showsChange } from "./memory-swarm.ts";
 import { RedisAccounts } from "./redis-accounts.ts";
 import { RedisConnection } from "./redis-connection.ts";
 import { digestOf, RedisKeys } from "./redis-keys.ts";
 import { RedisLeases, type RedisParts } from "./redis-leases.ts";
+import { RedisOrders } from "./redis-orders.ts";
 import { RedisSeeds } from "./redis-seeds.ts";
 import { RedisSwarms } from "./redis-swarms.ts";
 import { RedisTables } from "./redis-tables.ts";
@@ -19,6 +21,7 @@ import type {
   SeedFile,
   SeedPeer,
   Swarm,
+  SwarmChanges,
   SwarmStore,
 } from "./swarm-store.ts";
 
@@ -49,6 +52,7 @@ export interface RedisSwarmStoreOptions {
  * Calls fail with `unavailable` within a second if Redis does not answer.
  */
 export class RedisSwarmStore implements SwarmStore {
+  readonly orders: RedisOrders;
   readonly #connection: RedisConnection;
   readonly #parts: RedisParts;
   readonly #leases: RedisLeases;
@@ -78,6 +82,7 @@ export class RedisSwarmStore implements SwarmStore {
     const tables = new RedisTables(this.#parts, this.#leases);
     const accounts = new RedisAccounts(this.#parts);
     this.#swarms = new RedisSwarms(this.#parts, tables, accounts);
+    this.orders = new RedisOrders(this.#parts, this.#leases, tables);
     this.#seeds = new RedisSeeds(this.#parts, this.#leases, tables, accounts);
     this.#clock = clock;
     this.#arm();
@@ -94,6 +99,7 @@ export class RedisSwarmStore implements SwarmStore {
   }
 
   async open(lease: PeerLease): Promise<void> {
+    if (lease.volunteer) await this.#leases.noteVolunteer(lease.id);
     if (await this.#leases.open(lease)) return;
     await this.end(lease.id);
     if (!(await this.#leases.open(lease))) throw new PiezaError("unavailable", "the lease is being ended");
@@ -108,11 +114,12 @@ export class RedisSwarmStore implements SwarmStore {
   }
 
   async renew(id: string, change?: LeaseChange): Promise<PeerLease | undefined> {
+    if (change?.volunteer) await this.#leases.noteVolunteer(id);
     const renewed = await this.#leases.renew(id, change);
     if (!renewed) return undefined;
     const { before, after, netDue } = renewed;
     const digest = digestOf(id);
-    if (before.listed !== after.listed || before.draining !== after.draining) {
+    if (showsChange(before, after)) {
       for (const key of await this.#swarms.joined(digest)) await this.#swarms.touch(key, digest);
     }
     if (netDue) await this.#renewNet(after);
@@ -137,6 +144,11 @@ export class RedisSwarmStore implements SwarmStore {
     return this.#swarms.leave(digestOf(id), infoHash);
   }
 
+  async withdraw(id: string, key: SwarmKey, ranges: readonly PieceRange[], least: number): Promise<boolean> {
+    if (!(await this.#leases.find(id))) return false;
+    return this.#swarms.withdraw(id, key, ranges, least);
+  }
+
   async joined(id: string): Promise<readonly string[]> {
     if (!(await this.#leases.find(id))) return [];
     return (await this.#swarms.joined(digestOf(id))).map(({ infoHash }) => infoHash);
@@ -157,6 +169,14 @@ export class RedisSwarmStore implements SwarmStore {
   async swarms(limit: number): Promise<readonly SwarmKey[]> {
     await this.#sweeping;
     return this.#swarms.some(limit);
+  }
+
+  changes(cursor: string): Promise<SwarmChanges> {
+    return this.#swarms.changes(cursor);
+  }
+
+  volunteers(): Promise<readonly PeerLease[]> {
+    return this.#leases.volunteers();
   }
 
   declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
@@ -220,6 +240,7 @@ export class RedisSwarmStore implements SwarmStore {
   async #take(digest: string, force: boolean): Promise<void> {
     if (!(await this.#leases.claim(digest, force))) return;
     for (const key of await this.#swarms.joined(digest)) await this.#swarms.remove(key, digest);
+    await this.orders.endVolunteer(digest);
     await this.#seeds.remove(digest);
     await this.#leases.purge(digest);
   }
@@ -229,7 +250,8 @@ export class RedisSwarmStore implements SwarmStore {
     const { keys, netMs } = this.#parts;
     const digest = digestOf(id);
     const own = [keys.lease(digest), keys.joined(digest), keys.declared(digest), keys.address(address)];
-    const shared = [keys.leases, keys.swarms, keys.bytes, keys.seeds, keys.seedBytes, keys.source(source)];
+    const indexes = [keys.swarms, keys.bytes, keys.seeds, keys.seedBytes, keys.source(source)];
+    const shared = [keys.leases, keys.changes, keys.changed, keys.volunteers, keys.books, ...indexes];
     for (const key of [...own, ...shared]) await this.#connection.command("PEXPIRE", key, netMs);
     await this.#swarms.renewNet(digest);
   }

@@ -1,15 +1,18 @@
 import { Bitfield } from "#core/bitfield.ts";
 import { PiezaError } from "#core/errors.ts";
-import type { SwarmKey } from "#core/tracker.ts";
-import { bytesOf, bytesOfSwarm } from "./memory-swarm.ts";
+import type { PieceRange, SwarmKey } from "#core/tracker.ts";
+import { bytesOf, bytesOfSwarm, shownOf, withoutPieces } from "./memory-swarm.ts";
 import type { RedisAccounts } from "./redis-accounts.ts";
 import { decodeSaid, encodeSaid } from "./redis-codec.ts";
-import { parseSwarmId, swarmIdOf } from "./redis-keys.ts";
+import { digestOf, parseSwarmId, swarmIdOf } from "./redis-keys.ts";
 import type { RedisParts } from "./redis-leases.ts";
 import * as scripts from "./redis-scripts.ts";
 import type { LiveRow, RedisTables } from "./redis-tables.ts";
 import { refuse } from "./refuse.ts";
-import type { Membership, Swarm, SwarmMember } from "./swarm-store.ts";
+import type { Membership, Swarm, SwarmChanges, SwarmMember } from "./swarm-store.ts";
+
+/** Tries to change a swarm that others change at the same time. */
+const MAX_TRIES = 5;
 
 /**
  * The swarms of a RedisSwarmStore: a table each, and sets that say where to look. A set may name a swarm that is gone,
@@ -32,7 +35,7 @@ export class RedisSwarms {
     const swarmId = swarmIdOf(membership);
     const key = keys.swarm(swarmId);
     const known = await this.#tables.row(key, digest);
-    const { bitfield, revision, fileName } = membership;
+    const { bitfield, revision, fileName, replicationTarget, pieceLength } = membership;
     if (!bitfield) return known?.revision === revision;
     if (known && !replace && revision <= known.revision) return true;
 
@@ -40,11 +43,57 @@ export class RedisSwarms {
     const grows = bytesOf(bitfield) - (await this.#bytesOf(digest, membership.infoHash));
     await this.#accounts.checkSwarm(swarmId, grows, swarmBytes);
     await this.#note(digest, membership);
-    const row = encodeSaid({ fileName, revision, bitfield });
+    const row = encodeSaid({ fileName, revision, bitfield, replicationTarget, pieceLength });
     const bytes = await this.#tables.put(key, digest, row, { replace, tableBytes: swarmBytes });
     if (bytes !== undefined) await this.#accounts.set(keys.swarms, swarmId, bytes);
     await this.#index(membership, fileName);
+    await this.#noteChange(swarmId);
     return true;
+  }
+
+  /** As SwarmStore.withdraw. Others that change the swarm at the same time may come first a few times. */
+  async withdraw(id: string, key: SwarmKey, ranges: readonly PieceRange[], least: number): Promise<boolean> {
+    const { keys } = this.#parts;
+    const swarmId = swarmIdOf(key);
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const swarm = await this.swarm(key);
+      const bitfield = swarm && withoutPieces(swarm.members, id, ranges, least);
+      const member = swarm?.members.find(({ leaseId }) => leaseId === id);
+      if (!bitfield || !member) return bitfield !== undefined;
+      const row = encodeSaid({ ...member, bitfield });
+      const version = this.#tables.versionOf(swarm);
+      const how = { replace: true, tableBytes: bytesOfSwarm(key), version };
+      const bytes = await this.#tables.put(keys.swarm(swarmId), digestOf(id), row, how);
+      if (bytes === undefined) continue;
+      await this.#accounts.set(keys.swarms, swarmId, bytes);
+      await this.#noteChange(swarmId);
+      return true;
+    }
+    return false;
+  }
+
+  /** As SwarmStore.changes. */
+  async changes(cursor: string): Promise<SwarmChanges> {
+    const { connection, keys } = this.#parts;
+    const [since] = (await connection.command("HMGET", keys.changes, "since")) as (Buffer | null)[];
+    const [known, count] = cursor.split(" ");
+    const all = known !== String(since ?? "");
+    const after = all ? 0 : Number(count);
+    const found = (await connection.command(
+      "ZRANGEBYSCORE",
+      keys.changed,
+      `(${after}`,
+      "+inf",
+      "WITHSCORES",
+    )) as Buffer[];
+    const changed: SwarmKey[] = [];
+    for (let at = 0; at + 1 < found.length; at += 2) {
+      const key = parseSwarmId(String(found[at]));
+      if (key) changed.push(key);
+      else this.#parts.onGarbage();
+    }
+    const last = found.length > 0 ? String(found.at(-1)) : String(after);
+    return { cursor: since ? `${since} ${last}` : "", keys: changed, all };
   }
 
   async leave(digest: string, infoHash: string): Promise<void> {
@@ -73,14 +122,20 @@ export class RedisSwarms {
     const { keys } = this.#parts;
     const swarmId = swarmIdOf(key);
     const bytes = await this.#tables.remove(keys.swarm(swarmId), digest);
+    // Whoever took the row away may have died before it said so.
+    if (bytes !== 0) await this.#noteChange(swarmId);
     if (bytes === undefined) return;
     await this.#accounts.set(keys.swarms, swarmId, bytes);
-    if (bytes === 0) await this.#forget(keys.infoHash(key.infoHash), swarmId, () => this.#exists(key));
+    if (bytes > 0) return;
+    await this.#parts.connection.command("ZREM", keys.changed, swarmId);
+    await this.#forget(keys.infoHash(key.infoHash), swarmId, () => this.#exists(key));
   }
 
   /** What a lease says of itself has changed. */
-  touch(key: SwarmKey, digest: string): Promise<void> {
-    return this.#tables.touch(this.#parts.keys.swarm(swarmIdOf(key)), digest);
+  async touch(key: SwarmKey, digest: string): Promise<void> {
+    const swarmId = swarmIdOf(key);
+    await this.#tables.touch(this.#parts.keys.swarm(swarmId), digest);
+    await this.#noteChange(swarmId);
   }
 
   /** Everything that a lease takes part in stays in Redis for its full time again. */
@@ -173,9 +228,14 @@ export class RedisSwarms {
     return rows.flatMap((row) => {
       const said = decodeSaid(row, totalPieces, full);
       if (!said) this.#parts.onGarbage();
-      const { id, url, listed, draining } = row.lease;
-      return said ? [{ leaseId: id, url, listed, draining, ...said }] : [];
+      const { id, url } = row.lease;
+      return said ? [{ leaseId: id, url, ...shownOf(row.lease), ...said }] : [];
     });
+  }
+
+  async #noteChange(swarmId: string): Promise<void> {
+    const { connection, keys, netMs } = this.#parts;
+    await connection.script(scripts.noteChange, [keys.changes, keys.changed], [swarmId, netMs]);
   }
 
   /** Those of a set's swarms of which it is true what the set says. */

@@ -36,6 +36,7 @@ export class RedisTables {
   readonly #leases: RedisLeases;
   readonly #cache = new Map<string, Cached>();
   /** By key and the version that was seen. */
+  readonly #versions = new WeakMap<object, string>();
   readonly #readings = new Map<string, Promise<unknown>>();
 
   constructor(parts: RedisParts, leases: RedisLeases) {
@@ -90,6 +91,7 @@ export class RedisTables {
     const known = live.flatMap((row, at) => (leases[at] ? [{ ...row, lease: leases[at] }] : []));
     known.sort((a, b) => (a.place < b.place ? -1 : a.place > b.place ? 1 : 0));
     const value = known.length > 0 ? await reader.make(known) : undefined;
+    if (typeof value === "object" && value !== null) this.#versions.set(value, version);
     const checkAtMs = least(ends.filter((end) => end > now));
     this.#cache.delete(key);
     this.#cache.set(key, { version, value, digests, readAtMs: now, checkAtMs });
@@ -113,20 +115,28 @@ export class RedisTables {
     return { version, rows };
   }
 
+  /** The version of the table that this was made of. */
+  versionOf(value: object): string {
+    return this.#versions.get(value) ?? "";
+  }
+
   /** One row of a table, live or not. */
   async row(key: string, digest: string): Promise<Row | undefined> {
     const value = await this.#parts.connection.command("HGET", key, digest);
     return Buffer.isBuffer(value) ? parseRow(digest, value) : undefined;
   }
 
-  /** Bytes of the table, or undefined if a row as new is there. `row`: revision, bytes and rest. */
+  /**
+   * Bytes of the table, or undefined if a row as new is there, or if the table has another version than is asked for.
+   * `row`: revision, bytes and rest.
+   */
   async put(
     key: string,
     digest: string,
     row: readonly [string, string, Buffer | string],
-    { replace, tableBytes }: { replace: boolean; tableBytes: number },
+    { replace, tableBytes, version = "" }: { replace: boolean; tableBytes: number; version?: string },
   ): Promise<number | undefined> {
-    const args = [digest, ...row, replace ? "1" : "", tableBytes, this.#parts.netMs];
+    const args = [digest, ...row, replace ? "1" : "", tableBytes, this.#parts.netMs, version];
     const bytes = Number(await this.#parts.connection.script(scripts.putRow, [key], args));
     return bytes < 0 ? undefined : bytes;
   }

@@ -1,5 +1,6 @@
 import type { Bitfield } from "#core/bitfield.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { PieceRange, SwarmKey, Volunteer } from "#core/tracker.ts";
+import type { OrderStore } from "./order-store.ts";
 
 /** A peer's place in the tracker, for as long as it keeps announcing. */
 export interface PeerLease {
@@ -22,10 +23,22 @@ export interface PeerLease {
   readonly draining: boolean;
   /** A seed peer's: it lives longer, nobody knows its secret, and it declares files instead of joining swarms. */
   readonly seed?: boolean | undefined;
+  /** Shared by peers near each other; left out: not known. At most 64 bytes. */
+  readonly zone?: string | undefined;
+  /** Left out: it lends no space. */
+  readonly volunteer?: VolunteerSpace | undefined;
+}
+
+/** The space that a peer lends, as it said last. */
+export interface VolunteerSpace extends Volunteer {
+  /** On the clock of OrderStore.now. Orders that it was told of later are not in `freeBytes`. */
+  readonly saidAtMs: number;
 }
 
 /** What may change in a lease during its life. */
-export type LeaseChange = Partial<Pick<PeerLease, "identifyKey" | "listed" | "notListedReason" | "draining">>;
+export type LeaseChange = Partial<
+  Pick<PeerLease, "identifyKey" | "listed" | "notListedReason" | "draining" | "zone" | "volunteer">
+>;
 
 /** What one lease says of one torrent. */
 export interface Membership extends SwarmKey {
@@ -34,6 +47,10 @@ export interface Membership extends SwarmKey {
   readonly revision: number;
   /** Left out: as it was at `revision`. */
   readonly bitfield?: Bitfield | undefined;
+  /** Copies of every piece that the torrent asks for, at most 1,000; left out: it does not say. */
+  readonly replicationTarget?: number | undefined;
+  /** At most 16 MiB; left out: not known. */
+  readonly pieceLength?: number | undefined;
 }
 
 /** One peer of one swarm, as it is now. */
@@ -45,12 +62,29 @@ export interface SwarmMember {
   readonly fileName: string;
   readonly revision: number;
   readonly bitfield: Bitfield;
+  /** Empty: not known. */
+  readonly zone: string;
+  /** It lends space for copies. */
+  readonly volunteer: boolean;
+  /** As in Membership; 0: it does not say. */
+  readonly replicationTarget: number;
+  readonly pieceLength: number;
 }
 
 /** A swarm at one moment. The same object until something in it changes, so that what is made of it can be kept. */
 export interface Swarm extends SwarmKey {
   /** At least one, in the order in which they joined. */
   readonly members: readonly SwarmMember[];
+}
+
+/** Swarms that changed. */
+export interface SwarmChanges {
+  /** To be told next time what changed after this. */
+  readonly cursor: string;
+  /** Each once. Those that are gone need not be here. */
+  readonly keys: readonly SwarmKey[];
+  /** The store cannot say what changed since the cursor that was asked for: `keys` are all swarms. */
+  readonly all: boolean;
 }
 
 /** What a seed peer says of one file. */
@@ -95,6 +129,7 @@ export interface SeedFile {
 export interface SwarmStore {
   /** Of whoever tells of this state: trackers over one store are replicas of each other. 32 hex digits. */
   readonly trackerId: string;
+  readonly orders: OrderStore;
   /**
    * Makes a lease of `leaseMs`, or `seedLeaseMs` if it is a seed peer's. Fails with already_exists while another live lease holds the address, and with
    * resource_exhausted over a cap; then nothing has changed.
@@ -117,6 +152,12 @@ export interface SwarmStore {
   join(id: string, membership: Membership, replace: boolean): Promise<boolean>;
   /** Takes a lease out of the swarm of this info hash. Does nothing if it is not in it. */
   leave(id: string, infoHash: string): Promise<void>;
+  /**
+   * Takes these pieces out of what a lease has in a swarm, if every one of them has at least `least` copies among other
+   * listed peers that stay. One step: of two who ask at once for what only one may drop, one is refused. Returns whether
+   * they are out; what the lease says at a newer revision counts again.
+   */
+  withdraw(id: string, key: SwarmKey, ranges: readonly PieceRange[], least: number): Promise<boolean>;
   /** The info hashes that a lease takes part in. */
   joined(id: string): Promise<readonly string[]>;
   swarm(key: SwarmKey): Promise<Swarm | undefined>;
@@ -126,6 +167,10 @@ export interface SwarmStore {
   swarmsNamed(fileName: string): Promise<readonly SwarmKey[]>;
   /** Up to `limit` swarms. */
   swarms(limit: number): Promise<readonly SwarmKey[]>;
+  /** What changed after `cursor`, from an earlier answer; empty: nothing is known yet. */
+  changes(cursor: string): Promise<SwarmChanges>;
+  /** The live leases that lend space. */
+  volunteers(): Promise<readonly PeerLease[]>;
   /**
    * What a seed peer has, instead of what it declared before. Fails with not_found if the lease has ended, and with
    * resource_exhausted over a cap; then nothing has changed.

@@ -6,6 +6,7 @@ import { PiezaError } from "#core/errors.ts";
 import { MemorySwarmStore } from "../../../server/tracker/memory-swarm-store.ts";
 import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";
 import type { SwarmStore } from "../../../server/tracker/swarm-store.ts";
+import { order } from "../../contract/order-store.ts";
 import { lease, torrent } from "../../contract/swarm-store.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { RedisServer } from "../../support/redis-server.ts";
@@ -65,6 +66,10 @@ async function outcome(call: Promise<unknown>): Promise<unknown> {
   }
 }
 
+function space(freeBytes: number) {
+  return { capacityBytes: 9, freeBytes, bytesPerSecond: 0, saidAtMs: 0 };
+}
+
 const replica = fc.nat(1);
 /** Ids are random: nobody opens one that lives. */
 const open = fc
@@ -77,9 +82,23 @@ const open = fc
     ),
   );
 const renew = fc
-  .tuple(replica, id, fc.option(fc.record({ draining: fc.boolean(), listed: fc.boolean() })))
+  .tuple(
+    replica,
+    id,
+    fc.option(
+      fc.record(
+        {
+          draining: fc.boolean(),
+          listed: fc.boolean(),
+          zone: fc.constantFrom("x", "*"),
+          volunteer: fc.constantFrom(undefined, space(0), space(7)),
+        },
+        { requiredKeys: ["draining", "listed"] },
+      ),
+    ),
+  )
   .map(([replica, id, change]) =>
-    same(`renew ${id}`, replica, (store) => store.renew(id, change ?? undefined)),
+    same(`renew ${id} ${JSON.stringify(change)}`, replica, (store) => store.renew(id, change ?? undefined)),
   );
 const end = fc
   .tuple(replica, id)
@@ -122,6 +141,25 @@ const declare = fc
       ),
     ),
   );
+const withdraw = fc
+  .tuple(replica, id, digit, fc.constantFrom([{ first: 0, last: 1 }], [{ first: 7, last: 7 }]), fc.nat(2))
+  .map(([replica, id, digit, ranges, least]) =>
+    same(`withdraw ${id} ${digit} ${JSON.stringify(ranges)} ${least}`, replica, (store) =>
+      store.withdraw(id, { ...torrent(digit), totalPieces: 8 }, ranges, least),
+    ),
+  );
+/** Who has no lease is given no order. */
+const give = fc
+  .tuple(replica, fc.subarray(IDS), fc.subarray(IDS), digit)
+  .map(([replica, ids, ended, digit]) =>
+    same(`give ${ids}, end ${ended} in ${digit}`, replica, async (store) => {
+      const live = [];
+      for (const id of ids) if (await store.find(id)) live.push(id);
+      const book = await store.orders.book(torrent(digit));
+      const put = live.map((id) => order(id, [[0, 3]], digit));
+      return store.orders.change(book, put, ended);
+    }),
+  );
 /** Whole seconds: at those both have swept. */
 const pass = fc.integer({ min: 1, max: 40 }).map(
   (seconds): Command => ({
@@ -154,6 +192,18 @@ async function everything(store: SwarmStore) {
   }
   const named = await Promise.all(NAMES.map(async (name) => sorted(await store.swarmsNamed(name))));
   const files = await Promise.all(NAMES.map((name) => store.seedFile(name)));
+  const volunteers = (await store.volunteers()).map(({ id }) => id).sort();
+  const books = [];
+  for (const digit of DIGITS) {
+    const { orders } = await store.orders.book(torrent(digit));
+    // Those that came in one change have no order among themselves.
+    books.push(
+      orders
+        .map(({ leaseId, zone: _, ...rest }) => ({ leaseId, ...rest }))
+        .sort((a, b) => (a.leaseId < b.leaseId ? -1 : 1)),
+    );
+  }
+  const ordered = await Promise.all(IDS.map(async (id) => sorted(await store.orders.ofVolunteer(id))));
   const all = sorted(await store.swarms(10));
   const seeds = (await store.seedPeers()).map((peer) => peer.leaseId).sort();
   return {
@@ -165,6 +215,9 @@ async function everything(store: SwarmStore) {
     files,
     all,
     seeds,
+    volunteers,
+    books,
+    ordered,
     counts: await store.counts(),
   };
 }
@@ -177,7 +230,7 @@ it("two replicas over Redis answer what a store in memory does, whatever is aske
   timeout: 120_000,
 }, async () => {
   const commands = fc.commands<object, Stores, false>(
-    [open, open, renew, end, join, join, leave, declare, pass],
+    [open, open, renew, end, join, join, leave, declare, withdraw, give, pass],
     {
       maxCommands: 40,
     },

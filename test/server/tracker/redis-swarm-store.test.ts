@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll } from "vitest";
 import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";
+import { orderStoreContract } from "../../contract/order-store.ts";
 import { seedPeersContract } from "../../contract/seed-peers.ts";
 import { type MakeSwarmStore, swarmStoreContract } from "../../contract/swarm-store.ts";
 import { RedisServer } from "../../support/redis-server.ts";
@@ -21,3 +22,4 @@ const make: MakeSwarmStore = (clock, limits) =>
   });
 swarmStoreContract("redis", make);
 seedPeersContract("redis", make);
+orderStoreContract("redis", make);

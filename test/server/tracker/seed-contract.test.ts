@@ -296,6 +296,10 @@ describe("GetFilePieces", () => {
       draining: false,
       fileName: "file.txt",
       revision: 1,
+      zone: "",
+      volunteer: false,
+      replicationTarget: 0,
+      pieceLength: 0,
       bitfield: Bitfield.full(pieces),
     });
     const answer = (pieces: number) =>

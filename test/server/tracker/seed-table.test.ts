@@ -70,6 +70,10 @@ describe("the table of seed peers", () => {
         draining: false,
         fileName: "f",
         revision: 1,
+        zone: "",
+        volunteer: false,
+        replicationTarget: 0,
+        pieceLength: 0,
         bitfield,
       };
     });

@@ -12,7 +12,17 @@ const half = Bitfield.of(8, [0, 2, 4, 6]);
 function swarm(picture: string): Swarm {
   const members = [...picture].map((kind, n): SwarmMember => {
     const bitfield = kind === "l" ? half : full;
-    const what = { leaseId: `${n}`, url: `http://${n}`, fileName: "file", revision: 1, bitfield };
+    const what = {
+      leaseId: `${n}`,
+      url: `http://${n}`,
+      fileName: "file",
+      revision: 1,
+      zone: "",
+      volunteer: false,
+      replicationTarget: 0,
+      pieceLength: 0,
+      bitfield,
+    };
     return { ...what, listed: kind !== "n", draining: kind === "d" };
   });
   return { infoHash: infoHash("a"), totalPieces: 8, members };
