@@ -1,4 +1,5 @@
 import { choice, flag, list, matching, type OptionValue, parsed, text, wholeNumber } from "./option-value.ts";
+import { roles } from "./roles.ts";
 import { parseDuration, parsePieceRanges, parseSize } from "./units.ts";
 
 /** One flag: how it is written, what it does, and what its text has to be. */
@@ -134,6 +135,11 @@ export const options = {
     flags: "--zone <name>",
     help: "a name that peers near each other share, such as a rack's: copies are spread over zones",
     value: optionalText,
+  },
+  role: {
+    flags: "--role <part>",
+    help: `be only one part of a peer: ${roles.join(", ")}; the others are processes over the same --data and --port`,
+    value: choice(roles).optional(),
   },
   drainTimeout: {
     flags: "--drain-timeout <time>",

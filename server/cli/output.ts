@@ -12,6 +12,8 @@ import { printable } from "./units.ts";
 export interface Events {
   /** A server answers at `url`. */
   listening: { verb: string; url: string; pid: number };
+  /** A part of a peer runs that has no URL. */
+  working: { verb: string; role: string; pid: number };
   /** `up` has started all of it. */
   ready: { page: string; catalog: string; tracker: string; peers: readonly { url: string; pid: number }[] };
   /** `create` or `seed` made a torrent. */

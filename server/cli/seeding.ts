@@ -26,7 +26,10 @@ export interface Seeding {
 }
 
 /** What a peer does for others, besides serving. */
-export type ForOthers = Pick<PeerOptions, "uploads" | "volunteer" | "zone" | "scrub" | "drainMs">;
+export type ForOthers = Pick<
+  PeerOptions,
+  "uploads" | "volunteer" | "zone" | "scrub" | "drainMs" | "announces" | "copies"
+>;
 
 /**
  * Starts a peer that serves these paths, or of each the pieces that --inventory or --pieces names. Fails with
@@ -65,7 +68,10 @@ export async function startSeeding(
 }
 
 /** Says what each tracker makes of this peer, whenever that changes. */
-function sayStatus(out: Output, flags: SeedingFlags): (tracker: string, status: AnnouncerStatus) => void {
+export function sayStatus(
+  out: Output,
+  flags: Pick<SeedingFlags, "host" | "publicUrl">,
+): (tracker: string, status: AnnouncerStatus) => void {
   const said = new Map<string, string>();
   return (tracker, status) => {
     const { state, listed, reason, url } = status;
@@ -82,7 +88,10 @@ function sayStatus(out: Output, flags: SeedingFlags): (tracker: string, status: 
 }
 
 /** What may help a peer that is not named. */
-function adviceOn({ state, url }: AnnouncerStatus, { host, publicUrl }: SeedingFlags): string {
+function adviceOn(
+  { state, url }: AnnouncerStatus,
+  { host, publicUrl }: Pick<SeedingFlags, "host" | "publicUrl">,
+): string {
   if (state !== "announced") return "";
   if (url === "") return host === undefined ? "; say --host 0.0.0.0 to serve other machines" : "";
   return publicUrl === undefined ? "; if others reach it at another address, say --public-url" : "";

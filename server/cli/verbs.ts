@@ -73,6 +73,7 @@ export const verbs: readonly VerbSpec[] = [
       "volunteer",
       "limitCopies",
       "zone",
+      "role",
       "drainTimeout",
       "scrubEvery",
       "limitScrub",

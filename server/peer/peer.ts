@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { sleep } from "#core/clock.ts";
 import { type PieceIndex, pieceNumber } from "#core/piece.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { FailureReport } from "#core/tracker.ts";
 import type { RunningServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { type Announces, Announcing, type AnnouncingOptions } from "./announcing.ts";
+import { atMost } from "./at-most.ts";
 import { Scrub } from "./scrub.ts";
 import type { Part, PieceCounts, ServedStore, ServedTorrents } from "./served-torrents.ts";
 import { type Serving, type ServingOptions, startServing } from "./serving.ts";
@@ -268,11 +268,4 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
     await this.#keeping.copies?.stop();
     await this.#keeping.stored?.stop();
   }
-}
-
-/** Waits for `work`, but no longer than that; it goes on by itself then. */
-async function atMost(ms: number, work: Promise<void>): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([work, sleep(nodeClock, ms, over.signal).catch(() => {})]);
-  over.abort();
 }

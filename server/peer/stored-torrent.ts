@@ -14,6 +14,16 @@ const TARGET = "content";
 /** How exactly the time of the last piece is kept. */
 const TOUCH_MS = 60_000;
 
+/** Where the torrent's JSON of such a folder is. */
+export function torrentFileOf(folder: string): string {
+  return join(folder, TORRENT_FILE);
+}
+
+/** What a store of such a folder has as its target. */
+export function contentOf(folder: string): string {
+  return join(folder, TARGET);
+}
+
 /**
  * A torrent whose pieces this peer keeps for others: a folder with its JSON, whose time is that of the last touch, and a
  * store. Who stores more than the disk has room for fails then, not at the start.
@@ -36,7 +46,7 @@ export class StoredTorrent {
     if (!torrent.lengths)
       throw new PiezaError("failed_precondition", "this torrent does not say its lengths");
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const path = join(folder, TORRENT_FILE);
+    const path = torrentFileOf(folder);
     await writeFile(`${path}.new`, torrentText(torrent));
     await utimes(`${path}.new`, nowMs / 1000, nowMs / 1000);
     await rename(`${path}.new`, path);
@@ -45,12 +55,12 @@ export class StoredTorrent {
 
   /** Takes up what an earlier run kept. Fails with what is wrong with the folder. */
   static async open(folder: string): Promise<StoredTorrent> {
-    const path = join(folder, TORRENT_FILE);
+    const path = torrentFileOf(folder);
     const torrent = await parseTorrentText(await readFile(path, "utf8"), nodeHasher);
     const store = await FilePieceStore.open({
       torrent,
       geometry: geometryOf(torrent)!,
-      target: join(folder, TARGET),
+      target: contentOf(folder),
       neededBytes: 0,
       hasher: nodeHasher,
     });
@@ -94,7 +104,7 @@ export class StoredTorrent {
   async touch(nowMs: number): Promise<void> {
     if (nowMs - this.#touchedMs < TOUCH_MS) return;
     this.#touchedMs = nowMs;
-    await utimes(join(this.#folder, TORRENT_FILE), nowMs / 1000, nowMs / 1000);
+    await utimes(torrentFileOf(this.#folder), nowMs / 1000, nowMs / 1000);
   }
 
   close(): Promise<void> {

@@ -1,9 +1,11 @@
 import { messageOf } from "#core/errors.ts";
 import { rememberUploadToken, uploadOptions, volunteerRules } from "../accept-uploads.ts";
+import { dataDir } from "../data-dir.ts";
 import { UsageError } from "../exit-code.ts";
 import { trackersOfCatalog } from "../find-trackers.ts";
 import type { Invocation } from "../invocation.ts";
-import type { CommonOption, ServerOption } from "../options.ts";
+import type { CommonOption, Flags, ServerOption } from "../options.ts";
+import type { Output } from "../output.ts";
 import { givenTorrent, readTorrents, type Seeding, startSeeding } from "../seeding.ts";
 import { serveUntilSignalled } from "../serve.ts";
 import { readTorrentFile } from "../torrent-source.ts";
@@ -18,6 +20,7 @@ type Options =
   | "volunteer"
   | "limitCopies"
   | "zone"
+  | "role"
   | "drainTimeout"
   | "scrubEvery"
   | "limitScrub"
@@ -30,38 +33,77 @@ type Options =
 /** What a tracker takes. */
 const MAX_ZONE_BYTES = 64;
 
+type PeerFlags = Flags<Options | ServerOption | CommonOption>;
+
 export async function run({
   args,
   flags,
   out,
   signal,
 }: Invocation<Options | ServerOption | CommonOption>): Promise<void> {
-  if (args.length === 0 && flags.acceptUploads === undefined && flags.volunteer === undefined)
-    throw new UsageError("nothing to serve: name a file or folder, or say --volunteer or --accept-uploads");
-  if (flags.zone !== undefined && Buffer.byteLength(flags.zone) > MAX_ZONE_BYTES)
-    throw new UsageError(`--zone: at most ${MAX_ZONE_BYTES} bytes`);
+  check(args, flags);
+  const { role } = flags;
+  if (role === "replicate") return replicate(flags, out, signal);
   const torrents = await readTorrents(flags.torrents);
   const seedings: Seeding[] = [];
   for (const path of args) {
     const torrent = (await givenTorrent(path, args, torrents)) ?? (await torrentBeside(path));
     seedings.push({ path, torrent });
   }
-  const trackers = new Set([...seedings.flatMap(({ torrent }) => torrent.trackers), ...flags.tracker]);
-  const named = trackers.size > 0 ? [...trackers] : await trackersOfCatalog(flags.catalog, flags, signal);
+  if (role === "announce") {
+    const { announceUntilSignalled } = await import("../peer-role.ts");
+    return announceUntilSignalled(await trackersOf(seedings, flags, signal), flags, out, signal);
+  }
+  const trackers = role === "serve" ? [] : await trackersOf(seedings, flags, signal);
   const uploads = await uploadOptions(flags, out);
-  const volunteer = await volunteerRules(flags);
-  const peer = await startSeeding(seedings, named, flags, out, {
-    ...{ uploads, volunteer },
-    zone: flags.zone,
+  const peer = await startSeeding(seedings, trackers, flags, out, {
+    uploads,
     drainMs: flags.drainTimeout,
+    ...(role === "serve"
+      ? await servingPart(flags, out)
+      : { zone: flags.zone, volunteer: await volunteerRules(flags) }),
     // What lies here for others is nobody's to look after but ours.
-    ...((uploads || volunteer) && {
-      scrub: { bytesPerSecond: flags.limitScrub, everyMs: flags.scrubEvery },
-    }),
+    ...((uploads || (!role && flags.volunteer)) && { scrub: scrubbing(flags) }),
   });
   await rememberUploadToken(flags, uploads, peer.url);
   out.event("listening", { verb: "peer", url: peer.url, pid: process.pid }, `Peer at ${peer.url}`);
   await serveUntilSignalled(signal, peer);
+}
+
+function check(args: readonly string[], flags: PeerFlags): void {
+  const { role, peerPort, volunteer, acceptUploads, zone } = flags;
+  if (role !== undefined && peerPort === 0)
+    throw new UsageError("--role: say a --port other than 0, the same for all parts of the peer");
+  if (role === "replicate" && volunteer === undefined)
+    throw new UsageError("--role replicate: say --volunteer");
+  if (!role && args.length === 0 && acceptUploads === undefined && volunteer === undefined)
+    throw new UsageError("nothing to serve: name a file or folder, or say --volunteer or --accept-uploads");
+  if (zone !== undefined && Buffer.byteLength(zone) > MAX_ZONE_BYTES)
+    throw new UsageError(`--zone: at most ${MAX_ZONE_BYTES} bytes`);
+}
+
+async function replicate(flags: PeerFlags, out: Output, signal: AbortSignal): Promise<void> {
+  const { replicateUntilSignalled } = await import("../peer-role.ts");
+  const volunteer = (await volunteerRules(flags))!;
+  return replicateUntilSignalled({ volunteer, scrub: scrubbing(flags) }, flags, out, signal);
+}
+
+async function servingPart(flags: PeerFlags, out: Output) {
+  const { serveRole } = await import("../../peer/roles/serve-role.ts");
+  return serveRole(dataDir(flags), flags.peerPort, (line) => out.log(line));
+}
+
+async function trackersOf(
+  seedings: readonly Seeding[],
+  flags: PeerFlags,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const known = new Set([...seedings.flatMap(({ torrent }) => torrent.trackers), ...flags.tracker]);
+  return known.size > 0 ? [...known] : trackersOfCatalog(flags.catalog, flags, signal);
+}
+
+function scrubbing({ limitScrub, scrubEvery }: PeerFlags) {
+  return { bytesPerSecond: limitScrub, everyMs: scrubEvery };
 }
 
 /** What `create` wrote: PATH.json. */

@@ -4,6 +4,7 @@ import type { AnnouncedTorrent } from "#core/tracker.ts";
 import type { Log } from "../../http/log.ts";
 import { nodeClock } from "../../node-clock.ts";
 import { Announcing, type AnnouncingOptions, type PeerAddress } from "../announcing.ts";
+import { atMost } from "../at-most.ts";
 import { RelayedCopying } from "./relayed-copying.ts";
 import { heard, hearTorrent, roleFiles, told } from "./role-files.ts";
 import { HeardFile, LOOK_MS, Looking, ToldFile } from "./told-file.ts";
@@ -14,6 +15,8 @@ export interface AnnounceRoleOptions
   readonly dataDir: string;
   /** Where the serving process serves; not 0. */
   readonly port: number;
+  /** How long `drain` waits for others to copy what only this peer has. Default 0. */
+  readonly drainMs?: number | undefined;
   readonly log?: Log | undefined;
 }
 
@@ -35,6 +38,7 @@ export class AnnounceRole {
   readonly #served = new Map<string, Served>();
   readonly #looking: Looking;
   readonly #log: Log | undefined;
+  readonly #drainMs: number;
   #revision = 0;
   #grantCount = 0;
   #started = false;
@@ -43,6 +47,7 @@ export class AnnounceRole {
     const folder = join(options.dataDir, `peer-${options.port}`);
     this.#files = roleFiles(folder);
     this.#log = options.log;
+    this.#drainMs = options.drainMs ?? 0;
     const warn = (error: unknown) => this.#warn(error);
     this.#copying = new RelayedCopying(folder, warn);
     this.#announcing = new Announcing({ ...options, leaseFolder: folder, copying: this.#copying });
@@ -65,7 +70,7 @@ export class AnnounceRole {
   /** Asks the trackers to name the peer no more, and waits until others have what is only here. */
   async drain(): Promise<void> {
     await this.#announcing.drain();
-    await this.#announcing.handedOver();
+    await atMost(this.#drainMs, this.#announcing.handedOver());
   }
 
   /** Says goodbye. */

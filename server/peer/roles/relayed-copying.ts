@@ -2,13 +2,23 @@ import type { CopiesNews } from "#core/announcer.ts";
 import type { Bitfield } from "#core/bitfield.ts";
 import type { Announced, AnnouncedTorrent, PieceRanges, Tracker } from "#core/tracker.ts";
 import type { Copying } from "../announcing.ts";
-import { type AllNews, heard, roleFiles, type ToldAnswer, type ToldAnswers, told } from "./role-files.ts";
+import {
+  type AllNews,
+  heard,
+  roleFiles,
+  type ToldAnswer,
+  type ToldAnswers,
+  type ToldNews,
+  told,
+} from "./role-files.ts";
 import { HeardFile, ToldFile } from "./told-file.ts";
 
 /** Who has told nothing for so long does not replicate at the moment. */
 const SILENT_MS = 15_000;
 /** By then what a granted drop was about has gone, or is kept after all. */
 const DROPPED_MS = 5_000;
+
+const NO_NEWS: ToldNews = { heard: 0, news: {} };
 
 /** A drop that was granted and may not have happened yet. */
 interface Grant {
@@ -68,14 +78,18 @@ export class RelayedCopying implements Copying {
     );
   }
 
+  /** Drops and declined orders only as the word on the last answer: each is said once an answer. */
   say(trackerId: string): CopiesNews {
     if (this.#now() - this.#news.atMs > SILENT_MS) return {};
-    return (this.#news.trackers[trackerId] ?? this.#news.trackers[""])?.news ?? {};
+    const { heard, news } = this.#news.trackers[trackerId] ?? this.#news.trackers[""] ?? NO_NEWS;
+    const current = heard === (this.#answers[trackerId]?.number ?? 0);
+    return current ? news : { volunteer: news.volunteer };
   }
 
-  hear({ url }: Tracker, { trackerId, nextAnnounceMs, orders, grants, lastCopies }: Announced): void {
-    const answer = { trackerId, nextAnnounceMs, orders, grants, lastCopies };
-    this.#answers[trackerId] = { url, number: ++this.#number, answer };
+  hear(tracker: Tracker, answered: Announced): void {
+    const { trackerId, url, nextAnnounceMs, orders, grants, lastCopies } = answered;
+    const answer = { trackerId, url, nextAnnounceMs, orders, grants, lastCopies };
+    this.#answers[trackerId] = { url: tracker.url, number: ++this.#number, answer };
     this.#noteGrants(this.#answers[trackerId]);
     this.#answersFile.tell(told({ ...this.#answers })).catch(this.#onError);
   }

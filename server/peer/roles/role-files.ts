@@ -46,7 +46,10 @@ export interface ToldAnswer {
   readonly url: string;
   /** Grows with every answer, over all trackers and restarts. */
   readonly number: number;
-  readonly answer: Pick<Announced, "trackerId" | "nextAnnounceMs" | "orders" | "grants" | "lastCopies">;
+  readonly answer: Pick<
+    Announced,
+    "trackerId" | "url" | "nextAnnounceMs" | "orders" | "grants" | "lastCopies"
+  >;
 }
 
 /** By tracker id. */

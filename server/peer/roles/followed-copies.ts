@@ -1,0 +1,74 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isSha256Hex } from "#core/hash.ts";
+import { geometryOf } from "#core/torrent.ts";
+import { parseTorrentText } from "#core/torrent-json.ts";
+import { nodeClock } from "../../node-clock.ts";
+import { nodeHasher } from "../../node-hasher.ts";
+import { FollowedStore } from "../followed-store.ts";
+import { contentOf, torrentFileOf } from "../stored-torrent.ts";
+import type { CopyKeeper, CopyServing } from "../volunteer.ts";
+import { Looking } from "./told-file.ts";
+
+export interface FollowedCopiesOptions {
+  /** Path of the copies, a folder for each torrent, which another process writes. */
+  readonly folder: string;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Serves the copies that another process of this peer keeps, as they come and go. */
+export class FollowedCopies implements CopyKeeper {
+  readonly #options: FollowedCopiesOptions;
+  readonly #stores = new Map<string, FollowedStore>();
+  readonly #looking: Looking;
+  #serving: CopyServing | undefined;
+
+  constructor(options: FollowedCopiesOptions) {
+    this.#options = options;
+    this.#looking = new Looking(nodeClock, () => this.#look(), options.onError);
+  }
+
+  /** Resolves when what is there now is served. */
+  start(serving: CopyServing): Promise<void> {
+    this.#serving = serving;
+    return this.#looking.start();
+  }
+
+  leave(): void {}
+
+  async stop(): Promise<void> {
+    await this.#looking.stop();
+    for (const store of this.#stores.values()) await store.close();
+  }
+
+  async #look(): Promise<void> {
+    const { folder, onError } = this.#options;
+    const serving = this.#serving!;
+    const names = new Set((await readdir(folder).catch(() => [])).filter(isSha256Hex));
+    for (const [infoHash, store] of this.#stores) {
+      if (names.has(infoHash)) {
+        if (await store.follow()) serving.changed(infoHash);
+        continue;
+      }
+      this.#stores.delete(infoHash);
+      serving.removeCopies(infoHash);
+      await store.close();
+    }
+    for (const infoHash of names) {
+      if (!this.#stores.has(infoHash)) await this.#open(infoHash).catch(onError);
+    }
+  }
+
+  /** A folder that is just being made is opened at the next look. */
+  async #open(infoHash: string): Promise<void> {
+    const folder = join(this.#options.folder, infoHash);
+    const text = await readFile(torrentFileOf(folder), "utf8").catch(() => undefined);
+    if (text === undefined) return;
+    const torrent = await parseTorrentText(text, nodeHasher);
+    const geometry = geometryOf(torrent)!;
+    const store = new FollowedStore({ torrent, geometry, target: contentOf(folder), hasher: nodeHasher });
+    await store.follow();
+    this.#stores.set(infoHash, store);
+    this.#serving!.addCopies(torrent, store);
+  }
+}

@@ -1,0 +1,127 @@
+import { join } from "node:path";
+import { remoteTracker } from "#core/rpc.ts";
+import type { Torrent } from "#core/torrent.ts";
+import type { Tracker } from "#core/tracker.ts";
+import type { Log } from "../../http/log.ts";
+import { openTransport } from "../../http/transports.ts";
+import { nodeClock } from "../../node-clock.ts";
+import { Scrub } from "../scrub.ts";
+import { ServedTorrents } from "../served-torrents.ts";
+import { Volunteer, type VolunteerRules } from "../volunteer.ts";
+import { type AllNews, heard, roleFiles, type ToldAnswers, type ToldNews, told } from "./role-files.ts";
+import { HeardFile, Looking, ToldFile } from "./told-file.ts";
+
+export interface ReplicateRoleOptions {
+  /** As of the peer's other processes. */
+  readonly dataDir: string;
+  readonly port: number;
+  readonly volunteer: VolunteerRules;
+  readonly scrub?: { readonly bytesPerSecond: number; readonly everyMs: number } | undefined;
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca?: string | undefined;
+  readonly log?: Log | undefined;
+}
+
+/** Something is said at least so often, so that the announcing process knows that somebody replicates. */
+const SAY_MS = 3_000;
+
+/** What an answer says that does not concern copies. */
+const NOT_TOLD = { lease: { id: "", secret: "" }, listed: true, notListedReason: "", resend: [] };
+
+interface OpenTracker {
+  readonly tracker: Tracker;
+  readonly close: () => void;
+}
+
+/**
+ * The replicating part of a peer as a process of its own, and the only one that writes copies: carries out the orders
+ * that the announcing process has brought. The serving process reads what it keeps.
+ */
+export class ReplicateRole {
+  readonly #volunteer: Volunteer;
+  readonly #scrub: Scrub | undefined;
+  readonly #copies = new ServedTorrents();
+  readonly #answers: HeardFile<ToldAnswers>;
+  readonly #news: ToldFile<AllNews>;
+  /** URLs under which trackers know this peer. */
+  readonly #own = new Set<string>();
+  readonly #trackers = new Map<string, OpenTracker>();
+  readonly #said: Record<string, ToldNews> = {};
+  readonly #looking: Looking;
+  readonly #options: ReplicateRoleOptions;
+  #saidAtMs = -Infinity;
+
+  private constructor(options: ReplicateRoleOptions) {
+    const folder = join(options.dataDir, `peer-${options.port}`);
+    const { ca, log, volunteer, scrub } = options;
+    const files = roleFiles(folder);
+    this.#options = options;
+    this.#volunteer = new Volunteer({ ...volunteer, ca, log, folder: join(folder, "copies") });
+    this.#scrub =
+      scrub && new Scrub({ ...scrub, torrents: this.#copies, clock: nodeClock, onRotten: () => {} });
+    this.#answers = new HeardFile(files.answers, heard<ToldAnswers>);
+    this.#news = new ToldFile(files.news);
+    this.#looking = new Looking(
+      nodeClock,
+      () => this.#look(),
+      (error) => this.#warn(error),
+    );
+  }
+
+  /** Fails with what the folder of copies fails with, such as another process that keeps them. */
+  static async start(options: ReplicateRoleOptions): Promise<ReplicateRole> {
+    const role = new ReplicateRole(options);
+    await role.#volunteer.start({
+      // What else is served here was announced, and nobody orders it.
+      storeOf: () => undefined,
+      isSelf: (url) => role.#own.has(url),
+      addCopies: (torrent: Torrent, store) => role.#copies.add(torrent, store, "copies"),
+      removeCopies: (infoHash) => role.#copies.remove(infoHash, "copies"),
+      changed: () => {},
+    });
+    role.#scrub?.start();
+    await role.#looking.start();
+    return role;
+  }
+
+  /** Carries out no more orders; what is kept stays. */
+  async close(): Promise<void> {
+    await this.#looking.stop();
+    await this.#scrub?.stop();
+    await this.#volunteer.stop();
+    for (const { close } of this.#trackers.values()) close();
+  }
+
+  async #look(): Promise<void> {
+    const answers = await this.#answers.news();
+    const due = nodeClock.now() - this.#saidAtMs >= SAY_MS;
+    if (answers && answers !== "gone") this.#hear(answers.value);
+    else if (!due) return;
+    this.#saidAtMs = nodeClock.now();
+    const trackers = { ...this.#said, "": { heard: 0, news: this.#volunteer.say("") } };
+    await this.#news.tell(told({ atMs: Date.now(), trackers }));
+  }
+
+  #hear(answers: ToldAnswers): void {
+    for (const [trackerId, { url, number, answer }] of Object.entries(answers)) {
+      if (this.#said[trackerId]?.heard === number) continue;
+      this.#own.add(answer.url);
+      this.#volunteer.hear(this.#trackerAt(url), { ...NOT_TOLD, ...answer });
+      this.#said[trackerId] = { heard: number, news: this.#volunteer.say(trackerId) };
+    }
+  }
+
+  #trackerAt(url: string): Tracker {
+    const known = this.#trackers.get(url);
+    if (known) return known.tracker;
+    const { transport, close } = openTransport(url, "grpc", { ca: this.#options.ca });
+    const tracker = remoteTracker({ url, transport });
+    this.#trackers.set(url, { tracker, close });
+    return tracker;
+  }
+
+  #warn(error: unknown): void {
+    const message = `the other processes of this peer are not heard: ${String(error)}`;
+    this.#options.log?.({ level: "warn", event: "role_files", message });
+  }
+}
