@@ -78,6 +78,15 @@ export class Bitfield {
     return true;
   }
 
+  /** Sets what `other`, which has the same size, has set. */
+  setFrom(other: Bitfield): void {
+    this.#count = 0;
+    for (let at = 0; at < this.#bytes.length; at++) {
+      this.#bytes[at]! |= other.#bytes[at]!;
+      this.#count += BITS[this.#bytes[at]!]!;
+    }
+  }
+
   setAll(): void {
     this.#bytes.fill(0xff);
     const spare = this.#bytes.length * 8 - this.size;

@@ -89,7 +89,7 @@ export class ServedTorrents {
 /** Two stores of one torrent as one, as they are now. */
 function joinStores(first: ServedStore, second: ServedStore): ServedStore {
   const held = first.held.clone();
-  for (const index of second.held) held.set(index);
+  held.setFrom(second.held);
   const holderOf = (index: PieceIndex) => (first.held.has(index) ? first : second);
   return {
     geometry: first.geometry,

@@ -79,3 +79,15 @@ describe("bitfield as a set", () => {
     expect(bitfield.count).toBe(0);
   });
 });
+
+it("takes over what another has set", () => {
+  fc.assert(
+    fc.property(sizeAndBits, fc.array(fc.nat({ max: 199 })), ([size, bits], more) => {
+      const others = more.filter((bit) => bit < size);
+      const bitfield = Bitfield.of(size, bits);
+      bitfield.setFrom(Bitfield.of(size, others));
+      expect(bitfield.equals(Bitfield.of(size, [...bits, ...others]))).toBe(true);
+      expect(bitfield.count).toBe(new Set([...bits, ...others]).size);
+    }),
+  );
+});
