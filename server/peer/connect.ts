@@ -4,7 +4,6 @@ import type { Torrent } from "#core/torrent.ts";
 import type { Tracker } from "#core/tracker.ts";
 import type { TransportKind } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
-import { GrpcPeer } from "./grpc-peer.ts";
 import { LatePeer } from "./late-peer.ts";
 import { PlainTracker } from "./plain-tracker.ts";
 import { SocketPeer } from "./socket-peer.ts";
@@ -41,7 +40,8 @@ export function connectPeer(
   if (seed || !url.startsWith("http://")) return stock;
   const own = { url, infoHash: torrent.infoHash, pieceLength, clock: nodeClock, stock };
   if (transport === "auto") return new SocketPeer(own);
-  return transport === "grpc" ? new GrpcPeer(own) : stock;
+  if (transport !== "grpc") return stock;
+  return new LatePeer(url, kind, async () => new (await import("./grpc-peer.ts")).GrpcPeer(own));
 }
 
 export type OpenTracker = Tracker & { close(): void };

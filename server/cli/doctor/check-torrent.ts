@@ -133,12 +133,12 @@ async function bitfieldOf(torrent: Torrent, url: string, { ca, signal }: LookOpt
   }
 }
 
-function checkPieces({ infoHash, pieces }: Torrent, together: Bitfield): Finding {
+function checkPieces({ fileName, pieces }: Torrent, together: Bitfield): Finding {
   const missing = pieces.length - together.count;
-  if (missing === 0) return ok("pieces", infoHash, "the peers that can be reached have every piece together");
+  if (missing === 0) return ok("pieces", fileName, "the peers that can be reached have every piece together");
   return problem(
     "pieces",
-    infoHash,
+    fileName,
     `no peer that can be reached has ${plural(missing, "piece")} of ${pieces.length}`,
     "bring a peer back that has them; a download waits until then",
   );
