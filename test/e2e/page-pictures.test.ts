@@ -100,6 +100,8 @@ describe("the page as it looks", () => {
     await picture(page, "8-complete");
     expect(await sha256sum((await download.save()).path)).toBe(await sha256sum(path));
     await picture(page, "9-saved");
+    await page.setViewportSize({ width: 3840, height: 2160 });
+    await page.screenshot({ path: join(pictures, "9-saved-3840-dark.png") });
     expect(browser.problems).toEqual([]);
   });
 });
