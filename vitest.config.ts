@@ -25,7 +25,9 @@ export default defineConfig({
           name: "node",
           include: ["test/**/*.test.ts"],
           exclude: ["test/web/**", "test/e2e/**", "test/bench/**"],
+          setupFiles: ["test/support/no-leaks.ts"],
           testTimeout: 30_000,
+          hookTimeout: 30_000,
         },
       },
       {
