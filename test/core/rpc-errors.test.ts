@@ -9,7 +9,7 @@ import { toPeerFailed, toPiezaError } from "#core/rpc-errors.ts";
 import { toConnectError } from "../../server/http/connect-error.ts";
 import { openTransport, type TransportKind } from "../../server/http/transports.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { geometry, swarm } from "../support/test-peer.ts";
+import { geometry, startTestPeer, swarm } from "../support/test-peer.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -125,6 +125,44 @@ function says(status: string, type: string, body: string, more = ""): Conduct {
   return (socket) => socket.end(head + body);
 }
 
+describe("a peer that", () => {
+  it("is not there failed", async () => {
+    const server = net.createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    for (const kind of ["connect", "grpc"] as const) {
+      for (const host of ["127.0.0.1", "nobody.invalid"]) {
+        const error = await pieceFrom(`http://${host}:${port}`, kind);
+        expect(error, `${host} over ${kind}`).toMatchObject({ name: "PeerFailed", code: "unavailable" });
+      }
+    }
+  });
+
+  it.each(["connect", "grpc", "grpc-web"] as const)("says nothing failed over %s", async (kind) => {
+    const url = await raw(() => {});
+    expect(await pieceFrom(url, kind, 200)).toMatchObject({ name: "PeerFailed", code: "deadline_exceeded" });
+  });
+
+  it.each(["connect", "grpc", "grpc-web"] as const)("has a bug failed over %s", async (kind) => {
+    const getPiece = () => Promise.reject(new Error("a path and a secret"));
+    const peer = await startTestPeer({ getPiece }, { log: () => {} });
+    ends.push(() => peer.close({ graceMs: 0 }));
+    const error = await pieceFrom(peer.url, kind);
+    expect(error).toMatchObject({ name: "PeerFailed", code: "internal", message: "internal error" });
+  });
+
+  it.each(["connect", "grpc", "grpc-web"] as const)(
+    "says canceled over %s failed: only our signal aborts",
+    async (kind) => {
+      const getPiece = () => Promise.reject(new ConnectError("enough", Code.Canceled));
+      const peer = await startTestPeer({ getPiece });
+      ends.push(() => peer.close({ graceMs: 0 }));
+      expect(await pieceFrom(peer.url, kind)).toMatchObject({ name: "PeerFailed", code: "unavailable" });
+    },
+  );
+});
+
 describe("a peer over HTTP/1.1 that", () => {
   it.each(Object.entries(http1))("%s failed", async (_what, { code, conduct }) => {
     expect(await pieceFrom(await raw(conduct), "connect")).toMatchObject({ name: "PeerFailed", code });
@@ -182,8 +220,8 @@ async function listening(server: net.Server | http2.Http2Server): Promise<string
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-async function pieceFrom(url: string, kind: TransportKind): Promise<unknown> {
-  const { transport, close } = openTransport(url, kind, { stallMs: 5_000 });
+async function pieceFrom(url: string, kind: TransportKind, stallMs = 5_000): Promise<unknown> {
+  const { transport, close } = openTransport(url, kind, { stallMs });
   const clock = new FakeClock();
   const pieceLength = () => geometry.pieceLength;
   const peer = remotePeer({ url, transportName: kind, transport, swarm, pieceLength, clock, close });
