@@ -8,6 +8,7 @@ import {
 } from "#gen/pieza/v1/tracker_pb.ts";
 import type { DirectMethod } from "../http/direct.ts";
 import { parseAnnounce } from "./announce-message.ts";
+import type { FailureVotes } from "./failure-votes.ts";
 import type { TrackerMetrics } from "./metrics.ts";
 import type { Overload } from "./overload.ts";
 import type { Registrar } from "./registrar.ts";
@@ -17,6 +18,7 @@ export interface AnnounceParts {
   readonly registrar: Registrar;
   readonly metrics: TrackerMetrics;
   readonly overload: Overload;
+  readonly votes: FailureVotes;
 }
 
 type AnnounceAnswer = MessageInitShape<typeof AnnounceResponseSchema>;
@@ -31,11 +33,13 @@ export class Announcing {
 
   /** For the library's handler. */
   async answer(request: AnnounceRequest, caller: string, signal: AbortSignal): Promise<AnnounceAnswer> {
-    const { metrics, overload, registrar } = this.#parts;
+    const { metrics, overload, registrar, votes } = this.#parts;
     const announce = parseAnnounce(request);
     metrics.announced(announce.event);
     this.#admit(announce.event);
     const announced = await metrics.timed("announce", () => registrar.announce(announce, caller, signal));
+    // Only now is it known that the caller holds a lease.
+    votes.report(announce.failures ?? [], announced.lease.id, caller);
     metrics.answered(announced.listed);
     const nextAnnounceMs = overload.heartbeatMs(announced.nextAnnounceMs);
     return announceAnswer({ ...announced, nextAnnounceMs }, request.leaseSecret);

@@ -134,7 +134,8 @@ const NO_STORE = { "cache-control": "no-store" };
 function parseQuery(request: LocatePiecesRequest): SwarmQuery {
   const totalPieces = request.totalPieces && checkTotalPieces(request.totalPieces);
   const fileName = checkString("file_name", request.fileName);
-  if (request.infoHash) return { infoHash: parseInfoHash(request.infoHash), fileName, totalPieces };
+  const zone = checkString("zone", request.zone);
+  if (request.infoHash) return { infoHash: parseInfoHash(request.infoHash), fileName, totalPieces, zone };
   if (!fileName) throw new InvalidField("info_hash", "this or file_name is needed");
-  return { fileName, totalPieces };
+  return { fileName, totalPieces, zone };
 }

@@ -1,6 +1,8 @@
 import type { Random } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { SwarmKey } from "#core/tracker.ts";
+import type { FailureVotes } from "./failure-votes.ts";
+import { namedPeers } from "./named-peers.ts";
 import type { SeedMember, Swarm, SwarmMember, SwarmStore } from "./swarm-store.ts";
 import { TableWindows } from "./table-windows.ts";
 
@@ -15,6 +17,8 @@ export interface SwarmQuery {
   readonly fileName?: string | undefined;
   /** 0: not known. */
   readonly totalPieces: number;
+  /** The asker's own; left out: not known. */
+  readonly zone?: string | undefined;
 }
 
 export interface Located {
@@ -26,15 +30,23 @@ export interface Located {
   readonly turn: number;
 }
 
+/** Made of one state of a swarm, and of what was reported at the time. */
+interface Tables {
+  readonly version: number;
+  readonly byZone: Map<string, { readonly windows: TableWindows; readonly zone: string }>;
+}
+
 /** Answers who has which pieces, and whose turn it is. */
 export class Locator {
   readonly #store: SwarmStore;
   readonly #random: Random;
   readonly #turns = new Map<string, number>();
-  readonly #tables = new WeakMap<Swarm, TableWindows>();
+  readonly #votes: FailureVotes;
+  readonly #tables = new WeakMap<Swarm, Tables>();
 
-  constructor(store: SwarmStore, random: Random) {
+  constructor(store: SwarmStore, votes: FailureVotes, random: Random) {
     this.#store = store;
+    this.#votes = votes;
     this.#random = random;
   }
 
@@ -42,12 +54,15 @@ export class Locator {
   async locate(query: SwarmQuery): Promise<Located> {
     const seedFile = query.fileName ? await this.#store.seedFile(query.fileName) : undefined;
     const swarm = seedFile ? await this.#search(query) : await this.find(query);
-    const answer = this.#nextTurn(
-      swarm ? `${swarm.infoHash} ${swarm.totalPieces}` : `name ${query.fileName}`,
-    );
-    const seeds = window(seedFile?.members ?? [], SEED_TABLE_SIZE, answer);
-    if (!swarm) return { swarm, peers: [], seeds, turn: answer };
-    return { swarm, seeds, ...this.#windows(swarm).at(answer) };
+    const seedsAt = (answer: number) => window(seedFile?.members ?? [], SEED_TABLE_SIZE, answer);
+    if (!swarm) {
+      const turn = this.#nextTurn(`name ${query.fileName}`);
+      return { swarm, peers: [], seeds: seedsAt(turn), turn };
+    }
+    const { windows, zone } = this.#windows(swarm, query.zone ?? "");
+    // Askers of a zone of its own take turns among themselves.
+    const answer = this.#nextTurn(`${swarm.infoHash} ${swarm.totalPieces} ${zone}`);
+    return { swarm, seeds: seedsAt(answer), ...windows.at(answer) };
   }
 
   /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
@@ -78,10 +93,22 @@ export class Locator {
     return totalPieces > 0 ? keys.filter((key) => key.totalPieces === totalPieces) : keys;
   }
 
-  #windows(swarm: Swarm): TableWindows {
-    const windows = this.#tables.get(swarm) ?? new TableWindows(swarm);
-    this.#tables.set(swarm, windows);
-    return windows;
+  #windows(swarm: Swarm, asked: string): { readonly windows: TableWindows; readonly zone: string } {
+    const { version } = this.#votes;
+    const known = this.#tables.get(swarm);
+    const tables = known?.version === version ? known : { version, byZone: new Map() };
+    if (tables !== known) this.#tables.set(swarm, tables);
+    // Zones that nobody of the swarm is in are one and the same: an asker can make up as many as it likes.
+    const zone = asked !== "" && swarm.members.some((member) => member.zone === asked) ? asked : "";
+    const made = tables.byZone.get(zone) ?? this.#makeWindows(swarm, zone, tables);
+    tables.byZone.set(zone, made);
+    return made;
+  }
+
+  #makeWindows(swarm: Swarm, asked: string, { byZone }: Tables) {
+    const { members, zone } = namedPeers(swarm.members, asked, (url) => this.#votes.isSuspect(url));
+    const everybodys = zone === asked ? undefined : byZone.get(zone);
+    return everybodys ?? { windows: new TableWindows({ members }), zone };
   }
 
   /** Begins anywhere, so that trackers that start together do not all name the same peer first. */

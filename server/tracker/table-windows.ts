@@ -1,3 +1,4 @@
+import { subnetOfUrl } from "./subnet.ts";
 import type { Swarm, SwarmMember } from "./swarm-store.ts";
 
 /** Peers that one answer names. */
@@ -17,10 +18,19 @@ export interface Table {
  * The peers of a swarm that may be named to somebody new. Up to 50 are one table. More are dealt out to several, seeders
  * and leechers each in lease order, and every answer has the next table: so each peer is named as often as every other.
  * Only where seeders are too few for three in every table are they named more often, each as often as the others.
+ * Every table has peers of all ages, so that many who came together do not push out who was there before.
+ *
+ * And only where one network has more peers than its share of a table: the places are shared out among networks first,
+ * and who is of a small one is in every table, so that a crowd of one owner's hides nobody.
  *
  * A table's own turn grows by one whenever its time has come again, so that it is as fair inside as the only table.
  */
 export class TableWindows {
+  /** In every table. */
+  readonly #always: readonly SwarmMember[];
+  /** Places in a table that are left for the others. */
+  readonly #size: number;
+  readonly #minSeeders: number;
   readonly #seeders: readonly SwarmMember[];
   readonly #leechers: readonly SwarmMember[];
   /** By peer: its place in lease order. */
@@ -33,16 +43,21 @@ export class TableWindows {
   readonly count: number;
   readonly #tables = new Map<number, readonly SwarmMember[]>();
 
-  constructor({ members }: Swarm) {
-    const named = members.filter(({ listed, draining }) => listed && !draining);
-    for (const [place, member] of named.entries()) this.#places.set(member, place);
+  constructor({ members }: Pick<Swarm, "members">) {
+    const all = members.filter(({ listed, draining }) => listed && !draining);
+    for (const [place, member] of all.entries()) this.#places.set(member, place);
+    const isCrowded = crowdedSubnets(all);
+    this.#always = isCrowded ? all.filter((member) => !isCrowded(member)) : [];
+    this.#size = TABLE_SIZE - this.#always.length;
+    this.#minSeeders = Math.min(MIN_SEEDERS, this.#size - 1);
+    const named = isCrowded ? all.filter(isCrowded) : all;
     this.#seeders = named.filter(({ bitfield }) => bitfield.complete);
     this.#leechers = named.filter(({ bitfield }) => !bitfield.complete);
     const seeders = this.#seeders.length;
-    let parts = Math.max(1, Math.ceil(named.length / TABLE_SIZE));
-    while (this.#sizeWith(parts) > TABLE_SIZE) parts++;
+    let parts = Math.max(1, Math.ceil(named.length / this.#size));
+    while (this.#sizeWith(parts) > this.#size) parts++;
     this.#parts = parts;
-    this.#dealt = seeders < MIN_SEEDERS * parts ? Math.min(MIN_SEEDERS, seeders) : 0;
+    this.#dealt = seeders < this.#minSeeders * parts ? Math.min(this.#minSeeders, seeders) : 0;
     const round = this.#dealt === 0 ? 1 : seeders / gcd(seeders, this.#dealt);
     this.count = (parts * round) / gcd(parts, round);
   }
@@ -62,7 +77,8 @@ export class TableWindows {
   /** Peers in the largest table if leechers are dealt into so many parts. */
   #sizeWith(parts: number): number {
     const seeders = this.#seeders.length;
-    const most = seeders < MIN_SEEDERS * parts ? Math.min(MIN_SEEDERS, seeders) : Math.ceil(seeders / parts);
+    const few = seeders < this.#minSeeders * parts;
+    const most = few ? Math.min(this.#minSeeders, seeders) : Math.ceil(seeders / parts);
     return most + Math.ceil(this.#leechers.length / parts);
   }
 
@@ -74,14 +90,30 @@ export class TableWindows {
             { length: this.#dealt },
             (_, n) => this.#seeders[(window * this.#dealt + n) % this.#seeders.length]!,
           );
-    const peers = [...seeders, ...part(this.#leechers, window % this.#parts, this.#parts)];
+    const peers = [...this.#always, ...seeders, ...part(this.#leechers, window % this.#parts, this.#parts)];
     return peers.sort((a, b) => this.#places.get(a)! - this.#places.get(b)!);
   }
 }
 
-/** Part number `n` of a list in `parts` parts that differ by one at most. */
+/** Part number `n` of a list in `parts` parts that differ by one at most, each from all over the list. */
 function part<T>(list: readonly T[], n: number, parts: number): readonly T[] {
-  return list.slice(Math.floor((n * list.length) / parts), Math.floor(((n + 1) * list.length) / parts));
+  return list.filter((_, at) => at % parts === n);
+}
+
+/**
+ * Says of a peer whether its network has more than its share of a table, where sharing it out by networks makes a
+ * difference: undefined if all fit, if all networks are crowded, and if there are so many that none gets two places.
+ */
+function crowdedSubnets(all: readonly SwarmMember[]): ((member: SwarmMember) => boolean) | undefined {
+  if (all.length <= TABLE_SIZE) return undefined;
+  const sizes = new Map<string, number>();
+  const subnets = new Map(all.map((member) => [member, subnetOfUrl(member.url)]));
+  for (const subnet of subnets.values()) sizes.set(subnet, (sizes.get(subnet) ?? 0) + 1);
+  const taken = (share: number) => [...sizes.values()].reduce((sum, size) => sum + Math.min(size, share), 0);
+  let share = 1;
+  while (sizes.size < TABLE_SIZE && taken(share + 1) <= TABLE_SIZE) share++;
+  const isCrowded = (member: SwarmMember) => sizes.get(subnets.get(member)!)! > share;
+  return share > 1 && !all.every(isCrowded) ? isCrowded : undefined;
 }
 
 function gcd(a: number, b: number): number {

@@ -9,6 +9,7 @@ import { AddressPolicy, classOfHost } from "./address.ts";
 import { Announcing } from "./announce.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { DialBack } from "./dial-back.ts";
+import { FailureVotes } from "./failure-votes.ts";
 import { FairSlots } from "./fair-slots.ts";
 import { FilePiecesCall } from "./file-pieces-call.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
@@ -107,7 +108,8 @@ export function composeTracker(options: TrackerOptions) {
   const prober = new SeedProber({ store, clock, limits, slots, hasPiece });
   // Another process may have left some there.
   if (options.store) prober.start();
-  const locator = new Locator(store, random);
+  const votes = new FailureVotes(clock);
+  const locator = new Locator(store, votes, random);
   const loop = options.loopDelayMs ? undefined : new EventLoopDelay();
   const delayMs = options.loopDelayMs ?? (() => loop?.ms ?? 0);
   const overload = new Overload(delayMs, random);
@@ -115,7 +117,7 @@ export function composeTracker(options: TrackerOptions) {
   const { locateMs } = limits;
   const answers = new AnswerCache();
   const locate = new Locate({ store, locator, metrics, overload, answers, random, locateMs });
-  const announcing = new Announcing({ registrar, metrics, overload });
+  const announcing = new Announcing({ registrar, metrics, overload, votes });
   const service = trackerService({ store, announcing, locator, locate, clock });
   const filePieces = new FilePiecesCall({ locator, answers });
   const seedService = seedTrackerService({ registrar: seedRegistrar, prober, filePieces });

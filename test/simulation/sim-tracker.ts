@@ -2,6 +2,7 @@ import type { Random } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { Announced, LocateQuery, SwarmTable, Tracker } from "#core/tracker.ts";
 import { AddressPolicy } from "../../server/tracker/address.ts";
+import { FailureVotes } from "../../server/tracker/failure-votes.ts";
 import { equalBytes } from "../../server/tracker/lease-secret.ts";
 import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
 import { Listings } from "../../server/tracker/listings.ts";
@@ -91,6 +92,7 @@ export class SimTracker implements Host {
       announce: (announce, signal) =>
         call(signal, async (state): Promise<Announced> => {
           const announced = await state.registrar.announce(announce, from.address, state.closing.signal);
+          state.votes.report(announce.failures ?? [], announced.lease.id, from.address);
           if (state === this.#state) witness.renewed(this, announced.url);
           return announced;
         }),
@@ -113,7 +115,8 @@ function compose(tracker: SimTracker, { net, random, hostAt }: SimTrackerParts) 
   const listings = new Listings({ store, reachability, clock, random });
   const limits = defaultTrackerLimits;
   const registrar = new Registrar({ store, addresses, reachability, listings, limits, random });
-  return { store, listings, registrar, locator: new Locator(store, random), closing };
+  const votes = new FailureVotes(clock);
+  return { store, listings, registrar, votes, locator: new Locator(store, votes, random), closing };
 }
 
 /** Whoever answers at the URL shows its key; the wire's HMAC is left out. */

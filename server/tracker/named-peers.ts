@@ -1,0 +1,34 @@
+import type { SwarmMember } from "./swarm-store.ts";
+
+/** Seeders near an asker that make it independent of who is far. */
+const NEAR_SEEDERS = 3;
+
+/** Peers that one kind of asker is told of. */
+export interface NamedPeers {
+  /** In lease order. */
+  readonly members: readonly SwarmMember[];
+  /** The zone that they were chosen for; empty: for everybody who has no such choice. */
+  readonly zone: string;
+}
+
+/**
+ * Which peers of a swarm may be named to somebody in this zone. Who is reported to fail is left out while a seeder
+ * is there who is not: whoever would be missed stays. Where three such seeders are of the asker's zone, it is told of
+ * its zone alone.
+ */
+export function namedPeers(
+  all: readonly SwarmMember[],
+  zone: string,
+  isSuspect: (url: string) => boolean,
+): NamedPeers {
+  const named = all.filter(({ listed, draining }) => listed && !draining);
+  const healthy = named.filter(({ url }) => !isSuspect(url));
+  const members = healthy.length < named.length && seedersOf(healthy) > 0 ? healthy : named;
+  if (zone === "") return { members, zone };
+  const near = members.filter((member) => member.zone === zone);
+  return seedersOf(near) >= NEAR_SEEDERS ? { members: near, zone } : { members, zone: "" };
+}
+
+function seedersOf(members: readonly SwarmMember[]): number {
+  return members.reduce((count, { bitfield }) => count + (bitfield.complete ? 1 : 0), 0);
+}

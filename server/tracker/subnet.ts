@@ -1,0 +1,14 @@
+import ipaddr from "ipaddr.js";
+
+/** What one owner has of the address space as a rule: the /24 of an IPv4 address, the /48 of an IPv6 one; else the name itself. */
+export function subnetOf(host: string): string {
+  const ipv4 = /^(\d+\.\d+\.\d+)\.\d+$/.exec(host);
+  if (ipv4) return ipv4[1]!;
+  const bare = host.startsWith("[") ? host.slice(1, -1) : host;
+  return ipaddr.IPv6.isValid(bare) ? ipaddr.IPv6.parse(bare).parts.slice(0, 3).join(":") : host;
+}
+
+/** The same of the host in a peer's URL: scheme, host and port. */
+export function subnetOfUrl(url: string): string {
+  return subnetOf(url.slice(url.indexOf("//") + 2).replace(/:\d+$/, ""));
+}
