@@ -77,7 +77,8 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   const folder = join(options.dataDir, `peer-${options.port}`);
   const { ca, log, zone, onStatus } = options;
   const volunteer =
-    options.volunteer && new Volunteer({ ...options.volunteer, ca, log, folder: join(folder, "copies") });
+    options.volunteer &&
+    new Volunteer({ ...options.volunteer, ca, log, zone, folder: join(folder, "copies") });
   const announcing =
     options.announces ??
     new Announcing({

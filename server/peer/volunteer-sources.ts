@@ -7,16 +7,16 @@ const NEXT_LOCATE_MS = 2_000;
 
 /**
  * The trackers of some orders as a copy's download sees them: the orders' sources come first, then whom the tracker
- * names. A source that the tracker does not name (it is leaving) is asked itself what it has.
+ * names, with peers of this one's zone before the others. A source that the tracker does not name (it is leaving) is asked itself what it has.
  */
-export function orderedSources(orders: () => readonly KeptOrder[]): Tracker {
+export function orderedSources(orders: () => readonly KeptOrder[], zone: string | undefined): Tracker {
   return {
     url: "orders",
     announce: () => Promise.reject(new Error("copies announce nothing by themselves")),
     async locate(query, signal) {
       const ordered = orders();
       const tracker = ordered.at(-1)?.tracker;
-      const table = await tracker?.locate(query, signal).catch((error: unknown) => {
+      const table = await tracker?.locate({ ...query, zone }, signal).catch((error: unknown) => {
         signal.throwIfAborted();
         return void error;
       });

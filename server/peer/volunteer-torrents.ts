@@ -8,7 +8,7 @@ import { openTransport } from "../http/transports.ts";
 import { nodeHasher } from "../node-hasher.ts";
 
 /** Torrents that are remembered; of more, the oldest are forgotten. */
-const MAX_KNOWN = 10_000;
+const MAX_KNOWN = 2_000;
 
 export interface VolunteerTorrentsOptions {
   readonly catalogs: readonly Catalog[];

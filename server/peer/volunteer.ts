@@ -33,6 +33,7 @@ export interface VolunteerOptions extends VolunteerRules {
   readonly folder: string;
   /** PEM, to trust besides the system's certificates. */
   readonly ca?: string | undefined;
+  readonly zone?: string | undefined;
   readonly log?: Log | undefined;
 }
 
@@ -250,7 +251,7 @@ export class Volunteer implements Copying, CopyKeeper {
       {
         torrent,
         store,
-        sources: orderedSources(ofThis),
+        sources: orderedSources(ofThis, this.#options.zone),
         limit: this.#limit,
         ca: this.#options.ca,
         isSelf: (url) => this.#serving!.isSelf(url),
