@@ -34,7 +34,9 @@ export function parseAnnounce(request: AnnounceRequest): Announce {
   const id = checkString("lease_id", request.leaseId);
   const secret = checkString("lease_secret", request.leaseSecret);
   const publicUrl = checkString("public_url", request.publicUrl);
-  const { port, tls, identifyKey } = request;
+  const { port, tls } = request;
+  // A copy: what was decoded is a view of the whole request, which would stay in memory with it.
+  const identifyKey = request.identifyKey.slice();
   return {
     event,
     lease: id || secret ? { id, secret } : undefined,
