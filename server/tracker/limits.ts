@@ -2,6 +2,8 @@
 export interface TrackerLimits {
   /** A lease ends so long after its last announce. Default 30 s. */
   readonly leaseMs: number;
+  /** How often a volunteer should, so that orders reach it soon; spread likewise. Default 4 s. */
+  readonly volunteerMs: number;
   /** How often a peer should announce; the answer spreads it by `heartbeatJitter`. Default 10 s. */
   readonly heartbeatMs: number;
   /** Part of the heartbeat by which an answer may differ from it either way. Default 0.2. */
@@ -28,6 +30,7 @@ export interface TrackerLimits {
 
 export const defaultTrackerLimits: TrackerLimits = {
   leaseMs: 30_000,
+  volunteerMs: 4_000,
   heartbeatMs: 10_000,
   heartbeatJitter: 0.2,
   seedLeaseMs: 3_600_000,

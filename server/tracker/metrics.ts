@@ -34,6 +34,11 @@ export class TrackerMetrics {
     );
   }
 
+  /** For others who count something. */
+  get registry(): Registry {
+    return this.#registry;
+  }
+
   announced(event: AnnounceEvent): void {
     this.#announces(event);
   }

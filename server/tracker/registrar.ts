@@ -1,21 +1,23 @@
 import type { Random } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
-import type { Announce, Announced, Lease } from "#core/tracker.ts";
+import type { Announce, Announced, Lease, Volunteer } from "#core/tracker.ts";
 import { type AddressPolicy, type DeclaredAddress, type PeerAddress, sourceOf } from "./address.ts";
 import { equalBytes, hashSecret, randomId } from "./lease-secret.ts";
 import type { TrackerLimits } from "./limits.ts";
 import { BEING_CHECKED, type Listings } from "./listings.ts";
 import type { ReachabilityCheck } from "./reachability.ts";
-import type { PeerLease, SwarmStore } from "./swarm-store.ts";
+import type { Replicator } from "./replicator.ts";
+import type { LeaseChange, PeerLease, SwarmStore, VolunteerSpace } from "./swarm-store.ts";
 
-/** While a peer's address is being checked it announces again soon, to learn what came of that. */
-const CHECKING_MS = 1_000;
+/** While a peer's address is being checked, or others copy what it takes with it, it announces again soon to learn of that. */
+const SOON_MS = 1_000;
 
 export interface RegistrarParts {
   readonly store: SwarmStore;
   readonly addresses: AddressPolicy;
   readonly reachability: ReachabilityCheck;
   readonly listings: Listings;
+  readonly replicator: Replicator;
   readonly limits: TrackerLimits;
   readonly random: Random;
 }
@@ -50,12 +52,14 @@ export class Registrar {
     if (announce.event === "stopped") {
       await this.#parts.store.end(held.lease.id);
       this.#parts.listings.forget(held.lease.id);
-      return this.#answer(held, []);
+      await this.#parts.replicator.stopped();
+      return this.#answer(held, {});
     }
     for (const infoHash of await this.#leaves(held.lease, announce)) {
       await this.#parts.store.leave(held.lease.id, infoHash);
     }
-    return this.#answer(held, await this.#join(held.lease, announce));
+    const resend = await this.#join(held.lease, announce);
+    return this.#answer(held, { resend, ...(await this.#parts.replicator.announced(announce, held.lease)) });
   }
 
   /** Takes up the lease that the peer had before, if it lives and is for the same address; else makes a new one. */
@@ -65,7 +69,9 @@ export class Registrar {
     const { url, address: hostAndPort, refusal } = address;
     const { identifyKey } = declared;
     const listing = refusal ? { listed: false, notListedReason: refusal } : BEING_CHECKED;
-    const news = { ...listing, identifyKey, draining: false };
+    const { zone } = announce;
+    const volunteer = announce.volunteer && (await this.#spaceOf(announce.volunteer));
+    const news = { ...listing, identifyKey, draining: false, zone, volunteer };
     const before = announce.lease && (await this.#authenticate(announce.lease));
     if (before?.url === url) {
       const lease = await this.#parts.store.renew(before.id, news);
@@ -105,11 +111,22 @@ export class Registrar {
     const { lease } = announce;
     if (!lease) throw new PiezaError("unauthenticated", "lease_id and lease_secret are needed");
     const known = await this.#authenticate(lease);
-    const change = announce.event === "draining" ? { draining: true } : undefined;
-    const renewed = known && (await this.#parts.store.renew(lease.id, change));
+    const renewed = known && (await this.#parts.store.renew(lease.id, await this.#changeOf(known, announce)));
     if (!renewed) throw new PiezaError("not_found", "the lease has ended: announce STARTED");
     if (announce.event !== "stopped") this.#parts.listings.recheck(renewed);
     return { lease: renewed, secret: lease.secret };
+  }
+
+  async #changeOf(known: PeerLease, { event, volunteer }: Announce): Promise<LeaseChange | undefined> {
+    if (event !== "draining" && !volunteer && !known.volunteer) return undefined;
+    return {
+      ...(event === "draining" && { draining: true }),
+      volunteer: volunteer && (await this.#spaceOf(volunteer)),
+    };
+  }
+
+  async #spaceOf(volunteer: Volunteer): Promise<VolunteerSpace> {
+    return { ...volunteer, saidAtMs: await this.#parts.store.orders.now() };
   }
 
   /** The live lease, or undefined if it has ended. */
@@ -139,18 +156,23 @@ export class Registrar {
     return resend;
   }
 
-  #answer({ lease, secret }: Held, resend: readonly string[]): Announced {
-    const { store, limits, listings, random } = this.#parts;
-    const spread = 1 + limits.heartbeatJitter * (2 * random() - 1);
-    const learnsSoon = !lease.listed && listings.isChecking(lease.id);
+  #answer({ lease, secret }: Held, told: Partial<Announced>): Announced {
     return {
       lease: { id: lease.id, secret },
-      trackerId: store.trackerId,
-      nextAnnounceMs: learnsSoon ? CHECKING_MS : Math.round(limits.heartbeatMs * spread),
+      trackerId: this.#parts.store.trackerId,
+      nextAnnounceMs: this.#nextAnnounceMs(lease, told.lastCopies ?? 0),
       listed: lease.listed,
       notListedReason: lease.notListedReason,
       url: lease.url,
-      resend,
+      resend: [],
+      ...told,
     };
+  }
+
+  #nextAnnounceMs(lease: PeerLease, lastCopies: number): number {
+    const { limits, listings, random } = this.#parts;
+    if (lastCopies > 0 || (!lease.listed && listings.isChecking(lease.id))) return SOON_MS;
+    const spread = 1 + limits.heartbeatJitter * (2 * random() - 1);
+    return Math.round((lease.volunteer ? limits.volunteerMs : limits.heartbeatMs) * spread);
   }
 }

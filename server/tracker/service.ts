@@ -11,15 +11,18 @@ import { countsOf } from "./availability.ts";
 import { checkTotalPieces } from "./checks.ts";
 import type { Locate } from "./locate.ts";
 import type { Locator } from "./locator.ts";
+import type { Replicator } from "./replicator.ts";
 import { watchedPeers } from "./swarm-message.ts";
 import type { SwarmStore } from "./swarm-store.ts";
 import { watchSwarm } from "./watch.ts";
+import { replicationState, type Standing, watchedOrders } from "./watched-copies.ts";
 
 /** Swarms in one answer to Scrape. */
 const MAX_SCRAPED = 1_000;
 
 export interface TrackerServiceParts {
   readonly store: SwarmStore;
+  readonly replicator: Replicator;
   readonly announcing: Announcing;
   readonly locator: Locator;
   readonly clock: Clock;
@@ -28,7 +31,7 @@ export interface TrackerServiceParts {
 
 /** Translates between the wire and the tracker; decides nothing. */
 export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
-  const { store, announcing, locator, clock, locate } = parts;
+  const { store, replicator, announcing, locator, clock, locate } = parts;
   return {
     announce: (request, { values, signal }) => announcing.answer(request, values.get(kCallerAddress), signal),
 
@@ -39,7 +42,7 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
         throw new InvalidField("info_hashes", `must be at most ${MAX_SCRAPED}`);
       }
       const infoHashes = request.infoHashes.map((text, at) => parseInfoHash(text, `info_hashes[${at}]`));
-      return { swarms: await scrape(store, infoHashes) };
+      return { swarms: await scrape({ store, replicator }, infoHashes) };
     },
 
     async *watchSwarm(request, context) {
@@ -48,18 +51,37 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
         totalPieces: request.totalPieces && checkTotalPieces(request.totalPieces),
       });
       const { infoHash, totalPieces } = swarm;
-      for await (const state of watchSwarm(store, { infoHash, totalPieces }, clock, context.signal)) {
-        yield { infoHash, totalPieces, peers: state ? watchedPeers(state) : [] };
+      const look = () => replicator.standing({ infoHash, totalPieces });
+      for await (const standing of watchSwarm(look, clock, context.signal)) {
+        yield {
+          infoHash,
+          totalPieces,
+          peers: standing.swarm ? watchedPeers(standing.swarm) : [],
+          replication: replicationState(standing),
+          orders: watchedOrders(standing.book),
+        };
       }
     },
   };
 }
 
-async function scrape(store: SwarmStore, infoHashes: readonly string[]) {
+/** Left out where nothing is copied. */
+function copiesOf(standing: Standing) {
+  return standing.state?.target ? { replication: replicationState(standing) } : {};
+}
+
+async function scrape(
+  { store, replicator }: Pick<TrackerServiceParts, "store" | "replicator">,
+  infoHashes: readonly string[],
+) {
   const counts = [];
   for (const key of await scrapedKeys(store, infoHashes)) {
-    const swarm = await store.swarm(key);
-    if (swarm) counts.push({ ...key, fileName: swarm.members[0]!.fileName, ...countsOf(swarm) });
+    const standing = await replicator.standing(key);
+    const { swarm } = standing;
+    if (swarm) {
+      const { fileName } = swarm.members[0]!;
+      counts.push({ ...key, fileName, ...countsOf(swarm), ...copiesOf(standing) });
+    }
     // Counting a large swarm takes milliseconds; a thousand of them must not hold up everybody's heartbeats.
     await setImmediate();
   }

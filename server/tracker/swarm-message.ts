@@ -62,9 +62,18 @@ export function watchedPeers(swarm: Swarm): MessageInitShape<typeof WatchedPeerS
   return swarm.members.slice(0, MAX_WATCHED).map((peer) => {
     const { complete, bitfield } = wireBitfield(peer);
     left -= bitfield.length;
-    const { url, draining, listed } = peer;
+    const { url, draining, listed, zone, volunteer } = peer;
     const fits = left >= 0 ? bitfield : new Uint8Array();
-    return { url, draining, listed, complete, bitfield: fits, piecesHeld: peer.bitfield.count };
+    return {
+      url,
+      draining,
+      listed,
+      zone,
+      volunteer,
+      complete,
+      bitfield: fits,
+      piecesHeld: peer.bitfield.count,
+    };
   });
 }
 

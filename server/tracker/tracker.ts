@@ -1,6 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Clock, Random } from "#core/clock.ts";
+import type { PlanCaps } from "#core/replication-input.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { type EdgeOptions, startServer } from "../http/server.ts";
@@ -23,10 +24,13 @@ import { EventLoopDelay, Overload } from "./overload.ts";
 import type { ReachabilityCheck } from "./reachability.ts";
 import { RedisSwarmStore } from "./redis-swarm-store.ts";
 import { Registrar } from "./registrar.ts";
+import { ReplicationMetrics } from "./replication-metrics.ts";
+import { Replicator } from "./replicator.ts";
 import { dialHasPiece, type HasPiece, SeedProber } from "./seed-prober.ts";
 import { SeedRegistrar } from "./seed-registrar.ts";
 import { seedTrackerService } from "./seed-service.ts";
 import { trackerService } from "./service.ts";
+import type { SwarmStore } from "./swarm-store.ts";
 import { trackerPages } from "./tracker-pages.ts";
 
 const pathOf = ({ parent, name }: DescMethod): string => `/${parent.typeName}/${name}`;
@@ -40,6 +44,12 @@ export interface TrackerOptions extends EdgeOptions {
   readonly ca?: string | undefined;
   /** Where the state is, shared with other trackers: `redis://...` or `rediss://...`. Default: in this process. */
   readonly store?: string | undefined;
+  /** Copies of every piece of a torrent that does not say how many it wants; 0: none. Default 0. */
+  readonly replicationTarget?: number | undefined;
+  /** A torrent that asks for more copies gets so many. Default 10. */
+  readonly maxReplicationTarget?: number | undefined;
+  /** How much is copied at a time; each has its default in core/replication-input.ts. */
+  readonly replicationCaps?: Partial<PlanCaps> | undefined;
   /** Each has its default in limits.ts. */
   readonly trackerLimits?: Partial<TrackerLimits> | undefined;
   /** Default: a peer is listed once it has answered at its address, with its key. */
@@ -103,7 +113,6 @@ export function composeTracker(options: TrackerOptions) {
   const slots = new FairSlots(limits.maxDials);
   const reachability = options.reachability ?? new DialBack({ addresses, slots, clock, ca });
   const listings = new Listings({ store, reachability, clock, random });
-  const registrar = new Registrar({ store, addresses, reachability, listings, limits, random });
   const seedRegistrar = new SeedRegistrar({ store, addresses });
   const prober = new SeedProber({ store, clock, limits, slots, hasPiece });
   // Another process may have left some there.
@@ -114,11 +123,13 @@ export function composeTracker(options: TrackerOptions) {
   const delayMs = options.loopDelayMs ?? (() => loop?.ms ?? 0);
   const overload = new Overload(delayMs, random);
   const metrics = new TrackerMetrics(store, delayMs);
+  const replicator = composeReplicator(store, limits, metrics, options);
+  const registrar = new Registrar({ store, addresses, reachability, listings, replicator, limits, random });
   const { locateMs } = limits;
   const answers = new AnswerCache();
   const locate = new Locate({ store, locator, metrics, overload, answers, random, locateMs });
   const announcing = new Announcing({ registrar, metrics, overload, votes });
-  const service = trackerService({ store, announcing, locator, locate, clock });
+  const service = trackerService({ store, replicator, announcing, locator, locate, clock });
   const filePieces = new FilePiecesCall({ locator, answers });
   const seedService = seedTrackerService({ registrar: seedRegistrar, prober, filePieces });
   return {
@@ -137,6 +148,17 @@ export function composeTracker(options: TrackerOptions) {
       await store.close();
     },
   };
+}
+
+function composeReplicator(
+  store: SwarmStore,
+  limits: TrackerLimits,
+  { registry }: TrackerMetrics,
+  options: TrackerOptions,
+): Replicator {
+  const { replicationTarget = 0, maxReplicationTarget = 10, replicationCaps: caps, log } = options;
+  const targets = { replicationTarget, maxReplicationTarget };
+  return new Replicator({ store, limits, targets, caps, metrics: new ReplicationMetrics(registry), log });
 }
 
 /** A closed network trusts its addresses: there the cap on peers of one address is off too. */

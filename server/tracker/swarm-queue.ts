@@ -1,0 +1,69 @@
+import type { CopyState } from "#core/replication-copies.ts";
+import type { SwarmKey } from "#core/tracker.ts";
+
+/** A swarm below its target is looked at again after so long, even if nothing in it changes: a volunteer may have come. */
+const AGAIN_MS = 2_000;
+
+interface Needy {
+  readonly key: SwarmKey;
+  readonly state: CopyState;
+  readonly dueAtMs: number;
+}
+
+/** Which swarms are to be looked at: those that changed, and from time to time those below their target. */
+export class SwarmQueue {
+  readonly #changed = new Map<string, SwarmKey>();
+  /** In the order in which they are due. */
+  readonly #needy = new Map<string, Needy>();
+  #under = 0;
+  #lost = 0;
+
+  /** Swarms below their target, copies of pieces that they lack at least, and pieces that nobody has. */
+  get totals(): { readonly swarms: number; readonly under: number; readonly lost: number } {
+    return { swarms: this.#needy.size, under: this.#under, lost: this.#lost };
+  }
+
+  /** Swarms that changed and were not looked at yet. */
+  get waiting(): number {
+    return this.#changed.size;
+  }
+
+  changed(key: SwarmKey): void {
+    this.#changed.set(idOf(key), { infoHash: key.infoHash, totalPieces: key.totalPieces });
+  }
+
+  /** Up to `most` swarms whose time has come; those that changed first. */
+  take(nowMs: number, most: number): SwarmKey[] {
+    const taken: SwarmKey[] = [];
+    for (const [id, key] of this.#changed) {
+      if (taken.length >= most) return taken;
+      this.#changed.delete(id);
+      taken.push(key);
+    }
+    for (const { key, dueAtMs } of this.#needy.values()) {
+      if (taken.length >= most || dueAtMs > nowMs) break;
+      taken.push(key);
+    }
+    return taken;
+  }
+
+  /** It has been looked at. Returns whether it has lost pieces that were there, as far as is known. */
+  seen(key: SwarmKey, state: CopyState | undefined, nowMs: number): boolean {
+    const before = this.#needy.get(idOf(key));
+    this.#needy.delete(idOf(key));
+    this.#count(before?.state, -1);
+    if (!state || state.under === 0) return false;
+    this.#needy.set(idOf(key), { key, state, dueAtMs: nowMs + AGAIN_MS });
+    this.#count(state, 1);
+    return state.lost > (before?.state.lost ?? 0);
+  }
+
+  #count(state: CopyState | undefined, sign: 1 | -1): void {
+    this.#under += sign * (state?.under ?? 0);
+    this.#lost += sign * (state?.lost ?? 0);
+  }
+}
+
+export function idOf({ infoHash, totalPieces }: SwarmKey): string {
+  return `${infoHash} ${totalPieces}`;
+}
