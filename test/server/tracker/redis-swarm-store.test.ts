@@ -3,6 +3,7 @@ import { afterAll, beforeAll } from "vitest";
 import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";
 import { orderStoreContract } from "../../contract/order-store.ts";
 import { seedPeersContract } from "../../contract/seed-peers.ts";
+import { swarmCopiesContract } from "../../contract/swarm-copies.ts";
 import { type MakeSwarmStore, swarmStoreContract } from "../../contract/swarm-store.ts";
 import { RedisServer } from "../../support/redis-server.ts";
 
@@ -22,4 +23,5 @@ const make: MakeSwarmStore = (clock, limits) =>
   });
 swarmStoreContract("redis", make);
 seedPeersContract("redis", make);
+swarmCopiesContract("redis", make);
 orderStoreContract("redis", make);
