@@ -93,9 +93,12 @@ export class Downloads {
     };
   }
 
-  /** Starts a download. The browser is asked first not to throw its storage away when it runs short. */
+  /**
+   * Starts a download. The browser is asked not to throw its storage away when it runs short; some ask the person then,
+   * who may take long to answer, so nothing waits for it.
+   */
   async add(key: TorrentKey, selected?: readonly number[]): Promise<void> {
-    await navigator.storage?.persist?.().catch(() => false);
+    navigator.storage?.persist?.().catch(() => false);
     await this.engine.call("add", { ...key, selected });
   }
 
