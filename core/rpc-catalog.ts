@@ -4,7 +4,8 @@ import type { Catalog, TorrentSummary } from "./catalog.ts";
 import { PiezaError } from "./errors.ts";
 import type { Hasher } from "./hash.ts";
 import { calling } from "./rpc-call.ts";
-import { torrentFromMessage, torrentToMessage } from "./rpc-torrent.ts";
+import { torrentToMessage } from "./rpc-torrent.ts";
+import { torrentFromMessage } from "./rpc-torrent-fields.ts";
 
 /** Lists and single changes. */
 const TIMEOUT_MS = 10_000;

@@ -25,11 +25,11 @@ export function decodeLocateAnswer(message: Uint8Array): LocateAnswer {
   const seedPeers: { url: string; declared: Uint8Array }[] = [];
   const seedPieces: { number: number; hash: string }[] = [];
   for (const { number, int, bytes } of fieldsOf(message)) {
-    if (number === 2) answer.totalPieces = int;
+    if (number === 2) answer.totalPieces = int >>> 0;
     else if (number === 3) peers.push(peerOf(bytes));
-    else if (number === 4) answer.turn = int;
+    else if (number === 4) answer.turn = int >>> 0;
     else if (number === 5) answer.trackerId = textOf(bytes);
-    else if (number === 6) answer.nextLocateMs = int;
+    else if (number === 6) answer.nextLocateMs = int >>> 0;
     else if (number === 7) seedPeers.push(seedPeerOf(bytes));
     else if (number === 8) seedPieces.push(seedPieceOf(bytes));
     else if (number === 9) answer.revision = bytes;
@@ -60,7 +60,7 @@ function seedPeerOf(message: Uint8Array) {
 function seedPieceOf(message: Uint8Array) {
   const piece = { number: 0, hash: "" };
   for (const { number, int, bytes } of fieldsOf(message)) {
-    if (number === 1) piece.number = int;
+    if (number === 1) piece.number = int >>> 0;
     else if (number === 2) piece.hash = textOf(bytes);
   }
   return piece;

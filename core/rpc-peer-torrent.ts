@@ -3,7 +3,7 @@ import { PeerService } from "../gen/pieza/v1/peer_pb.ts";
 import { PiezaError } from "./errors.ts";
 import type { Hasher } from "./hash.ts";
 import { calling } from "./rpc-call.ts";
-import { torrentFromMessage } from "./rpc-torrent.ts";
+import { torrentFromMessage } from "./rpc-torrent-fields.ts";
 import type { Torrent } from "./torrent.ts";
 
 /** A torrent of 16 MiB at 256 KiB/s. */

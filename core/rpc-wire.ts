@@ -13,7 +13,7 @@ const FIXED32 = 5;
 const toUtf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
 
-/** The number of one field of a message, and what it holds: a varint, cut to 32 bits, or bytes. Fixed ones are left out. */
+/** The number of one field of a message, and what it holds: a varint, not exact past 2^53, or bytes. Fixed ones are left out. */
 export interface Field {
   readonly number: number;
   readonly int: number;
@@ -54,8 +54,8 @@ class Reader {
     for (let shift = 0; shift < 70; shift += 7) {
       const byte = this.#bytes[this.#at++];
       if (byte === undefined) throw malformed();
-      if (shift < 32) value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value >>> 0;
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
     }
     throw malformed();
   }

@@ -1,5 +1,4 @@
 import type { Catalog } from "#core/catalog.ts";
-import { PiezaError } from "#core/errors.ts";
 import { remoteCatalog, remoteTracker } from "#core/rpc.ts";
 import type { Tracker } from "#core/tracker.ts";
 import { tokenFor } from "../http/token.ts";
@@ -7,6 +6,7 @@ import { openTransport } from "../http/transports.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { type ClientFlags, readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";
+import { outOfReach } from "./out-of-reach.ts";
 
 /** Lets `use` talk to a catalog, with the token for it if there is one, and closes the connection. */
 export async function withCatalog<T>(
@@ -19,7 +19,7 @@ export async function withCatalog<T>(
   try {
     return await use(remoteCatalog({ url, transport, hasher: nodeHasher, token }));
   } catch (error) {
-    throw unreachable(error, `catalog at ${url}`);
+    throw outOfReach(error, `catalog at ${url}`);
   } finally {
     close();
   }
@@ -35,14 +35,8 @@ export async function withTracker<T>(
   try {
     return await use(remoteTracker({ url, transport }));
   } catch (error) {
-    throw unreachable(error, `tracker at ${url}`);
+    throw outOfReach(error, `tracker at ${url}`);
   } finally {
     close();
   }
-}
-
-/** Says who is out of reach. */
-function unreachable(error: unknown, who: string): unknown {
-  if (!(error instanceof PiezaError) || error.code !== "unavailable") return error;
-  return new PiezaError("unavailable", `cannot reach the ${who}: ${error.message}`, { cause: error });
 }

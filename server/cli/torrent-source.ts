@@ -7,6 +7,8 @@ import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent-json.ts"
 import { nodeHasher } from "../node-hasher.ts";
 import type { ClientFlags } from "./client-flags.ts";
 import { UsageError } from "./exit-code.ts";
+import { outOfReach } from "./out-of-reach.ts";
+import { plainTorrent } from "./plain-catalog.ts";
 import { readTextFile } from "./read-text-file.ts";
 
 /** A torrent, and where it came from. */
@@ -63,6 +65,10 @@ export async function torrentNamed(
   flags: ClientFlags,
   signal: AbortSignal,
 ): Promise<FoundTorrent> {
+  const torrent = await plainTorrent(catalogUrl, key, signal).catch((error) => {
+    throw outOfReach(error, `catalog at ${catalogUrl}`);
+  });
+  if (torrent) return { torrent, catalogUrl };
   const { withCatalog } = await import("./clients.ts");
   return withCatalog(catalogUrl, flags, async (catalog) => {
     const { torrent } = await catalog.get(key, signal);

@@ -2,7 +2,8 @@ import { createRouterTransport, type HandlerContext, type ServiceImpl } from "@c
 import { describe, expect, it } from "vitest";
 import { sha256, webCryptoHasher } from "#core/hash.ts";
 import { remoteCatalog } from "#core/rpc.ts";
-import { torrentFromMessage, torrentToMessage } from "#core/rpc-torrent.ts";
+import { torrentToMessage } from "#core/rpc-torrent.ts";
+import { torrentFromMessage } from "#core/rpc-torrent-fields.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { parseTorrent } from "#core/torrent-json.ts";
 import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";

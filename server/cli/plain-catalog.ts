@@ -1,0 +1,40 @@
+import type { Catalog } from "#core/catalog.ts";
+import { PiezaError } from "#core/errors.ts";
+import { torrentFromMessage } from "#core/rpc-torrent-fields.ts";
+import { decodeGetTorrent, encodeGetTorrent } from "#core/rpc-torrent-wire.ts";
+import type { Torrent } from "#core/torrent.ts";
+import { MAX_TORRENT_JSON_BYTES } from "#core/torrent-json.ts";
+import { nodeHasher } from "../node-hasher.ts";
+import { UnusualAnswer } from "../peer/piece-message.ts";
+import { PlainCalls } from "../peer/plain-calls.ts";
+
+const PATH = "/pieza.v1.CatalogService/GetTorrent";
+/** A torrent of 16 MiB at 256 KiB/s. */
+const TIMEOUT_MS = 90_000;
+
+/**
+ * A catalog's torrent over a plain socket, before the library is loaded. Undefined where only the library gets it: over
+ * TLS, or from a server that answers in an unusual way. Fails as over any transport.
+ */
+export async function plainTorrent(
+  url: string,
+  key: Parameters<Catalog["get"]>[0],
+  signal: AbortSignal,
+): Promise<Torrent | undefined> {
+  if (!url.startsWith("http://")) return undefined;
+  const calls = new PlainCalls(url);
+  try {
+    const limits = { signal, timeoutMs: TIMEOUT_MS, maxBytes: MAX_TORRENT_JSON_BYTES };
+    const answer = decodeGetTorrent(await calls.call(PATH, encodeGetTorrent(key), limits));
+    const torrent = await torrentFromMessage(answer.torrent, nodeHasher);
+    if ("infoHash" in key && torrent.infoHash !== key.infoHash.toLowerCase()) {
+      throw new PiezaError("internal", "the catalog answered with another torrent");
+    }
+    return torrent;
+  } catch (error) {
+    if (error instanceof UnusualAnswer) return undefined;
+    throw error;
+  } finally {
+    calls.close();
+  }
+}
