@@ -8,7 +8,10 @@ import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
 const MiB = 1 << 20;
 /** Enough for a second page of the list. */
 const MANY = 53;
-/** No task of a page should take longer; five times that tells a page that hangs from a busy machine. */
+/**
+ * No task of a page may take longer while it downloads. On a machine that runs other tests a task waits for a core as
+ * well, so the guard is five times that, and the figure is printed.
+ */
 const LONG_TASK_MS = 100;
 
 describe("looking around in a tab", () => {
@@ -143,6 +146,12 @@ describe("looking around in a tab", () => {
     });
     await page.goto(swarm.catalogUrl);
     await page.getByRole("searchbox").fill(name);
+    const card = page.getByRole("button", { name: `Download ${name}`, exact: true });
+    await card.waitFor();
+    // Loading the page is not downloading.
+    const loading = await page.evaluate(() =>
+      (window as never as { longTasks: number[] }).longTasks.splice(0),
+    );
     const download = await new DownloadOnPage(page, name).start();
     await download.becomes("Downloading");
     for (const details of ["Rates over time", "Swarm", "What happened"]) {
@@ -165,13 +174,14 @@ describe("looking around in a tab", () => {
       .waitFor();
     await download.becomes("Complete");
     await download.card
-      .getByText(/^gave \d+ pieces:/)
+      .getByText(/gave \d+ pieces:/)
       .first()
       .waitFor();
     const longest = () =>
       page.evaluate(() => Math.max(0, ...(window as never as { longTasks: number[] }).longTasks));
     const longestMs = await longest();
-    console.log(`longest task of the page: ${Math.round(longestMs)} ms`);
+    const loadingMs = Math.round(Math.max(0, ...loading));
+    console.log(`longest task of the page: ${Math.round(longestMs)} ms, while it loaded ${loadingMs} ms`);
     expect(longestMs).toBeLessThan(5 * LONG_TASK_MS);
     // The measure itself: a page that hangs is noticed.
     await page.evaluate(() => {
