@@ -9,12 +9,15 @@ import type { Order, OrderBook, OrderStore } from "./order-store.ts";
  */
 export class MemoryOrders implements OrderStore {
   readonly #clock: Clock;
+  readonly #lives: (leaseId: string) => boolean;
   readonly #books = new Map<string, OrderBook>();
   readonly #swarmsByVolunteer = new Map<string, Set<string>>();
   #version = 0;
 
-  constructor(clock: Clock) {
+  /** `lives`: whether this lease has not ended. */
+  constructor(clock: Clock, lives: (leaseId: string) => boolean) {
     this.#clock = clock;
+    this.#lives = lives;
   }
 
   async now(): Promise<number> {
@@ -37,7 +40,8 @@ export class MemoryOrders implements OrderStore {
 
   async change(book: OrderBook, put: readonly Order[], ended: readonly string[]): Promise<boolean> {
     if ((this.#books.get(idOf(book))?.version ?? "") !== book.version) return false;
-    this.#change(book, put, ended);
+    const living = put.filter(({ leaseId }) => this.#lives(leaseId));
+    this.#change(book, living, ended);
     return true;
   }
 

@@ -58,7 +58,7 @@ export class MemorySwarmStore implements SwarmStore {
 
   constructor(clock: Clock, limits: Partial<TrackerLimits> = {}) {
     this.#clock = clock;
-    this.orders = new MemoryOrders(clock);
+    this.orders = new MemoryOrders(clock, (id) => this.#live(id) !== undefined);
     this.#limits = { ...defaultTrackerLimits, ...limits };
     this.#wheel = new ExpiryWheel(
       clock,

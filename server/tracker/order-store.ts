@@ -45,7 +45,7 @@ export interface OrderStore {
   ofVolunteer(leaseId: string): Promise<readonly Order[]>;
   /**
    * Writes these orders into the book, instead of those of the same volunteers, and takes out those of the volunteers in
-   * `ended`. Returns false, and changes nothing, if the book is not as it was any more.
+   * `ended`. An order for a lease that has ended is none. Returns false, and changes nothing, if the book is not as it was any more.
    */
   change(book: OrderBook, put: readonly Order[], ended: readonly string[]): Promise<boolean>;
 }

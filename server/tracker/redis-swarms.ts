@@ -78,7 +78,7 @@ export class RedisSwarms {
     const [since] = (await connection.command("HMGET", keys.changes, "since")) as (Buffer | null)[];
     const [known, count] = cursor.split(" ");
     const all = known !== String(since ?? "");
-    const after = all ? 0 : Number(count);
+    const after = all ? 0 : Number(count ?? 0);
     const found = (await connection.command(
       "ZRANGEBYSCORE",
       keys.changed,

@@ -100,6 +100,14 @@ export function orderStoreContract(name: string, make: MakeSwarmStore): void {
       expect(await store.orders.books()).toEqual([]);
     });
 
+    it("an order for a lease that has ended is none, and hinders nobody", async () => {
+      await store.end("a");
+      expect(await put(order("a", [[0, 1]]), order("b", [[2, 3]]))).toBe(true);
+      expect(await whose()).toEqual(["b"]);
+      expect(await store.orders.ofVolunteer("a")).toEqual([]);
+      expect(await put(order("c", [[0, 1]]))).toBe(true);
+    });
+
     it("its time is the clock's", async () => {
       const before = await store.orders.now();
       await clock.tick(1_234);
