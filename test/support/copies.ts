@@ -1,0 +1,119 @@
+import { setTimeout } from "node:timers/promises";
+import { Bitfield } from "#core/bitfield.ts";
+
+/** How often the tracker is asked. */
+const POLL_MS = 250;
+
+/** How many copies of the pieces of one torrent a tracker knew of at one moment. */
+export interface CopiesSample {
+  /** Since the watch began. */
+  readonly atMs: number;
+  /** By number of copies: how many pieces have so many. */
+  readonly pieces: readonly number[];
+  /** URLs of the peers that have at least one piece. */
+  readonly holders: readonly string[];
+}
+
+export interface WatchedTorrent {
+  readonly trackerUrl: string;
+  readonly fileName: string;
+  readonly totalPieces: number;
+  /** Whose copies count. Default: everybody's. */
+  readonly counts?: ((url: string) => boolean) | undefined;
+}
+
+/** Asks a tracker again and again who has which pieces, as any downloader would, and keeps what it answered. */
+export class CopiesWatch {
+  readonly samples: CopiesSample[] = [];
+  readonly #torrent: WatchedTorrent;
+  readonly #startMs = performance.now();
+  readonly #stop = new AbortController();
+  readonly #polling: Promise<void>;
+
+  constructor(torrent: WatchedTorrent) {
+    this.#torrent = torrent;
+    this.#polling = this.#poll();
+  }
+
+  get last(): CopiesSample | undefined {
+    return this.samples.at(-1);
+  }
+
+  /** Milliseconds since the watch began. */
+  get nowMs(): number {
+    return performance.now() - this.#startMs;
+  }
+
+  /** The first sample from now on that fits. Fails, with the last one, after `timeoutMs`. */
+  async until(
+    what: string,
+    fits: (sample: CopiesSample) => boolean,
+    timeoutMs: number,
+  ): Promise<CopiesSample> {
+    const deadlineMs = performance.now() + timeoutMs;
+    let seen = this.samples.length;
+    while (performance.now() < deadlineMs) {
+      for (; seen < this.samples.length; seen++) if (fits(this.samples[seen]!)) return this.samples[seen]!;
+      await setTimeout(POLL_MS / 2);
+    }
+    throw new Error(`not ${what} within ${timeoutMs} ms, but ${JSON.stringify(this.last)}`);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#polling;
+  }
+
+  async #poll(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await this.#sample().catch(() => {});
+      await setTimeout(POLL_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  async #sample(): Promise<void> {
+    const { trackerUrl, fileName, totalPieces, counts = () => true } = this.#torrent;
+    const response = await fetch(`${trackerUrl}/pieza.v1.TrackerService/LocatePieces`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ file_name: fileName }),
+      signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(5_000)]),
+    });
+    // A tracker that knows of nobody yet is no sample: what it does not know is not lost.
+    if (!response.ok) return;
+    const { peers = [] } = (await response.json()) as { peers?: readonly PeerJson[] };
+    const counted = peers.filter(({ url }) => counts(url));
+    const have = counted.map((peer) => ({ url: peer.url, bitfield: bitfieldOf(peer, totalPieces) }));
+    const pieces: number[] = [];
+    for (let index = 0; index < totalPieces; index++) {
+      const copies = have.filter(({ bitfield }) => bitfield.has(index)).length;
+      while (pieces.length <= copies) pieces.push(0);
+      pieces[copies]!++;
+    }
+    const holders = have.filter(({ bitfield }) => bitfield.count > 0).map(({ url }) => url);
+    this.samples.push({ atMs: this.nowMs, pieces, holders });
+  }
+}
+
+/** Copies of the piece that has the fewest. */
+export function fewest({ pieces }: CopiesSample): number {
+  return pieces.findIndex((count) => count > 0);
+}
+
+/** Copies of the piece that has the most. */
+export function most({ pieces }: CopiesSample): number {
+  return pieces.length - 1;
+}
+
+interface PeerJson {
+  readonly url: string;
+  readonly complete?: boolean;
+  readonly bitfield?: string;
+}
+
+function bitfieldOf({ complete, bitfield = "" }: PeerJson, totalPieces: number): Bitfield {
+  return complete
+    ? Bitfield.full(totalPieces)
+    : Bitfield.fromBytes(totalPieces, Buffer.from(bitfield, "base64"));
+}
