@@ -42,6 +42,11 @@ const packages: readonly SystemPackage[] = [
     isPresent: () => isExecutable(process.env.PIEZA_TEST_CHROMIUM ?? "/usr/bin/chromium"),
   },
   program("curl", "curl"),
+  {
+    // Where test/support/firefox.ts looks for it.
+    name: "firefox-esr",
+    isPresent: () => isExecutable(process.env.PIEZA_TEST_FIREFOX ?? "/usr/bin/firefox-esr"),
+  },
   program("git", "git"),
   program("iproute2", "ip"),
   program("nghttp2-client", "h2load"),
