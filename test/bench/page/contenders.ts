@@ -35,7 +35,7 @@ function bareWorker(name: string, script: string, swarmOf: SwarmOf): PageContend
   return { name, prepare };
 }
 
-const fetchFromOne = bareWorker("fetch, verify, OPFS", "fetch", onePeer);
+export const fetchFromOne = bareWorker("fetch, verify, OPFS", "fetch", onePeer);
 const fetchFromMany = bareWorker(`fetch, verify, OPFS, ${MANY} peers`, "fetch", manyPeers);
 const stockFromOne = bareWorker("connect-web, verify, OPFS", "stock", onePeer);
 const stockFromMany = bareWorker(`connect-web, verify, OPFS, ${MANY} peers`, "stock", manyPeers);
@@ -77,7 +77,7 @@ function piezaPage(
   return { name, prepare, timesAsFast };
 }
 
-const piezaFromOne = piezaPage("pieza page", onePeer, [
+export const piezaFromOne = piezaPage("pieza page", onePeer, [
   [fetchFromOne, 0.9],
   [stockFromOne],
   [webtorrentOverWebRtc],
