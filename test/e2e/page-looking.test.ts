@@ -9,8 +9,8 @@ const MiB = 1 << 20;
 /** Enough for a second page of the list. */
 const MANY = 53;
 /**
- * No task of a page may take longer while it downloads. On a machine that runs other tests a task waits for a core as
- * well, so the guard is five times that, and the figure is printed.
+ * No task of a page may take longer while it downloads, counted in processor time. By the clock, a task on a machine that
+ * runs other tests waits for a core as well, so that guard is five times as much. Both figures are printed.
  */
 const LONG_TASK_MS = 100;
 
@@ -152,6 +152,7 @@ describe("looking around in a tab", () => {
     const loading = await page.evaluate(() =>
       (window as never as { longTasks: number[] }).longTasks.splice(0),
     );
+    const stopRecording = await browser.recordTasks();
     const download = await new DownloadOnPage(page, name).start();
     await download.becomes("Downloading");
     for (const details of ["Rates over time", "Swarm", "What happened"]) {
@@ -180,8 +181,11 @@ describe("looking around in a tab", () => {
     const longest = () =>
       page.evaluate(() => Math.max(0, ...(window as never as { longTasks: number[] }).longTasks));
     const longestMs = await longest();
+    const busiestMs = await stopRecording();
+    console.log(`longest task of the page: ${busiestMs.toFixed(1)} ms of processor time`);
+    expect(busiestMs).toBeLessThan(LONG_TASK_MS);
     const loadingMs = Math.round(Math.max(0, ...loading));
-    console.log(`longest task of the page: ${Math.round(longestMs)} ms, while it loaded ${loadingMs} ms`);
+    console.log(`by the clock ${Math.round(longestMs)} ms, and while it loaded ${loadingMs} ms`);
     expect(longestMs).toBeLessThan(5 * LONG_TASK_MS);
     // The measure itself: a page that hangs is noticed.
     await page.evaluate(() => {

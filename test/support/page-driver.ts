@@ -83,6 +83,27 @@ export class PageDriver {
     return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
   }
 
+  /**
+   * Records the tasks of all tabs from now on. The result ends that, and gives the processor time of the longest one on a
+   * page's own thread, in ms: unlike its duration, that does not grow with what else the machine does.
+   */
+  async recordTasks(): Promise<() => Promise<number>> {
+    const session = await this.#context.browser()!.newBrowserCDPSession();
+    const events: TraceEvent[] = [];
+    session.on("Tracing.dataCollected", ({ value }) => events.push(...(value as unknown as TraceEvent[])));
+    await session.send("Tracing.start", {
+      transferMode: "ReportEvents",
+      traceConfig: { includedCategories: ["toplevel"], recordMode: "recordUntilFull" },
+    });
+    return async () => {
+      const complete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+      await session.send("Tracing.end");
+      await complete;
+      await session.detach();
+      return longestTaskMs(events);
+    };
+  }
+
   /** `test` is the one that ends with it; if it failed, its tabs are kept as pictures. */
   async stop(test?: { readonly name: string; readonly result?: { readonly state: string } }): Promise<void> {
     if (test?.result?.state === "fail") await this.#picture(test.name);
@@ -97,6 +118,25 @@ export class PageDriver {
       await page.screenshot({ path, fullPage: true, timeout: 5_000 }).catch(() => undefined);
     }
   }
+}
+
+/** What is used of Chromium's trace events; `tdur`: processor time in microseconds. */
+interface TraceEvent {
+  readonly name: string;
+  readonly ph: string;
+  readonly pid: number;
+  readonly tid: number;
+  readonly tdur?: number;
+  readonly args: { readonly name?: string };
+}
+
+function longestTaskMs(events: readonly TraceEvent[]): number {
+  const keyOf = ({ pid, tid }: TraceEvent) => `${pid} ${tid}`;
+  const named = events.filter(({ ph, name }) => ph === "M" && name === "thread_name");
+  const pages = new Set(named.filter(({ args }) => args.name === "CrRendererMain").map(keyOf));
+  const tasks = events.filter((event) => event.name.endsWith("RunTask") && pages.has(keyOf(event)));
+  if (tasks.length === 0) throw new Error("no task was recorded");
+  return tasks.reduce((longest, { tdur = 0 }) => Math.max(longest, tdur), 0) / 1_000;
 }
 
 /** What a file may be called everywhere. */
