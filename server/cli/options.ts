@@ -199,6 +199,16 @@ export const options = {
     help: "copies of every piece that the swarm should keep",
     value: wholeNumber(1, 1_000, "a whole number, 1 to 1000").optional(),
   },
+  trackerTarget: {
+    flags: "--replication-target <n>",
+    help: "copies of every piece that volunteers keep of torrents that do not say (default 0: none)",
+    value: wholeNumber(0, 10, "a whole number, 0 to 10").default(0),
+  },
+  upTarget: {
+    flags: "--replication-target <n>",
+    help: "copies of every piece that volunteers keep of torrents that do not say (default 2)",
+    value: wholeNumber(0, 10, "a whole number, 0 to 10").default(2),
+  },
   createOut: {
     flags: "-o, --out <file>",
     help: "where the torrent goes, - for standard output (default <file_name>.json)",

@@ -41,6 +41,7 @@ export const verbs: readonly VerbSpec[] = [
       "tlsKey",
       "allowedHost",
       "allowOrigin",
+      "upTarget",
       "allowNetwork",
       "noRateLimit",
       "page",
@@ -51,7 +52,7 @@ export const verbs: readonly VerbSpec[] = [
   verb(
     "tracker",
     "run a tracker in the foreground",
-    ["trackerPort", "store", "allowNetwork", "trustedProxy", ...serverOptions],
+    ["trackerPort", "store", "trackerTarget", "allowNetwork", "trustedProxy", ...serverOptions],
     () => import("./verbs/tracker.ts"),
   ),
   verb(

@@ -17,6 +17,7 @@ import { plural } from "../units.ts";
 
 type Options =
   | "allowNetwork"
+  | "upTarget"
   | "upTrackerPort"
   | "upCatalogPort"
   | "upPeerPort"
@@ -77,7 +78,12 @@ async function startUpTracker(invocation: UpInvocation): Promise<RunningTracker>
   const port = invocation.flags.upTrackerPort;
   const ca = await readCa(invocation.flags);
   return startOn("upTrackerPort", () =>
-    startTracker({ ...upEdge(invocation, port), allowNetworks: invocation.flags.allowNetwork, ca }),
+    startTracker({
+      ...upEdge(invocation, port),
+      allowNetworks: invocation.flags.allowNetwork,
+      replicationTarget: invocation.flags.upTarget,
+      ca,
+    }),
   );
 }
 
