@@ -108,12 +108,14 @@ await Workspace.use(options.folder, async (workspace) => {
     }
   }
 
-  // Round 0 warms everything up, is compared with the source and does not count.
+  // Round 0 warms everything up and does not count. What comes of everybody's first is compared with the source.
   for (let round = 0; round <= options.runs; round++) {
     for (const entry of [...entries]) {
       const { contender, prepared, runs } = entry;
+      const first = contender.rounds === undefined ? 0 : 1;
+      if (round < first || round > (contender.rounds ?? options.runs)) continue;
       try {
-        const run = await measure(browser, prepared, round === 0 ? path : undefined);
+        const run = await measure(browser, prepared, round === first ? path : undefined);
         say(`${round} of ${options.runs}: ${contender.name}: ${run.seconds.toFixed(2)} s`);
         if (round > 0) runs.push(run);
       } catch (error) {

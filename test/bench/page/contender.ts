@@ -6,6 +6,8 @@ export interface PageContender {
   readonly name: string;
   /** How many times as fast as another contender it was in the same round, with a bar where the project has one. */
   readonly timesAsFast?: readonly (readonly [than: PageContender, bar?: number])[];
+  /** Only in so many of the measured rounds, the first ones, and without a warm-up: for one that takes very long. */
+  readonly rounds?: number;
   /** Called once, before the first round: starts what it downloads from, if no contender has before. */
   readonly prepare: (sources: PageSources) => Promise<PreparedPage>;
 }

@@ -51,7 +51,7 @@ function webtorrent(name: string, torrent: string, options: object): PageContend
       save: (page) => savedPath(page, () => page.evaluate(saveWebtorrentFile)),
     };
   };
-  return { name, prepare };
+  return { name, prepare, rounds: 2 };
 }
 
 const webtorrentOverWebRtc = webtorrent("webtorrent, WebRTC seeder", "webrtc", {});

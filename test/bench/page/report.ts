@@ -60,8 +60,9 @@ function ratesTable(results: readonly PageResult[], sizeBytes: number): string {
 function ratioRows({ contender, runs }: PageResult, results: readonly PageResult[]): string[][] {
   return (contender.timesAsFast ?? []).flatMap(([than, bar]) => {
     const base = results.find((other) => other.contender === than)?.runs;
-    if (base?.length !== runs.length) return [];
-    const ratios = runs.map(({ seconds }, round) => base[round]!.seconds / seconds);
+    if (!base) return [];
+    // Some are measured in the first rounds only.
+    const ratios = base.slice(0, runs.length).map((run, round) => run.seconds / runs[round]!.seconds);
     const cells =
       bar === undefined
         ? [`${spread(ratios, 2)} x`, "", ""]
