@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
+import { open, rm, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { LocalSwarm, readTorrentJson, writeRandomFile } from "../../support/local-swarm.ts";
 import { OrderingTracker } from "../../support/ordering-tracker.ts";
@@ -116,6 +116,25 @@ it("the last holder leaves when a volunteer has everything, and the bytes are ri
   } finally {
     await leaving.close();
   }
+});
+
+it("a rotten piece is announced no more, nor given to anybody, and is right again when it was copied anew", async () => {
+  await publish(8);
+  tracker.answer = { orders: [await order(1, 8)] };
+  const peer = volunteer("0", "--scrub-every", "0s", "--limit-scrub", "1GiB");
+  await expect.poll(() => announced().length, soon).toBe(8);
+  tracker.answer = {};
+  const copies = swarm.path("data-volunteer/peer-0/copies");
+  const part = `${copies}/${torrent.info_hash}/.content.${torrent.info_hash.slice(0, 8)}.part`;
+  const file = await open(part, "r+");
+  await file.write(Buffer.from("rotten"), 0, 6, 3 * MiB + 5);
+  await file.close();
+  await expect.poll(() => announced(), soon).toEqual([0, 1, 2, 4, 5, 6, 7]);
+  const url = await peer.url();
+  expect((await fetch(`${url}/pieces/${torrent.info_hash}/4`)).status).toBe(404);
+  tracker.answer = { orders: [await order(4, 4)] };
+  await expect.poll(() => announced().length, soon).toBe(8);
+  await checkAnnounced(url);
 });
 
 it("a peer that nobody relieves leaves when its time is over, and at once when it is told twice", async () => {
