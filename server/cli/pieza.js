@@ -6,6 +6,11 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(1);
 }
 
+// A young generation that stays small is looked through often: so the memory of what came over the network is free again
+// before the collector would go through everything for it, which took a third of a gRPC download's time.
+const { setFlagsFromString } = await import("node:v8");
+setFlagsFromString("--semi-space-growth-factor=1");
+
 // Half of the time until a verb begins is compiling; what was compiled once is kept.
 const { enableCompileCache } = await import("node:module");
 enableCompileCache();
