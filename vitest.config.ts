@@ -42,7 +42,14 @@ export default defineConfig({
       {
         plugins: [svelte({ configFile: false })],
         // Found in the middle of a run, they would load its tests again.
-        optimizeDeps: { include: ["@connectrpc/connect", "@connectrpc/connect-web"] },
+        optimizeDeps: {
+          include: [
+            "@bufbuild/protobuf",
+            "@bufbuild/protobuf/codegenv2",
+            "@connectrpc/connect",
+            "@connectrpc/connect-web",
+          ],
+        },
         test: {
           name: "browser",
           include: ["test/web/**/*.test.ts"],
