@@ -21,12 +21,6 @@ export function peakRssBytesOf(pid: number): number {
   return Number(kibibytes) * 1024;
 }
 
-/** The proportional set size of these processes together, in bytes. Those that have ended have none. */
-export function pssBytesOf(pids: readonly number[]): number {
-  const kibibytes = pids.map((pid) => /^Pss:\s+(\d+) kB$/m.exec(readOf(pid, "smaps_rollup"))?.[1] ?? 0);
-  return kibibytes.reduce<number>((sum, value) => sum + Number(value), 0) * 1024;
-}
-
 /** The processes that `pid` has started, and theirs, as far as their command lines fit. */
 export function descendantsOf(pid: number, fits: RegExp): number[] {
   const children = new Map<number, number[]>();
