@@ -130,5 +130,5 @@ it("a caller that hangs up in the middle of its request, after the answer, leave
   expect(String(await within(HANG_MS, "an answer", answered))).toContain("HTTP/1.1 429");
   expect(timers(), "its pace is watched").toBeGreaterThan(before);
   socket.destroy();
-  await expect.poll(timers).toBeLessThanOrEqual(before);
+  await expect.poll(timers, { timeout: HANG_MS }).toBeLessThanOrEqual(before);
 });

@@ -57,7 +57,7 @@ describe("a download into a stream", () => {
     expect(taken().length).toBe(48 * PIECE);
     expect(Buffer.compare(taken(), swarm.bytes)).toBe(0);
     await download.stop();
-  });
+  }, 120_000);
 
   it("waits for a piece that is late without asking ever further ahead", async () => {
     const swarm = new FakeSwarm({ pieces: 100, pieceLength: PIECE });
@@ -69,7 +69,7 @@ describe("a download into a stream", () => {
     swarm.add({ has: [0] });
     await swarm.until("complete", () => download.peek().state === "complete");
     await download.stop();
-  });
+  }, 120_000);
 
   it("gives one file of a folder, asking only for the pieces that it touches", async () => {
     const swarm = new FakeSwarm({ pieces: 20 });
