@@ -2,10 +2,12 @@ import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { LocalSwarm, sent } from "../support/local-swarm.ts";
 import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
+import { pictures } from "../support/pictures.ts";
 
 const run = promisify(execFile);
 const KiB = 1 << 10;
@@ -65,6 +67,15 @@ describe("the files of a folder in a tab", () => {
     await page.getByRole("checkbox", { name: "a/second.bin" }).check();
     await page.getByRole("checkbox", { name: "empty.txt" }).check();
     await page.getByText("2 of 5 files").first().waitFor();
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.screenshot({ path: join(pictures, "11-files-360-light.png"), fullPage: true });
+    const { violations } = await new AxeBuilder({ page: page as never }).analyze();
+    expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual(
+      [],
+    );
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(
+      0,
+    );
     await page.getByRole("button", { name: "Download", exact: true }).click();
     await download.becomes("Complete");
     await download.card.getByText("2 of 5 files").first().waitFor();

@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 /** As a person does it, with nothing but what `pieza up` prints. */
-it("the page of `pieza up`, opened as printed: a file is downloaded, another dropped and shared by its link", async () => {
+it("the page of `pieza up`, opened as printed: a file is downloaded, another published and shared by its link", async () => {
   const { page: url } = await up.line("ready", (line) => line.event === "ready");
   expect(String(url)).toContain("/#token=");
   const page = await browser.open(String(url));
@@ -40,7 +40,6 @@ it("the page of `pieza up`, opened as printed: a file is downloaded, another dro
 
   const path = join(folder, "holiday.mov");
   await writeRandomFile(path, 5 * MiB);
-  // The drop itself is the folder's in page-publish.test.ts: here the browser's own chooser gives the file.
   await page.locator('input[type="file"][multiple]').setInputFiles(path);
   const published = page.getByRole("article", { name: "holiday.mov", exact: true });
   await published.getByText("Shared", { exact: true }).waitFor();
