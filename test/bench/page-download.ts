@@ -94,7 +94,9 @@ await Workspace.use(options.folder, async (workspace) => {
   const path = workspace.path("source.bin");
   await writeRandomFile(path, options.sizeBytes);
   const pieza = new Pieza(workspace, options.entry);
-  const sources = new PageSources(workspace, pieza, await pieza.share(path, options.sizeBytes));
+  const sources = new PageSources(workspace, pieza, await pieza.share(path, options.sizeBytes), {
+    warm: true,
+  });
   const browser = await PageDriver.start();
   workspace.onClose(() => browser.stop());
 

@@ -83,7 +83,9 @@ async function measureBoth(workspace: Workspace, sizeMiB: number): Promise<Measu
   await file.truncate(sizeMiB * 2 ** 20);
   await file.close();
   const pieza = new Pieza(workspace, `${root}server/cli/pieza.js`);
-  const sources = new PageSources(workspace, pieza, await pieza.share(path, sizeMiB * 2 ** 20));
+  const sources = new PageSources(workspace, pieza, await pieza.share(path, sizeMiB * 2 ** 20), {
+    warm: false,
+  });
   const measured: Measured[] = [];
   for (const contender of [fetchFromOne, piezaFromOne]) {
     measured.push(await measure(sources, contender, sizeMiB));

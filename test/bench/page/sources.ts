@@ -22,7 +22,11 @@ export class PageSources {
   readonly pieza: Pieza;
   readonly workspace: Workspace;
 
-  constructor(workspace: Workspace, pieza: Pieza, file: SharedFile) {
+  readonly #warm: boolean;
+
+  /** `warm`: peers have checked every piece before the first run, so that it is not slower than the others. */
+  constructor(workspace: Workspace, pieza: Pieza, file: SharedFile, { warm }: { warm: boolean }) {
+    this.#warm = warm;
     this.workspace = workspace;
     this.pieza = pieza;
     this.file = file;
@@ -47,7 +51,7 @@ export class PageSources {
     const page = await this.#page();
     const swarm = await pieza.swarm(file, count);
     const { info_hash, total_pieces } = await readTorrentJson(file.torrent);
-    for (const peer of swarm.peers) await warmUp(peer, info_hash, total_pieces);
+    if (this.#warm) for (const peer of swarm.peers) await warmUp(peer, info_hash, total_pieces);
     const flags = ["--port", "0", "--open", "--json", "--page", page, "--tracker", swarm.trackerUrl];
     const catalog = workspace.start(pieza.command("catalog", ...flags));
     const [, catalogUrl = ""] = await catalog.nextLine(/"event":"listening".*"url":"([^"]+)"/);
