@@ -127,7 +127,8 @@ export class Replicator {
     const loses = this.#queue.seen(key, state, now);
     if (!swarm || !state || now < this.#settledAtMs) return;
     if (loses) this.#nameLost(swarm);
-    if (state.under > 0 || book.orders.length > 0) await this.#plan(swarm, book, now);
+    const room = this.#pool.underWay < this.#caps.maxOrders && this.#pool.idle(this.#caps.maxOrdersPerPeer);
+    if ((state.under > 0 && room) || book.orders.length > 0) await this.#plan(swarm, book, now);
   }
 
   async #plan(swarm: Swarm, book: OrderBook, now: number): Promise<void> {

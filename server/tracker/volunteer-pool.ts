@@ -21,6 +21,13 @@ export class VolunteerPool {
     return [...this.#volunteers.values()];
   }
 
+  /** Whether anybody has fewer orders than so many. */
+  idle(maxOrders: number): boolean {
+    for (const { orders, freeBytes } of this.#volunteers.values())
+      if (orders < maxOrders && freeBytes > 0) return true;
+    return false;
+  }
+
   /** Orders under way. */
   get underWay(): number {
     return this.#underWay;

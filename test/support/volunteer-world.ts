@@ -150,7 +150,7 @@ export class VolunteerWorld {
     this.cost.longest = Math.max(this.cost.longest, took);
     this.cost.sum += took;
     this.cost.count++;
-    peer.orders = told.orders;
+    peer.orders = told.orders ?? [];
   }
 
   /** As kill -9. */
