@@ -26,7 +26,7 @@ export interface GetJob {
 }
 
 type GetFlags = Flags<
-  CommonOption | "sync" | "overwrite" | "giveUpAfter" | "seedAfter" | "sequential" | "transport"
+  CommonOption | "sync" | "overwrite" | "giveUpAfter" | "seedAfter" | "sequential" | "transport" | "zone"
 >;
 
 /** What the downloads of one run have in common. */
@@ -71,6 +71,7 @@ function start({ torrent, trackers, target, select }: GetJob, context: GetContex
   return startGet({
     ...{ torrent, trackers, target, select, ca, limit, serve, signal },
     transport: flags.transport,
+    zone: flags.zone,
     sync: flags.sync,
     replace: flags.overwrite,
     giveUpAfterMs: flags.giveUpAfter,

@@ -42,6 +42,7 @@ export async function replicateUntilSignalled(
   const role = await ReplicateRole.start({
     volunteer,
     scrub,
+    zone: flags.zone,
     dataDir: dataDir(flags),
     port: flags.peerPort,
     ca: await readCa(flags),

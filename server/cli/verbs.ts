@@ -142,6 +142,7 @@ export const verbs: readonly VerbSpec[] = [
       "limitUpload",
       "sync",
       "transport",
+      "zone",
       "tracker",
       "catalog",
       "host",

@@ -38,6 +38,8 @@ export interface GetOptions {
   readonly replace?: boolean | undefined;
   /** PEM, to trust besides the system's certificates. */
   readonly ca?: string | undefined;
+  /** Peers of the same zone are asked where there are enough of them. */
+  readonly zone?: string | undefined;
   /** Ends the download when it has waited for peers for so long without a piece. Default: never. */
   readonly giveUpAfterMs?: number | undefined;
   readonly download?: DownloadOptions | undefined;
@@ -229,8 +231,16 @@ function waysOf({ transport = "auto", ca }: GetOptions): Ways {
   return { transport, ca };
 }
 
-function openTrackers(options: GetOptions): Promise<OpenTracker[]> {
-  return Promise.all(options.trackers.map((url) => openTracker(url, waysOf(options))));
+async function openTrackers(options: GetOptions): Promise<OpenTracker[]> {
+  const opened = await Promise.all(options.trackers.map((url) => openTracker(url, waysOf(options))));
+  const { zone } = options;
+  if (zone === undefined) return opened;
+  return opened.map((tracker) => ({
+    url: tracker.url,
+    announce: (announce, signal) => tracker.announce(announce, signal),
+    close: () => tracker.close(),
+    locate: (query, signal) => tracker.locate({ ...query, zone }, signal),
+  }));
 }
 
 async function inOrder(steps: readonly CleanUp[]): Promise<void> {

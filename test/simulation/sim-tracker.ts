@@ -1,3 +1,4 @@
+import { Registry } from "prom-client";
 import type { Random } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { Announced, LocateQuery, SwarmTable, Tracker } from "#core/tracker.ts";
@@ -10,6 +11,8 @@ import { Locator } from "../../server/tracker/locator.ts";
 import { MemorySwarmStore } from "../../server/tracker/memory-swarm-store.ts";
 import type { CheckedPeer, Reachability, ReachabilityCheck } from "../../server/tracker/reachability.ts";
 import { Registrar } from "../../server/tracker/registrar.ts";
+import { ReplicationMetrics } from "../../server/tracker/replication-metrics.ts";
+import { Replicator } from "../../server/tracker/replicator.ts";
 import type { Host, SimNet } from "./sim-net.ts";
 import { SimProcess } from "./sim-process.ts";
 
@@ -114,7 +117,14 @@ function compose(tracker: SimTracker, { net, random, hostAt }: SimTrackerParts) 
   const reachability = dialBack(tracker, net, hostAt);
   const listings = new Listings({ store, reachability, clock, random });
   const limits = defaultTrackerLimits;
-  const registrar = new Registrar({ store, addresses, reachability, listings, limits, random });
+  const metrics = new ReplicationMetrics(new Registry());
+  const replicator = new Replicator({
+    store,
+    limits,
+    targets: { replicationTarget: 0, maxReplicationTarget: 0 },
+    metrics,
+  });
+  const registrar = new Registrar({ store, addresses, reachability, listings, replicator, limits, random });
   const votes = new FailureVotes(clock);
   return { store, listings, registrar, votes, locator: new Locator(store, votes, random), closing };
 }

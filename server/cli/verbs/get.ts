@@ -33,6 +33,7 @@ type Options =
   | "limitUpload"
   | "sync"
   | "transport"
+  | "zone"
   | "tracker"
   | "catalog"
   | "host"
@@ -84,6 +85,7 @@ async function makeContext(
     serve: new SharedPeer({
       dataDir: dataDir(flags),
       ...{ trackers, ca },
+      zone: flags.zone,
       host: flags.host,
       port: flags.getPort,
       limitBytesPerSecond: flags.limitUpload,

@@ -16,6 +16,8 @@ export interface ReplicateRoleOptions {
   readonly dataDir: string;
   readonly port: number;
   readonly volunteer: VolunteerRules;
+  /** Copies come from peers of the same zone first. */
+  readonly zone?: string | undefined;
   readonly scrub?: { readonly bytesPerSecond: number; readonly everyMs: number } | undefined;
   /** PEM, to trust besides the system's certificates. */
   readonly ca?: string | undefined;
@@ -53,10 +55,10 @@ export class ReplicateRole {
 
   private constructor(options: ReplicateRoleOptions) {
     const folder = join(options.dataDir, `peer-${options.port}`);
-    const { ca, log, volunteer, scrub } = options;
+    const { ca, log, volunteer, zone, scrub } = options;
     const files = roleFiles(folder);
     this.#options = options;
-    this.#volunteer = new Volunteer({ ...volunteer, ca, log, folder: join(folder, "copies") });
+    this.#volunteer = new Volunteer({ ...volunteer, ca, log, zone, folder: join(folder, "copies") });
     this.#scrub =
       scrub && new Scrub({ ...scrub, torrents: this.#copies, clock: nodeClock, onRotten: () => {} });
     this.#answers = new HeardFile(files.answers, heard<ToldAnswers>);
