@@ -23,6 +23,8 @@ const RETRY_MAX_MS = 5_000;
 const WARN_MS = 60_000;
 /** An announce without an answer has failed by then; saying goodbye takes no longer than that. */
 const ANSWER_MS = 10_000;
+/** A tracker that knows us, and says nothing for so long, may be dead: other ways to it are tried meanwhile. */
+const SILENCE_MS = 1_000;
 const GOODBYE_MS = 2_000;
 /** A peer that leaves, and has what nobody else has, asks so often whether that is still so. */
 const LAST_COPIES_MS = 2_000;
@@ -52,7 +54,7 @@ export interface OtherWays {
    * forgotten us, says that somebody holds our address, or was told none.
    */
   restMs(reason: "forgotten" | "held" | "unaddressed"): number;
-  /** An announce has failed: whoever rests may be needed. */
+  /** An announce has failed, or has no answer yet: whoever rests may be needed. */
   failed(): void;
 }
 
@@ -224,6 +226,9 @@ export class Announcer {
     const cancelDeadline = clock.after(ANSWER_MS, () =>
       call.abort(new PiezaError("deadline_exceeded", `${tracker.url} does not answer`)),
     );
+    const cancelSilence = this.#started
+      ? clock.after(SILENCE_MS, () => this.#options.otherWays?.failed())
+      : () => {};
     const announce = this.#announceOf(event, batch);
     this.#call = call;
     // What joins right after a STARTED that named nothing yet should be found at once.
@@ -231,7 +236,10 @@ export class Announcer {
     this.#newsAtMs = this.#now() + (batch.more || first ? 0 : PROGRESS_MS);
     tracker
       .announce(announce, call.signal)
-      .finally(cancelDeadline)
+      .finally(() => {
+        cancelDeadline();
+        cancelSilence();
+      })
       .then(
         (answer) => this.#answered(announce, batch, answer),
         (error: unknown) => this.#failed(event, error),

@@ -177,6 +177,8 @@ export function otherWays(announcers: () => readonly Announcer[], n: number): Ot
       return stands.length > 0 ? REST_MS : 0;
     },
     failed() {
+      // A way that stays broken must not have those that work take the peer from each other again and again.
+      if (working().some(({ status }) => status.trackerId === own())) return;
       for (const [at, other] of announcers().entries()) {
         if (at !== n && (other.status.trackerId === own() || other.status.trackerId === "")) other.wake();
       }

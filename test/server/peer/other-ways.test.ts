@@ -14,6 +14,8 @@ class Way {
   readonly link: Tracker;
   readonly heard: Announce["event"][] = [];
   broken = false;
+  /** It leads nowhere: no answer and no error. */
+  silent = false;
 
   constructor(tracker: Tracker, id?: string) {
     this.link = {
@@ -21,6 +23,9 @@ class Way {
       announce: async (announce, signal) => {
         this.heard.push(announce.event);
         if (this.broken) throw new PiezaError("unavailable", "no way");
+        if (this.silent) {
+          await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+        }
         const answer = await tracker.announce(announce, signal);
         return id === undefined ? answer : { ...answer, trackerId: id };
       },
@@ -114,6 +119,28 @@ it("when its way breaks it takes another at the next announce, and is named all 
     await clock.tick(40_000);
   }
 });
+
+it.each(["broken", "silent"] as const)(
+  "a second after the first announce into a %s way, another has answered",
+  async (how) => {
+    const one = tracker();
+    const ways = [new Way(one.remote()), new Way(one.remote()), new Way(one.remote())];
+    peer(ways);
+    await clock.tick(30_000);
+    const used = announcers.findIndex(({ working }) => working);
+    const others = announcers.filter((_, n) => n !== used);
+    expect(others.some(({ working }) => working)).toBe(false);
+    ways[used]![how] = true;
+    const before = ways[used]!.heard.length;
+    while (ways[used]!.heard.length === before) await clock.tick(10);
+    await clock.tick(1_000);
+    expect(others.some(({ working }) => working)).toBe(true);
+    expect(await named(one)).toEqual(["http://127.0.0.1:1"]);
+    await clock.tick(60_000);
+    expect([await leases(one), announcers.filter(({ working }) => working).length]).toEqual([1, 1]);
+    ways[used]![how] = false;
+  },
+);
 
 it("ways to different trackers are all used", async () => {
   const [one, two] = [tracker(), tracker()];
