@@ -11,8 +11,9 @@ export interface PlanHolder extends Copies {
 /** A listed peer that stays and lends space. */
 export interface PlanVolunteer {
   readonly leaseId: string;
-  /** Places it: the same after a restart. */
   readonly url: string;
+  /** `hashOfText(url)`, which places it: the same after a restart. */
+  readonly urlHash: number;
   readonly zone: string;
   /** Neither taken nor promised to any order. */
   readonly freeBytes: number;

@@ -13,7 +13,6 @@ const MAX_STEPS = 2_000;
 /** A volunteer that may get an order in this plan. */
 interface Candidate {
   readonly volunteer: PlanVolunteer;
-  readonly hash: number;
   /** Pieces that it still has room for. */
   room: number;
   /** What it has, will have by an older order, or gets now. */
@@ -99,11 +98,11 @@ export class Placement {
       holders.filter(({ listed, draining }) => !listed || draining).map(({ leaseId }) => leaseId),
     );
     return volunteers.flatMap((volunteer): Candidate[] => {
-      const { leaseId, url, orders } = volunteer;
+      const { leaseId, orders } = volunteer;
       const room = this.#roomOf(volunteer);
       if (room === 0 || orders >= caps.maxOrdersPerPeer) return [];
       if (this.#busy.has(leaseId) || leaving.has(leaseId)) return [];
-      return [{ volunteer, hash: hashOfText(url), room, held: this.#held.get(leaseId), taken: undefined }];
+      return [{ volunteer, room, held: this.#held.get(leaseId), taken: undefined }];
     });
   }
 
@@ -149,7 +148,7 @@ export class Placement {
     let bestFresh = false;
     let bestScore = -1;
     for (const candidate of candidates) {
-      const { room, held, hash, volunteer } = candidate;
+      const { room, held, volunteer } = candidate;
       if (room === 0 || (held && !lacksAny(held, from, words))) continue;
       let isFresh = fresh.get(volunteer.zone);
       if (isFresh === undefined) {
@@ -158,7 +157,7 @@ export class Placement {
         fresh.set(volunteer.zone, isFresh);
       }
       if (bestFresh && !isFresh) continue;
-      const score = rendezvousScore(thing, hash);
+      const score = rendezvousScore(thing, volunteer.urlHash);
       const better = isFresh !== bestFresh || score > bestScore;
       if (!better && (score < bestScore || volunteer.url >= best!.volunteer.url)) continue;
       best = candidate;

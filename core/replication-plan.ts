@@ -1,7 +1,7 @@
 import { CopyCount } from "./replication-copies.ts";
 import type { PlanHolder, PlanInput, PlanVolunteer } from "./replication-input.ts";
 import { Placement } from "./replication-placement.ts";
-import { pickSources, type Source } from "./replication-sources.ts";
+import { hasTime, pickSources, type Source } from "./replication-sources.ts";
 import {
   countWords,
   emptyWords,
@@ -60,9 +60,11 @@ export function planReplication(input: PlanInput): ReplicationPlan {
   const cut = cutOrders(input, copies, placement);
   if (target === 0 || copies.under === 0) return { give: [], cut };
 
+  const idle = sources.filter((source) => hasTime(source, caps.maxOrdersPerPeer));
+  if (idle.length === 0) return { give: [], cut };
   const room = caps.maxOrders - input.underWay;
   const give: NewOrder[] = [];
-  for (const { volunteer, words } of placement.place(unionOf(totalPieces, sources))) {
+  for (const { volunteer, words } of placement.place(unionOf(totalPieces, idle))) {
     if (give.length >= room) break;
     const order = orderOf(input, volunteer, words, sources);
     if (order) give.push(order);

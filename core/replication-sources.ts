@@ -24,6 +24,11 @@ export interface PickedSources {
   readonly covered: PieceWords;
 }
 
+/** Whether it may serve one more order. */
+export function hasTime({ served, draining }: Source, maxOrdersPerPeer: number): boolean {
+  return served < maxOrdersPerPeer * (draining ? DRAINING_FACTOR : 1);
+}
+
 /** Few peers that have the wanted pieces, those first that serve little and have much. */
 export function pickSources(
   wanted: PieceWords,
@@ -58,7 +63,7 @@ function bestSource(
   let bestValue = 0;
   let bestScore = 0;
   for (const source of sources) {
-    if (source.served >= maxOrdersPerPeer * (source.draining ? DRAINING_FACTOR : 1)) continue;
+    if (!hasTime(source, maxOrdersPerPeer)) continue;
     let gain = 0;
     for (const at of places) gain += countBits(left[at]! & source.words[at]!);
     const value = gain / (1 + source.served);

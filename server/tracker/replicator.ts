@@ -1,3 +1,4 @@
+import type { Clock } from "#core/clock.ts";
 import { lastCopies, lostPieces } from "#core/replication-copies.ts";
 import { defaultPlanCaps, type PlanCaps } from "#core/replication-input.ts";
 import { type NewOrder, planReplication } from "#core/replication-plan.ts";
@@ -14,8 +15,10 @@ import { SwarmQueue } from "./swarm-queue.ts";
 import type { PeerLease, Swarm, SwarmStore } from "./swarm-store.ts";
 import { VolunteerPool } from "./volunteer-pool.ts";
 
-/** Swarms that one announce may have looked at. */
+/** Swarms that one announce may have looked at, ... */
 const MAX_LOOKS = 32;
+/** ... and the work after which no other one is begun: meanwhile nobody else is answered. */
+const MAX_WORK_MS = 5;
 /** Peers that lend nothing have the tracker look so often at most. */
 const LOOK_MS = 250;
 /** Ranges of lost pieces that a line of the log names. */
@@ -23,6 +26,8 @@ const MAX_NAMED = 20;
 
 export interface ReplicatorParts {
   readonly store: SwarmStore;
+  /** Tells how long planning takes. */
+  readonly clock: Clock;
   readonly limits: TrackerLimits;
   readonly targets: TargetOptions;
   readonly caps?: Partial<PlanCaps> | undefined;
@@ -49,6 +54,8 @@ export class Replicator {
   #cursor = "";
   #lookedAtMs = -Infinity;
   #settledAtMs = Number.POSITIVE_INFINITY;
+  /** Of the look under way, waiting for the store aside. */
+  #workedMs = 0;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -107,7 +114,12 @@ export class Replicator {
     this.#cursor = cursor;
     for (const key of keys) this.#queue.changed(key);
     await this.#pool.refresh(now);
-    for (const key of this.#queue.take(now, MAX_LOOKS)) await this.#lookAt(key, now);
+    const taken = this.#queue.take(now, MAX_LOOKS);
+    this.#workedMs = 0;
+    for (const [at, key] of taken.entries()) {
+      if (this.#workedMs < MAX_WORK_MS) await this.#lookAt(key, now);
+      else return this.#queue.putBack(taken.slice(at));
+    }
   }
 
   /** `forgot`: the store has lost what it knew. */
@@ -123,7 +135,7 @@ export class Replicator {
     // The book first: an order that is done leaves it after its pieces are in the swarm.
     const book = await store.orders.book(key);
     const swarm = await store.swarm(key);
-    const state = swarm && stateOf(swarm, targets);
+    const state = swarm && this.#timed(() => stateOf(swarm, targets));
     const loses = this.#queue.seen(key, state, now);
     if (!swarm || !state || now < this.#settledAtMs) return;
     if (loses) this.#nameLost(swarm);
@@ -133,18 +145,20 @@ export class Replicator {
 
   async #plan(swarm: Swarm, book: OrderBook, now: number): Promise<void> {
     const { infoHash, totalPieces, members } = swarm;
-    const plan = planReplication({
-      infoHash,
-      totalPieces,
-      target: stateOf(swarm, this.#parts.targets).target,
-      pieceBytes: pieceBytesOf(swarm),
-      holders: members,
-      volunteers: this.#desk.askable(swarm, this.#pool.volunteers, now),
-      orders: book.orders,
-      served: this.#pool.served,
-      underWay: this.#pool.underWay,
-      caps: this.#caps,
-    });
+    const plan = this.#timed(() =>
+      planReplication({
+        infoHash,
+        totalPieces,
+        target: stateOf(swarm, this.#parts.targets).target,
+        pieceBytes: pieceBytesOf(swarm),
+        holders: members,
+        volunteers: this.#desk.askable(swarm, this.#pool.volunteers, now),
+        orders: book.orders,
+        served: this.#pool.served,
+        underWay: this.#pool.underWay,
+        caps: this.#caps,
+      }),
+    );
     const given = plan.give.map((order) => orderOf(swarm, order, now));
     const cut = plan.cut.map(({ leaseId, ranges }) => {
       const order = book.orders.find((order) => order.leaseId === leaseId)!;
@@ -156,6 +170,14 @@ export class Replicator {
       kept: cut.filter(({ left }) => left > 0),
       ended: off.map((order) => ({ order, reason: "called_off" satisfies EndReason })),
     });
+  }
+
+  #timed<T>(work: () => T): T {
+    const { clock } = this.#parts;
+    const beganMs = clock.now();
+    const done = work();
+    this.#workedMs += clock.now() - beganMs;
+    return done;
   }
 
   /** Each whole or not at all. The last copy stays even where nobody asked for copies. */

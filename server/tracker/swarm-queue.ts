@@ -23,11 +23,6 @@ export class SwarmQueue {
     return { swarms: this.#needy.size, under: this.#under, lost: this.#lost };
   }
 
-  /** Swarms that changed and were not looked at yet. */
-  get waiting(): number {
-    return this.#changed.size;
-  }
-
   changed(key: SwarmKey): void {
     this.#changed.set(idOf(key), { infoHash: key.infoHash, totalPieces: key.totalPieces });
   }
@@ -45,6 +40,11 @@ export class SwarmQueue {
       taken.push(key);
     }
     return taken;
+  }
+
+  /** Taken, and not looked at: their turn comes after those that changed already. */
+  putBack(keys: readonly SwarmKey[]): void {
+    for (const key of keys) this.changed(key);
   }
 
   /** It has been looked at. Returns whether it has lost pieces that were there, as far as is known. */

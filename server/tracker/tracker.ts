@@ -25,12 +25,11 @@ import type { ReachabilityCheck } from "./reachability.ts";
 import { RedisSwarmStore } from "./redis-swarm-store.ts";
 import { Registrar } from "./registrar.ts";
 import { ReplicationMetrics } from "./replication-metrics.ts";
-import { Replicator } from "./replicator.ts";
+import { Replicator, type ReplicatorParts } from "./replicator.ts";
 import { dialHasPiece, type HasPiece, SeedProber } from "./seed-prober.ts";
 import { SeedRegistrar } from "./seed-registrar.ts";
 import { seedTrackerService } from "./seed-service.ts";
 import { trackerService } from "./service.ts";
-import type { SwarmStore } from "./swarm-store.ts";
 import { trackerPages } from "./tracker-pages.ts";
 
 const pathOf = ({ parent, name }: DescMethod): string => `/${parent.typeName}/${name}`;
@@ -123,7 +122,7 @@ export function composeTracker(options: TrackerOptions) {
   const delayMs = options.loopDelayMs ?? (() => loop?.ms ?? 0);
   const overload = new Overload(delayMs, random);
   const metrics = new TrackerMetrics(store, delayMs);
-  const replicator = composeReplicator(store, limits, metrics, options);
+  const replicator = composeReplicator({ store, clock, limits }, metrics, options);
   const registrar = new Registrar({ store, addresses, reachability, listings, replicator, limits, random });
   const { locateMs } = limits;
   const answers = new AnswerCache();
@@ -151,14 +150,13 @@ export function composeTracker(options: TrackerOptions) {
 }
 
 function composeReplicator(
-  store: SwarmStore,
-  limits: TrackerLimits,
+  parts: Pick<ReplicatorParts, "store" | "clock" | "limits">,
   { registry }: TrackerMetrics,
   options: TrackerOptions,
 ): Replicator {
   const { replicationTarget = 0, maxReplicationTarget = 10, replicationCaps: caps, log } = options;
   const targets = { replicationTarget, maxReplicationTarget };
-  return new Replicator({ store, limits, targets, caps, metrics: new ReplicationMetrics(registry), log });
+  return new Replicator({ ...parts, targets, caps, metrics: new ReplicationMetrics(registry), log });
 }
 
 /** A closed network trusts its addresses: there the cap on peers of one address is off too. */

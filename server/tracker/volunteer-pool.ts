@@ -1,3 +1,4 @@
+import { hashOfText } from "#core/rendezvous.ts";
 import type { PlanVolunteer } from "#core/replication-input.ts";
 import type { Order } from "./order-store.ts";
 import type { PeerLease, SwarmStore } from "./swarm-store.ts";
@@ -48,15 +49,17 @@ export class VolunteerPool {
       orders.set(order.leaseId, [...(orders.get(order.leaseId) ?? []), order]);
       this.#count(order, 1);
     }
+    const before = this.#volunteers;
     this.#volunteers = new Map();
-    for (const lease of leases) this.#put(lease, orders.get(lease.id) ?? []);
+    for (const lease of leases) this.#put(lease, orders.get(lease.id) ?? [], before.get(lease.id));
     this.#madeAtMs = nowMs;
   }
 
   /** A volunteer has announced; these are its orders now. */
   announced(lease: PeerLease, orders: readonly Order[]): void {
+    const before = this.#volunteers.get(lease.id);
     this.#volunteers.delete(lease.id);
-    this.#put(lease, orders);
+    this.#put(lease, orders, before);
   }
 
   given(order: Order): void {
@@ -74,8 +77,9 @@ export class VolunteerPool {
     if (volunteer) this.#volunteers.set(order.leaseId, { ...volunteer, orders: volunteer.orders - 1 });
   }
 
-  /** Only who is listed and stays keeps copies for others. */
-  #put({ id, url, zone = "", volunteer, listed, draining }: PeerLease, orders: readonly Order[]): void {
+  /** Only who is listed and stays keeps copies for others. `before`: what was known of it. */
+  #put(lease: PeerLease, orders: readonly Order[], before: PlanVolunteer | undefined): void {
+    const { id, url, zone = "", volunteer, listed, draining } = lease;
     if (!volunteer || !listed || draining) return;
     const { freeBytes, bytesPerSecond, saidAtMs } = volunteer;
     const unheard = orders.filter(({ toldAtMs }) => toldAtMs === 0 || toldAtMs >= saidAtMs);
@@ -83,6 +87,7 @@ export class VolunteerPool {
     this.#volunteers.set(id, {
       leaseId: id,
       url,
+      urlHash: before?.url === url ? before.urlHash : hashOfText(url),
       zone,
       freeBytes: Math.max(0, freeBytes - promised),
       bytesPerSecond,

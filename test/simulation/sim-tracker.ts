@@ -120,6 +120,7 @@ function compose(tracker: SimTracker, { net, random, hostAt }: SimTrackerParts) 
   const metrics = new ReplicationMetrics(new Registry());
   const replicator = new Replicator({
     store,
+    clock,
     limits,
     targets: { replicationTarget: 0, maxReplicationTarget: 0 },
     metrics,

@@ -1,4 +1,5 @@
 import { Bitfield } from "#core/bitfield.ts";
+import { hashOfText } from "#core/rendezvous.ts";
 import { defaultPlanCaps, type PlanCaps, type PlanInput, type PlanOrder } from "#core/replication-input.ts";
 import { type NewOrder, planReplication, type ReplicationPlan } from "#core/replication-plan.ts";
 import { piecesIn } from "#core/replication-words.ts";
@@ -73,6 +74,7 @@ export class ReplicaWorld {
         .map(({ leaseId, url, zone, capacity, bitfield }) => ({
           leaseId,
           url,
+          urlHash: hashOfText(url),
           zone,
           freeBytes: (capacity - bitfield.count - (held.get(leaseId) ?? 0)) * PIECE_BYTES,
           bytesPerSecond: 0,

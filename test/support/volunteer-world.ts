@@ -1,12 +1,12 @@
 import { Registry } from "prom-client";
 import { Bitfield } from "#core/bitfield.ts";
+import type { Clock } from "#core/clock.ts";
 import type { ReplicationOrder, SwarmKey } from "#core/tracker.ts";
 import type { LogEvent } from "../../server/http/log.ts";
 import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
 import { ReplicationMetrics } from "../../server/tracker/replication-metrics.ts";
 import { Replicator } from "../../server/tracker/replicator.ts";
 import type { SwarmStore } from "../../server/tracker/swarm-store.ts";
-import { lease } from "../contract/swarm-store.ts";
 import type { FakeClock } from "./fake-clock.ts";
 
 export const PIECE_BYTES = 1 << 20;
@@ -19,6 +19,8 @@ export interface VolunteerWorldOptions {
   readonly random: () => number;
   /** Replicas of the tracker. Default 1. */
   readonly trackers?: number;
+  /** Tells trackers how long planning takes. Default: it takes no time. */
+  readonly workClock?: Clock | undefined;
 }
 
 export interface SimVolunteer {
@@ -61,12 +63,12 @@ export class VolunteerWorld {
   /** Trackers that know nothing but what is in this store. */
   restart(store: SwarmStore): void {
     this.store = store;
-    const { target, trackers = 1 } = this.options;
+    const { target, trackers = 1, workClock: clock = this.clock } = this.options;
     const targets = { replicationTarget: target, maxReplicationTarget: 10 };
     this.#replicators = Array.from({ length: trackers }, () => {
       const metrics = new ReplicationMetrics(new Registry());
       const log = (line: LogEvent) => void this.log.push(line);
-      return new Replicator({ store, limits: defaultTrackerLimits, targets, metrics, log });
+      return new Replicator({ store, clock, limits: defaultTrackerLimits, targets, metrics, log });
     });
   }
 
@@ -129,7 +131,9 @@ export class VolunteerWorld {
     if (!mine) {
       const id = `lease-${this.#leases++}`;
       const { url, zone } = peer;
-      await store.open({ ...lease("a"), id, address: url, url, source: url, zone, volunteer });
+      const listing = { listed: true, notListedReason: "", draining: false };
+      const keys = { secretHash: new Uint8Array(32), identifyKey: new Uint8Array(0) };
+      await store.open({ id, address: url, url, source: url, zone, volunteer, ...listing, ...keys });
       mine = (await store.find(id))!;
       peer.leaseId = id;
       for (const infoHash of peer.held.keys()) peer.news.add(infoHash);
