@@ -1,7 +1,9 @@
+import { tmpdir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Announcer } from "#core/announcer.ts";
 import { Bitfield } from "#core/bitfield.ts";
+import type { PiezaError } from "#core/errors.ts";
 import { remoteTracker } from "#core/rpc.ts";
 import type { Tracker } from "#core/tracker.ts";
 import { openTransport } from "../../../server/http/transports.ts";
@@ -9,6 +11,7 @@ import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
 import { within } from "../../support/deadline.ts";
+import { PiezaProcess } from "../../support/pieza-process.ts";
 import { RedisServer } from "../../support/redis-server.ts";
 import { infoHash } from "../../support/router-tracker.ts";
 
@@ -24,10 +27,13 @@ let announcers: Announcer[];
 /** Failed announces of each announcer, by its port. */
 let failures: Map<number, number>;
 let cleanUp: (() => unknown)[];
+/** That a call took while Redis was away. */
+let longestMs: number;
 
 beforeEach(async () => {
   redis = await RedisServer.start();
   cleanUp = [];
+  longestMs = 0;
   replicas = [];
   failures = new Map();
   for (let n = 0; n < 2; n++) {
@@ -38,6 +44,7 @@ beforeEach(async () => {
   for (const replica of replicas) await complete(replica);
 });
 afterEach(async () => {
+  if (longestMs > 0) console.info(`while it was away calls were answered after ${longestMs} ms at most`);
   redis.thaw();
   await Promise.all(announcers.map((announcer) => announcer.stop()));
   for (const close of cleanUp) close();
@@ -45,7 +52,7 @@ afterEach(async () => {
   await redis.kill();
 });
 
-function client({ url }: RunningTracker): Tracker {
+function client({ url }: Pick<RunningTracker, "url">): Tracker {
   const { transport, close } = openTransport(url, "grpc");
   cleanUp.push(close);
   return remoteTracker({ url, transport });
@@ -73,6 +80,9 @@ function announcer(replica: RunningTracker, port: number): Announcer {
   return announcer;
 }
 
+/** Two of the shortest heartbeats of a tracker that says nothing of them; an announcer's own pauses are as they always are. */
+const TWO_HEARTBEATS_MS = 16_000;
+
 /** Asks until all peers are named; returns how long that took, in ms. */
 async function complete(replica: RunningTracker): Promise<number> {
   const tracker = client(replica);
@@ -96,8 +106,9 @@ async function allFail(times: number): Promise<void> {
 }
 
 /** Both calls of a replica, many at once: the replica itself says `unavailable`; a call without an answer fails otherwise. */
-async function unavailable(replica: RunningTracker): Promise<void> {
+async function unavailable(replica: Pick<RunningTracker, "url">): Promise<void> {
   const tracker = client(replica);
+  const began = Date.now();
   const signal = AbortSignal.timeout(10_000);
   const lease = { id: "x", secret: "y" };
   const calls = Array.from({ length: 20 }, (_, at) =>
@@ -106,7 +117,18 @@ async function unavailable(replica: RunningTracker): Promise<void> {
       : tracker.announce({ event: "heartbeat", lease, torrents: [], left: [] }, signal),
   );
   const answers = await Promise.allSettled(calls);
+  longestMs = Math.max(longestMs, Date.now() - began);
   for (const answer of answers) expect(answer).toMatchObject({ reason: { code: "unavailable" } });
+}
+
+/** Of an answer about a torrent that nobody has: `not_found` once the tracker can know that. */
+async function codeOf(tracker: Pick<RunningTracker, "url">): Promise<string> {
+  const nobodys = { infoHash: infoHash("f"), totalPieces: 8 };
+  const answer = client(tracker).locate(nobodys, AbortSignal.timeout(5_000));
+  return answer.then(
+    () => "ok",
+    (error: PiezaError) => error.code,
+  );
 }
 
 describe("a Redis that fails", { timeout: 60_000 }, () => {
@@ -122,6 +144,7 @@ describe("a Redis that fails", { timeout: 60_000 }, () => {
     await redis.restart();
     const took = await Promise.all(replicas.map(complete));
     console.info(`complete again after ${Math.max(...took)} ms, heartbeats every ${HEARTBEAT_MS} ms`);
+    expect(Math.max(...took)).toBeLessThan(TWO_HEARTBEATS_MS);
     expect(replicas.map(({ trackerId }) => trackerId)).toEqual([id, id]);
   });
 
@@ -136,6 +159,26 @@ describe("a Redis that fails", { timeout: 60_000 }, () => {
     redis.thaw();
     const took = await Promise.all(replicas.map(complete));
     console.info(`complete again after ${Math.max(...took)} ms`);
+    expect(Math.max(...took)).toBeLessThan(TWO_HEARTBEATS_MS);
+  });
+
+  it("killed, back with nothing, frozen and thawed ends no tracker's process", async () => {
+    const pieza = new PiezaProcess(["tracker", "--port", "0", "--store", redis.url, "--json"], {
+      cwd: tmpdir(),
+    });
+    cleanUp.push(() => pieza.stop());
+    const process = { url: await pieza.url() };
+    const works = () => expect.poll(() => codeOf(process), { timeout: 20_000 }).toBe("not_found");
+    await redis.kill();
+    await unavailable(process);
+    await redis.restart();
+    await works();
+    redis.freeze();
+    for (let round = 0; round < 3; round++) await unavailable(process);
+    redis.thaw();
+    await works();
+    pieza.kill("SIGTERM");
+    expect(await pieza.finished(20_000)).toBe(0);
   });
 
   it("that may not be written to is unavailable, and right again when it may", async () => {
