@@ -1,6 +1,6 @@
-import { createServer } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { CopiesWatch } from "../support/copies.ts";
+import { freePort } from "../support/free-port.ts";
 import { LocalSwarm, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
 import type { PiezaProcess } from "../support/pieza-process.ts";
 
@@ -89,11 +89,3 @@ it("what is copied already is served and announced while nobody replicates", asy
   const { pieces } = await copied(8);
   expect(pieces[1]).toBeLessThan(totalPieces);
 }, 200_000);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return address.port;
-}

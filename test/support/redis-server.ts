@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { Redis } from "iovalkey";
 import { within } from "./deadline.ts";
+import { freePort } from "./free-port.ts";
 
 /** A real redis-server on a free port of the loopback that keeps nothing on disk, and can be killed, frozen and restarted. */
 export class RedisServer {
@@ -65,13 +65,4 @@ export class RedisServer {
   client(): Redis {
     return new Redis(this.url, { maxRetriesPerRequest: 0 });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { MemoryPieceStore } from "#core/store.ts";
 import { type Serving, startServing } from "../../../server/peer/serving.ts";
+import { freePort } from "../../support/free-port.ts";
 import { type MadeTorrent, makeTorrent } from "../../support/made-torrent.ts";
 
 const PIECE = 64 << 10;
@@ -72,14 +72,6 @@ async function startNginx(hosts: readonly string[]): Promise<string> {
   const url = `http://127.0.0.1:${port}`;
   await vi.waitFor(() => fetch(url), { timeout: 10_000 });
   return url;
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function pieceUrl(number: number): string {

@@ -1,6 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -10,6 +9,7 @@ import { MemoryPieceStore } from "#core/store.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { type PeerOptions, type RunningPeer, startPeer } from "../../../server/peer/peer.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
+import { freePort } from "../../support/free-port.ts";
 import { type MadeTorrent, makeTorrent } from "../../support/made-torrent.ts";
 
 const PIECE = 16 << 10;
@@ -175,12 +175,3 @@ describe("a peer and its trackers", () => {
     );
   });
 });
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server: Server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

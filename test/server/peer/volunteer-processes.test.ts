@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { open, rm, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { freePort } from "../../support/free-port.ts";
 import { LocalSwarm, readTorrentJson, writeRandomFile } from "../../support/local-swarm.ts";
 import { OrderingTracker } from "../../support/ordering-tracker.ts";
 import type { PiezaProcess } from "../../support/pieza-process.ts";
@@ -65,8 +66,9 @@ async function checkAnnounced(url: string): Promise<void> {
 it("a volunteer that is killed in the middle of a copy goes on when it is back, and never announces half a piece", async () => {
   await publish(32);
   tracker.answer = { orders: [await order(1, 32)] };
-  const first = volunteer("0", "--limit-copies", "8MiB");
-  const port = new URL(await first.url()).port;
+  // What a peer keeps goes by its port.
+  const port = String(await freePort());
+  const first = volunteer(port, "--limit-copies", "8MiB");
   await expect.poll(() => announced().length, soon).toBeGreaterThan(4);
   expect(announced().length).toBeLessThan(32);
   first.kill("SIGKILL");
