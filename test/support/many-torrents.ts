@@ -15,8 +15,8 @@ export interface Stage {
   readonly moved: number;
   /** Pieces that had to be copied at least. */
   readonly least: number;
-  /** Of the real processor's time, in ms. */
-  readonly cost: { readonly announces: number; readonly meanMs: number; readonly longestMs: number };
+  /** What each announce took of the real processor's time, in ms, ascending. */
+  readonly costs: readonly number[];
 }
 
 export interface ManyTorrents {
@@ -48,12 +48,10 @@ export async function manyTorrents(options: {
   const missing = () => keys.reduce((sum, key) => sum + world.missing(key), 0);
 
   const stage = async (least: number, run: () => Promise<number>): Promise<Stage> => {
-    Object.assign(world.cost, { longest: 0, sum: 0, count: 0 });
     const before = world.moved;
     const tookMs = await run();
-    const { longest, sum, count } = world.cost;
-    const cost = { announces: count, meanMs: sum / count, longestMs: longest };
-    return { tookMs, moved: world.moved - before, least, cost };
+    const costs = world.costs.splice(0).sort((a, b) => a - b);
+    return { tookMs, moved: world.moved - before, least, costs };
   };
 
   try {
