@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
-import tls from "node:tls";
 import { messageOf, PiezaError } from "#core/errors.ts";
+import { agentFor } from "../http/proxy-agent.ts";
 import { tlsProblem } from "../http/tls-problem.ts";
 
 /** How long a server may take for a whole answer. */
@@ -37,17 +37,10 @@ export async function getText(url: string, options: GetOptions): Promise<string>
 
 function request(url: URL, ca: Buffer | undefined, signal: AbortSignal): Promise<http.IncomingMessage> {
   const headers = { accept: "application/json" };
+  const agent = agentFor(url.href, ca);
+  const get = url.protocol === "https:" ? https.get : http.get;
   return new Promise((resolve, reject) => {
-    const sent =
-      url.protocol === "https:"
-        ? https.get(url, {
-            headers,
-            signal,
-            agent: false,
-            ...(ca && { ca: [...tls.getCACertificates("default"), ca] }),
-          })
-        : http.get(url, { headers, signal, agent: false });
-    sent.once("response", resolve).once("error", reject);
+    get(url, { headers, signal, agent }).once("response", resolve).once("error", reject);
   });
 }
 

@@ -4,6 +4,7 @@ import { torrentFromMessage } from "#core/rpc-torrent-fields.ts";
 import { decodeGetTorrent, encodeGetTorrent } from "#core/rpc-torrent-wire.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { MAX_TORRENT_JSON_BYTES } from "#core/torrent-json.ts";
+import { proxyFor } from "../http/proxy.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { UnusualAnswer } from "../peer/piece-message.ts";
 import { PlainCalls } from "../peer/plain-calls.ts";
@@ -14,14 +15,14 @@ const TIMEOUT_MS = 90_000;
 
 /**
  * A catalog's torrent over a plain socket, before the library is loaded. Undefined where only the library gets it: over
- * TLS, or from a server that answers in an unusual way. Fails as over any transport.
+ * TLS, through a proxy, or from a server that answers in an unusual way. Fails as over any transport.
  */
 export async function plainTorrent(
   url: string,
   key: Parameters<Catalog["get"]>[0],
   signal: AbortSignal,
 ): Promise<Torrent | undefined> {
-  if (!url.startsWith("http://")) return undefined;
+  if (!url.startsWith("http://") || proxyFor(url)) return undefined;
   const calls = new PlainCalls(url);
   try {
     const limits = { signal, timeoutMs: TIMEOUT_MS, maxBytes: MAX_TORRENT_JSON_BYTES };

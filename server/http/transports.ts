@@ -12,6 +12,8 @@ import {
   Http2SessionManager,
 } from "@connectrpc/connect-node";
 import { MIN_TLS_VERSION } from "./certificate.ts";
+import { everythingThrough, proxyFor } from "./proxy.ts";
+import { NoTunnel, Tunnels } from "./proxy-tunnel.ts";
 import { tellTlsProblems } from "./tls-problem.ts";
 
 export type TransportKind = "grpc" | "grpc-web" | "connect";
@@ -27,6 +29,8 @@ export interface TransportOptions {
   readonly stallMs?: number | undefined;
   /** What the host's name means, where that has been decided already. Default: the system's word. */
   readonly lookup?: net.LookupFunction | undefined;
+  /** Through no proxy, whatever the environment says: where it matters who is reached from here. Default false. */
+  readonly direct?: boolean | undefined;
 }
 
 export interface OpenTransport {
@@ -46,7 +50,10 @@ const MAX_SOCKETS = 16;
 const IDLE_CONNECTION_MS = 30_000;
 const PING_INTERVAL_MS = 20_000;
 
-/** Opens no connection yet. `url`: scheme, host and port of one server. */
+/**
+ * Opens no connection yet. `url`: scheme, host and port of one server, reached through the proxy that the environment
+ * names for it. Throws InvalidField if that is none.
+ */
 export function openTransport(
   url: string,
   kind: TransportKind,
@@ -66,14 +73,19 @@ export function openTransport(
     ...(ca !== undefined && { ca }),
     ...(lookup && { lookup }),
   };
+  const proxy = options.direct ? undefined : proxyFor(url);
   if (kind === "grpc") {
-    const sessionManager = new TunedSessions(url, stallMs, socket);
+    const tunnels = proxy && new Tunnels(url, proxy, socket);
+    const sessionManager = new TunedSessions(url, stallMs, socket, tunnels);
     return {
       transport: createGrpcTransport({ ...common, sessionManager }),
       close: () => sessionManager.abort(),
     };
   }
-  const agent = createAgent(url, stallMs, socket);
+  const agent = createAgent(url, stallMs, {
+    ...socket,
+    ...(proxy && { proxyEnv: everythingThrough(proxy) }),
+  });
   const create = kind === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
   return {
     transport: create({ ...common, httpVersion: "1.1", nodeOptions: { agent } }),
@@ -91,19 +103,25 @@ interface SocketOptions {
 /** HTTP/2 connections with windows that fill a long link, and streams that do not wait for ever. */
 class TunedSessions extends Http2SessionManager {
   readonly #stallMs: number;
+  readonly #tunnels: Tunnels | undefined;
   readonly #tuned = new WeakSet<object>();
 
-  constructor(url: string, stallMs: number, socket: SocketOptions) {
+  constructor(url: string, stallMs: number, socket: SocketOptions, tunnels?: Tunnels) {
     super(
       url,
       { pingIntervalMs: PING_INTERVAL_MS, idleConnectionTimeoutMs: IDLE_CONNECTION_MS },
-      { settings: { initialWindowSize: STREAM_WINDOW_BYTES }, ...socket },
+      {
+        settings: { initialWindowSize: STREAM_WINDOW_BYTES },
+        ...socket,
+        ...(tunnels && { createConnection: tunnels.connect }),
+      },
     );
     this.#stallMs = stallMs;
+    this.#tunnels = tunnels;
   }
 
   override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
-    const stream = await super.request(...args);
+    const stream = await this.#open(args);
     const { session } = stream;
     if (session && !this.#tuned.has(session)) {
       this.#tuned.add(session);
@@ -112,9 +130,29 @@ class TunedSessions extends Http2SessionManager {
     if (this.#stallMs > 0) stream.setTimeout(this.#stallMs, () => stream.destroy(stalled(this.#stallMs)));
     return stream;
   }
+
+  override abort(reason?: Error): void {
+    this.#tunnels?.close();
+    super.abort(reason);
+  }
+
+  async #open(args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+    for (;;) {
+      try {
+        return await super.request(...args);
+      } catch (error) {
+        if (!(error instanceof NoTunnel)) throw error;
+      }
+      await this.#tunnels?.open();
+    }
+  }
 }
 
-function createAgent(url: string, stallMs: number, socket: SocketOptions): http.Agent {
+function createAgent(
+  url: string,
+  stallMs: number,
+  socket: SocketOptions & { readonly proxyEnv?: NodeJS.ProcessEnv },
+): http.Agent {
   const options = {
     keepAlive: true,
     maxSockets: MAX_SOCKETS,

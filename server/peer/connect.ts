@@ -2,6 +2,7 @@ import type { RemotePeer } from "#core/peer.ts";
 import type { PieceIndex } from "#core/piece.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { Tracker } from "#core/tracker.ts";
+import { proxyFor } from "../http/proxy.ts";
 import type { TransportKind } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 import { LatePeer } from "./late-peer.ts";
@@ -37,18 +38,23 @@ export function connectPeer(
     const { stockPeer } = await loadStock();
     return stockPeer({ url, seed, kind, torrent, pieceLength, ca });
   });
-  if (seed || !url.startsWith("http://")) return stock;
+  if (seed || !isPlain(url)) return stock;
   const own = { url, infoHash: torrent.infoHash, pieceLength, clock: nodeClock, stock };
   if (transport === "auto") return new SocketPeer(own);
   if (transport !== "grpc") return stock;
   return new LatePeer(url, kind, async () => new (await import("./grpc-peer.ts")).GrpcPeer(own));
 }
 
+/** What our own connections can do: neither TLS nor proxies. */
+function isPlain(url: string): boolean {
+  return url.startsWith("http://") && !proxyFor(url);
+}
+
 export type OpenTracker = Tracker & { close(): void };
 
 /** Trackers are asked over gRPC unless pieces come over plain sockets. */
 export async function openTracker(url: string, { transport, ca }: Ways): Promise<OpenTracker> {
-  if (transport !== "auto" || !url.startsWith("http://")) {
+  if (transport !== "auto" || !isPlain(url)) {
     const { tracker, close } = (await loadStock()).stockTracker(url, ca);
     return { ...tracker, close };
   }

@@ -90,6 +90,7 @@ export class DialBack implements ReachabilityCheck {
       ca: this.#options.ca,
       readMaxBytes: MAX_ANSWER_BYTES,
       lookup: pinnedTo(literals),
+      direct: true,
     });
     try {
       const nonce = randomBytes(NONCE_BYTES);

@@ -104,6 +104,7 @@ export const dialHasPiece: HasPiece = async (url, fileName, pieceNumber, signal)
   const { transport, close } = openTransport(url, "grpc", {
     readMaxBytes: MAX_ANSWER_BYTES,
     stallMs: ANSWER_MS,
+    direct: true,
   });
   try {
     const client = createClient(PeerService, transport);

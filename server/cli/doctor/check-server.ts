@@ -1,4 +1,5 @@
 import { messageOf, PiezaError } from "#core/errors.ts";
+import { proxyFor, proxyName } from "../../http/proxy.ts";
 import { tlsProblem } from "../../http/tls-problem.ts";
 import { formatDuration } from "../units.ts";
 import { checkWindows } from "./check-windows.ts";
@@ -31,10 +32,11 @@ export async function lookAtServer(
     answer = await probe(`${url}/`, { ...options, headers: { accept: "application/json", origin: ORIGIN } });
   } catch (error) {
     options.signal.throwIfAborted();
-    return { findings: [unreachable(check, url, error)], overview: undefined };
+    return { findings: [...proxied(url), unreachable(check, url, error)], overview: undefined };
   }
   const overview = parse(answer.body);
   const findings = [
+    ...proxied(url),
     identity(check, url, expected, answer, overview),
     ...certificate(url, answer),
     clock(url, answer),
@@ -47,6 +49,15 @@ export async function lookAtServer(
 export function roleOf(overview: ServerLook["overview"]): Role | undefined {
   const [, role] = /^pieza (tracker|catalog|peer)$/.exec(String(overview?.service)) ?? [];
   return role as Role | undefined;
+}
+
+function proxied(url: string): Finding[] {
+  const proxy = proxyFor(url);
+  if (!proxy) return [];
+  const name = url.startsWith("https:") ? "HTTPS_PROXY" : "HTTP_PROXY";
+  return [
+    ok("proxy", url, `asked through the proxy ${proxyName(proxy)}, as ${name} says and NO_PROXY does not`),
+  ];
 }
 
 const SYSTEM_WORDS: Readonly<Record<string, readonly [message: string, advice: string]>> = {

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import http2 from "node:http2";
 import tls from "node:tls";
+import { proxyFor } from "../../http/proxy.ts";
+import { Tunnels } from "../../http/proxy-tunnel.ts";
 import { formatBytes, formatRate } from "../units.ts";
 import { type Finding, type LookOptions, ok, type Role, warning } from "./finding.ts";
 import { ANSWER_MS } from "./probe.ts";
@@ -61,13 +63,21 @@ export async function checkBuffers(
 }
 
 /** Undefined if there is no HTTP/2. */
-function settingsOf(
+async function settingsOf(
   url: string,
   { ca, signal }: LookOptions,
 ): Promise<{ windowBytes: number; roundTripMs: number } | undefined> {
+  const trusted = ca === undefined ? {} : { ca: [...tls.getCACertificates("default"), ca] };
+  const proxy = proxyFor(url);
+  const tunnels = proxy && new Tunnels(url, proxy, trusted);
+  try {
+    await tunnels?.open();
+  } catch {
+    return undefined;
+  }
   return new Promise((resolve) => {
-    const trusted = ca === undefined ? {} : { ca: [...tls.getCACertificates("default"), ca] };
-    const session = http2.connect(url, trusted);
+    const way = { ...trusted, ...(tunnels && { createConnection: tunnels.connect }) };
+    const session = http2.connect(url, way);
     const end = (seen?: { windowBytes: number; roundTripMs: number }) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);

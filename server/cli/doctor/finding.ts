@@ -16,6 +16,7 @@ export type Check =
   | "tls"
   | "cors"
   | "clock"
+  | "proxy"
   | "space"
   | "windows"
   | "pieces";

@@ -3,6 +3,7 @@ import http from "node:http";
 import https from "node:https";
 import tls from "node:tls";
 import { PiezaError } from "#core/errors.ts";
+import { agentFor } from "../../http/proxy-agent.ts";
 
 /** A server that has not answered by then does not. */
 export const ANSWER_MS = 5_000;
@@ -34,12 +35,9 @@ export async function probe(url: string, options: ProbeOptions): Promise<Probed>
   const startedMs = performance.now();
   try {
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-      const trusted = ca === undefined ? {} : { ca: [...tls.getCACertificates("default"), ca] };
-      const common = { method, headers, signal, agent: false as const };
-      const request = url.startsWith("https:")
-        ? https.request(url, { ...common, ...trusted })
-        : http.request(url, common);
-      request.once("response", resolve).once("error", reject).end();
+      const request = url.startsWith("https:") ? https.request : http.request;
+      const sent = request(url, { method, headers, signal, agent: agentFor(url, ca) });
+      sent.once("response", resolve).once("error", reject).end();
     });
     const validUntil = validity(response.socket);
     const body = await readStart(response);

@@ -1,0 +1,74 @@
+import net from "node:net";
+import { InvalidField } from "#core/errors.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const DEFAULT_PORTS: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
+
+/**
+ * The proxy to reach an http or https URL through, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say (lowercase ones first), or
+ * undefined to go straight to it: always to this machine. Throws InvalidField for what is no proxy's URL.
+ */
+export function proxyFor(url: string, env: Environment = process.env): URL | undefined {
+  const name = url.startsWith("https:") ? "HTTPS_PROXY" : "HTTP_PROXY";
+  const value = env[name.toLowerCase()] || env[name];
+  // Nearly always: nothing is parsed then.
+  if (!value) return undefined;
+  const { protocol, hostname, port } = new URL(url);
+  const host = bare(hostname);
+  if (isThisMachine(host)) return undefined;
+  const exceptions = (env.no_proxy || env.NO_PROXY || "").toLowerCase();
+  const target = { host, port: port || DEFAULT_PORTS[protocol] };
+  if (exceptions.split(/[\s,]+/).some((exception) => covers(exception, target))) return undefined;
+  return parseProxy(name, value);
+}
+
+/** For agents of node:http and node:https (`proxyEnv`): this proxy for every URL. */
+export function everythingThrough({ href }: URL): Record<"HTTP_PROXY" | "HTTPS_PROXY", string> {
+  return { HTTP_PROXY: href, HTTPS_PROXY: href };
+}
+
+/** A proxy's URL as it may be shown: without the password. */
+export function proxyName({ protocol, host }: URL): string {
+  return `${protocol}//${host}`;
+}
+
+function parseProxy(name: string, value: string): URL {
+  const url = URL.parse(value.includes("://") ? value : `http://${value}`);
+  if (url && url.protocol in DEFAULT_PORTS) return url;
+  throw new InvalidField(name, "it has to be the URL of an HTTP proxy, such as http://proxy.example:3128");
+}
+
+function isThisMachine(host: string): boolean {
+  return host === "localhost" || host.endsWith(".localhost") || host === "::1" || /^127\.[\d.]+$/.test(host);
+}
+
+/**
+ * Whether an entry of NO_PROXY covers a target: "*"; a name, for those below it too, with or without ".", "*." in front; an
+ * address; a network such as 10.0.0.0/8. A port behind it narrows it down.
+ */
+function covers(exception: string, { host, port }: { host: string; port: string | undefined }): boolean {
+  if (exception === "*") return true;
+  const [network = "", bits] = exception.split("/");
+  const family = net.isIP(bare(network));
+  if (bits !== undefined) return family !== 0 && inNetwork(host, bare(network), Number(bits));
+  if (family !== 0) return host === bare(network);
+  const [, name = "", onlyPort] = /^(.*?)(?::(\d+))?$/.exec(exception) ?? [];
+  if (onlyPort !== undefined && onlyPort !== port) return false;
+  const domain = bare(name).replace(/^\*?\./, "");
+  return domain !== "" && (host === domain || (net.isIP(host) === 0 && host.endsWith(`.${domain}`)));
+}
+
+function inNetwork(host: string, network: string, bits: number): boolean {
+  const family = net.isIP(network);
+  if (net.isIP(host) !== family || !(bits >= 0 && bits <= (family === 4 ? 32 : 128))) return false;
+  const list = new net.BlockList();
+  const kind = family === 4 ? "ipv4" : "ipv6";
+  list.addSubnet(network, bits, kind);
+  return list.check(host, kind);
+}
+
+/** An address without the brackets that it has in a URL. */
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "").replace(/\.$/, "");
+}
