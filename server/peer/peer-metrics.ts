@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { UploadBudget } from "../http/upload-budget.ts";
+import type { CopySpace } from "./copy-keeper.ts";
 import type { ServedTorrents } from "./served-torrents.ts";
 import type { PieceRequest } from "./uploads.ts";
 
@@ -16,6 +17,16 @@ export class PeerMetrics {
     name: "pieza_piece_bytes_sent_total",
     help: "Bytes of pieces given out.",
     labelNames: ["info_hash"],
+    registers: [this.#registry],
+  });
+  readonly #checked = new Counter({
+    name: "pieza_pieces_checked_total",
+    help: "Held pieces that were read and hashed again.",
+    registers: [this.#registry],
+  });
+  readonly #rotten = new Counter({
+    name: "pieza_pieces_rotten_total",
+    help: "Pieces of those that had rotted.",
     registers: [this.#registry],
   });
 
@@ -44,6 +55,34 @@ export class PeerMetrics {
   count({ infoHash, outcome, bytes }: PieceRequest): void {
     this.#requests.inc({ info_hash: infoHash, outcome });
     if (outcome === "ok") this.#bytes.inc({ info_hash: infoHash }, bytes);
+  }
+
+  checked(): void {
+    this.#checked.inc();
+  }
+
+  rotten(): void {
+    this.#rotten.inc();
+  }
+
+  /** Shows these figures from now on. */
+  watchCopies(space: () => CopySpace): void {
+    const gauges: [string, string, keyof CopySpace][] = [
+      ["capacity", "Bytes lent for copies.", "capacityBytes"],
+      ["used", "Bytes of copies kept.", "usedBytes"],
+      ["free", "Bytes for copies neither taken nor promised.", "freeBytes"],
+      ["copied", "Bytes copied since the start.", "copiedBytes"],
+    ];
+    for (const [name, help, figure] of gauges) {
+      new Gauge({
+        name: `pieza_copies_${name}_bytes`,
+        help,
+        registers: [this.#registry],
+        collect() {
+          this.set(space()[figure]);
+        },
+      });
+    }
   }
 
   get contentType(): string {

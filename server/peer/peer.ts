@@ -6,12 +6,13 @@ import type { RunningServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { type Announces, Announcing, type AnnouncingOptions } from "./announcing.ts";
 import { atMost } from "./at-most.ts";
+import type { CopyKeeper, CopyServing } from "./copy-keeper.ts";
 import { Scrub } from "./scrub.ts";
 import type { Part, PieceCounts, ServedStore, ServedTorrents } from "./served-torrents.ts";
 import { type Serving, type ServingOptions, startServing } from "./serving.ts";
 import { type StoredServing, StoredTorrents, type UploadOptions } from "./stored-torrents.ts";
 import type { Uploads } from "./uploads.ts";
-import { type CopyKeeper, type CopyServing, Volunteer, type VolunteerRules } from "./volunteer.ts";
+import { Volunteer, type VolunteerRules } from "./volunteer.ts";
 
 export type { ServedStore } from "./served-torrents.ts";
 
@@ -142,7 +143,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
   #closing: Promise<void> | undefined;
 
   constructor(
-    { server, torrents, uploads }: Serving,
+    { server, torrents, uploads, metrics }: Serving,
     announcing: Announces,
     keeping: Keeping,
     { scrub, drainMs = 0, log }: PeerOptions,
@@ -153,7 +154,11 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
     this.#announcing = announcing;
     this.#keeping = keeping;
     this.#drainMs = drainMs;
+    const { copies } = keeping;
+    if (copies?.space) metrics.watchCopies(() => copies.space!());
+    const onChecked = () => metrics.checked();
     const onRotten = (infoHash: string, index: PieceIndex) => {
+      metrics.rotten();
       const message = `piece ${pieceNumber(index)} of ${infoHash} has rotted: it is not served any more`;
       log?.({
         level: "warn",
@@ -164,7 +169,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
       });
       this.changed(infoHash);
     };
-    this.#scrub = scrub && new Scrub({ ...scrub, torrents, clock: nodeClock, onRotten });
+    this.#scrub = scrub && new Scrub({ ...scrub, torrents, clock: nodeClock, onChecked, onRotten });
     this.#scrub?.start();
   }
 

@@ -10,6 +10,8 @@ export interface ScrubOptions {
   /** A pass over everything begins no sooner than so long after the one before began. */
   readonly everyMs: number;
   readonly clock: Clock;
+  /** A piece was read and hashed, whatever came of it. */
+  readonly onChecked: () => void;
   /** The piece is not held any more. */
   readonly onRotten: (infoHash: string, index: PieceIndex) => void;
 }
@@ -60,7 +62,9 @@ export class Scrub {
       if (!store.check || !store.held.has(piece)) continue;
       await this.#pause((store.geometry.lengthOf(piece) * 1_000) / this.#options.bytesPerSecond);
       if (this.#stop.signal.aborted) return;
-      if (!(await store.check(piece))) this.#options.onRotten(infoHash, piece);
+      const whole = await store.check(piece);
+      this.#options.onChecked();
+      if (!whole) this.#options.onRotten(infoHash, piece);
     }
   }
 

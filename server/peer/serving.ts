@@ -35,6 +35,7 @@ export interface Serving {
   readonly server: RunningServer;
   readonly torrents: ServedTorrents;
   readonly uploads: Uploads;
+  readonly metrics: PeerMetrics;
 }
 
 /** The paths of the methods that are answered without the library. */
@@ -79,7 +80,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     }),
     http: peerPages(torrents, uploads, metrics),
   });
-  return { server, torrents, uploads };
+  return { server, torrents, uploads, metrics };
 }
 
 function limitOf({ limitBytesPerSecond }: ServingOptions): RateLimit | undefined {

@@ -9,8 +9,8 @@ import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/tracke
 import type { Log } from "../http/log.ts";
 import { nodeClock } from "../node-clock.ts";
 import type { Copying } from "./announcing.ts";
+import type { CopyKeeper, CopyServing, CopySpace } from "./copy-keeper.ts";
 import { type Evictable, Eviction } from "./eviction.ts";
-import type { ServedStore } from "./served-torrents.ts";
 import type { StoredTorrent } from "./stored-torrent.ts";
 import { VolunteerCopy } from "./volunteer-copy.ts";
 import { VolunteerFolder } from "./volunteer-folder.ts";
@@ -35,26 +35,6 @@ export interface VolunteerOptions extends VolunteerRules {
   readonly ca?: string | undefined;
   readonly zone?: string | undefined;
   readonly log?: Log | undefined;
-}
-
-/** The peer that serves what is copied, besides what it has elsewhere. */
-export interface CopyServing {
-  /** What it serves that is no copy. */
-  storeOf(infoHash: string): ServedStore | undefined;
-  /** Whether it is known by that URL. */
-  isSelf(url: string): boolean;
-  addCopies(torrent: Torrent, store: ServedStore): void;
-  removeCopies(infoHash: string): void;
-  changed(infoHash: string): void;
-}
-
-/** Who keeps copies, in this process or in another one. */
-export interface CopyKeeper {
-  /** Serves what is there. */
-  start(serving: CopyServing): Promise<void>;
-  /** Keeps nothing new. */
-  leave(): void;
-  stop(): Promise<void>;
 }
 
 /** Torrents that are copied at once. */
@@ -88,6 +68,7 @@ export class Volunteer implements Copying, CopyKeeper {
   #fullUntilMs = -Infinity;
   /** By info hash: not to be looked for before that. */
   readonly #findAgainMs = new Map<string, number>();
+  #copiedBytes = 0;
   #cancelTimer = () => {};
 
   constructor(options: VolunteerOptions) {
@@ -118,6 +99,12 @@ export class Volunteer implements Copying, CopyKeeper {
     this.leave();
     await this.#work;
     await this.#folder.close();
+  }
+
+  space(): CopySpace {
+    const freeBytes = this.#freeBytes(nodeClock.now());
+    const { capacityBytes } = this.#options;
+    return { capacityBytes, usedBytes: this.#folder.usedBytes, freeBytes, copiedBytes: this.#copiedBytes };
   }
 
   say(trackerId: string): CopiesNews {
@@ -255,7 +242,10 @@ export class Volunteer implements Copying, CopyKeeper {
         limit: this.#limit,
         ca: this.#options.ca,
         isSelf: (url) => this.#serving!.isSelf(url),
-        onHeld: () => this.#serving!.changed(infoHash),
+        onHeld: (index) => {
+          this.#copiedBytes += store.geometry.lengthOf(index);
+          this.#serving!.changed(infoHash);
+        },
         onEnded: (failure) => this.#ended(infoHash, copy, failure),
       },
       wanted,

@@ -5,9 +5,9 @@ import { geometryOf } from "#core/torrent.ts";
 import { parseTorrentText } from "#core/torrent-json.ts";
 import { nodeClock } from "../../node-clock.ts";
 import { nodeHasher } from "../../node-hasher.ts";
+import type { CopyKeeper, CopyServing } from "../copy-keeper.ts";
 import { FollowedStore } from "../followed-store.ts";
 import { contentOf, torrentFileOf } from "../stored-torrent.ts";
-import type { CopyKeeper, CopyServing } from "../volunteer.ts";
 import { Looking } from "./told-file.ts";
 
 export interface FollowedCopiesOptions {

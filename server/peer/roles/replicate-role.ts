@@ -60,7 +60,14 @@ export class ReplicateRole {
     this.#options = options;
     this.#volunteer = new Volunteer({ ...volunteer, ca, log, zone, folder: join(folder, "copies") });
     this.#scrub =
-      scrub && new Scrub({ ...scrub, torrents: this.#copies, clock: nodeClock, onRotten: () => {} });
+      scrub &&
+      new Scrub({
+        ...scrub,
+        torrents: this.#copies,
+        clock: nodeClock,
+        onChecked: () => {},
+        onRotten: () => {},
+      });
     this.#answers = new HeardFile(files.answers, heard<ToldAnswers>);
     this.#news = new ToldFile(files.news);
     this.#looking = new Looking(

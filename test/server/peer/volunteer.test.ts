@@ -96,6 +96,13 @@ describe("a volunteer", () => {
   const piece = async (url: string, number: number) =>
     new Uint8Array(await (await fetch(`${url}/pieces/${made.torrent.infoHash}/${number}`)).arrayBuffer());
 
+  /** Of /metrics. Undefined where there is none. */
+  async function figure(url: string, name: string): Promise<number | undefined> {
+    const text = await fetch(`${url}/metrics`).then((answer) => answer.text());
+    const line = text.split("\n").find((line) => line.startsWith(`${name} `));
+    return line === undefined ? undefined : Number(line.slice(name.length));
+  }
+
   it("copies what is ordered from whom the order names, announces it, and takes no more", async () => {
     const { url } = await volunteer();
     await expect.poll(free, soon).toBe(1 << 20);
@@ -196,7 +203,7 @@ describe("a volunteer", () => {
   });
 
   it("withdraws a rotten piece, and gets it again when that is ordered", async () => {
-    await volunteer({}, { scrub: { bytesPerSecond: 1 << 30, everyMs: 0 } });
+    const { url } = await volunteer({}, { scrub: { bytesPerSecond: 1 << 30, everyMs: 0 } });
     tracker.answer = { orders: [order(1, 4)] };
     await expect.poll(() => announced(), soon).toEqual([0, 1, 2, 3]);
     tracker.answer = {};
@@ -207,6 +214,21 @@ describe("a volunteer", () => {
     await expect.poll(() => announced(), soon).toEqual([0, 1, 3]);
     tracker.answer = { orders: [order(3, 3)] };
     await expect.poll(() => announced(), soon).toEqual([0, 1, 2, 3]);
+    expect(await figure(url, "pieza_pieces_rotten_total")).toBe(1);
+    expect(await figure(url, "pieza_pieces_checked_total")).toBeGreaterThan(1);
+    expect(await figure(url, "pieza_copies_copied_bytes")).toBe(5 * PIECE);
+    expect(await figure(url, "pieza_copies_used_bytes")).toBe(4 * PIECE);
+  });
+
+  it("shows at /metrics what it lends, what of it is taken or promised, and what it copied", async () => {
+    const { url } = await volunteer();
+    tracker.answer = { orders: [order(2, 4)] };
+    await expect.poll(() => announced(), soon).toEqual([1, 2, 3]);
+    expect(await figure(url, "pieza_copies_capacity_bytes")).toBe(1 << 20);
+    expect(await figure(url, "pieza_copies_used_bytes")).toBe(3 * PIECE);
+    expect(await figure(url, "pieza_copies_free_bytes")).toBe((1 << 20) - 3 * PIECE);
+    expect(await figure(url, "pieza_copies_copied_bytes")).toBe(3 * PIECE);
+    expect(await figure(seeder.url, "pieza_copies_capacity_bytes")).toBeUndefined();
   });
 
   describe("that is almost full", () => {
