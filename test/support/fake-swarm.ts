@@ -27,7 +27,9 @@ export function seededRandom(seed: number): Random {
 /** `length` bytes that are the same for the same seed. */
 export function seededBytes(length: number, seed = 1): Uint8Array {
   const random = seededRandom(seed);
-  return Uint8Array.from({ length }, () => Math.floor(random() * 256));
+  const words = new Uint32Array(Math.ceil(length / 4));
+  for (let n = 0; n < words.length; n++) words[n] = random() * 2 ** 32;
+  return new Uint8Array(words.buffer).slice(0, length);
 }
 
 /** A torrent of these bytes, unchecked: the piece length may be tiny and the info hash is made up. */
