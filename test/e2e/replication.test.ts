@@ -56,13 +56,23 @@ const getFlags = () => [
 const replicated = () =>
   watch!.until("every piece has its copies", (sample) => fewest(sample) >= target, LEASE_MS + 3 * REPAIR_MS);
 
-/** Kills two of those that hold something, in one moment, and waits until the copies are there again. */
+const quiet = () => watch!.quiet(3 * REPAIR_MS);
+
+/**
+ * Kills two of those that hold something, in one moment, and waits until the copies are there again. What is copied for
+ * that is little more than what they had.
+ */
 async function killTwo(peers: Map<string, PiezaProcess>): Promise<void> {
-  const victims = watch!
-    .last!.holders.filter((url) => peers.has(url))
+  const before = await quiet();
+  // What was copied last is in the next sample.
+  const { atMs } = watch!.last!;
+  const { held } = await watch!.until("another look", (sample) => sample.atMs > atMs, REPAIR_MS);
+  const victims = [...held.keys()]
+    .filter((url) => peers.has(url))
     .sort(() => Math.random() - 0.5)
     .slice(0, 2);
   expect(victims).toHaveLength(2);
+  const lostBytes = victims.reduce((sum, url) => sum + held.get(url)! * MiB, 0);
   const killedMs = watch!.nowMs;
   for (const url of victims) peers.get(url)!.kill("SIGKILL");
   for (const url of victims) peers.delete(url);
@@ -72,9 +82,12 @@ async function killTwo(peers: Map<string, PiezaProcess>): Promise<void> {
     2 * LEASE_MS,
   );
   const whole = await replicated();
+  const copiedBytes = (await quiet()).bytesCopied - before.bytesCopied;
   console.log(
-    `killed 2 of ${peers.size + 2}: gone after ${seconds(gone.atMs - killedMs)}, whole ${seconds(whole.atMs - gone.atMs)} later`,
+    `killed 2 of ${peers.size + 2}: gone after ${seconds(gone.atMs - killedMs)}, whole ${seconds(whole.atMs - gone.atMs)} later, ` +
+      `${copiedBytes / MiB} MiB copied for ${lostBytes / MiB} MiB lost`,
   );
+  expect(copiedBytes, "bytes copied for those that were lost").toBeLessThanOrEqual(1.2 * lostBytes);
 }
 
 const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;

@@ -12,6 +12,16 @@ export interface CopiesSample {
   readonly pieces: readonly number[];
   /** URLs of the peers that have at least one piece. */
   readonly holders: readonly string[];
+  /** By URL: how many pieces each has. */
+  readonly held: ReadonlyMap<string, number>;
+}
+
+/** What a tracker says of the copying of one torrent. */
+export interface Copying {
+  /** Pieces with too few copies, and pieces in orders under way. */
+  readonly under: number;
+  readonly ordered: number;
+  readonly bytesCopied: number;
 }
 
 export interface WatchedTorrent {
@@ -59,6 +69,18 @@ export class CopiesWatch {
     throw new Error(`not ${what} within ${timeoutMs} ms, but ${JSON.stringify(this.last)}`);
   }
 
+  /** Once nothing is being copied, and nothing lacks copies. Fails after `timeoutMs`. */
+  async quiet(timeoutMs: number): Promise<Copying> {
+    const deadlineMs = performance.now() + timeoutMs;
+    for (;;) {
+      const copying = await this.#copying();
+      if (copying && copying.under + copying.ordered === 0) return copying;
+      if (performance.now() > deadlineMs)
+        throw new Error(`still copying after ${timeoutMs} ms: ${JSON.stringify(copying)}`);
+      await setTimeout(POLL_MS);
+    }
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#polling;
@@ -72,17 +94,32 @@ export class CopiesWatch {
     }
   }
 
-  async #sample(): Promise<void> {
-    const { trackerUrl, fileName, totalPieces, counts = () => true } = this.#torrent;
-    const response = await fetch(`${trackerUrl}/pieza.v1.TrackerService/LocatePieces`, {
+  /** Undefined while the tracker knows nobody who has the file. */
+  async #copying(): Promise<Copying | undefined> {
+    const { swarms = [] } = (await this.#ask("Scrape", {})) as { swarms?: readonly SwarmJson[] };
+    const said = swarms.find(({ file_name }) => file_name === this.#torrent.fileName)?.replication;
+    if (!said) return undefined;
+    const { pieces_under_target: under = 0, pieces_ordered: ordered = 0, bytes_copied = 0 } = said;
+    return { under, ordered, bytesCopied: Number(bytes_copied) };
+  }
+
+  /** Fails with what the tracker fails with. */
+  async #ask(method: string, question: object): Promise<unknown> {
+    const response = await fetch(`${this.#torrent.trackerUrl}/pieza.v1.TrackerService/${method}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ file_name: fileName }),
+      body: JSON.stringify(question),
       signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(5_000)]),
     });
-    // A tracker that knows of nobody yet is no sample: what it does not know is not lost.
-    if (!response.ok) return;
-    const { peers = [] } = (await response.json()) as { peers?: readonly PeerJson[] };
+    if (!response.ok) throw new Error(await response.text());
+    return response.json();
+  }
+
+  async #sample(): Promise<void> {
+    const { fileName, totalPieces, counts = () => true } = this.#torrent;
+    // A tracker that knows of nobody yet fails, and is no sample: what it does not know is not lost.
+    const answer = await this.#ask("LocatePieces", { file_name: fileName });
+    const { peers = [] } = answer as { peers?: readonly PeerJson[] };
     const counted = peers.filter(({ url }) => counts(url));
     const have = counted.map((peer) => ({ url: peer.url, bitfield: bitfieldOf(peer, totalPieces) }));
     const pieces: number[] = [];
@@ -91,8 +128,10 @@ export class CopiesWatch {
       while (pieces.length <= copies) pieces.push(0);
       pieces[copies]!++;
     }
-    const holders = have.filter(({ bitfield }) => bitfield.count > 0).map(({ url }) => url);
-    this.samples.push({ atMs: this.nowMs, pieces, holders });
+    const held = new Map(
+      have.flatMap(({ url, bitfield: { count } }) => (count > 0 ? [[url, count] as const] : [])),
+    );
+    this.samples.push({ atMs: this.nowMs, pieces, holders: [...held.keys()], held });
   }
 }
 
@@ -104,6 +143,15 @@ export function fewest({ pieces }: CopiesSample): number {
 /** Copies of the piece that has the most. */
 export function most({ pieces }: CopiesSample): number {
   return pieces.length - 1;
+}
+
+interface SwarmJson {
+  readonly file_name: string;
+  readonly replication?: {
+    readonly pieces_under_target?: number;
+    readonly pieces_ordered?: number;
+    readonly bytes_copied?: string;
+  };
 }
 
 interface PeerJson {
