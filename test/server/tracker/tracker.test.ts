@@ -82,6 +82,8 @@ describe.each([
     expect(metrics).toContain("pieza_tracker_locates_total 1");
     expect(metrics).toContain("pieza_tracker_leases 1");
     expect(metrics).toContain("pieza_tracker_swarms 0");
+    expect(metrics).toContain("pieza_tracker_replication_orders_total 0");
+    expect(metrics).toContain("pieza_tracker_replication_pieces_lost 0");
   });
 });
 
