@@ -33,7 +33,7 @@ afterEach(async () => {
 const flagsOf = {
   serve: () => [],
   announce: () => swarm.trackerFlag,
-  replicate: () => ["--volunteer", "1GiB", "--limit-copies", "16MiB", "--catalog", swarm.catalogUrl],
+  replicate: () => ["--volunteer", "1GiB", "--limit-copies", "4MiB", "--catalog", swarm.catalogUrl],
 };
 
 async function start(role: keyof typeof flagsOf): Promise<void> {
