@@ -23,6 +23,8 @@ export class RouterTracker {
   up = true;
   readonly #options: Partial<TrackerOptions>;
   #composed: ReturnType<typeof composeTracker>;
+  /** By caller: ways to what is composed now. */
+  readonly #transports = new Map<string, Transport>();
 
   constructor(clock = new FakeClock(), options: Partial<TrackerOptions> = {}) {
     this.clock = clock;
@@ -41,6 +43,7 @@ export class RouterTracker {
   /** Comes back with nothing: what it knew is lost. */
   async restart(): Promise<void> {
     await this.close();
+    this.#transports.clear();
     this.#composed = this.#compose();
     this.up = true;
   }
@@ -51,6 +54,12 @@ export class RouterTracker {
 
   /** A way to it for somebody at this address. */
   transport(caller = "127.0.0.1"): Transport {
+    const transport = this.#transports.get(caller) ?? this.#transportOf(caller);
+    this.#transports.set(caller, transport);
+    return transport;
+  }
+
+  #transportOf(caller: string): Transport {
     return createRouterTransport(this.#composed.routes, {
       router: {
         interceptors: [
