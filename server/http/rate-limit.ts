@@ -3,7 +3,14 @@ import ipaddr from "ipaddr.js";
 /** Addresses kept at most; over it, those that have been quiet longest are forgotten, which only helps them. */
 const MAX_ADDRESSES = 10_000;
 
-/** A token bucket for every address: `burst` calls at once, then `perSecond`. */
+/**
+ * A token bucket for every address: `burst` calls at once, then `perSecond`.
+ *
+ * In this process alone, also where trackers share a Redis: it protects one process' time, and a process has no less of
+ * it because a caller also asks another. A shared count would cost a command of the store for every call, refused ones
+ * too, and would leave all replicas without a limit, or without an answer, while the store is away. What callers may
+ * keep, which is shared, is capped in the store.
+ */
 export class RateLimit {
   readonly #burst: number;
   readonly #perMs: number;
