@@ -15,8 +15,10 @@ const MAX_VOTES = 100_000;
  * What lease holders report of other peers. Reports only ever lower a peer's rank: liars could report the honest, so
  * it takes several networks to be believed, and nobody is taken out for it.
  *
- * Each replica of a tracker counts what it was told itself: a shared count would cost the store a write for each report
- * of anybody, and a peer that fails is reported to all replicas by those who announce to them.
+ * Each replica of a tracker counts what it was told itself. A peer announces to one replica and reports to that one, so
+ * with several replicas it takes longer until each of them has heard three networks, and one that has not still names the
+ * peer. Reports are hints that live ten minutes and only lower a rank, and a downloader leaves who fails alone by
+ * itself: that is not worth a write to the store for what anybody says, nor a wait for it before an answer.
  */
 export class FailureVotes {
   readonly #clock: Clock;
