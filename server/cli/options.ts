@@ -97,6 +97,11 @@ export const options = {
     help: "keep the state in this Redis (7.0 or later) or Valkey, shared with other trackers there: redis://host:6379",
     value: matching(/^rediss?:\/\/\S+$/, "a URL such as redis://127.0.0.1:6379").optional(),
   },
+  memory: {
+    flags: "--memory <size>",
+    help: "what the tracker may take; peers that do not fit are refused (default: half of the machine or container)",
+    value: size,
+  },
   logRequests: {
     flags: "--log-requests",
     help: "log every piece given out, a JSON object a line",

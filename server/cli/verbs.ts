@@ -52,7 +52,7 @@ export const verbs: readonly VerbSpec[] = [
   verb(
     "tracker",
     "run a tracker in the foreground",
-    ["trackerPort", "store", "trackerTarget", "allowNetwork", "trustedProxy", ...serverOptions],
+    ["trackerPort", "store", "memory", "trackerTarget", "allowNetwork", "trustedProxy", ...serverOptions],
     () => import("./verbs/tracker.ts"),
   ),
   verb(

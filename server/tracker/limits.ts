@@ -16,15 +16,15 @@ export interface TrackerLimits {
   readonly maxDials: number;
   /** How often a downloader should ask where pieces are. Default 5 s. */
   readonly locateMs: number;
-  /** Live leases. Default 50,000. */
+  /** Live leases. Default 50,000; a running tracker has it from its memory, as the next two that say so. */
   readonly maxLeases: number;
   /** Live leases from one source address (one /64 for IPv6). Default 256. */
   readonly maxLeasesPerAddress: number;
-  /** Live swarms. Default 100,000. */
+  /** Live swarms. Default 100,000, or from the memory. */
   readonly maxSwarms: number;
   /** Torrents that one lease may take part in. Default 1,024. */
   readonly maxTorrentsPerLease: number;
-  /** Bytes of bitfields and of what surrounds them, over all peers and torrents. Default 256 MiB. */
+  /** Bytes of bitfields and of what surrounds them, over all peers and torrents. Default 256 MiB, or from the memory. */
   readonly maxStateBytes: number;
 }
 

@@ -18,6 +18,7 @@ import { Listings } from "./listings.ts";
 import { Locate } from "./locate.ts";
 import { Locator } from "./locator.ts";
 import { type LookUp, systemLookUp } from "./look-up.ts";
+import { limitsFor, machineMemory, memoryOf } from "./memory-limits.ts";
 import { MemorySwarmStore } from "./memory-swarm-store.ts";
 import { TrackerMetrics } from "./metrics.ts";
 import { EventLoopDelay, Overload } from "./overload.ts";
@@ -49,7 +50,9 @@ export interface TrackerOptions extends EdgeOptions {
   readonly maxReplicationTarget?: number | undefined;
   /** How much is copied at a time; each has its default in core/replication-input.ts. */
   readonly replicationCaps?: Partial<PlanCaps> | undefined;
-  /** Each has its default in limits.ts. */
+  /** What this process may take: peers and torrents that do not fit are refused. Default: see memory-limits.ts. */
+  readonly memoryBytes?: number | undefined;
+  /** Each has its default in limits.ts, and three of them in memory-limits.ts. */
   readonly trackerLimits?: Partial<TrackerLimits> | undefined;
   /** Default: a peer is listed once it has answered at its address, with its key. */
   readonly reachability?: ReachabilityCheck | undefined;
@@ -160,9 +163,10 @@ function composeReplicator(
 }
 
 /** A closed network trusts its addresses: there the cap on peers of one address is off too. */
-function resolveLimits({ trackerLimits, rateLimit }: TrackerOptions): TrackerLimits {
+function resolveLimits({ trackerLimits, rateLimit, memoryBytes }: TrackerOptions): TrackerLimits {
+  const fitting = limitsFor(memoryBytes ?? memoryOf(machineMemory()));
   const open = rateLimit === false ? { maxLeasesPerAddress: Number.POSITIVE_INFINITY } : {};
-  return { ...defaultTrackerLimits, ...open, ...trackerLimits };
+  return { ...defaultTrackerLimits, ...fitting, ...open, ...trackerLimits };
 }
 
 /** Where others reach this tracker, which says where its peers are: a wildcard says it only together with a URL. */

@@ -4,7 +4,14 @@ import type { Invocation } from "../invocation.ts";
 import type { CommonOption, ServerOption } from "../options.ts";
 import { edgeOptions, serveUntilSignalled, startOn } from "../serve.ts";
 
-type Options = "trackerPort" | "store" | "trackerTarget" | "allowNetwork" | "trustedProxy" | ServerOption;
+type Options =
+  | "trackerPort"
+  | "store"
+  | "memory"
+  | "trackerTarget"
+  | "allowNetwork"
+  | "trustedProxy"
+  | ServerOption;
 
 export async function run({ flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
   const options = {
@@ -13,6 +20,7 @@ export async function run({ flags, out, signal }: Invocation<Options | CommonOpt
     trustedProxies: flags.trustedProxy,
     ca: await readCa(flags),
     store: flags.store,
+    memoryBytes: flags.memory,
     replicationTarget: flags.trackerTarget,
   };
   const tracker = await startOn("trackerPort", () => startTracker(options));

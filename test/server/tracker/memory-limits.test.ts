@@ -1,0 +1,51 @@
+import { expect, it } from "vitest";
+import { Bitfield } from "#core/bitfield.ts";
+import { remoteTracker } from "#core/rpc.ts";
+import { limitsFor, machineMemory, memoryOf } from "../../../server/tracker/memory-limits.ts";
+import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
+
+const MiB = 1 << 20;
+const GiB = 1 << 30;
+
+it("half of the machine, or of the container where that is smaller, and never more than the heap", () => {
+  expect(memoryOf({ total: 8 * GiB, constrained: 0, heap: 64 * GiB })).toBe(4 * GiB);
+  expect(memoryOf({ total: 8 * GiB, constrained: 2 ** 64, heap: 64 * GiB })).toBe(4 * GiB);
+  expect(memoryOf({ total: 8 * GiB, constrained: GiB, heap: 64 * GiB })).toBe(GiB / 2);
+  expect(memoryOf({ total: 64 * GiB, constrained: 0, heap: 4 * GiB })).toBe(4 * GiB);
+  const here = machineMemory();
+  expect(memoryOf(here)).toBeGreaterThan(0);
+  expect(memoryOf(here)).toBeLessThanOrEqual(here.total / 2);
+});
+
+it.each([
+  [0, 8 * MiB, 1_024, 2_048],
+  [256 * MiB, 64 * MiB, 8_192, 16_384],
+  [640 * MiB, 256 * MiB, 32_768, 65_536],
+  [GiB + 128 * MiB, 512 * MiB, 65_536, 131_072],
+])("%i bytes make caps that fit into them", (memory, maxStateBytes, maxLeases, maxSwarms) => {
+  expect(limitsFor(memory)).toEqual({ maxStateBytes, maxLeases, maxSwarms });
+});
+
+it("a tracker that is given little refuses what does not fit, and keeps what it has", async () => {
+  const tracker = new RouterTracker(undefined, { memoryBytes: 1, rateLimit: false });
+  const remote = remoteTracker({ url: "http://127.0.0.1", transport: tracker.transport() });
+  const totalPieces = 100_000;
+  const join = async (digit: string, port: number) => {
+    const address = { port, tls: false, identifyKey: new Uint8Array(32) };
+    const bitfield = Bitfield.of(totalPieces, [port]);
+    const torrents = [{ infoHash: infoHash(digit), totalPieces, fileName: "file", revision: 1, bitfield }];
+    return remote.announce({ event: "started", address, torrents, left: [] }, AbortSignal.timeout(10_000));
+  };
+  try {
+    let kept = 0;
+    const refused = (async () => {
+      for (; kept < 1_000; kept++) await join("a", 1 + kept);
+    })();
+    await expect(refused).rejects.toMatchObject({ code: "resource_exhausted" });
+    // Of 8 MiB, 12.5 kB each.
+    expect(kept).toBeGreaterThan(500);
+    expect((await tracker.store.swarm({ infoHash: infoHash("a"), totalPieces }))?.members).toHaveLength(kept);
+  } finally {
+    await tracker.close();
+  }
+});
