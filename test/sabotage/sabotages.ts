@@ -227,8 +227,8 @@ export const sabotages: readonly Sabotage[] = [
     file: "server/peer/journal.ts",
     find: "      // The last run may have been killed before its header was on the disk.\n      await disk.sync(file);\n",
     replace: "",
-    test: "test/simulation/simulation.test.ts",
-    name: "has not failed again with seed 1020",
+    test: "test/server/peer/journal-file.test.ts",
+    name: "a header that a kill kept from the disk is on it before",
   },
   {
     what: "a damaged record is believed",
