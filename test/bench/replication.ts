@@ -3,7 +3,7 @@
  * killed at once, and two more after the repair. Prints what happened when, and draws it: docs/replication.svg.
  * Takes about four minutes.
  */
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { root } from "../../scripts/run-command.ts";
 import { CopiesWatch, fewest, most } from "../support/copies.ts";
@@ -90,8 +90,10 @@ async function run(): Promise<CopiesWatch> {
 
 /** Seconds that a user waits for the file, from the start of the process to its end. */
 async function download(when: string): Promise<number> {
+  // What is there already is not downloaded.
+  await rm(swarm.path("got.bin"), { force: true });
   const startMs = performance.now();
-  const out = ["-o", swarm.path("got.bin"), "--replace", "--sync", "none"];
+  const out = ["-o", swarm.path("got.bin"), "--sync", "none"];
   await swarm.done("user", ["get", swarm.path(`${name}.json`), ...out, ...swarm.trackerFlag]);
   const seconds = (performance.now() - startMs) / 1_000;
   console.log(`a download of all while ${when}: ${seconds.toFixed(2)} s`);

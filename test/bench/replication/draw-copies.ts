@@ -7,8 +7,10 @@ export interface Moment {
 }
 
 const WIDTH = 860;
-const HEIGHT = 320;
-const PLOT = { left: 56, right: 844, top: 76, bottom: 276 };
+const HEIGHT = 388;
+const PLOT = { left: 56, right: 844, top: 60, bottom: 260 };
+/** What happened is numbered in the plot and told below it, in columns of so many lines. */
+const LIST = { top: 304, lines: 4, lineHeight: 19, columnWidth: 270 };
 /** From no copy to more than are wanted. */
 const COLOURS = ["#b3261e", "#e8710a", "#f2b134", "#2f7d5b", "#5a8fd6", "#7b61c4"];
 
@@ -36,6 +38,7 @@ export function drawCopies(
     legend(levels, target),
     ...areas,
     ...moments.map((moment, n) => marker(moment, n, x)),
+    ...moments.map(listed),
     `<text x="${PLOT.left - 8}" y="${PLOT.top + 4}" text-anchor="end">${totalPieces}</text>`,
     `<text x="${PLOT.left - 8}" y="${PLOT.bottom + 4}" text-anchor="end">0</text>`,
     ...ticks(endMs, x),
@@ -58,23 +61,32 @@ function steps(
 
 function legend(levels: number, target: number): string {
   return Array.from({ length: levels + 1 }, (_, copies) => {
-    const left = PLOT.left + copies * 118;
+    const left = PLOT.left + copies * 124;
     const text = copies === 0 ? "no copy" : copies === 1 ? "1 copy" : `${copies} copies`;
     return (
-      `<rect x="${left}" y="12" width="12" height="12" fill="${COLOURS[copies] ?? COLOURS.at(-1)}"/>` +
-      `<text x="${left + 18}" y="22">${text}${copies === target ? " (target)" : ""}</text>`
+      `<rect x="${left}" y="8" width="12" height="12" fill="${COLOURS[copies] ?? COLOURS.at(-1)}"/>` +
+      `<text x="${left + 18}" y="18">${text}${copies === target ? " (target)" : ""}</text>`
     );
   }).join("");
 }
 
-/** Neighbours' words stand in three rows, so that they do not cover each other. */
-function marker({ atMs, what }: Moment, n: number, x: (atMs: number) => number): string {
+/** Of two that would cover each other, the second stands higher. */
+function marker({ atMs }: Moment, n: number, x: (atMs: number) => number): string {
   const at = x(atMs);
-  const row = PLOT.top - 6 - (n % 3) * 13;
-  const anchor = at > (PLOT.left + PLOT.right) / 2 ? "end" : "start";
+  const y = PLOT.top - 9 - (n % 2) * 15;
   return (
-    `<line x1="${at}" x2="${at}" y1="${row + 3}" y2="${PLOT.bottom}" stroke="#222" stroke-dasharray="2 3"/>` +
-    `<text x="${at + (anchor === "end" ? -3 : 3)}" y="${row}" text-anchor="${anchor}">${what}</text>`
+    `<line x1="${at}" x2="${at}" y1="${y + 4}" y2="${PLOT.bottom}" stroke="#222" stroke-dasharray="2 3"/>` +
+    `<text x="${at}" y="${y}" text-anchor="middle" font-weight="bold">${n + 1}</text>`
+  );
+}
+
+function listed({ atMs, what }: Moment, n: number): string {
+  const left = PLOT.left + Math.floor(n / LIST.lines) * LIST.columnWidth;
+  const y = LIST.top + (n % LIST.lines) * LIST.lineHeight;
+  const at = `${(atMs / 1_000).toFixed(1)} s`;
+  return (
+    `<text x="${left}" y="${y}" font-weight="bold">${n + 1}</text>` +
+    `<text x="${left + 62}" y="${y}" text-anchor="end">${at}</text><text x="${left + 72}" y="${y}">${what}</text>`
   );
 }
 
