@@ -7,7 +7,7 @@ import type { TransportKind } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 import { LatePeer } from "./late-peer.ts";
 import { PlainTracker } from "./plain-tracker.ts";
-import { SocketPeer } from "./socket-peer.ts";
+import { socketPeer } from "./socket-peer.ts";
 
 /** How a download reaches trackers and peers. */
 export interface Ways {
@@ -40,9 +40,9 @@ export function connectPeer(
   });
   if (seed || !isPlain(url)) return stock;
   const own = { url, infoHash: torrent.infoHash, pieceLength, clock: nodeClock, stock };
-  if (transport === "auto") return new SocketPeer(own);
+  if (transport === "auto") return socketPeer(own);
   if (transport !== "grpc") return stock;
-  return new LatePeer(url, kind, async () => new (await import("./grpc-peer.ts")).GrpcPeer(own));
+  return new LatePeer(url, kind, async () => (await import("./grpc-peer.ts")).grpcPeer(own));
 }
 
 /** What our own connections can do: neither TLS nor proxies. */

@@ -6,8 +6,8 @@ import { remotePeer } from "#core/rpc.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import type { SwarmKey } from "#core/tracker.ts";
 import { openTransport } from "../../server/http/transports.ts";
-import { GrpcPeer } from "../../server/peer/grpc-peer.ts";
-import { SocketPeer } from "../../server/peer/socket-peer.ts";
+import { grpcPeer } from "../../server/peer/grpc-peer.ts";
+import { socketPeer } from "../../server/peer/socket-peer.ts";
 
 /** Everything that a downloader of ours reaches a peer over; "fetch" is what a page does. */
 export const ways = ["grpc", "connect", "grpc-web", "sockets", "sessions", "fetch"] as const;
@@ -42,6 +42,6 @@ export function openWay(way: Way, url: string, swarm: SwarmKey, geometry: PieceG
   const { transport, close } = openTransport(url, kind, { readMaxBytes, stallMs: STALL_MS });
   const stock = remotePeer({ url, transportName: kind, transport, swarm, pieceLength, clock, close });
   const own = { url, infoHash: swarm.infoHash, pieceLength, clock, stock };
-  if (way === "sockets") return new SocketPeer(own);
-  return way === "sessions" ? new GrpcPeer(own) : stock;
+  if (way === "sockets") return socketPeer(own);
+  return way === "sessions" ? grpcPeer(own) : stock;
 }
