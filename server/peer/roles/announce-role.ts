@@ -5,8 +5,9 @@ import type { Log } from "../../http/log.ts";
 import { nodeClock } from "../../node-clock.ts";
 import { Announcing, type AnnouncingOptions, type PeerAddress } from "../announcing.ts";
 import { atMost } from "../at-most.ts";
+import type { Lock } from "../lock.ts";
 import { RelayedCopying } from "./relayed-copying.ts";
-import { heard, hearTorrent, roleFiles, told } from "./role-files.ts";
+import { heard, hearTorrent, lockRole, roleFiles, told } from "./role-files.ts";
 import { HeardFile, LOOK_MS, Looking, ToldFile } from "./told-file.ts";
 
 export interface AnnounceRoleOptions
@@ -39,25 +40,28 @@ export class AnnounceRole {
   readonly #looking: Looking;
   readonly #log: Log | undefined;
   readonly #drainMs: number;
+  readonly #lock: Lock;
   #revision = 0;
   #grantCount = 0;
   #started = false;
 
-  private constructor(options: AnnounceRoleOptions) {
-    const folder = join(options.dataDir, `peer-${options.port}`);
+  private constructor(options: AnnounceRoleOptions, folder: string, lock: Lock) {
+    this.#lock = lock;
     this.#files = roleFiles(folder);
     this.#log = options.log;
     this.#drainMs = options.drainMs ?? 0;
     const warn = (error: unknown) => this.#warn(error);
-    this.#copying = new RelayedCopying(folder, warn);
+    // At once: what was granted must not go out with the next announce.
+    this.#copying = new RelayedCopying(folder, warn, () => this.#announceAll());
     this.#announcing = new Announcing({ ...options, leaseFolder: folder, copying: this.#copying });
     this.#serving = new HeardFile(this.#files.serving, heard<PeerAddress>);
     this.#looking = new Looking(nodeClock, () => this.#look(), warn);
   }
 
-  /** Fails if the folder cannot be written. */
+  /** Fails with failed_precondition while another process announces this peer, and if the folder cannot be written. */
   static async start(options: AnnounceRoleOptions): Promise<AnnounceRole> {
-    const role = new AnnounceRole(options);
+    const folder = join(options.dataDir, `peer-${options.port}`);
+    const role = new AnnounceRole(options, folder, lockRole(folder, "announce"));
     const keys = role.#announcing.identifyKeys.map((key) => Buffer.from(key).toString("hex"));
     await new ToldFile(role.#files.identifyKeys).tell(told({ keys }));
     // The serving process has them by then, and can prove its address when it is asked at once.
@@ -78,25 +82,27 @@ export class AnnounceRole {
     await this.#looking.stop();
     await this.#announcing.stop();
     await this.#copying.stop();
+    this.#lock.release();
   }
 
   async #look(): Promise<void> {
     await this.#copying.look();
-    const grantsChanged = this.#copying.grantCount !== this.#grantCount;
+    const grantsEnded = this.#copying.grantCount < this.#grantCount;
     this.#grantCount = this.#copying.grantCount;
     const names = await readdir(this.#files.served).catch(() => []);
     const infoHashes = new Set(
       names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name)).map((name) => name.slice(0, 64)),
     );
     for (const infoHash of this.#served.keys()) if (!infoHashes.has(infoHash)) this.#leave(infoHash);
-    for (const infoHash of infoHashes) await this.#follow(infoHash, grantsChanged);
+    for (const infoHash of infoHashes) await this.#follow(infoHash);
+    if (grantsEnded) this.#announceAll();
     const serving = await this.#serving.news();
     if (this.#started || !serving || serving === "gone") return;
     this.#started = true;
     this.#announcing.start(serving.value);
   }
 
-  async #follow(infoHash: string, again: boolean): Promise<void> {
+  async #follow(infoHash: string): Promise<void> {
     const served: Served = this.#served.get(infoHash) ?? {
       file: new HeardFile(this.#files.servedTorrent(infoHash), hearTorrent),
       torrent: undefined,
@@ -104,8 +110,15 @@ export class AnnounceRole {
     this.#served.set(infoHash, served);
     const news = await served.file.news();
     if (news === "gone") return this.#leave(infoHash);
-    if (news) served.torrent = news.value;
-    if (served.torrent && (news || again)) this.#update(this.#copying.announced(served.torrent));
+    if (!news) return;
+    served.torrent = news.value;
+    this.#update(this.#copying.announced(news.value));
+  }
+
+  #announceAll(): void {
+    for (const { torrent } of this.#served.values()) {
+      if (torrent) this.#update(this.#copying.announced(torrent));
+    }
   }
 
   #update(torrent: AnnouncedTorrent): void {

@@ -39,19 +39,26 @@ export class RelayedCopying implements Copying {
   readonly #oldAnswers: HeardFile<ToldAnswers>;
   readonly #newsFile: HeardFile<AllNews>;
   readonly #onError: (error: unknown) => void;
+  readonly #onGranted: () => void;
   readonly #now: () => number;
   readonly #answers: Record<string, ToldAnswer> = {};
   #grants: Grant[] = [];
   #news: AllNews = { atMs: 0, trackers: {} };
   #number = 0;
 
-  /** `wallNow` in milliseconds. */
-  constructor(folder: string, onError: (error: unknown) => void, wallNow: () => number = Date.now) {
+  /** `onGranted`: what `announced` gives has changed. `wallNow` in milliseconds. */
+  constructor(
+    folder: string,
+    onError: (error: unknown) => void,
+    onGranted: () => void,
+    wallNow: () => number = Date.now,
+  ) {
     const files = roleFiles(folder);
     this.#answersFile = new ToldFile(files.answers);
     this.#oldAnswers = new HeardFile(files.answers, heard<ToldAnswers>);
     this.#newsFile = new HeardFile(files.news, heard<AllNews>);
     this.#onError = onError;
+    this.#onGranted = onGranted;
     this.#now = wallNow;
   }
 
@@ -91,6 +98,7 @@ export class RelayedCopying implements Copying {
     const answer = { trackerId, url, nextAnnounceMs, orders, grants, lastCopies };
     this.#answers[trackerId] = { url: tracker.url, number: ++this.#number, answer };
     this.#noteGrants(this.#answers[trackerId]);
+    if (answered.grants?.length) this.#onGranted();
     this.#answersFile.tell(told({ ...this.#answers })).catch(this.#onError);
   }
 

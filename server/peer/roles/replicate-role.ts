@@ -1,14 +1,24 @@
 import { join } from "node:path";
+import { type PieceIndex, pieceNumber } from "#core/piece.ts";
 import { remoteTracker } from "#core/rpc.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { Tracker } from "#core/tracker.ts";
 import type { Log } from "../../http/log.ts";
 import { openTransport } from "../../http/transports.ts";
 import { nodeClock } from "../../node-clock.ts";
+import type { Lock } from "../lock.ts";
 import { Scrub } from "../scrub.ts";
 import { ServedTorrents } from "../served-torrents.ts";
 import { Volunteer, type VolunteerRules } from "../volunteer.ts";
-import { type AllNews, heard, roleFiles, type ToldAnswers, type ToldNews, told } from "./role-files.ts";
+import {
+  type AllNews,
+  heard,
+  lockRole,
+  roleFiles,
+  type ToldAnswers,
+  type ToldNews,
+  told,
+} from "./role-files.ts";
 import { HeardFile, Looking, ToldFile } from "./told-file.ts";
 
 export interface ReplicateRoleOptions {
@@ -51,10 +61,11 @@ export class ReplicateRole {
   readonly #said: Record<string, ToldNews> = {};
   readonly #looking: Looking;
   readonly #options: ReplicateRoleOptions;
+  readonly #lock: Lock;
   #saidAtMs = -Infinity;
 
-  private constructor(options: ReplicateRoleOptions) {
-    const folder = join(options.dataDir, `peer-${options.port}`);
+  private constructor(options: ReplicateRoleOptions, folder: string, lock: Lock) {
+    this.#lock = lock;
     const { ca, log, volunteer, zone, scrub } = options;
     const files = roleFiles(folder);
     this.#options = options;
@@ -66,7 +77,7 @@ export class ReplicateRole {
         torrents: this.#copies,
         clock: nodeClock,
         onChecked: () => {},
-        onRotten: () => {},
+        onRotten: (infoHash, index) => this.#sayRotten(infoHash, index),
       });
     this.#answers = new HeardFile(files.answers, heard<ToldAnswers>);
     this.#news = new ToldFile(files.news);
@@ -77,9 +88,10 @@ export class ReplicateRole {
     );
   }
 
-  /** Fails with what the folder of copies fails with, such as another process that keeps them. */
+  /** Fails with failed_precondition while another process keeps this peer's copies, and with what their folder fails with. */
   static async start(options: ReplicateRoleOptions): Promise<ReplicateRole> {
-    const role = new ReplicateRole(options);
+    const folder = join(options.dataDir, `peer-${options.port}`);
+    const role = new ReplicateRole(options, folder, lockRole(folder, "replicate"));
     await role.#volunteer.start({
       // What else is served here was announced, and nobody orders it.
       storeOf: () => undefined,
@@ -99,6 +111,7 @@ export class ReplicateRole {
     await this.#scrub?.stop();
     await this.#volunteer.stop();
     for (const { close } of this.#trackers.values()) close();
+    this.#lock.release();
   }
 
   async #look(): Promise<void> {
@@ -127,6 +140,13 @@ export class ReplicateRole {
     const tracker = remoteTracker({ url, transport });
     this.#trackers.set(url, { tracker, close });
     return tracker;
+  }
+
+  /** The serving process reads of it in the journal. */
+  #sayRotten(infoHash: string, index: PieceIndex): void {
+    const number = pieceNumber(index);
+    const message = `piece ${number} of ${infoHash} has rotted: it is not served any more`;
+    this.#options.log?.({ level: "warn", event: "piece_rotten", message, info_hash: infoHash, number });
   }
 
   #warn(error: unknown): void {

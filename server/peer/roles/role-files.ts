@@ -1,8 +1,10 @@
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { CopiesNews } from "#core/announcer.ts";
 import { Bitfield } from "#core/bitfield.ts";
 import { isSha256Hex } from "#core/hash.ts";
 import type { Announced, AnnouncedTorrent } from "#core/tracker.ts";
+import { type Lock, takeLock } from "../lock.ts";
 
 /**
  * What the processes of one peer tell each other, in its folder. Each file has one writer:
@@ -12,6 +14,7 @@ import type { Announced, AnnouncedTorrent } from "#core/tracker.ts";
  *     identify-keys.json    announce   what Identify has to know
  *     answers.json          announce   what trackers answered
  *     news.json             replicate  what trackers are to be told
+ *     PART.lock             PART       that it runs
  */
 export function roleFiles(folder: string) {
   const at = (...names: string[]) => join(folder, "roles", ...names);
@@ -23,6 +26,15 @@ export function roleFiles(folder: string) {
     answers: at("answers.json"),
     news: at("news.json"),
   };
+}
+
+/**
+ * One process at a time is a part of a peer. Fails with failed_precondition, naming it, while another is. The serving
+ * part needs no lock: it has the port.
+ */
+export function lockRole(folder: string, part: "announce" | "replicate"): Lock {
+  mkdirSync(join(folder, "roles"), { recursive: true, mode: 0o700 });
+  return takeLock(join(folder, "roles", `${part}.lock`), `the part "${part}" of this peer`);
 }
 
 /** Of these files; another version's are no news. */

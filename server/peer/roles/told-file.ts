@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "#core/clock.ts";
@@ -9,7 +8,7 @@ export const LOOK_MS = 250;
 
 /**
  * What one process of a peer tells another: a small JSON file, written whole or not at all. Only this user may read it.
- * What is told while something is being written replaces what was waiting.
+ * It has one writer. What is told while something is being written replaces what was waiting.
  */
 export class ToldFile<T> {
   readonly #path: string;
@@ -46,8 +45,8 @@ export class ToldFile<T> {
 
 async function writeWhole(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const fresh = `${path}.${randomBytes(4).toString("hex")}.new`;
-  await writeFile(fresh, text, { mode: 0o600, flag: "wx" });
+  const fresh = `${path}.new`;
+  await writeFile(fresh, text, { mode: 0o600 });
   await rename(fresh, path);
 }
 

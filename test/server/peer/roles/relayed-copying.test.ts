@@ -21,10 +21,12 @@ const grant: PieceRanges = { infoHash, totalPieces: 8, ranges: [{ first: 1, last
 
 let folder: string;
 let nowMs: number;
+let grantedTimes: number;
 let replicate: ToldFile<AllNews>;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "pieza-roles-"));
   nowMs = 1_000_000;
+  grantedTimes = 0;
   replicate = new ToldFile(roleFiles(folder).news);
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
@@ -33,7 +35,10 @@ const fail = (error: unknown) => {
   throw error;
 };
 async function relay(): Promise<RelayedCopying> {
-  const copying = new RelayedCopying(folder, fail, () => nowMs);
+  const onGranted = () => {
+    grantedTimes++;
+  };
+  const copying = new RelayedCopying(folder, fail, onGranted, () => nowMs);
   await copying.start();
   return copying;
 }
@@ -86,13 +91,16 @@ test("lends nothing while nobody replicates", async () => {
 
 test("what was granted is announced no more until it is gone, a restart of the announcer included", async () => {
   const first = await relay();
+  first.hear(tracker, answered());
+  expect(grantedTimes).toBe(0);
   first.hear(tracker, answered({ grants: [grant] }));
+  expect(grantedTimes, "told before anything else is announced").toBe(1);
   expect([...first.announced(torrent).bitfield!]).toEqual([0, 3]);
   await first.stop();
   const second = await relay();
   expect([...second.announced(torrent).bitfield!]).toEqual([0, 3]);
   // Heard by the process that lets go; from then on it has five seconds to do so, or to keep it after all.
-  await says(1);
+  await says(2);
   await second.look();
   nowMs += 4_000;
   await second.look();
