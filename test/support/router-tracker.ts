@@ -40,6 +40,11 @@ export class RouterTracker {
     return this.#composed.store;
   }
 
+  /** What /metrics would say, in its text form. */
+  metrics(): Promise<string> {
+    return this.#composed.metrics.registry.metrics();
+  }
+
   /** Comes back with nothing: what it knew is lost. */
   async restart(): Promise<void> {
     await this.close();

@@ -178,6 +178,47 @@ describe("a peer that drains", () => {
   });
 });
 
+it("counts at /metrics what is missing and lost, orders and how they ended, bytes copied, and drops", async () => {
+  const figures = async () => {
+    const text = await tracker.metrics();
+    const lines = [...text.matchAll(/^pieza_tracker_replication_(\S+) (\d+)$/gm)];
+    return Object.fromEntries(lines.map(([, name, value]) => [name, Number(value)]));
+  };
+  const holder = new Peer(1, Bitfield.of(64, Array(60).keys()), {});
+  const [first, second] = [new Peer(2, undefined), new Peer(3, undefined)];
+  await settle(holder, first);
+  const { orders } = await first.announce();
+  expect(await figures()).toMatchObject({
+    swarms_under_target: 1,
+    pieces_under_target: 64,
+    pieces_lost: 4,
+    orders_under_way: 1,
+    orders_total: 1,
+  });
+  await first.announce({ declined: [{ id: orders![0]!.id, reason: "no-space" }] });
+  await second.announce();
+  await tracker.clock.tick(2_000);
+  await second.announce();
+  second.bitfield = Bitfield.of(64, Array(60).keys());
+  await second.announce();
+  const third = new Peer(4, second.bitfield);
+  await third.announce();
+  const drops = [{ ...swarm, ranges: [{ first: 0, last: 3 }] }];
+  await third.announce({ drops });
+  await second.announce({ drops });
+  expect(await figures()).toMatchObject({
+    pieces_under_target: 4,
+    pieces_lost: 4,
+    orders_under_way: 0,
+    orders_total: 2,
+    'orders_ended_total{how="declined"}': 1,
+    'orders_ended_total{how="done"}': 1,
+    copied_bytes_total: 60 * MIB,
+    'drops_total{answer="granted"}': 1,
+    'drops_total{answer="refused"}': 1,
+  });
+});
+
 it("who watches sees the target, what is missing, who copies what from whom, and what is lost, which the log names once", async () => {
   const seeder = new Peer(1, Bitfield.full(64), {});
   const copier = new Peer(2, Bitfield.of(64, [0, 1]), { volunteer, zone: "rack 1" });
