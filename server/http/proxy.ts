@@ -1,5 +1,5 @@
 import net from "node:net";
-import { InvalidField } from "#core/errors.ts";
+import { InvalidField, PiezaError } from "#core/errors.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -23,8 +23,21 @@ export function proxyFor(url: string, env: Environment = process.env): URL | und
   return parseProxy(name, value);
 }
 
-/** For agents of node:http and node:https (`proxyEnv`): this proxy for every URL. */
-export function everythingThrough({ href }: URL): Record<"HTTP_PROXY" | "HTTPS_PROXY", string> {
+/**
+ * For agents of node:http and node:https (`proxyEnv`): this proxy for every URL. Throws where Node's agents would pass
+ * over it in silence: before 22.21, and from 23.0 to before 24.5.
+ */
+export function everythingThrough(
+  { href }: URL,
+  nodeVersion: string = process.versions.node,
+): Record<"HTTP_PROXY" | "HTTPS_PROXY", string> {
+  const [major = 0, minor = 0] = nodeVersion.split(".").map(Number);
+  if (major < 22 || (major === 22 && minor < 21) || major === 23 || (major === 24 && minor < 5)) {
+    throw new PiezaError(
+      "failed_precondition",
+      `Node ${nodeVersion} cannot go through a proxy: it takes Node 22.21, or 24.5 and later`,
+    );
+  }
   return { HTTP_PROXY: href, HTTPS_PROXY: href };
 }
 

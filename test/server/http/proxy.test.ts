@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { proxyFor } from "../../../server/http/proxy.ts";
+import { everythingThrough, proxyFor } from "../../../server/http/proxy.ts";
 
 const HTTP_PROXY = "http://proxy.example:3128";
 const HTTPS_PROXY = "http://proxy.example:3129";
@@ -55,4 +55,17 @@ describe("the proxy that the environment names", () => {
   it.each(["socks5://proxy.example:1080", "http://", "://"])("is not %s", (value) => {
     expect(() => proxyFor("http://a.example", { HTTP_PROXY: value })).toThrow(/HTTP_PROXY.*HTTP proxy/);
   });
+});
+
+it.each([
+  ["22.18.0", false],
+  ["22.21.0", true],
+  ["23.11.0", false],
+  ["24.4.1", false],
+  ["24.5.0", true],
+  ["25.0.0", true],
+])("Node %s goes through a proxy: %s; one that cannot says so", (version, can) => {
+  const through = () => everythingThrough(new URL(HTTP_PROXY), version);
+  if (can) expect(through().HTTPS_PROXY).toBe(`${HTTP_PROXY}/`);
+  else expect(through).toThrow(`Node ${version} cannot go through a proxy`);
 });
