@@ -31,9 +31,13 @@ export class LongHistory {
     if (this.#seconds.length >= MAX_POINTS) this.#halve();
   }
 
-  /** A copy. */
-  columns(): RateColumns {
-    return [[...this.#seconds], ...this.#rates.map((column) => [...column])];
+  /**
+   * A copy, for a plot with so many peers: a plot takes exactly one column a line. One that came when there was nothing
+   * more to add, or before the engine was started anew, has an empty one.
+   */
+  columns(peers: number): RateColumns {
+    const lines = Array.from({ length: peers + 1 }, (_, line) => [...(this.#rates[line] ?? [])]);
+    return [[...this.#seconds], ...lines];
   }
 
   #put(line: number, rate: number): void {
