@@ -5,7 +5,8 @@
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Sabotage, sabotages } from "../test/sabotage/sabotages.ts";
+import type { Sabotage } from "../test/sabotage/sabotage.ts";
+import { sabotages } from "../test/sabotage/sabotages.ts";
 import { isMain, root, runCommand } from "./run-command.ts";
 
 /** Five times what the slowest of the named tests needs on a busy machine. */

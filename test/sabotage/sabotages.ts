@@ -1,16 +1,5 @@
-/** One place of the code, broken on purpose, and the test that has to notice. */
-export interface Sabotage {
-  /** In words, as "skips the hash check". */
-  readonly what: string;
-  readonly file: string;
-  /** Text that occurs in the file exactly once. */
-  readonly find: string;
-  readonly replace: string;
-  /** The test's file. */
-  readonly test: string;
-  /** The test's name, or the part of it that fits no other. */
-  readonly name: string;
-}
+import { sabotagesOfCopies } from "./copies.ts";
+import type { Sabotage } from "./sabotage.ts";
 
 export const sabotages: readonly Sabotage[] = [
   {
@@ -334,92 +323,5 @@ export const sabotages: readonly Sabotage[] = [
     test: "test/core/download-pace.test.ts",
     name: "twelve that are all alike get the last piece too",
   },
-  {
-    what: "of copies: a drop is granted although nobody else has the piece",
-    file: "server/tracker/memory-swarm.ts",
-    find: "if ((dropped[at]! & ~copies.enoughAt(at)) !== 0) return undefined;",
-    replace: "if ((dropped[at]! & ~copies.enoughAt(at)) !== 0 && size < 0) return undefined;",
-    test: "test/server/tracker/replication-service.test.ts",
-    name: "of the last copy is never granted, whatever the target",
-  },
-  {
-    what: "of copies: a tracker that begins orders at once",
-    file: "server/tracker/replicator.ts",
-    find: "if (!swarm || !state || now < this.#settledAtMs) return;",
-    replace: "if (!swarm || !state) return;",
-    test: "test/server/tracker/replicator.test.ts",
-    name: "a tracker that was restarted empty orders nothing before",
-  },
-  {
-    what: "of copies: an order goes on although its copies are too many",
-    file: "core/replication-plan.ts",
-    find: "for (let at = 0; at < words.length; at++) words[at]! &= ~copies.enoughAt(at);",
-    replace: "",
-    test: "test/core/replication-plan.test.ts",
-    name: "who returns while its copies are being replaced ends the orders",
-  },
-  {
-    what: "of copies: an order under way does not count",
-    file: "core/replication-plan.ts",
-    find: "    placement.ordered({ leaseId, zone }, words);\n",
-    replace: "",
-    test: "test/server/tracker/replicator.test.ts",
-    name: "200 volunteers and 2,000 torrents: all come",
-  },
-  {
-    what: "of copies: a volunteer copies what its torrent does not want copied",
-    file: "server/peer/volunteer.ts",
-    find: 'return torrent.replicationTarget === 0 || !torrent.lengths ? "not-wanted" : undefined;',
-    replace: "return undefined;",
-    test: "test/server/peer/volunteer.test.ts",
-    name: "declines what is more than it lends, what lies about the torrent",
-  },
-  {
-    what: "of copies: the leave of one tracker is enough to drop",
-    file: "server/peer/eviction.ts",
-    find: "else if (!granted.has(trackerId)) return false;",
-    replace: "",
-    test: "test/server/peer/eviction.test.ts",
-    name: "a drop is complete when every tracker that has answered",
-  },
-  {
-    what: "of copies: planning has no bound in time",
-    file: "server/tracker/replicator.ts",
-    find: "if (this.#workedMs < MAX_WORK_MS) await",
-    replace: "if (this.#workedMs >= 0) await",
-    test: "test/server/tracker/replicator.test.ts",
-    name: "a look ends after 5 ms of work",
-  },
-  {
-    what: "of copies: a volunteer asks peers for a torrent that its catalogs never knew",
-    file: "server/peer/volunteer-torrents.ts",
-    find: "if (!away || !this.#known.has(infoHash))",
-    replace: "if (!away)",
-    test: "test/server/peer/volunteer.test.ts",
-    name: "asks a peer for the torrent only while its catalogs are away, and only if it was known",
-  },
-  {
-    what: "of copies: what was granted goes out with the next announce",
-    file: "server/peer/roles/relayed-copying.ts",
-    find: "if (answered.grants?.length) this.#onGranted();",
-    replace: "",
-    test: "test/server/peer/roles/relayed-copying.test.ts",
-    name: "what was granted is announced no more until it is gone",
-  },
-  {
-    what: "of copies: what another process recorded is served unseen",
-    file: "server/peer/followed-store.ts",
-    find: "if (this.#checked.has(index)) return bytes;",
-    replace: "return bytes;",
-    test: "test/server/peer/followed-store.test.ts",
-    name: "gives out no byte of a piece that is recorded and not there",
-  },
-  {
-    what: "of copies: two processes are the same part of a peer",
-    file: "server/peer/roles/role-files.ts",
-    find: "  return takeLock(join(folder,",
-    replace: "  if (part) return { release() {} };\n  return takeLock(join(folder,",
-    test: "test/server/peer/roles/role-lock.test.ts",
-    name: "one process at a time is the part",
-  },
+  ...sabotagesOfCopies,
 ];
