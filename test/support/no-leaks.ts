@@ -81,13 +81,18 @@ async function expectNoMore(before: Counts): Promise<void> {
 const AFTER_EACH = /\/test\/(core|faults|simulation|server\/(peer|tracker))\//;
 const fileStart = held();
 let testStart: Counts = {};
+/** A test that failed may have left anything; that it failed is known already, and nobody has to wait for more. */
+let failed = false;
 
 beforeEach(() => {
   testStart = held();
 });
 
-afterEach(async () => {
-  if (AFTER_EACH.test(expect.getState().testPath ?? "")) await expectNoMore(testStart);
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") failed = true;
+  else if (AFTER_EACH.test(expect.getState().testPath ?? "")) await expectNoMore(testStart);
 });
 
-afterAll(() => expectNoMore(fileStart));
+afterAll(async () => {
+  if (!failed) await expectNoMore(fileStart);
+});
