@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { messageOf, PeerFailed, PiezaError } from "./errors.ts";
+import { messageOf, PeerFailed, PiezaError, type Trouble, troubleOf } from "./errors.ts";
 import type { PieceGeometry, PieceIndex } from "./piece.ts";
 import type { UploadPeer } from "./upload-peer.ts";
 import { UploadPlan } from "./upload-plan.ts";
@@ -43,6 +43,8 @@ export interface UploadPeerProgress {
   readonly state: UploadPeerState;
   /** In words; empty while all is well. */
   readonly reason: string;
+  /** What it comes down to; undefined where `reason` is empty. */
+  readonly trouble: Trouble | undefined;
   /** Pieces sent to it in this upload. */
   readonly sentPieces: number;
 }
@@ -62,7 +64,7 @@ interface Target {
   readonly slot: number;
   readonly remote: UploadPeer;
   state: UploadPeerState;
-  reason: string;
+  failure: unknown;
   sentPieces: number;
   inFlight: number;
   failures: number;
@@ -104,7 +106,7 @@ class Upload {
     this.#input = input;
     this.#plan = new UploadPlan(input.geometry.count, input.peers.length);
     this.#targets = input.peers.map((remote, slot) => {
-      const fresh = { reason: "", sentPieces: 0, inFlight: 0, failures: 0, known: false };
+      const fresh = { failure: undefined, sentPieces: 0, inFlight: 0, failures: 0, known: false };
       return { slot, remote, state: "asking", ...fresh };
     });
     const { promise, ...settle } = Promise.withResolvers<void>();
@@ -134,7 +136,7 @@ class Upload {
       if (!target.known) this.#plan.onPeer(target.slot, has);
       target.known = true;
       target.state = "storing";
-      target.reason = "";
+      target.failure = undefined;
     } catch (error) {
       this.#onTargetFailed(target, error);
     }
@@ -171,7 +173,7 @@ class Upload {
 
   #onTargetFailed(target: Target, error: unknown): void {
     if (this.#stop.signal.aborted || target.state === "refusing" || target.state === "gone") return;
-    target.reason = messageOf(error);
+    target.failure = error;
     const { code, retryAfterMs } = error instanceof PiezaError ? error : new PiezaError("internal", "");
     const full = code === "resource_exhausted";
     if (REFUSALS.has(code) || (full && retryAfterMs === undefined)) {
@@ -222,16 +224,17 @@ class Upload {
   }
 
   #progress(): UploadProgress {
-    const peers = this.#targets.map(({ remote, state, reason, sentPieces }) => {
-      return { url: remote.url, state, reason, sentPieces };
+    const peers = this.#targets.map(({ remote: { url }, state, failure, sentPieces }) => {
+      if (failure === undefined) return { url, state, reason: "", trouble: undefined, sentPieces };
+      return { url, state, reason: messageOf(failure), trouble: troubleOf(failure), sentPieces };
     });
     return { storedPieces: this.#plan.stored, peers };
   }
 
   #problem(): PiezaError {
-    const reasons = this.#targets.map(({ remote, reason }) => `${remote.url}: ${reason}`).join("; ");
+    const reasons = this.#progress().peers.map(({ url, reason }) => `${url}: ${reason}`);
     const left = this.#input.geometry.count - this.#plan.stored;
-    return new PiezaError("unavailable", `${left} pieces are stored nowhere. ${reasons}`);
+    return new PiezaError("unavailable", `${left} pieces are stored nowhere. ${reasons.join("; ")}`);
   }
 }
 

@@ -72,7 +72,7 @@ describe("the page as it looks", () => {
     await picture(page, "2-token");
     await page.getByLabel("Token").fill(uploadToken);
     await page.getByRole("button", { name: "Go on" }).click();
-    await page.getByText("stored nowhere").waitFor();
+    await page.getByText("not all of its pieces are at a peer yet").waitFor();
     await picture(page, "3-unstored");
     const slowly = ["--limit-upload", "4MiB"];
     const peers = [await uploads.peer(0, "1GiB", ...slowly), await uploads.peer(1, "1GiB", ...slowly)];

@@ -120,7 +120,7 @@ describe("publishing from a tab", () => {
     const page = await open();
     await choose(page, await randomFile(2));
     await becomes(page, "Not stored");
-    await card(page).getByText("stored nowhere").waitFor();
+    await card(page).getByText("not all of its pieces are at a peer yet").waitFor();
     await uploads.peer(0);
     await card(page).getByRole("button", { name: "Try again" }).click();
     await becomes(page, "Shared");

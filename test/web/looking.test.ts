@@ -160,7 +160,7 @@ describe("a swarm that is watched", () => {
     ...noNews,
     infoHash: "",
     peers: [{ url: "http://a", heldPieces, draining: false, listed: true, zone: "", volunteer: false }],
-    problem: "",
+    problem: undefined,
   });
 
   it("tells how many pieces a leecher gets in a second", () => {

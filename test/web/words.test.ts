@@ -7,7 +7,7 @@ import { formatsFor } from "../../web/src/format.ts";
 import { lookOf } from "../../web/src/peer-look.ts";
 import { cellAt, gridOf } from "../../web/src/piece-grid.ts";
 import { linkTo, torrentOf } from "../../web/src/route.svelte.ts";
-import { told } from "../../web/src/trouble.ts";
+import { failureOf, NO_LEAVE, peerTrouble, told } from "../../web/src/trouble.ts";
 import { wasmHasher } from "../../web/src/worker/browser-hasher.ts";
 
 describe("numbers", () => {
@@ -40,15 +40,31 @@ describe("numbers", () => {
 
 describe("reasons", () => {
   it("are the engine's on the English page, and ours on the Spanish one", () => {
-    expect(told("wrong_piece", "wrong hash", en.troubles)).toEqual({ ours: "", theirs: "wrong hash" });
-    expect(told("wrong_piece", "wrong hash", es.troubles)).toEqual({
+    const failure = { trouble: "wrong_piece", text: "wrong hash" } as const;
+    expect(told(failure, en.troubles)).toEqual({ ours: "", theirs: "wrong hash" });
+    expect(told(failure, es.troubles)).toEqual({
       ours: "envió bytes que no son la pieza",
       theirs: "",
     });
   });
 
   it("keep what a server said where that is all there is to know", () => {
-    expect(told("internal", "disk on fire", es.troubles)).toEqual({ ours: "falló:", theirs: "disk on fire" });
+    const failure = { trouble: "internal", text: "disk on fire" } as const;
+    expect(told(failure, es.troubles)).toEqual({ ours: "falló:", theirs: "disk on fire" });
+  });
+
+  it("of a browser are ours in every language: its own are for programmers", () => {
+    const denied = failureOf(
+      new DOMException("The request is not allowed by the user agent", "NotAllowedError"),
+    );
+    expect(told(denied, en.troubles)).toEqual({ ours: "the browser does not allow it", theirs: "" });
+    expect(told(denied, es.troubles)).toEqual({ ours: "el navegador no lo permite", theirs: "" });
+  });
+
+  it("of a peer in the person's network say how to let the page in", () => {
+    const peer = { state: "backing off", trouble: "permission_denied", reason: NO_LEAVE } as const;
+    expect(peerTrouble(peer)).toBe("no_leave");
+    expect(peerTrouble({ ...peer, reason: "wants a token" })).toBe("permission_denied");
   });
 });
 

@@ -8,6 +8,7 @@ import { noNews } from "./no-news.ts";
 import { RateHistory } from "./rate-history.ts";
 import { chooseFolder, chooseTarget, type Saved, saveFolder, saveTo } from "./save.ts";
 import { Timeline } from "./timeline.ts";
+import { failureOf } from "./trouble.ts";
 import type { WatchedSwarm } from "./watched-swarm.svelte.ts";
 
 /** One download as the page draws it: what the worker said last. */
@@ -84,7 +85,7 @@ export class Downloads {
     const watching = { infoHash, swarm };
     this.#watching = watching;
     this.engine.call("watch", { infoHash }).catch((error: Error) => {
-      swarm.take({ ...noNews, infoHash, problem: error.message }, performance.now());
+      swarm.take({ ...noNews, infoHash, problem: failureOf(error) }, performance.now());
     });
     return () => {
       if (this.#watching !== watching) return;

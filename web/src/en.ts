@@ -18,7 +18,9 @@ export const en = {
   nothingFound: (search: string) => `Nothing here is called “${search}”.`,
   emptyCatalog: "This catalog has no torrents yet.",
   emptyCatalogHow: "Drop a file here, or publish one from a terminal:",
+  emptyCatalogFile: "FILE",
   catalogAway: "The catalog does not answer.",
+  catalogFailed: "The catalog cannot be read:",
   tryAgain: "Try again",
   more: "Show more",
   download: "Download",
@@ -86,7 +88,7 @@ export const en = {
   handedOver:
     "Your browser is saving it. The copy kept here can go once that is done, and goes by itself the next time this page opens.",
   free: (size: string) => `Free ${size}`,
-  saveFailed: (reason: string) => `It could not be saved: ${reason}`,
+  saveFailed: "It could not be saved:",
 
   mapLabel: "Piece map",
   mapNow: (number: string, total: string, what: string) => `Piece ${number} of ${total}: ${what}`,
@@ -129,6 +131,7 @@ export const en = {
   swarm: "Swarm",
   noSwarm: "The tracker knows no peer of this torrent.",
   trackerAway: "The tracker does not answer.",
+  trackerFailed: "The swarm cannot be watched:",
   seeders: (count: string, one: boolean) => (one ? "1 seeder" : `${count} seeders`),
   leechers: (count: string, one: boolean) => (one ? "1 leecher" : `${count} leechers`),
   rarest: (copies: string, one: boolean) => (one ? "rarest piece: 1 copy" : `rarest piece: ${copies} copies`),
@@ -219,15 +222,19 @@ export const en = {
   unpublishSure: "Take it out of the catalog?",
   showOthers: (count: string) => `Show ${count} more`,
 
-  /** What the engine says is English already. */
-  troubles: undefined as Record<ShownTrouble, string> | undefined,
+  /** What the engine says is English already; what browsers say is for programmers. */
+  troubles: {
+    browser_refuses: "the browser does not allow it",
+    gone_meanwhile: "it was changed, moved or deleted meanwhile",
+    storage_full: "there is no space left",
+  } as Partial<Record<ShownTrouble, string>>,
 
   offline: "You are offline. Downloads go on by themselves when the network is back.",
   memoryInsecure: (cap: string) =>
     `This page was opened without https, so the browser withholds its storage and its fast hashing: files up to ${cap} are kept in memory and are gone after a reload.`,
   memoryUnsupported: (cap: string) =>
     `This browser gives the page no storage: files up to ${cap} are kept in memory and are gone after a reload.`,
-  engineFailed: (reason: string) => `Downloads do not work in this browser: ${reason}`,
+  engineFailed: "Downloads do not work in this browser:",
 };
 
 export type Words = typeof en;

@@ -1,13 +1,16 @@
 import type { CallName, Calls, WorkerMessage } from "./messages.ts";
+import type { Failure } from "./trouble.ts";
 
 /** A call failed in the worker; `code` is a PiezaError's. */
 export class CallFailed extends Error {
   readonly code: string;
+  readonly trouble: Failure["trouble"];
 
-  constructor(code: string, message: string) {
-    super(message);
+  constructor(code: string, { trouble, text }: Failure) {
+    super(text);
     this.name = "CallFailed";
     this.code = code;
+    this.trouble = trouble;
   }
 }
 
@@ -51,7 +54,7 @@ export class Engine {
   #onMessage(message: WorkerMessage): void {
     if (message.type === "answer") this.#settle(message.id)?.resolve(message.answer);
     else if (message.type === "failure") {
-      this.#settle(message.id)?.reject(new CallFailed(message.code, message.message));
+      this.#settle(message.id)?.reject(new CallFailed(message.code, message.failure));
     } else for (const onNews of this.#listeners) onNews(message);
   }
 
@@ -63,7 +66,8 @@ export class Engine {
   }
 
   #fail(message: string): void {
-    for (const { reject } of this.#waiting.values()) reject(new CallFailed("internal", message));
+    const failure = { trouble: undefined, text: message };
+    for (const { reject } of this.#waiting.values()) reject(new CallFailed("internal", failure));
     this.#waiting.clear();
   }
 }

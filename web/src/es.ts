@@ -1,4 +1,5 @@
 import type { Words } from "./en.ts";
+import type { ShownTrouble } from "./trouble.ts";
 
 /** La página en español. */
 export const es: Words = {
@@ -14,7 +15,9 @@ export const es: Words = {
   nothingFound: (search) => `Aquí nada se llama «${search}».`,
   emptyCatalog: "Este catálogo aún no tiene torrents.",
   emptyCatalogHow: "Suelta aquí un archivo, o publica uno desde una terminal:",
+  emptyCatalogFile: "ARCHIVO",
   catalogAway: "El catálogo no responde.",
+  catalogFailed: "No se puede leer el catálogo:",
   tryAgain: "Reintentar",
   more: "Mostrar más",
   download: "Descargar",
@@ -81,7 +84,7 @@ export const es: Words = {
   handedOver:
     "Tu navegador lo está guardando. La copia de aquí puede irse cuando acabe, y se va sola la próxima vez que se abra esta página.",
   free: (size) => `Liberar ${size}`,
-  saveFailed: (reason) => `No se pudo guardar: ${reason}`,
+  saveFailed: "No se pudo guardar:",
 
   mapLabel: "Mapa de piezas",
   mapNow: (number, total, what) => `Pieza ${number} de ${total}: ${what}`,
@@ -124,6 +127,7 @@ export const es: Words = {
   swarm: "Enjambre",
   noSwarm: "El tracker no conoce ningún par de este torrent.",
   trackerAway: "El tracker no responde.",
+  trackerFailed: "No se puede observar el enjambre:",
   seeders: (count, one) => (one ? "1 semilla" : `${count} semillas`),
   leechers: (count, one) => (one ? "1 par incompleto" : `${count} pares incompletos`),
   rarest: (copies, one) => (one ? "pieza más rara: 1 copia" : `pieza más rara: ${copies} copias`),
@@ -228,19 +232,28 @@ export const es: Words = {
     unimplemented: "no da piezas",
     internal: "falló:",
     wrong_piece: "envió bytes que no son la pieza",
-    storage_full: "No queda espacio en el almacenamiento.",
-    storage_failed: "Falló el almacenamiento de este navegador.",
+    storage_full: "no queda espacio",
+    storage_failed: "falló el almacenamiento de este navegador",
     no_tracker: "Ningún tracker responde:",
     no_peer: "Ningún par tiene aún este torrent.",
     no_holder: "Ningún par accesible tiene las piezas que faltan.",
     no_lengths: "Ningún par ha dado aún las piezas que dicen cuánto mide:",
     insecure_peer: "una página https no puede usar un par sin https",
-  },
+    no_leave:
+      "este navegador no deja entrar a la página en la red local; permite el acceso a la red local en los ajustes de este sitio",
+    no_upload_peer: "Este catálogo no nombra ningún par que acepte lo que se publica.",
+    source_changed: "Se cambió, se movió o se borró entretanto.",
+    gone_meanwhile: "se cambió, se movió o se borró entretanto",
+    browser_refuses: "el navegador no lo permite",
+    bad_torrent: "no es un torrent válido:",
+    bad_url: "escribe una URL como https://servidor",
+    no_torrent_there: "ahí no hay un torrent:",
+  } satisfies Record<ShownTrouble, string>,
 
   offline: "No hay conexión. Las descargas siguen solas cuando vuelva.",
   memoryInsecure: (cap) =>
     `Esta página se abrió sin https, así que el navegador no le da almacenamiento ni cálculo rápido de hashes: los archivos de hasta ${cap} se guardan en memoria y se pierden al recargar.`,
   memoryUnsupported: (cap) =>
     `Este navegador no da almacenamiento a la página: los archivos de hasta ${cap} se guardan en memoria y se pierden al recargar.`,
-  engineFailed: (reason) => `Las descargas no funcionan en este navegador: ${reason}`,
+  engineFailed: "Las descargas no funcionan en este navegador:",
 };

@@ -4,6 +4,7 @@ import type { DownloadSnapshot } from "#core/snapshot.ts";
 import type { TorrentFile } from "#core/torrent.ts";
 import type { UploadPeerProgress } from "#core/upload.ts";
 import type { ToldEntry } from "./timeline.ts";
+import type { Failure } from "./trouble.ts";
 
 /** What the page and its worker say to each other. Plain data: it is copied from one thread to the other. */
 
@@ -84,9 +85,13 @@ export type PublicationStage =
   | { readonly kind: "storing"; readonly pieces: number; readonly peers: readonly UploadPeerProgress[] }
   /** In the catalog, and every piece is at a peer. */
   | { readonly kind: "shared" }
-  /** In the catalog, but pieces are left that no peer took. */
-  | { readonly kind: "unstored"; readonly reason: string }
-  | { readonly kind: "broken"; readonly reason: string };
+  /** In the catalog, but pieces are left that no peer took. Without a `failure` it is what `peers` say. */
+  | {
+      readonly kind: "unstored";
+      readonly failure: Failure | undefined;
+      readonly peers: readonly UploadPeerProgress[];
+    }
+  | { readonly kind: "broken"; readonly failure: Failure };
 
 /** One publication as the worker knows it. */
 export interface PublicationRecord {
@@ -143,7 +148,7 @@ export interface SwarmNews {
   readonly onTheirWay: Uint16Array;
   readonly replication: Replication;
   /** Why there is no news, in words. */
-  readonly problem: string;
+  readonly problem: Failure | undefined;
 }
 
 /** What the page asks of the worker, and what it gets. Each call is answered once, with the value or an error. */
@@ -198,7 +203,7 @@ export interface CallMessage<K extends CallName = CallName> {
 
 export type WorkerMessage =
   | { readonly type: "answer"; readonly id: number; readonly answer: unknown }
-  | { readonly type: "failure"; readonly id: number; readonly code: string; readonly message: string }
+  | { readonly type: "failure"; readonly id: number; readonly code: string; readonly failure: Failure }
   /** A download is new or changed its stage. */
   | { readonly type: "record"; readonly record: DownloadRecord }
   /** At most ten a second for each download. */

@@ -1,5 +1,6 @@
 import type { TorrentSummary } from "#core/catalog.ts";
 import type { Engine } from "./engine.ts";
+import { type Failure, failureOf } from "./trouble.ts";
 
 /** A pause in typing that means: look now. */
 const TYPING_MS = 250;
@@ -11,7 +12,7 @@ export class Torrents {
   total: number | undefined = $state.raw();
   /** What `found` is of. */
   search = $state("");
-  problem = $state("");
+  problem: Failure | undefined = $state.raw();
   busy = $state(false);
   #nextPage = $state("");
   readonly #engine: Engine;
@@ -54,9 +55,9 @@ export class Torrents {
       this.total = page.totalSize;
       this.search = search;
       this.#nextPage = page.nextPageToken;
-      this.problem = "";
+      this.problem = undefined;
     } catch (error) {
-      if (asked === this.#lastAsked) this.problem = (error as Error).message;
+      if (asked === this.#lastAsked) this.problem = failureOf(error);
     } finally {
       if (asked === this.#lastAsked) this.busy = false;
     }

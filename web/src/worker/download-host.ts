@@ -113,7 +113,7 @@ export class DownloadHost {
   }
 
   #useTrackers(trackers: readonly string[]): undefined {
-    this.#ports.useTrackers(trackers.map((tracker) => httpUrl(tracker, "tracker").origin));
+    this.#ports.useTrackers(trackers.map((tracker) => httpUrl(tracker).origin));
   }
 
   async #remove(infoHash: string): Promise<undefined> {

@@ -1,5 +1,6 @@
-import { messageOf, PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/errors.ts";
 import type { CallMessage, CallName, Calls, Handlers, WorkerMessage } from "../messages.ts";
+import { failureOf } from "../trouble.ts";
 import { browserHasher } from "./browser-hasher.ts";
 import { DownloadHost } from "./download-host.ts";
 import { PublicationHost } from "./publication-host.ts";
@@ -25,7 +26,7 @@ async function answer<K extends CallName>({ id, call, ask }: CallMessage<K>): Pr
     post({ type: "answer", id, answer: await handler(ask) });
   } catch (error) {
     const code = error instanceof PiezaError ? error.code : "internal";
-    post({ type: "failure", id, code, message: messageOf(error) });
+    post({ type: "failure", id, code, failure: failureOf(error) });
   }
 }
 

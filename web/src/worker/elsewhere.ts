@@ -1,7 +1,8 @@
-import { InvalidField, messageOf, PiezaError } from "#core/errors.ts";
+import { messageOf } from "#core/errors.ts";
 import type { Hasher } from "#core/hash.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { parseTorrentText } from "#core/torrent-json.ts";
+import { PageFailure } from "../trouble.ts";
 import { fetchUpTo } from "./transport.ts";
 
 /** Longest torrent's JSON. */
@@ -12,25 +13,30 @@ export async function torrentFromElsewhere(
   from: { text: string } | { url: string },
   hasher: Hasher,
 ): Promise<Torrent> {
-  return parseTorrentText("text" in from ? from.text : await fetchText(from.url), hasher);
+  const text = "text" in from ? from.text : await fetchText(from.url);
+  try {
+    return await parseTorrentText(text, hasher);
+  } catch (cause) {
+    throw new PageFailure("bad_torrent", "invalid_argument", messageOf(cause), { cause });
+  }
 }
 
 async function fetchText(url: string): Promise<string> {
-  const address = httpUrl(url, "url");
+  const address = httpUrl(url);
   try {
     const answer = await fetchUpTo(MAX_TORRENT_BYTES)(address, { headers: { accept: "application/json" } });
     if (!answer.ok) throw new Error(`it answers with status ${answer.status}`);
     return await answer.text();
   } catch (cause) {
     const message = `${address.host} does not give a torrent: ${messageOf(cause)}`;
-    throw new PiezaError("unavailable", message, { cause });
+    throw new PageFailure("no_torrent_there", "unavailable", message, { cause });
   }
 }
 
-/** Throws InvalidField unless it is the URL of an http server. */
-export function httpUrl(text: string, field: string): URL {
+/** Throws invalid_argument unless it is the URL of an http server. */
+export function httpUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol))
-    throw new InvalidField(field, "expected a URL such as https://host");
+    throw new PageFailure("bad_url", "invalid_argument", "expected a URL such as https://host");
   return url;
 }

@@ -1,9 +1,10 @@
 import { createTorrent } from "#core/create-torrent.ts";
-import { messageOf, PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/errors.ts";
 import { geometryOf, type Torrent } from "#core/torrent.ts";
 import { compareBytewise } from "#core/torrent-files.ts";
-import { type UploadProgress, uploadPieces } from "#core/upload.ts";
+import { type UploadPeerProgress, type UploadProgress, uploadPieces } from "#core/upload.ts";
 import type { PublicationStage, PublishAsk } from "../messages.ts";
+import { failureOf, PageFailure } from "../trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
 
@@ -27,6 +28,8 @@ export class Publication {
   #torrent: Torrent | undefined;
   #published = false;
   #running = false;
+  /** As far as they were asked. */
+  #peers: readonly UploadPeerProgress[] = [];
   #stage: PublicationStage = { kind: "hashing", bytes: 0 };
   #toldMs = Number.NEGATIVE_INFINITY;
 
@@ -86,6 +89,7 @@ export class Publication {
   }
 
   async #store(torrent: Torrent): Promise<void> {
+    this.#peers = [];
     this.#become({ kind: "storing", pieces: 0, peers: [] });
     const geometry = geometryOf(torrent)!;
     await uploadPieces(
@@ -94,8 +98,10 @@ export class Publication {
         peers: await this.#ports.uploadPeers(torrent, this.#token),
         read: (index) => this.#read(geometry.offset(index), geometry.lengthOf(index)),
         clock: browserClock,
-        onProgress: ({ storedPieces, peers }: UploadProgress) =>
-          this.#become({ kind: "storing", pieces: storedPieces, peers }),
+        onProgress: ({ storedPieces, peers }: UploadProgress) => {
+          this.#peers = peers;
+          this.#become({ kind: "storing", pieces: storedPieces, peers });
+        },
       },
       this.#abort.signal,
     );
@@ -106,19 +112,22 @@ export class Publication {
       return new Uint8Array(await this.#whole.slice(offset, offset + length).arrayBuffer());
     } catch (cause) {
       const message = `${this.#ask.fileName}: it was changed, moved or deleted meanwhile`;
-      throw new PiezaError("failed_precondition", message, { cause });
+      throw new PageFailure("source_changed", "failed_precondition", message, { cause });
     }
   }
 
   #stageAfter(error: unknown): PublicationStage {
     const code = error instanceof PiezaError ? error.code : "internal";
-    const reason = messageOf(error);
-    if (this.#published) return { kind: "unstored", reason };
-    if (!this.#torrent) return { kind: "broken", reason };
+    const failure = failureOf(error);
+    if (this.#published) {
+      const told = code === "unavailable" && this.#peers.length > 0;
+      return { kind: "unstored", failure: told ? undefined : failure, peers: this.#peers };
+    }
+    if (!this.#torrent) return { kind: "broken", failure };
     if (code === "unauthenticated") return { kind: "token", refused: false };
     if (code === "permission_denied") return { kind: "token", refused: true };
     if (code === "already_exists") return { kind: "taken", name: this.#name || this.#ask.fileName };
-    return { kind: "broken", reason };
+    return { kind: "broken", failure };
   }
 
   #become(stage: PublicationStage): void {

@@ -4,6 +4,7 @@ import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/piece.ts";
 import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker, remoteUploadPeer } from "#core/rpc.ts";
 import { watchSwarm } from "#core/rpc-watch.ts";
 import type { Torrent } from "#core/torrent.ts";
+import { PageFailure } from "../trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";
@@ -46,9 +47,10 @@ export function remotePorts(
     async uploadPeers({ infoHash, pieces }, token) {
       const { uploadPeers: urls } = await catalogOverview(origin);
       if (urls.length === 0)
-        throw new PiezaError("not_found", "this catalog names no peer that takes uploads");
+        throw new PageFailure("no_upload_peer", "not_found", "this catalog names no peer that takes uploads");
       const reachable = urls.filter((url) => unreachable(url, origin) === undefined);
-      if (reachable.length === 0) throw new PiezaError("failed_precondition", unreachable(urls[0]!, origin)!);
+      if (reachable.length === 0)
+        throw new PageFailure("insecure_peer", "failed_precondition", unreachable(urls[0]!, origin)!);
       const swarm = { infoHash, totalPieces: pieces.length };
       return reachable.map((url) => {
         const transport = transportTo(url, MAX_BITFIELD_BYTES, PATIENT_MS);

@@ -1,9 +1,9 @@
 import { sleep } from "#core/clock.ts";
-import { messageOf } from "#core/errors.ts";
 import type { WatchedCopies, WatchedPeer } from "#core/rpc-watch.ts";
 import type { Torrent } from "#core/torrent.ts";
 import type { SwarmNews } from "../messages.ts";
 import { noNews } from "../no-news.ts";
+import { failureOf } from "../trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
 
@@ -45,7 +45,7 @@ export class SwarmWatch {
         );
       } catch (error) {
         if (signal.aborted) return;
-        tell({ ...noNews, problem: messageOf(error) });
+        tell({ ...noNews, problem: failureOf(error) });
       }
       await sleep(browserClock, retryMs, signal).catch(() => {});
       retryMs = Math.min(RETRY_MAX_MS, retryMs * 2);
@@ -70,5 +70,5 @@ function newsOf(
   }));
   const shown = peers.map(({ bitfield: _, ...rest }) => rest);
   const replication = { target, underTarget, lost, bytesCopied, repairs };
-  return { peers: shown, copies, onTheirWay, replication, problem: "" };
+  return { peers: shown, copies, onTheirWay, replication, problem: undefined };
 }

@@ -2,12 +2,10 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { PeerFailed } from "#core/errors.ts";
 import { downloadDefaults } from "#core/options.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
+import { NO_LEAVE } from "../trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { lacksLeave } from "./local-network.ts";
 import { peerTransport } from "./peer-transport.ts";
-
-const NO_LEAVE =
-  "this browser keeps the page out of the local network; allow local network access in the settings of this site";
 
 /** For calls that send much: until the last byte is out nothing can come back, and the call has a deadline of its own. */
 export const PATIENT_MS = 2 ** 31 - 1;
