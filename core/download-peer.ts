@@ -111,6 +111,12 @@ export class DownloadPeer {
     this.servedBytes += bytes;
   }
 
+  /** It may be asked again for a piece that it lacked: those that it lacked first are first. */
+  mayHaveAgain(now: number): boolean {
+    const [untilMs = Number.POSITIVE_INFINITY] = this.lacks.values();
+    return untilMs <= now;
+  }
+
   /** The pieces to ask it for: what it says it has, without those that it turned out to lack. */
   offers(now: number): Bitfield | undefined {
     if (!this.has || this.lacks.size === 0) return this.has;

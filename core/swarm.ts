@@ -156,6 +156,8 @@ export class Swarm {
         peer.nextPollMs = now;
         if (peer.has) this.#offer(peer, peer.has);
       }
+      // One that says it has everything is not asked for news, from which this would follow.
+      if (peer.has && peer.mayHaveAgain(now)) this.#offer(peer, peer.has);
       const newsPossible = !peer.seed && (peer.doubted || !peer.has?.complete);
       if (peer.usable && newsPossible && !peer.polling && peer.nextPollMs <= now) due.push(peer);
     }

@@ -56,8 +56,14 @@ export const faults: Readonly<Record<string, Fault>> = {
   },
   F5: {
     what: "a peer that named a piece does not have it",
-    holds: "it is asked for its others, not banned, and not asked again for that one",
-    tests: { "test/core/download.test.ts": ["with a rotten or missing piece is asked for its others"] },
+    holds: "it is asked for its others, not banned, and not asked again for that one within a minute",
+    tests: {
+      "test/core/download.test.ts": ["with a rotten or missing piece is asked for its others"],
+      "test/faults/download-faults.test.ts": [
+        "is asked for each once a minute, and is never banned",
+        "is given a pause after three, and asked for its others",
+      ],
+    },
   },
   F6: {
     what: "the tracker is away when things start",
@@ -65,6 +71,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     tests: {
       "test/server/tracker/faults.test.ts": ["a tracker that is down at the start and up after 5 s"],
       "test/core/download-pace.test.ts": ["one that is away at the start is asked until it is back"],
+      "test/faults/download-faults.test.ts": ["is asked at most 12 times, and pieces come by 10 s"],
       "test/server/peer/peer.test.ts": ["announces to a tracker that was away when it started"],
     },
   },
@@ -74,6 +81,7 @@ export const faults: Readonly<Record<string, Fault>> = {
       "the download completes with the peers it knows; the tracker is tried for ever, told of once a minute",
     tests: {
       "test/core/download-pace.test.ts": ["a lost tracker does not stop a running download"],
+      "test/faults/download-faults.test.ts": ["that dies for good costs no piece: each is asked for once"],
       "test/server/tracker/faults.test.ts": ["a tracker that dies for good is tried for ever"],
       "test/e2e/comings-and-goings.test.ts": ["a download goes on without its tracker"],
     },

@@ -64,7 +64,9 @@ export class FakeTracker implements Tracker {
   /** Knows no such swarm. */
   ignorant = false;
   turn = 0;
+  /** Times that it was asked and answered, and that it was asked while it was away. */
   located = 0;
+  missed = 0;
   readonly #swarm: FakeSwarm;
 
   constructor(swarm: FakeSwarm) {
@@ -72,7 +74,10 @@ export class FakeTracker implements Tracker {
   }
 
   async locate(_: SwarmKey): Promise<SwarmTable> {
-    if (this.away) throw new PiezaError("unavailable", "the tracker is away");
+    if (this.away) {
+      this.missed++;
+      throw new PiezaError("unavailable", "the tracker is away");
+    }
     this.located++;
     if (this.ignorant) throw new PiezaError("not_found", "no such swarm");
     const peers = this.#swarm.peers.map((peer) => ({ url: peer.url, bitfield: peer.has.clone() }));
