@@ -28,6 +28,9 @@ export type DirectMethod = (
 /** Calls `fn` once nobody waits for the answer any more: it has left, or its caller has. */
 export type OnGone = (fn: () => void) => void;
 
+/** Counts a call of this address, at once or where others count too. Throws if it is one too many. */
+export type Admit = (address: string) => Promise<undefined> | undefined;
+
 /** What a direct method threw: the library's handler throws it again, so that it comes out as every error does. */
 export const kDirectFailure = createContextKey<unknown>(undefined, {
   description: "direct failure",
@@ -55,8 +58,8 @@ export interface DirectOptions {
   readonly maxTimeoutMs: number;
   readonly pace: Pick<Pace, "awaitShort" | "stopReading">;
   readonly callerOf: CallerOf;
-  /** Counts a call of this address. Throws if it is one too many. Left out: the method has no limit. */
-  readonly admit: ((address: string) => void) | undefined;
+  /** Left out: the method has no limit. */
+  readonly admit: Admit | undefined;
 }
 
 /** Answers if the call is plain and the method can. Fails as the body does. */
@@ -76,7 +79,8 @@ export async function answerDirectly(
   if (!message) return { answered: false, body: again() };
   try {
     const caller = callerOf(request);
-    admit?.(caller);
+    const counting = admit?.(caller);
+    if (counting) await counting;
     const onGone = (fn: () => void) => void response.once("close", fn);
     const answering = method(message, caller, onGone);
     const answer = timeoutMs === undefined ? await answering : await inTime(answering, timeoutMs);

@@ -4,6 +4,7 @@ import type { DirectMethod } from "./direct.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import type { Limits } from "./limits.ts";
 import type { Log } from "./log.ts";
+import type { SharedRate } from "./rate-limit.ts";
 
 /** What every server takes, whatever it serves. */
 export interface EdgeOptions {
@@ -34,6 +35,8 @@ export interface ServerOptions extends EdgeOptions {
   readonly services: readonly DescService[];
   /** By path, `/package.Service/Method`: answers to plain calls in front of the library's handler of the same method. */
   readonly direct?: Readonly<Record<string, DirectMethod>> | undefined;
+  /** Where calls are counted that are counted in several servers together. Default: each server counts its own. */
+  readonly shareRate?: ((burst: number, perSecond: number) => SharedRate) | undefined;
   /** Networks, as CIDR, of proxies whose X-Forwarded-For tells RPCs who calls. Default none. */
   readonly trustedProxies?: readonly string[] | undefined;
   /** Plain HTTP routes: answers the request and returns true, or leaves it alone and returns false. */

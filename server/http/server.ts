@@ -13,7 +13,7 @@ import { Certificate } from "./certificate.ts";
 import { toConnectError } from "./connect-error.ts";
 import { kCallerAddress } from "./context.ts";
 import { Cors } from "./cors.ts";
-import { kAdmitted, kDirectFailure } from "./direct.ts";
+import { type Admit, kAdmitted, kDirectFailure } from "./direct.ts";
 import { createDrain, Shutdown } from "./drain.ts";
 import { createGuardedHttp2Server } from "./h2-guards.ts";
 import { HealthState } from "./health.ts";
@@ -24,7 +24,7 @@ import type { Log } from "./log.ts";
 import type { RunningServer, ServerOptions } from "./options.ts";
 import { isWildcard, outerAddress } from "./outer-address.ts";
 import { createPort, type TlsPort } from "./port-sniffer.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { RateLimit, sharedRate } from "./rate-limit.ts";
 import { registerReflection } from "./reflection.ts";
 import { reportErrors } from "./report-errors.ts";
 import { createRequestHandler } from "./request-handler.ts";
@@ -94,21 +94,26 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
-/** Counts a call that has a limit; throws if it is one too many of its address. */
-function createAdmit({ rateLimit }: ServerOptions, limits: Limits): (address: string) => void {
-  if (rateLimit === false) return () => {};
-  const rate = new RateLimit(limits.changesBurst, limits.changesPerSecond);
+function createAdmit({ rateLimit, shareRate }: ServerOptions, limits: Limits): Admit {
+  if (rateLimit === false) return () => undefined;
+  const { changesBurst, changesPerSecond } = limits;
+  const own = new RateLimit(changesBurst, changesPerSecond);
+  const take = sharedRate(own, shareRate?.(changesBurst, changesPerSecond));
   return (address) => {
-    const retryAfterMs = rate.take(address);
-    if (retryAfterMs === 0) return;
-    throw new PiezaError("resource_exhausted", "too many calls from this address", { retryAfterMs });
+    const waitMs = take(address);
+    return typeof waitMs === "number" ? admitAfter(waitMs) : waitMs.then(admitAfter);
   };
+}
+
+function admitAfter(retryAfterMs: number): undefined {
+  if (retryAfterMs === 0) return;
+  throw new PiezaError("resource_exhausted", "too many calls from this address", { retryAfterMs });
 }
 
 function createRouter(
   limits: Limits,
   shutdown: Shutdown,
-  { log, admit }: { log: Log; admit: (address: string) => void },
+  { log, admit }: { log: Log; admit: Admit },
 ): ConnectRouter {
   const forMethod = (method: DescMethod): Partial<UniversalHandlerOptions> => ({
     readMaxBytes: requestBytesOf(method, limits.requestBytes),
@@ -151,10 +156,10 @@ const failDirectly: Interceptor = (next) => (request) => {
 };
 
 /** Runs before the request's body is read. */
-function gate(admit: (address: string) => void, { values }: HandlerContext): void {
+async function gate(admit: Admit, { values }: HandlerContext): Promise<void> {
   if (values.get(kAdmitted)) return;
   try {
-    admit(values.get(kCallerAddress));
+    await admit(values.get(kCallerAddress));
   } catch (error) {
     throw toConnectError(error);
   }

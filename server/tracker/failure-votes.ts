@@ -3,25 +3,38 @@ import type { FailureReport } from "#core/tracker.ts";
 import { subnetOf } from "./subnet.ts";
 
 /** So long a report counts, and so long its network has nothing new to say of that peer. */
-const VOTE_MS = 600_000;
+export const VOTE_MS = 600_000;
 /** Networks that must agree on a peer: one owner's machines are in one of them as a rule. */
 const QUORUM = 3;
 /** Peers that one lease may report in that time: as many as an answer names, and some more. */
 const MAX_PER_LEASE = 64;
 /** Votes that are kept; the oldest go first, which helps those that they were against. */
-const MAX_VOTES = 100_000;
+export const MAX_VOTES = 100_000;
+
+/** One network's report of one peer. */
+export interface Vote {
+  readonly network: string;
+  readonly url: string;
+}
+
+/** Where replicas of a tracker tell each other what they were told. */
+export interface SharedVotes {
+  /** Tells the others as soon and as well as it can. Never waits, never fails. */
+  tell(votes: readonly Vote[]): void;
+  /** `onVote` is told every vote of the last VOTE_MS, one's own too, some more than once. */
+  follow(onVote: (vote: Vote, ageMs: number) => void): void;
+}
 
 /**
  * What lease holders report of other peers. Reports only ever lower a peer's rank: liars could report the honest, so
  * it takes several networks to be believed, and nobody is taken out for it.
  *
- * Each replica of a tracker counts what it was told itself. A peer announces to one replica and reports to that one, so
- * with several replicas it takes longer until each of them has heard three networks, and one that has not still names the
- * peer. Reports are hints that live ten minutes and only lower a rank, and a downloader leaves who fails alone by
- * itself: that is not worth a write to the store for what anybody says, nor a wait for it before an answer.
+ * Replicas of one tracker count together: each tells the others what is new to it. One that cannot, because the store is
+ * away, counts what it hears itself. What one lease may say is bounded at each replica.
  */
 export class FailureVotes {
   readonly #clock: Clock;
+  readonly #shared: SharedVotes | undefined;
   /** Oldest first; by the URL and the network. */
   readonly #votes = new Map<string, { readonly url: string; readonly untilMs: number }>();
   /** By URL: how many networks have a vote against it. */
@@ -30,8 +43,10 @@ export class FailureVotes {
   readonly #spent = new Map<string, { votes: number; readonly untilMs: number }>();
   #version = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, shared?: SharedVotes) {
     this.#clock = clock;
+    this.#shared = shared;
+    shared?.follow((vote, ageMs) => void this.#add(vote, VOTE_MS - ageMs));
   }
 
   /** Another number whenever somebody has come under suspicion or is free of it. */
@@ -52,14 +67,24 @@ export class FailureVotes {
     const spent = this.#spent.get(leaseId) ?? { votes: 0, untilMs };
     this.#spent.set(leaseId, spent);
     const network = subnetOf(caller);
+    const news: Vote[] = [];
     for (const { url } of reports) {
-      const key = `${network} ${url}`;
-      if (spent.votes >= MAX_PER_LEASE) return;
-      if (this.#votes.has(key)) continue;
+      if (spent.votes >= MAX_PER_LEASE) break;
+      const vote = { network, url };
+      if (!this.#add(vote, VOTE_MS)) continue;
       spent.votes++;
-      this.#votes.set(key, { url, untilMs });
-      this.#count(url, 1);
+      news.push(vote);
     }
+    if (news.length > 0) this.#shared?.tell(news);
+  }
+
+  /** Returns whether that is new. */
+  #add({ network, url }: Vote, forMs: number): boolean {
+    const key = `${network} ${url}`;
+    if (forMs <= 0 || this.#votes.has(key)) return false;
+    this.#votes.set(key, { url, untilMs: this.#clock.now() + forMs });
+    this.#count(url, 1);
+    return true;
   }
 
   #forget(): void {

@@ -68,6 +68,16 @@ export class RedisKeys {
     return `${this.#prefix}books`;
   }
 
+  /** Stream of what lease holders reported of peers. */
+  get votes(): string {
+    return `${this.#prefix}votes`;
+  }
+
+  /** The calls of an address in the last seconds. */
+  rate(network: string): string {
+    return `${this.#prefix}rate:${digestOf(network)}`;
+  }
+
   /** A table of orders, by the volunteers that they are for. */
   orders(swarmId: string): string {
     return `${this.#prefix}orders:${swarmId}`;

@@ -6,7 +6,7 @@ export interface RedisScript {
   readonly sha: string;
 }
 
-function script(text: string): RedisScript {
+export function script(text: string): RedisScript {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
@@ -177,6 +177,30 @@ end
 redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'count', 1), ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
+`);
+
+/**
+ * KEYS: votes. ARGV: how many are kept, how long in ms, and pairs of a network and a URL. The stream's own ids are the
+ * times at which they were told.
+ */
+export const tellVotes = script(`
+for i = 3, #ARGV, 2 do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'network', ARGV[i], 'url', ARGV[i + 1])
+end
+local time = redis.call('TIME')
+redis.call('XTRIM', KEYS[1], 'MINID', '~', string.format('%.0f', time[1] * 1000 + time[2] / 1000 - ARGV[2]))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`);
+
+/**
+ * KEYS: votes. ARGV: the id of the last one read, or empty, how long they are kept in ms, and how many to return.
+ * Returns the time in ms and the entries behind.
+ */
+export const readVotes = script(`
+local time = redis.call('TIME')
+local now = math.floor(time[1] * 1000 + time[2] / 1000)
+local from = ARGV[1] ~= '' and '(' .. ARGV[1] or string.format('%.0f', now - ARGV[2])
+return { now, redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', ARGV[3]) }
 `);
 
 /** KEYS: a table. ARGV: field. Returns the bytes of what is left of the table, 0 if nothing, -1 if it was not there. */

@@ -2,6 +2,7 @@ import type { Clock } from "#core/clock.ts";
 import { PiezaError } from "#core/errors.ts";
 import type { PieceRange, SwarmKey } from "#core/tracker.ts";
 import type { Log } from "../http/log.ts";
+import type { SharedRate } from "../http/rate-limit.ts";
 import { randomId } from "./lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { showsChange } from "./memory-swarm.ts";
@@ -10,9 +11,11 @@ import { RedisConnection } from "./redis-connection.ts";
 import { digestOf, RedisKeys } from "./redis-keys.ts";
 import { RedisLeases, type RedisParts } from "./redis-leases.ts";
 import { RedisOrders } from "./redis-orders.ts";
+import { RedisRate } from "./redis-rate.ts";
 import { RedisSeeds } from "./redis-seeds.ts";
 import { RedisSwarms } from "./redis-swarms.ts";
 import { RedisTables } from "./redis-tables.ts";
+import { RedisVotes } from "./redis-votes.ts";
 import type {
   DeclaredFile,
   LeaseChange,
@@ -53,6 +56,7 @@ export interface RedisSwarmStoreOptions {
  */
 export class RedisSwarmStore implements SwarmStore {
   readonly orders: RedisOrders;
+  readonly votes: RedisVotes;
   readonly #connection: RedisConnection;
   readonly #parts: RedisParts;
   readonly #leases: RedisLeases;
@@ -68,7 +72,10 @@ export class RedisSwarmStore implements SwarmStore {
   constructor({ url, clock, limits, prefix = "pieza:", now, log }: RedisSwarmStoreOptions) {
     const all = { ...defaultTrackerLimits, ...limits };
     const keys = new RedisKeys(prefix);
-    const onReady = (connection: RedisConnection) => this.#agreeOnId(connection, keys);
+    const onReady = (connection: RedisConnection) => {
+      this.votes.rewind();
+      return this.#agreeOnId(connection, keys);
+    };
     this.#connection = new RedisConnection({ url, onReady, log });
     this.#parts = {
       connection: this.#connection,
@@ -78,6 +85,7 @@ export class RedisSwarmStore implements SwarmStore {
       netMs: NET_LEASES * Math.max(all.leaseMs, all.seedLeaseMs),
       onGarbage: () => void this.#garbage++,
     };
+    this.votes = new RedisVotes(this.#parts, clock);
     this.#leases = new RedisLeases(this.#parts);
     const tables = new RedisTables(this.#parts, this.#leases);
     const accounts = new RedisAccounts(this.#parts);
@@ -91,6 +99,11 @@ export class RedisSwarmStore implements SwarmStore {
   /** Shared by all trackers on this Redis, once it has answered. */
   get trackerId(): string {
     return this.#trackerId;
+  }
+
+  /** Where trackers over this Redis count an address' calls together. */
+  rate(burst: number, perSecond: number): SharedRate {
+    return new RedisRate(this.#connection, this.#parts.keys, burst, perSecond);
   }
 
   /** Since the start: commands that failed, and values that were passed over. */
@@ -200,7 +213,7 @@ export class RedisSwarmStore implements SwarmStore {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelSweep();
-    await this.#connection.close();
+    await Promise.all([this.#connection.close(), this.votes.close()]);
     await this.#sweeping;
   }
 

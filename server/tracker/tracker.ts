@@ -81,11 +81,12 @@ export interface RunningTracker {
 
 /** Starts a tracker. Fails with the system's error when the port is taken. */
 export async function startTracker(options: TrackerOptions): Promise<RunningTracker> {
-  const { store, metrics, routes, direct, close } = composeTracker(options);
+  const { store, metrics, routes, direct, shareRate, close } = composeTracker(options);
   const { direct: _, ...edge } = options;
   const server = await startServer({
     ...edge,
     routes,
+    shareRate,
     ...(options.direct !== false && { direct }),
     services: [TrackerService, SeedTrackerService],
     http: trackerPages(store, metrics),
@@ -109,17 +110,18 @@ export function composeTracker(options: TrackerOptions) {
   const { allowNetworks, lookUp = systemLookUp, hasPiece = dialHasPiece, ca } = options;
   const limits = resolveLimits(options);
   const addresses = new AddressPolicy({ own: classOfHost(ownHost(options)), allowNetworks, lookUp });
-  const store = options.store
+  const shared = options.store
     ? new RedisSwarmStore({ url: options.store, clock, limits, log: options.log })
-    : new MemorySwarmStore(clock, limits);
+    : undefined;
+  const store = shared ?? new MemorySwarmStore(clock, limits);
   const slots = new FairSlots(limits.maxDials);
   const reachability = options.reachability ?? new DialBack({ addresses, slots, clock, ca });
   const listings = new Listings({ store, reachability, clock, random });
   const seedRegistrar = new SeedRegistrar({ store, addresses });
   const prober = new SeedProber({ store, clock, limits, slots, hasPiece });
   // Another process may have left some there.
-  if (options.store) prober.start();
-  const votes = new FailureVotes(clock);
+  if (shared) prober.start();
+  const votes = new FailureVotes(clock, shared?.votes);
   const locator = new Locator(store, votes, random);
   const loop = options.loopDelayMs ? undefined : new EventLoopDelay();
   const delayMs = options.loopDelayMs ?? (() => loop?.ms ?? 0);
@@ -137,6 +139,7 @@ export function composeTracker(options: TrackerOptions) {
   return {
     store,
     metrics,
+    shareRate: shared && ((burst: number, perSecond: number) => shared.rate(burst, perSecond)),
     direct: {
       [pathOf(TrackerService.method.locatePieces)]: locate.direct,
       [pathOf(TrackerService.method.announce)]: announcing.direct,

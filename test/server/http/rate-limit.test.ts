@@ -29,6 +29,18 @@ describe("the rate limit", () => {
     expect(rate.take("2001:db8:0:1::1")).toBe(0);
   });
 
+  it("emptied lets nothing through until its time, and then as fast as ever", () => {
+    const { limit: rate, time } = limit(3, 20);
+    rate.take("10.0.0.1");
+    rate.empty("10.0.0.1", 400);
+    expect(rate.take("10.0.0.1")).toBe(400);
+    time.ms = 399;
+    expect(rate.take("10.0.0.1")).toBe(1);
+    time.ms = 400;
+    expect([rate.take("10.0.0.1"), rate.take("10.0.0.1")]).toEqual([0, 50]);
+    expect(rate.take("10.0.0.2"), "another").toBe(0);
+  });
+
   it("forgets the quietest of 10,000 addresses first", () => {
     const { limit: rate } = limit(1, 0.001);
     for (let n = 0; n < 10_000; n++) rate.take(`a${n}`);
