@@ -5,23 +5,24 @@
 import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { promisify } from "node:util";
-import type { Page } from "playwright-core";
 import { messageOf } from "#core/errors.ts";
 import { ensurePackages, isExecutable, program } from "../../scripts/system-packages.ts";
 import { within } from "../support/deadline.ts";
 import { writeRandomFile } from "../support/local-swarm.ts";
-import { PageDriver } from "../support/page-driver.ts";
 import type { PreparedPage } from "./page/contender.ts";
 import { pageContenders } from "./page/contenders.ts";
+import { QuietBrowser } from "./page/quiet-browser.ts";
 import { type PageResult, type PageRun, report } from "./page/report.ts";
 import { PageSources } from "./page/sources.ts";
 import { benchOptions, isWanted } from "./support/options.ts";
 import { Pieza } from "./support/pieza.ts";
-import { cpuSecondsOf, descendantsOf } from "./support/proc.ts";
+import { cpuSecondsOf } from "./support/proc.ts";
 import { Workspace } from "./support/workspace.ts";
 
 /** No run takes so long; one that does hangs. */
 const RUN_TIMEOUT_MS = 3 * 60_000;
+/** From a page's being there to its being at rest. */
+const REST_MS = 500;
 
 const options = benchOptions(
   "node test/bench/page-download.ts: one file over the loopback into Chromium's storage.",
@@ -37,9 +38,9 @@ if (!(await ensurePackages([chromium, program("time", "time")], "this benchmark 
 type Entry = PageResult & { readonly prepared: PreparedPage };
 
 /** Seconds of every process of the browser, by process; one that has ended has none. */
-function browserCpu(): Map<number, number> {
+async function browserCpu(browser: QuietBrowser): Promise<Map<number, number>> {
   const seconds = new Map<number, number>();
-  for (const pid of descendantsOf(process.pid, /chrom/)) {
+  for (const pid of await browser.pids()) {
     try {
       seconds.set(pid, cpuSecondsOf([pid]));
     } catch {
@@ -51,39 +52,30 @@ function browserCpu(): Map<number, number> {
 
 /** Runs in a tab of its own. Leaves nothing in the storage of the page's origin. */
 async function measure(
-  browser: PageDriver,
+  browser: QuietBrowser,
   { url, pids, download, save }: PreparedPage,
   compareWith?: string,
 ): Promise<PageRun> {
-  const page = await browser.open(url);
+  const tab = await browser.open(url, REST_MS);
   try {
-    await page.waitForLoadState("networkidle");
-    const [browserBefore, seedersBefore] = [browserCpu(), cpuSecondsOf(pids)];
-    const seconds = await within(RUN_TIMEOUT_MS, "the whole download", download(page));
+    const [browserBefore, seedersBefore] = [await browserCpu(browser), cpuSecondsOf(pids)];
+    const seconds = await within(RUN_TIMEOUT_MS, "the whole download", download(tab));
     const seedersCpuSeconds = cpuSecondsOf(pids) - seedersBefore;
     let browserCpuSeconds = 0;
-    for (const [pid, after] of browserCpu()) browserCpuSeconds += after - (browserBefore.get(pid) ?? 0);
+    for (const [pid, after] of await browserCpu(browser))
+      browserCpuSeconds += after - (browserBefore.get(pid) ?? 0);
     if (compareWith !== undefined) {
-      const saved = await save(page);
+      const saved = await save(tab);
       await promisify(execFile)("cmp", [compareWith, saved]);
       await rm(saved);
     }
     return { seconds, browserCpuSeconds, seedersCpuSeconds };
   } finally {
-    await clear(page, new URL(url).origin);
+    await tab.close();
   }
 }
 
-async function clear(page: Page, origin: string): Promise<void> {
-  await page.goto("about:blank");
-  const session = await page.context().newCDPSession(page);
-  await session.send("Storage.clearDataForOrigin", { origin, storageTypes: "all" });
-  await page.close();
-}
-
 await Workspace.use(options.folder, async (workspace) => {
-  // The browser's profile goes there.
-  process.env.TMPDIR = workspace.folder;
   const failures: string[] = [];
   const say = (text: string) => console.error(text);
   const fail = (name: string, error: unknown) => {
@@ -97,8 +89,7 @@ await Workspace.use(options.folder, async (workspace) => {
   const sources = new PageSources(workspace, pieza, await pieza.share(path, options.sizeBytes), {
     warm: true,
   });
-  const browser = await PageDriver.start();
-  workspace.onClose(() => browser.stop());
+  const browser = await QuietBrowser.start(workspace);
 
   const entries: Entry[] = [];
   for (const contender of wanted) {

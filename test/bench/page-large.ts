@@ -9,10 +9,9 @@ import { tmpdir } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { root } from "../../scripts/run-command.ts";
-import { JsHeaps } from "../support/js-heaps.ts";
-import { PageDriver } from "../support/page-driver.ts";
 import type { PageContender } from "./page/contender.ts";
 import { fetchFromOne, piezaFromOne } from "./page/contenders.ts";
+import { QuietBrowser } from "./page/quiet-browser.ts";
 import { PageSources } from "./page/sources.ts";
 import { machineLines, versionOf } from "./support/machine.ts";
 import { Pieza } from "./support/pieza.ts";
@@ -48,28 +47,23 @@ interface Measured {
 
 async function measure(sources: PageSources, contender: PageContender, sizeMiB: number): Promise<Measured> {
   const { url, download, save } = await contender.prepare(sources);
-  const browser = await PageDriver.start();
+  const browser = await QuietBrowser.start(sources.workspace);
   try {
-    const page = await browser.open(url);
-    const quota = await page.context().newCDPSession(page);
-    const { origin } = new URL(url);
-    await quota.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 3 * sizeMiB * 2 ** 20 });
-    const heaps = await JsHeaps.of(page);
-    await setTimeout(REST_MS);
+    const tab = await browser.open(url, REST_MS);
+    await tab.allowStorage(3 * sizeMiB * 2 ** 20);
     const idleMB = (await browser.memoryBytes()) / 1e6;
     let [maximumMB, heapMB] = [idleMB, 0];
     const over = new AbortController();
     const limit = AbortSignal.timeout(TIMEOUT_MS);
-    const downloaded = download(page).finally(() => over.abort());
+    const downloaded = download(tab).finally(() => over.abort());
     while (!over.signal.aborted) {
       limit.throwIfAborted();
       maximumMB = Math.max(maximumMB, (await browser.memoryBytes()) / 1e6);
-      const { objects, buffers } = await heaps.bytes();
-      heapMB = Math.max(heapMB, (objects + buffers) / 1e6);
+      heapMB = Math.max(heapMB, (await tab.heapBytes()) / 1e6);
       await setTimeout(SAMPLE_MS, undefined, { signal: over.signal }).catch(() => undefined);
     }
     const seconds = await downloaded;
-    await promisify(execFile)("cmp", [sources.file.path, await save(page)]);
+    await promisify(execFile)("cmp", [sources.file.path, await save(tab)]);
     return { contender, sizeMiB, idleMB, maximumMB, heapMB, seconds };
   } finally {
     await browser.stop();
@@ -128,8 +122,6 @@ const machine = machineLines(folder);
 const measured: Measured[] = [];
 for (const sizeMiB of sizes) {
   await Workspace.use(folder, async (workspace) => {
-    // The browser's profile, with the stored file, goes there.
-    process.env.TMPDIR = workspace.folder;
     measured.push(...(await measureBoth(workspace, sizeMiB)));
   });
 }

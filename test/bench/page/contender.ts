@@ -1,4 +1,4 @@
-import type { Page } from "playwright-core";
+import type { QuietTab } from "./quiet-tab.ts";
 import type { PageSources } from "./sources.ts";
 
 /** One way for a page to get the file from this machine's loopback into its browser's storage. */
@@ -18,7 +18,7 @@ export interface PreparedPage {
   /** Who serves the file: their CPU time is the seeders'. */
   readonly pids: readonly number[];
   /** Downloads the file in that tab. Resolves, once all of it is checked and stored, with the seconds that it took. */
-  readonly download: (page: Page) => Promise<number>;
+  readonly download: (tab: QuietTab) => Promise<number>;
   /** Has the browser save the stored file; returns where it is. */
-  readonly save: (page: Page) => Promise<string>;
+  readonly save: (tab: QuietTab) => Promise<string>;
 }

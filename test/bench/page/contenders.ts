@@ -1,6 +1,4 @@
-import type { Page } from "playwright-core";
 import { readTorrentJson } from "../../support/local-swarm.ts";
-import { DownloadOnPage } from "../../support/page-driver.ts";
 import type { PageContender, PreparedPage } from "./contender.ts";
 import type { Job } from "./fetched-file.ts";
 import { MANY, type PageSources, type PageSwarm } from "./sources.ts";
@@ -28,8 +26,8 @@ function bareWorker(name: string, script: string, swarmOf: SwarmOf): PageContend
     return {
       url: await sources.site(),
       pids: pidsOf(swarm),
-      download: (page) => page.evaluate(runWorker, { script: `/${script}.js`, job }),
-      save: (page) => savedPath(page, () => page.evaluate(saveStoredFile, "source.bin")),
+      download: (tab) => tab.evaluate(runWorker, { script: `/${script}.js`, job }),
+      save: (tab) => tab.saved(() => tab.evaluate(saveStoredFile, "source.bin")),
     };
   };
   return { name, prepare };
@@ -47,8 +45,8 @@ function webtorrent(name: string, torrent: string, options: object): PageContend
     return {
       url,
       pids,
-      download: (page) => page.evaluate(runWebtorrent, { torrent: `${url}${torrent}.torrent`, options }),
-      save: (page) => savedPath(page, () => page.evaluate(saveWebtorrentFile)),
+      download: (tab) => tab.evaluate(runWebtorrent, { torrent: `${url}${torrent}.torrent`, options }),
+      save: (tab) => tab.saved(() => tab.evaluate(saveWebtorrentFile, undefined)),
     };
   };
   return { name, prepare, rounds: 2 };
@@ -65,13 +63,11 @@ function piezaPage(
 ): PageContender {
   const prepare = async (sources: PageSources): Promise<PreparedPage> => {
     const swarm = await swarmOf(sources);
-    const button = (page: Page) =>
-      page.getByRole("button", { name: `Download ${sources.name}`, exact: true });
     return {
       url: swarm.catalogUrl,
       pids: pidsOf(swarm),
-      download: (page) => button(page).evaluate(pressUntilComplete),
-      save: async (page) => (await new DownloadOnPage(page, sources.name).save()).path,
+      download: (tab) => tab.evaluate(pressUntilComplete, `Download ${sources.name}`),
+      save: (tab) => tab.saved(() => tab.evaluate(pressSave, undefined)),
     };
   };
   return { name, prepare, timesAsFast };
@@ -148,23 +144,39 @@ async function saveWebtorrentFile(): Promise<void> {
   link.click();
 }
 
-function pressUntilComplete(button: SVGElement | HTMLElement): Promise<number> {
+/** Waits for the catalog's list, and for "Complete" after the press. */
+async function pressUntilComplete(name: string): Promise<number> {
+  const until = <T>(look: () => T | undefined | false | null) =>
+    new Promise<T>((resolve, reject) => {
+      const again = () => {
+        try {
+          const found = look();
+          if (!found) return;
+          resolve(found);
+        } catch (error) {
+          reject(error);
+        }
+        observer.disconnect();
+      };
+      const observer = new MutationObserver(again);
+      observer.observe(document.body, { subtree: true, childList: true, attributes: true });
+      again();
+    });
+  const button = await until(() => document.querySelector<HTMLElement>(`button[aria-label="${name}"]`));
   const started = performance.now();
-  return new Promise((resolve, reject) => {
-    const look = () => {
-      const state = document.querySelector("article .state");
-      if (state?.classList.contains("complete")) resolve((performance.now() - started) / 1000);
-      else if (/^(Failed|Too large)$/.test(state?.textContent ?? "")) reject(new Error(state!.textContent!));
-      else return;
-      observer.disconnect();
-    };
-    const observer = new MutationObserver(look);
-    observer.observe(document.body, { subtree: true, childList: true, attributes: true });
-    (button as HTMLElement).click();
+  const complete = until(() => {
+    const state = document.querySelector("article .state");
+    if (/^(Failed|Too large)$/.test(state?.textContent ?? "")) throw new Error(state!.textContent!);
+    return state?.classList.contains("complete");
   });
+  button.click();
+  await complete;
+  return (performance.now() - started) / 1000;
 }
 
-async function savedPath(page: Page, save: () => Promise<void>): Promise<string> {
-  const [download] = await Promise.all([page.waitForEvent("download"), save()]);
-  return download.path();
+/** Through the browser's downloads, as where there are no pickers. */
+async function pressSave(): Promise<void> {
+  Reflect.deleteProperty(window, "showSaveFilePicker");
+  const buttons = [...document.querySelectorAll<HTMLElement>("article button")];
+  buttons.find(({ textContent }) => textContent?.trim() === "Save")!.click();
 }

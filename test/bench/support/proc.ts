@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 
 const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
@@ -19,25 +19,4 @@ export function cpuSecondsOf(pids: readonly number[]): number {
 export function peakRssBytesOf(pid: number): number {
   const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))!;
   return Number(kibibytes) * 1024;
-}
-
-/** The processes that `pid` has started, and theirs, as far as their command lines fit. */
-export function descendantsOf(pid: number, fits: RegExp): number[] {
-  const children = new Map<number, number[]>();
-  for (const entry of readdirSync("/proc")) {
-    const parent = Number(/^PPid:\s+(\d+)$/m.exec(readOf(Number(entry), "status"))?.[1]);
-    children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
-  }
-  const found = [pid];
-  for (const parent of found) found.push(...(children.get(parent) ?? []));
-  return found.filter((one) => one !== pid && fits.test(readOf(one, "cmdline")));
-}
-
-/** Empty for a process that is gone. */
-function readOf(pid: number, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8");
-  } catch {
-    return "";
-  }
 }
