@@ -1,9 +1,18 @@
 import type { Clock } from "#core/clock.ts";
 
+interface Timer {
+  readonly atMs: number;
+  readonly order: number;
+  readonly fn: () => void;
+  waits: boolean;
+}
+
 /** Time that moves by hand. */
 export class FakeClock implements Clock {
   #now = 0;
-  #timers: { at: number; order: number; fn: () => void }[] = [];
+  /** A heap: no timer is before its parent. Those that were called off stay until it is their turn. */
+  readonly #timers: Timer[] = [];
+  #pending = 0;
   #order = 0;
 
   now(): number {
@@ -11,43 +20,67 @@ export class FakeClock implements Clock {
   }
 
   after(ms: number, fn: () => void): () => void {
-    const timer = { at: this.#now + Math.max(0, ms), order: this.#order++, fn };
-    this.#timers.push(timer);
-    return () => {
-      const at = this.#timers.indexOf(timer);
-      if (at >= 0) this.#timers.splice(at, 1);
-    };
+    const timer = { atMs: this.#now + Math.max(0, ms), order: this.#order++, fn, waits: true };
+    this.#push(timer);
+    this.#pending++;
+    return () => this.#end(timer);
   }
 
   /** Timers that wait. */
   get pending(): number {
-    return this.#timers.length;
-  }
-
-  /** The timer that falls due first; of two at one time, the one that was set first. */
-  #first() {
-    let first = this.#timers[0];
-    for (const timer of this.#timers) {
-      if (timer.at < first!.at || (timer.at === first!.at && timer.order < first!.order)) first = timer;
-    }
-    return first;
+    return this.#pending;
   }
 
   /** Moves on by `ms`, runs what falls due in order, and lets promises settle before, between and after. */
   async tick(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settle();
-    for (;;) {
-      const next = this.#first();
-      if (!next || next.at > end) break;
-      this.#timers.splice(this.#timers.indexOf(next), 1);
-      this.#now = Math.max(this.#now, next.at);
-      next.fn();
+    for (let first = this.#timers[0]; first && first.atMs <= end; first = this.#timers[0]) {
+      this.#pop();
+      if (!first.waits) continue;
+      this.#end(first);
+      this.#now = Math.max(this.#now, first.atMs);
+      first.fn();
       await settle();
     }
     this.#now = end;
     await settle();
   }
+
+  #end(timer: Timer): void {
+    if (timer.waits) this.#pending--;
+    timer.waits = false;
+  }
+
+  #push(timer: Timer): void {
+    const timers = this.#timers;
+    let at = timers.length;
+    for (let parent = (at - 1) >> 1; at > 0 && isBefore(timer, timers[parent]!); parent = (at - 1) >> 1) {
+      timers[at] = timers[parent]!;
+      at = parent;
+    }
+    timers[at] = timer;
+  }
+
+  /** Takes the first one out. */
+  #pop(): void {
+    const timers = this.#timers;
+    const last = timers.pop()!;
+    if (timers.length === 0) return;
+    let at = 0;
+    for (let child = 1; child < timers.length; child = 2 * at + 1) {
+      if (child + 1 < timers.length && isBefore(timers[child + 1]!, timers[child]!)) child++;
+      if (!isBefore(timers[child]!, last)) break;
+      timers[at] = timers[child]!;
+      at = child;
+    }
+    timers[at] = last;
+  }
+}
+
+/** Of two at one time, the one that was set first. */
+function isBefore(a: Timer, b: Timer): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 }
 
 /** Lets every promise that can settle without time passing do so: a turn of the event loop, twice. */
