@@ -16,6 +16,7 @@ import { startGet } from "../../server/peer/get.ts";
 import { startServing } from "../../server/peer/serving.ts";
 import { startTracker } from "../../server/tracker/tracker.ts";
 import { makeTorrent } from "../support/made-torrent.ts";
+import { neverBusy } from "../support/never-busy.ts";
 import { runningCatalog } from "./catalog/running-catalog.ts";
 
 const run = promisify(execFile);
@@ -34,7 +35,7 @@ const portOf = (url: string) => Number(new URL(url).port);
 
 /** A seed peer that gives `bytes` for every piece of the torrent, registered with a tracker under its true hashes. */
 async function swarmOf(pieces: readonly string[], fileName: string, bytes: (number: number) => Uint8Array) {
-  const tracker = ending(await startTracker({ port: 0 }));
+  const tracker = ending(await startTracker({ ...neverBusy, port: 0 }));
   const peer = ending(
     await startServer({
       port: 0,
@@ -57,7 +58,7 @@ describe("what the seed's tracker got wrong, over its own contract", () => {
     fileInfo: [{ fileName, total: 1, pieces: [{ number: 1, hash: "a" }] }],
   });
   async function tracker() {
-    return client(TrackerService, ending(await startTracker({ port: 0 })).url);
+    return client(TrackerService, ending(await startTracker({ ...neverBusy, port: 0 })).url);
   }
 
   it("state keyed by piece number only: piece 1 of two files is two things", async () => {

@@ -10,6 +10,7 @@ import { reportErrors } from "../../server/http/report-errors.ts";
 import { trustAllowedNetworks } from "../../server/tracker/reachability.ts";
 import { composeTracker, type TrackerOptions } from "../../server/tracker/tracker.ts";
 import { FakeClock } from "./fake-clock.ts";
+import { neverBusy } from "./never-busy.ts";
 
 /** A tracker without a network: the real service, on a clock that is moved by hand, that can die and come back. */
 export class RouterTracker {
@@ -109,7 +110,8 @@ export class RouterTracker {
     const { clock } = this;
     // Nobody listens on a fake network: a test of reachability brings its own check.
     const reachability = trustAllowedNetworks;
-    return composeTracker({ port: 0, clock, random: () => 0.5, reachability, ...this.#options });
+    const options = { ...neverBusy, port: 0, clock, random: () => 0.5, reachability };
+    return composeTracker({ ...options, ...this.#options });
   }
 }
 

@@ -6,6 +6,7 @@ import { PlainCalls } from "../../../server/peer/plain-calls.ts";
 import { PlainTracker } from "../../../server/peer/plain-tracker.ts";
 import { stockTracker } from "../../../server/peer/stock-clients.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
+import { neverBusy } from "../../support/never-busy.ts";
 
 const swarm: LocateQuery = { infoHash: "ab".repeat(32), totalPieces: 9 };
 const soon = () => AbortSignal.timeout(10_000);
@@ -32,7 +33,7 @@ function openStock(url: string): Tracker {
 }
 
 async function start() {
-  const tracker = await startTracker({ port: 0 });
+  const tracker = await startTracker({ ...neverBusy, port: 0 });
   ends.push(() => tracker.close());
   return tracker.url;
 }

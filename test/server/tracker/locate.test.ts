@@ -5,6 +5,7 @@ import { AnnounceEvent, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { openTransport, type TransportKind } from "../../../server/http/transports.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
+import { neverBusy } from "../../support/never-busy.ts";
 import { infoHash } from "../../support/router-tracker.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
@@ -15,7 +16,7 @@ describe.each([true, false])("LocatePieces, in front of the library: %s", (direc
   let closers: (() => void)[];
   beforeEach(async () => {
     closers = [];
-    const options = { port: 0, direct, random: () => 0, reachability: trustAllowedNetworks };
+    const options = { port: 0, direct, random: () => 0, reachability: trustAllowedNetworks, ...neverBusy };
     tracker = await startTracker(options);
   });
   afterEach(async () => {

@@ -12,6 +12,7 @@ import { type RunningPeer, type ServedStore, startPeer } from "../../../server/p
 import { type RunningTracker, startTracker, type TrackerOptions } from "../../../server/tracker/tracker.ts";
 import { within } from "../../support/deadline.ts";
 import { type MadeTorrent, makeTorrent } from "../../support/made-torrent.ts";
+import { neverBusy } from "../../support/never-busy.ts";
 
 const PIECE = 16 << 10;
 
@@ -26,7 +27,7 @@ afterEach(async () => {
 });
 
 async function tracker(options: Partial<TrackerOptions> = {}): Promise<RunningTracker> {
-  const running = await startTracker({ port: 0, rateLimit: false, ...options });
+  const running = await startTracker({ ...neverBusy, port: 0, rateLimit: false, ...options });
   ends.push(() => running.close());
   return running;
 }

@@ -8,6 +8,7 @@ import { nodeClock } from "../../../server/node-clock.ts";
 import { otherWays } from "../../../server/peer/announcing.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
 import { within } from "../../support/deadline.ts";
+import { neverBusy } from "../../support/never-busy.ts";
 import { RedisServer } from "../../support/redis-server.ts";
 import { infoHash } from "../../support/router-tracker.ts";
 
@@ -39,7 +40,14 @@ beforeEach(async () => {
   peers = [];
   // Found where it says it is, and with its key, as by dial-back.
   const reachability = { check: async () => ({ listed: true, reason: "", proven: true }) };
-  const options = { port: 0, store: redis.url, trackerLimits, reachability, rateLimit: false as const };
+  const options = {
+    ...neverBusy,
+    port: 0,
+    store: redis.url,
+    trackerLimits,
+    reachability,
+    rateLimit: false as const,
+  };
   replicas = [await startTracker(options), await startTracker(options), await startTracker(options)];
 });
 afterEach(async () => {

@@ -11,6 +11,7 @@ import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
 import { within } from "../../support/deadline.ts";
+import { neverBusy } from "../../support/never-busy.ts";
 import { PiezaProcess } from "../../support/pieza-process.ts";
 import { RedisServer } from "../../support/redis-server.ts";
 import { infoHash } from "../../support/router-tracker.ts";
@@ -37,7 +38,13 @@ beforeEach(async () => {
   replicas = [];
   failures = new Map();
   for (let n = 0; n < 2; n++) {
-    const options = { port: 0, store: redis.url, trackerLimits: limits, reachability: trustAllowedNetworks };
+    const options = {
+      ...neverBusy,
+      port: 0,
+      store: redis.url,
+      trackerLimits: limits,
+      reachability: trustAllowedNetworks,
+    };
     replicas.push(await startTracker(options));
   }
   announcers = Array.from({ length: PEERS }, (_, at) => announcer(replicas[at % 2]!, 50_000 + at));
@@ -204,7 +211,13 @@ describe("a Redis that fails", { timeout: 60_000 }, () => {
 
   it("not there when a tracker starts: the tracker waits for it, and is a replica like the others", async () => {
     await redis.kill();
-    const options = { port: 0, store: redis.url, trackerLimits: limits, reachability: trustAllowedNetworks };
+    const options = {
+      ...neverBusy,
+      port: 0,
+      store: redis.url,
+      trackerLimits: limits,
+      reachability: trustAllowedNetworks,
+    };
     const late = await startTracker(options);
     replicas.push(late);
     await unavailable(late);

@@ -9,6 +9,7 @@ import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
 import { within } from "../../support/deadline.ts";
+import { neverBusy } from "../../support/never-busy.ts";
 import { RedisServer } from "../../support/redis-server.ts";
 import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
 
@@ -36,7 +37,13 @@ beforeEach(async () => {
   replicas = [];
   for (let n = 0; n < 3; n++) {
     const trackerLimits = { locateMs: 500 };
-    const options = { port: 0, store: redis.url, reachability: trustAllowedNetworks, trackerLimits };
+    const options = {
+      ...neverBusy,
+      port: 0,
+      store: redis.url,
+      reachability: trustAllowedNetworks,
+      trackerLimits,
+    };
     replicas.push(await startTracker(options));
   }
   clients = replicas.map(({ url }) => {

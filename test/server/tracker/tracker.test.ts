@@ -6,13 +6,14 @@ import { remoteTracker } from "#core/rpc.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
+import { neverBusy } from "../../support/never-busy.ts";
 import { infoHash } from "../../support/router-tracker.ts";
 
 const run = promisify(execFile);
 
 let tracker: RunningTracker;
 beforeEach(async () => {
-  tracker = await startTracker({ port: 0, reachability: trustAllowedNetworks });
+  tracker = await startTracker({ port: 0, reachability: trustAllowedNetworks, ...neverBusy });
 });
 afterEach(() => tracker.close());
 
