@@ -91,7 +91,7 @@ export class Assigner {
     const index = picker.pick(peer.slot, swarm.preference(peer));
     // The rarest that it has: if others can give even that sooner, it is not needed for anything.
     if (index !== undefined) return this.#isTooSlow(peer, index, usable) ? undefined : index;
-    return worthHedging(peer, this.#hedgeable(peer), clock.now(), geometry.pieceLength)?.index;
+    return worthHedging(peer, this.#hedgeable(peer, usable), clock.now(), geometry.pieceLength)?.index;
   }
 
   #whyNotOthers(chosen: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): string {
@@ -116,18 +116,26 @@ export class Assigner {
   /** Beside the others that can give this piece; one that alone has it is never too slow. */
   #isTooSlow(peer: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): boolean {
     const { picker, geometry } = this.#input;
-    const holders = usable.filter((other) => other.has?.has(index) && !other.lacks.has(index));
+    const holders = usable.filter((other) => mayGive(other, index));
     return tooSlow(peer, holders, picker.idle, geometry.pieceLength);
   }
 
-  *#hedgeable(peer: DownloadPeer): Generator<PieceRequest> {
+  *#hedgeable(peer: DownloadPeer, usable: readonly DownloadPeer[]): Generator<PieceRequest> {
+    // A piece has one hedge: a peer that has failed leaves it to those that have not.
+    const better = peer.failures > 0 ? usable.filter(({ failures }) => failures === 0) : [];
     for (const other of this.#input.swarm.peers) {
       if (other === peer) continue;
       for (const request of other.requests.values()) {
-        const once = this.#input.picker.requesters(request.index) < MAX_REQUESTERS;
-        const isComing = request.receiver.received < this.#input.geometry.lengthOf(request.index);
-        if (once && isComing && peer.has?.has(request.index) && !peer.lacks.has(request.index)) yield request;
+        const { index, receiver } = request;
+        const once = this.#input.picker.requesters(index) < MAX_REQUESTERS;
+        const isComing = receiver.received < this.#input.geometry.lengthOf(index);
+        if (!once || !isComing || !mayGive(peer, index)) continue;
+        if (!better.some((one) => one !== other && mayGive(one, index))) yield request;
       }
     }
   }
+}
+
+function mayGive({ has, lacks }: DownloadPeer, index: PieceIndex): boolean {
+  return has?.has(index) === true && !lacks.has(index);
 }

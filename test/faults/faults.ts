@@ -16,6 +16,7 @@ export const faults: Readonly<Record<string, Fault>> = {
       "test/core/download.test.ts": ["loses only the pieces in flight when one of four peers is killed"],
       "test/faults/swarm-faults.test.ts": [
         "all but one, at four tenths",
+        "all but one, without a word: nothing comes for 10 s at most",
         "the last holder: it is waited for",
       ],
       "test/server/tracker/faults.test.ts": ["a peer that is killed leaves within its lease and a sweep"],
@@ -93,6 +94,7 @@ export const faults: Readonly<Record<string, Fault>> = {
       "test/server/tracker/faults.test.ts": [
         "a tracker that restarts with nothing knows all five peers again",
       ],
+      "test/faults/swarm-faults.test.ts": ["a tracker that comes back with nothing in the middle"],
       "test/e2e/comings-and-goings.test.ts": ["a tracker restarted empty knows its peers again"],
     },
   },
@@ -101,6 +103,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     holds: "nothing ends; a download goes on within 10 s after it",
     tests: {
       "test/faults/swarm-faults.test.ts": ["ends nothing, and the download goes on within 10 s after it"],
+      "test/server/tracker/faults.test.ts": ["a peer that cannot reach its tracker for 20 s keeps its lease"],
       "test/e2e/faults.test.ts": ["goes on without peers that are there and silent"],
     },
   },
@@ -198,6 +201,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     what: "two processes want one target; the lock of a dead one is there",
     holds: "the second ends in words that name the first; a dead one's lock is taken over",
     tests: {
+      "test/server/peer/roles/role-lock.test.ts": ["one process at a time is the part %s of a peer"],
       "test/e2e/faults.test.ts": ["of which another process has the target ends and names that process"],
       "test/server/peer/lock.test.ts": ["of a process id that was given to another process since"],
       "test/server/peer/killed-writer.test.ts": ["leaves a lock that the next one takes over"],

@@ -15,7 +15,14 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Simulates, and gives the last word of the one leecher, which has the place 0. */
 async function download(...args: Parameters<typeof quietPlan>) {
   const result = await simulate(quietPlan(...args), folder);
-  return { ...result, last: result.downloads.get(0)! };
+  const heldAtMs = result.heldAtMs.get(0)!;
+  /** How long nothing came after `fromMs`, at most; and until the first piece came then. */
+  const stallsMs = (fromMs: number) => {
+    const times = [fromMs, ...heldAtMs.filter((atMs) => atMs > fromMs)];
+    const pauses = times.slice(1).map((atMs, n) => atMs - times[n]!);
+    return { longest: Math.max(...pauses), first: pauses[0]! };
+  };
+  return { ...result, last: result.downloads.get(0)!, stallsMs };
 }
 
 const seeds = (count: number, more: Partial<PeerPlan> = {}): PeerPlan[] =>
@@ -25,18 +32,31 @@ const killed = (fromMs: number, toMs: number) => ({ absences: [{ fromMs, toMs, e
 describe("killed peers", () => {
   it("all but one, at four tenths: the last one completes the download, and only what was in flight came twice", async () => {
     const slow = { rate: 400 };
-    const { last, healedInMs } = await download(
+    const { last, healedInMs, stallsMs } = await download(
       [leecher, ...seeds(3, { ...slow, ...killed(1_700, 60_000) }), ...seeds(1, slow)],
       { healMs: 60_000 },
     );
     expect(healedInMs, "it did not need them back").toBeLessThanOrEqual(0);
+    expect(stallsMs(1_700).longest).toBeLessThanOrEqual(2_000);
     expect(last.wastedBytes).toBeLessThanOrEqual(16 * 100);
   });
 
-  it("the last holder: it is waited for, and used again within as long as it was away", async () => {
-    const { last } = await download([leecher, ...seeds(1, { rate: 800, ...killed(3_000, 8_000) })], {
-      healMs: 8_000,
+  it("all but one, without a word: nothing comes for 10 s at most", async () => {
+    const silent = [1, 2, 3].flatMap((host) => [[0, host] as const, [host, 0] as const]);
+    const { healedInMs, stallsMs } = await download([leecher, ...seeds(4, { rate: 400 })], {
+      partitions: [{ fromMs: 1_700, toMs: 60_000, links: silent }],
+      healMs: 60_000,
     });
+    expect(healedInMs, "it did not need them back").toBeLessThanOrEqual(0);
+    expect(stallsMs(1_700).longest).toBeLessThanOrEqual(10_000);
+  });
+
+  it("the last holder: it is waited for, and used again within as long as it was away", async () => {
+    const { last, stallsMs } = await download(
+      [leecher, ...seeds(1, { rate: 800, ...killed(3_000, 8_000) })],
+      { healMs: 8_000 },
+    );
+    expect(stallsMs(8_000).first).toBeLessThanOrEqual(5_000);
     // 8 s for the bytes, 5 s away.
     expect(last.elapsedMs).toBeLessThan(13_000 + 5_000 + 2_000);
   });
@@ -44,12 +64,16 @@ describe("killed peers", () => {
 
 it("half of 32 seeders send a wrong piece or break off now and then: each liar is banned after its first, and nobody else", async () => {
   const liar = { lies: { flipsBit: 0.05, cutsShort: 0, sendsMore: 0, sendsAnother: 0, claimsAll: false } };
-  const { last } = await download([leecher, ...seeds(16), ...seeds(16, { ...liar, pBreakOff: 0.05 })], {
-    lengthBytes: 2_000 * 20,
-    pieceLength: 20,
-    maxInFlightBytes: 2_000,
-    healMs: 60_000,
-  });
+  const { last, healedInMs } = await download(
+    [leecher, ...seeds(16), ...seeds(16, { ...liar, pBreakOff: 0.05 })],
+    {
+      lengthBytes: 2_000 * 20,
+      pieceLength: 20,
+      maxInFlightBytes: 2_000,
+      healMs: 60_000,
+    },
+  );
+  expect(healedInMs, "within 60 s").toBeLessThanOrEqual(0);
   const banned = last.peers.filter(({ state }) => state === "banned");
   expect(banned.length).toBeGreaterThan(10);
   expect(banned.length).toBeLessThanOrEqual(16);
@@ -78,16 +102,26 @@ describe("a partition of 20 s", () => {
     async (way) => {
       const partitions = ways[way];
       const healMs = Math.max(...partitions.map(({ toMs }) => toMs));
-      const { last, healedInMs } = await download([leecher, ...seeds(4, { rate: 200 })], {
+      const { last, healedInMs, stallsMs } = await download([leecher, ...seeds(4, { rate: 200 })], {
         partitions,
         healMs,
       });
+      expect(stallsMs(healMs).first).toBeLessThanOrEqual(10_000);
       // What was left to come takes less than 8 s at four times 200 bytes a second.
       expect(healedInMs).toBeGreaterThan(0);
       expect(healedInMs).toBeLessThan(10_000 + 8_000);
       expect(last.wastedBytes).toBeLessThanOrEqual(32 * 100);
     },
   );
+});
+
+it("a tracker that comes back with nothing in the middle is not noticed by a download", async () => {
+  const peers = [leecher, ...seeds(4, { rate: 100 })];
+  const steady = await download(peers, { healMs: 20_000 });
+  const absences = [{ fromMs: 3_000, toMs: 3_500, wiped: true }];
+  const wiped = await download(peers, { trackers: [{ absences }], healMs: 20_000 });
+  expect(wiped.last).toMatchObject({ wastedBytes: 0, peers: steady.last.peers.map(({ url }) => ({ url })) });
+  expect(Math.abs(wiped.last.elapsedMs - steady.last.elapsedMs)).toBeLessThanOrEqual(500);
 });
 
 it("a day of a swarm with peers that come and go keeps no more timers than its first hour", async () => {

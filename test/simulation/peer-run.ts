@@ -21,6 +21,8 @@ export class PeerRun {
   readonly identifyKey: Uint8Array;
   readonly budget = new UploadBudget(1 << 20);
   readonly uploads: Uploads;
+  /** When each piece came that its download got. */
+  readonly heldAtMs: number[] = [];
   store: PieceStore | undefined;
   download: Download | undefined;
   readonly #world: World;
@@ -127,7 +129,10 @@ export class PeerRun {
       clock: process.clock,
       random,
       options: { maxInFlightBytes },
-      onHeld: () => this.#changed(),
+      onHeld: () => {
+        this.heldAtMs.push(process.clock.now());
+        this.#changed();
+      },
       isSelf: (url) => url === machine.url,
     });
     this.download.whenDone.then((last) => this.#ended(last));

@@ -23,6 +23,8 @@ export interface SimResult {
   readonly healedInMs: number;
   /** The last word of each download, of its last run, by the peer's place. */
   readonly downloads: ReadonlyMap<number, DownloadSnapshot>;
+  /** When each piece came in that run. */
+  readonly heldAtMs: ReadonlyMap<number, readonly number[]>;
   /** Most timers that waited at one instant. */
   readonly mostTimers: number;
 }
@@ -90,10 +92,18 @@ class Simulation {
     await this.#until(healMs + LIVENESS_MS, () => this.#world.machines.every(({ complete }) => complete));
     const healedInMs = this.#world.clock.now() - healMs;
     this.#checkEnd();
-    const downloads = this.#downloads();
+    const runs = this.#world.machines.flatMap(({ place, running }) =>
+      running?.download ? [{ place, last: running.download.peek(), heldAtMs: running.heldAtMs }] : [],
+    );
     await this.#stop();
-    const { checks } = this.#invariants;
-    return { trace: this.#trace.digest("hex"), checks, healedInMs, downloads, mostTimers: this.#mostTimers };
+    return {
+      trace: this.#trace.digest("hex"),
+      checks: this.#invariants.checks,
+      healedInMs,
+      downloads: new Map(runs.map(({ place, last }) => [place, last])),
+      heldAtMs: new Map(runs.map(({ place, heldAtMs }) => [place, heldAtMs])),
+      mostTimers: this.#mostTimers,
+    };
   }
 
   #populate(): void {
@@ -156,14 +166,6 @@ class Simulation {
       this.#invariants.check();
       if (this.#failure) throw this.#error(this.#failure);
     }
-  }
-
-  #downloads(): Map<number, DownloadSnapshot> {
-    const found = new Map<number, DownloadSnapshot>();
-    for (const { place, running } of this.#world.machines) {
-      if (running?.download) found.set(place, running.download.peek());
-    }
-    return found;
   }
 
   #checkEnd(): void {
