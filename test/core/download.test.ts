@@ -4,7 +4,7 @@ import { PeerFailed, PiezaError, StoreFailed } from "#core/errors.ts";
 import type { PieceIndex } from "#core/piece.ts";
 import { PieceMap } from "#core/snapshot.ts";
 import { MemoryPieceStore } from "#core/store.ts";
-import { FakeSwarm } from "../support/fake-swarm.ts";
+import { FakeSwarm, seededBytes } from "../support/fake-swarm.ts";
 import { ended, numbers, start } from "../support/running-download.ts";
 
 describe("a download", () => {
@@ -102,6 +102,7 @@ describe("a peer that sends what is not the piece", () => {
     "a byte too few": (piece: Uint8Array) => piece.slice(1),
     "a byte too many": (piece: Uint8Array) => Uint8Array.from([...piece, 0]),
     nothing: () => new Uint8Array(0),
+    "as many bytes of another torrent": (piece: Uint8Array) => seededBytes(piece.length, 99),
     "ten times as much": (piece: Uint8Array) =>
       Uint8Array.from(Array.from({ length: 10 }, () => [...piece]).flat()),
   };

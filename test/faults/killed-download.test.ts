@@ -39,6 +39,7 @@ async function runOnce(download: KilledDownload, kill: Kill): Promise<Run> {
   const after = download.recorded();
   const lost = run.asked.filter((index) => !after.has(index));
   expect(lost.length, "pieces lost by one kill").toBeLessThanOrEqual(PIPELINE);
+  if (download.hasName) expect(download.isWhole, "what has the final name").toBe(true);
   if (run.done) expect(download.isRight).toBe(true);
   return run;
 }

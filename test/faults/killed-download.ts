@@ -78,12 +78,14 @@ export class KilledDownload {
     return existsSync(this.#target);
   }
 
+  /** What has the final name is the whole file. */
+  get isWhole(): boolean {
+    return this.hasName && Buffer.compare(readFileSync(this.#target), this.#whole) === 0;
+  }
+
   /** The file is whole and nothing else is left. */
   get isRight(): boolean {
-    const names = readdirSync(this.#folder);
-    return (
-      names.length === 1 && this.hasName && Buffer.compare(readFileSync(this.#target), this.#whole) === 0
-    );
+    return this.isWhole && readdirSync(this.#folder).length === 1;
   }
 
   /** Pieces that the journal has a record of, after a kill; all of them once the file has its name. */

@@ -75,6 +75,23 @@ it("a tracker that dies for good is tried for ever, and told of once a minute", 
   expect(tracker.missed).toBeGreaterThan(120);
 });
 
+it("a peer that cannot reach its tracker for 20 s keeps its lease, and goes on with it", async () => {
+  const leases = new Map<number, Lease>();
+  peer(1, leases);
+  await tracker.clock.tick(11_000);
+  const before = leases.get(1);
+  expect(before).toBeDefined();
+  tracker.up = false;
+  for (let second = 0; second < 20; second++) {
+    await tracker.clock.tick(1_000);
+    expect(await peers()).toEqual([1]);
+  }
+  tracker.up = true;
+  await tracker.clock.tick(LEASE_MS);
+  expect(await peers()).toEqual([1]);
+  expect(leases.get(1)).toEqual(before);
+});
+
 it("a tracker that restarts with nothing knows all five peers again within 12 s", async () => {
   for (let port = 1; port <= 5; port++) peer(port);
   await tracker.clock.tick(25_000);

@@ -53,7 +53,8 @@ describe("what the seed's tracker got wrong", () => {
     for (const port of [1002, 1003, 1004]) await start(port, [held("a", 1)]);
     const again = { leaseId: lease.leaseId, leaseSecret: lease.leaseSecret };
     for (let n = 0; n < 20; n++) {
-      await Promise.all(Array.from({ length: 50 }, () => start(1001, [held("a", 1)], again)));
+      const storm = Array.from({ length: 50 }, () => start(1001, [held("a", 1)], again));
+      for (const { leaseId } of await Promise.all(storm)) expect(leaseId).toBe(lease.leaseId);
     }
     expect((await locate()).peers).toHaveLength(4);
     const first = new Map<number, number>();
