@@ -4,10 +4,10 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { CallerOf } from "./caller.ts";
 import { contextValuesOf } from "./context.ts";
-import { answerDirectly, type DirectMethod, kAdmitted, kDirectFailure } from "./direct.ts";
+import { type Admit, answerDirectly, type DirectMethod, kAdmitted, kDirectFailure } from "./direct.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
-import { type Limits, neverCompressed } from "./limits.ts";
-import { Pace } from "./pace.ts";
+import { neverCompressed } from "./limits.ts";
+import { Pace, type Paces } from "./pace.ts";
 import type { UploadBudget } from "./upload-budget.ts";
 
 export type { HttpRequest, HttpResponse } from "./http-types.ts";
@@ -19,13 +19,13 @@ const MAX_UNSTATED_BYTES = 1 << 20;
 const ACCEPTED = ["accept-encoding", "connect-accept-encoding", "grpc-accept-encoding"];
 
 export interface ServeOptions {
-  readonly limits: Limits;
+  readonly paces: Paces;
   readonly callerOf: CallerOf;
   /** What answers may have waiting to be read, of all calls of a server. */
   readonly unread: UploadBudget;
   readonly direct: DirectMethod | undefined;
-  /** Counts a call of this address, and throws if it is one too many; for the methods that have a limit. */
-  readonly admit: ((address: string) => void) | undefined;
+  /** For the methods that have a limit. */
+  readonly admit: Admit | undefined;
 }
 
 /**
@@ -36,9 +36,9 @@ export async function serveRpc(
   handler: UniversalHandler,
   request: HttpRequest,
   response: HttpResponse,
-  { limits, callerOf, unread, direct, admit }: ServeOptions,
+  { paces, callerOf, unread, direct, admit }: ServeOptions,
 ): Promise<void> {
-  const pace = new Pace(limits, () => kill(request));
+  const pace = new Pace(paces, () => kill(request));
   // On HTTP/2 the request closes as soon as nobody reads it; its stream closes when the caller can send no more.
   ("stream" in request ? request.stream : request).once("close", () => pace.stopReading());
   response.once("close", () => {
@@ -47,7 +47,7 @@ export async function serveRpc(
   });
   try {
     // Before the library's request exists: its signals and their errors cost as much as the rest of a small call.
-    const { maxTimeoutMs } = limits;
+    const { maxTimeoutMs } = paces.limits;
     const options = { maxTimeoutMs, pace, callerOf, admit };
     const attempt = direct && (await answerDirectly(direct, request, response, options));
     if (attempt?.answered) {
@@ -84,11 +84,11 @@ export async function serveRpc(
 export function holdAnswer(
   request: HttpRequest,
   response: HttpResponse,
-  { limits, callerOf, unread }: Omit<ServeOptions, "direct" | "admit">,
+  { paces, callerOf, unread }: Omit<ServeOptions, "direct" | "admit">,
 ): void {
   if (response.closed) return;
   const stated = Number(response.getHeader("content-length") ?? MAX_UNSTATED_BYTES);
-  const pace = new Pace(limits, () => kill(request));
+  const pace = new Pace(paces, () => kill(request));
   response.once("close", () => pace.stopWriting());
   try {
     const bytes = request.method === "HEAD" ? 0 : stated;

@@ -1,29 +1,68 @@
 import type { Limits } from "./limits.ts";
 
 const MAX_DROPPED_BYTES = 16 << 20;
+/** A body is ended so long after its time is up, at most; sooner where the times are short. */
+const LOOK_MS = 1_000;
+const NEVER = Number.POSITIVE_INFINITY;
+
+/**
+ * What the bodies of one server are held to: one timer for all, because two for each call took a tenth of a short one's
+ * time. It runs while there is a body.
+ */
+export class Paces {
+  readonly limits: Limits;
+  readonly #everyMs: number;
+  readonly #under = new Set<Pace>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(limits: Limits) {
+    this.limits = limits;
+    this.#everyMs = Math.min(LOOK_MS, limits.bodyGraceMs / 10);
+  }
+
+  /** Under the clock from now until `remove`. */
+  add(pace: Pace): void {
+    this.#under.add(pace);
+    this.#timer ??= setInterval(() => this.#look(), this.#everyMs).unref();
+  }
+
+  remove(pace: Pace): void {
+    this.#under.delete(pace);
+  }
+
+  #look(): void {
+    const now = performance.now();
+    for (const pace of this.#under) pace.endIfLate(now);
+    if (this.#under.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
 
 /**
  * Ends a call whose other side sends or reads slower than anybody honest does: each body may take limits.bodyGraceMs
  * and as long as its bytes need at limits.minBytesPerSecond. A trickle passes every idle timer; it does not pass this.
  */
 export class Pace {
-  readonly #limits: Limits;
+  readonly #paces: Paces;
   readonly #kill: () => void;
   #received = 0;
   #body: AsyncIterator<Uint8Array> | undefined;
-  #readTimer: NodeJS.Timeout | undefined;
-  #writeTimer: NodeJS.Timeout | undefined;
+  /** The body under way must be done by then, on performance.now(). */
+  #readByMs = NEVER;
+  #writeByMs = NEVER;
   #giveBack = () => {};
   #closed = false;
 
-  constructor(limits: Limits, kill: () => void) {
-    this.#limits = limits;
+  constructor(paces: Paces, kill: () => void) {
+    this.#paces = paces;
     this.#kill = kill;
   }
 
   /** The request's body is read by others, and is short: so long until stopReading() or reading(). */
   awaitShort(): void {
-    this.#readTimer = setTimeout(this.#kill, this.#limits.bodyGraceMs);
+    this.#readByMs = performance.now() + this.#allowedMs(0);
+    this.#paces.add(this);
   }
 
   /**
@@ -31,14 +70,7 @@ export class Pace {
    * early stays under the clock: the caller may go on sending after it has its answer.
    */
   reading(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    this.stopReading();
-    const startedAt = performance.now();
-    const check = () => {
-      const leftMs = this.#allowedMs(this.#received) - (performance.now() - startedAt);
-      if (leftMs <= 0) this.#kill();
-      else this.#readTimer = setTimeout(check, leftMs);
-    };
-    check();
+    this.awaitShort();
     const iterator = body[Symbol.asyncIterator]();
     this.#body = iterator;
     // Nothing is closed by whoever stops early: the rest is for dropRest().
@@ -71,8 +103,7 @@ export class Pace {
     for await (const chunk of body) {
       this.#stopWriting();
       if (this.#closed) return;
-      this.#giveBack = take(chunk.byteLength);
-      this.#writeTimer = setTimeout(this.#kill, this.#allowedMs(chunk.byteLength));
+      this.sending(chunk.byteLength, take(chunk.byteLength));
       yield chunk;
     }
   }
@@ -83,11 +114,13 @@ export class Pace {
    */
   sending(bytes: number, giveBack: () => void = () => {}): void {
     this.#giveBack = giveBack;
-    this.#writeTimer = setTimeout(this.#kill, this.#allowedMs(bytes));
+    this.#writeByMs = performance.now() + this.#allowedMs(bytes);
+    this.#paces.add(this);
   }
 
   stopReading(): void {
-    clearTimeout(this.#readTimer);
+    this.#readByMs = NEVER;
+    this.#removeIfDone();
   }
 
   /** The response has left, or its caller is gone. */
@@ -96,10 +129,22 @@ export class Pace {
     this.#stopWriting();
   }
 
+  /** Ends the call, once, if its time is up. */
+  endIfLate(nowMs: number): void {
+    if (Math.min(this.#readByMs, this.#writeByMs) > nowMs) return;
+    this.#paces.remove(this);
+    this.#kill();
+  }
+
   #stopWriting(): void {
-    clearTimeout(this.#writeTimer);
+    this.#writeByMs = NEVER;
     this.#giveBack();
     this.#giveBack = () => {};
+    this.#removeIfDone();
+  }
+
+  #removeIfDone(): void {
+    if (this.#readByMs === NEVER && this.#writeByMs === NEVER) this.#paces.remove(this);
   }
 
   async #next(body: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
@@ -109,11 +154,14 @@ export class Pace {
       this.stopReading();
     } else {
       this.#received += next.value.byteLength;
+      // For each byte as long as it may need.
+      this.#readByMs += this.#allowedMs(next.value.byteLength) - this.#allowedMs(0);
     }
     return next;
   }
 
   #allowedMs(bytes: number): number {
-    return this.#limits.bodyGraceMs + (bytes / this.#limits.minBytesPerSecond) * 1000;
+    const { bodyGraceMs, minBytesPerSecond } = this.#paces.limits;
+    return bodyGraceMs + (bytes / minBytesPerSecond) * 1000;
   }
 }

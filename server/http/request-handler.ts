@@ -2,11 +2,13 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { holdAnswer, serveRpc } from "./adapter.ts";
 import type { CallerOf } from "./caller.ts";
 import { authorityOf, type Cors } from "./cors.ts";
+import type { Admit } from "./direct.ts";
 import type { HealthState } from "./health.ts";
 import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import { changes, type Limits, rateLimited } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { ServerOptions } from "./options.ts";
+import { Paces } from "./pace.ts";
 import { UploadBudget } from "./upload-budget.ts";
 
 export interface RequestHandlerOptions {
@@ -17,8 +19,8 @@ export interface RequestHandlerOptions {
   readonly cors: Cors;
   readonly health: HealthState;
   readonly callerOf: CallerOf;
-  /** Counts a call that has a limit. Throws if it is one too many of its address. */
-  readonly admit: (address: string) => void;
+  /** For the methods that have a limit. */
+  readonly admit: Admit;
   readonly limits: Limits;
   readonly log: Log;
 }
@@ -27,6 +29,7 @@ export interface RequestHandlerOptions {
 export function createRequestHandler(options: RequestHandlerOptions) {
   const { cors, limits, callerOf, log } = options;
   const unread = new UploadBudget(limits.unreadBytes);
+  const paces = new Paces(limits);
   const routes = new Map(options.handlers.map((handler) => [handler.requestPath, routeOf(handler)]));
 
   return (request: HttpRequest, response: HttpResponse): void => {
@@ -56,7 +59,7 @@ export function createRequestHandler(options: RequestHandlerOptions) {
     const direct = options.direct?.[requestPath];
     const admit = rateLimited(method) ? options.admit : undefined;
     const changesSomething = changes(method);
-    return { handler, changesSomething, options: { limits, callerOf, unread, direct, admit } };
+    return { handler, changesSomething, options: { paces, callerOf, unread, direct, admit } };
   }
 
   async function servePlain(path: string, request: HttpRequest, response: HttpResponse): Promise<void> {
@@ -67,7 +70,7 @@ export function createRequestHandler(options: RequestHandlerOptions) {
     }
     try {
       if (await options.http?.(request, response)) {
-        holdAnswer(request, response, { limits, callerOf, unread });
+        holdAnswer(request, response, { paces, callerOf, unread });
         return;
       }
       say(response, 404, "nothing here");

@@ -1,8 +1,9 @@
 import net from "node:net";
 import { createClient } from "@connectrpc/connect";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "#gen/grpc/health/v1/health_pb.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import type { Limits } from "../../../server/http/limits.ts";
 import { openTransport, type TransportKind } from "../../../server/http/transports.ts";
 import { within } from "../../support/deadline.ts";
 import { dialHttp2 } from "../../support/raw-http2.ts";
@@ -24,17 +25,23 @@ function dial(url: string, kind: TransportKind) {
 }
 
 /** A peer whose pieces wait until they are let go. */
-async function start() {
+async function start(limits?: Partial<Limits>) {
   const asked = Promise.withResolvers<void>();
   const let_ = Promise.withResolvers<void>();
-  const server = await startTestPeer({
-    async getPiece(number, { signal }) {
-      asked.resolve();
-      await Promise.race([let_.promise, new Promise((resolve) => signal.addEventListener("abort", resolve))]);
-      signal.throwIfAborted();
-      return pieceBytes(number);
+  const server = await startTestPeer(
+    {
+      async getPiece(number, { signal }) {
+        asked.resolve();
+        await Promise.race([
+          let_.promise,
+          new Promise((resolve) => signal.addEventListener("abort", resolve)),
+        ]);
+        signal.throwIfAborted();
+        return pieceBytes(number);
+      },
     },
-  });
+    { limits },
+  );
   ends.push(() => server.close({ graceMs: 0 }));
   return { server, asked: asked.promise, letGo: () => let_.resolve() };
 }
@@ -119,16 +126,22 @@ describe("a port that is taken", () => {
 });
 
 it("a caller that hangs up in the middle of its request, after the answer, leaves no timer behind", async () => {
-  const timers = () => process.getActiveResourcesInfo().filter((what) => what === "Timeout").length;
-  const { server } = await start();
-  const before = timers();
+  const begun = vi.spyOn(globalThis, "setInterval");
+  const ended = vi.spyOn(globalThis, "clearInterval");
+  onTestFinished(() => void vi.restoreAllMocks());
+  const bodyGraceMs = 4_321;
+  const { server } = await start({ bodyGraceMs });
   const socket = net.connect(Number(new URL(server.url).port), "127.0.0.1");
   const answered = new Promise((resolve) => socket.once("data", resolve));
   const head =
     "POST /pieza.v1.PeerService/GetPiece HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
   socket.write(`${head}\r\ncontent-length: 10000000\r\n\r\n${" ".repeat(1 << 17)}`);
   expect(String(await within(HANG_MS, "an answer", answered))).toContain("HTTP/1.1 429");
-  expect(timers(), "its pace is watched").toBeGreaterThan(before);
+  const at = begun.mock.calls.findIndex(([, everyMs]) => everyMs === bodyGraceMs / 10);
+  const timer = begun.mock.results[at]?.value;
+  expect(timer, "its pace is watched").toBeDefined();
+  const isEnded = () => ended.mock.calls.some(([what]) => what === timer);
+  expect(isEnded()).toBe(false);
   socket.destroy();
-  await expect.poll(timers, { timeout: HANG_MS }).toBeLessThanOrEqual(before);
+  await expect.poll(isEnded, { timeout: HANG_MS }).toBe(true);
 });
