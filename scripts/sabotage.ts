@@ -2,11 +2,12 @@
  * Tests the tests: breaks the code in one place, in a copy of the tree, and wants the test that is named for it to
  * fail. `node scripts/sabotage.ts [words]` tries those whose description has the words; part of `npm test`.
  */
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Sabotage } from "../test/sabotage/sabotage.ts";
 import { sabotages } from "../test/sabotage/sabotages.ts";
+import { firstLine, type Outcome, outcomeOf } from "./outcome.ts";
 import { isMain, root, runCommand } from "./run-command.ts";
 
 /** Five times what the slowest of the named tests needs on a busy machine. */
@@ -17,9 +18,13 @@ async function copyTree(): Promise<string> {
   const listed = await runCommand("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
   if (!listed.ok) throw new Error(listed.output);
   const tree = await mkdtemp(join(tmpdir(), "pieza-sabotage-"));
-  for (const path of listed.output.split("\0").filter(Boolean)) {
+  const paths = listed.output.split("\0").filter(Boolean);
+  for (const folder of new Set(paths.map((path) => dirname(path)))) {
+    await mkdir(join(tree, folder), { recursive: true });
+  }
+  for (const path of paths) {
     // A file that was deleted and not yet committed is still listed.
-    await cp(join(root, path), join(tree, path)).catch(() => undefined);
+    await copyFile(join(root, path), join(tree, path)).catch(() => undefined);
   }
   await symlink(join(root, "node_modules"), join(tree, "node_modules"));
   return tree;
@@ -66,14 +71,14 @@ function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-/** Copies of the tree that are broken at the same time. */
-const TREES = 2;
+/** Copies of the tree that are broken at the same time. One more than cores: some tests wait until their time is over. */
+const TREES = 3;
 
 /** Tries every sabotage whose description contains `words`, and prints a line for each. */
-export async function runSabotages(words = ""): Promise<{ passed: number; failed: number }> {
+export async function runSabotages(words = ""): Promise<Outcome> {
   const chosen = sabotages.filter(({ what }) => what.includes(words));
   const waiting = [...chosen];
-  let failed = 0;
+  const failures = new Map<string, string>();
   const work = async () => {
     const tree = await copyTree();
     for (let sabotage = waiting.shift(); sabotage; sabotage = waiting.shift()) {
@@ -82,13 +87,13 @@ export async function runSabotages(words = ""): Promise<{ passed: number; failed
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
       console.log(`${problem ? "FAILED" : "ok    "}  noticed: ${sabotage.what} (${seconds} s)`);
       if (!problem) continue;
-      failed++;
+      failures.set(`noticed: ${sabotage.what}`, firstLine(problem));
       console.log(problem);
     }
     await rm(tree, { recursive: true, force: true });
   };
-  await Promise.all(Array.from({ length: TREES }, work));
-  return { passed: chosen.length - failed, failed };
+  await Promise.all(Array.from({ length: Math.min(TREES, chosen.length) }, work));
+  return outcomeOf(chosen.length - failures.size, failures);
 }
 
 if (isMain(import.meta.filename)) {

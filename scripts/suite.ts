@@ -1,0 +1,47 @@
+/** All that `npm test` runs, in parts that can be run alone. */
+import { runChecks } from "./check.ts";
+import { type Outcome, outcomeOf, sumOf } from "./outcome.ts";
+import { runCommand } from "./run-command.ts";
+import { runVitest } from "./run-vitest.ts";
+import { runSabotages } from "./sabotage.ts";
+import { ensureSystemPackages } from "./system-packages.ts";
+
+const parts: Readonly<Record<string, () => Promise<Outcome>>> = {
+  checks: runChecks,
+  build: buildPage,
+  node: () => runProject("node"),
+  browser: () => runProject("browser"),
+  e2e: () => runProject("e2e"),
+  sabotages: () => runSabotages(),
+};
+
+export const partNames: readonly string[] = Object.keys(parts);
+
+/** What the tests of the page in e2e open. */
+async function buildPage(): Promise<Outcome> {
+  const { ok, output, seconds } = await runCommand("vite", ["build", "web"]);
+  console.log(`${ok ? "ok    " : "FAILED"}  build of the page (${seconds.toFixed(1)} s)`);
+  if (ok) return outcomeOf(1, new Map());
+  console.log(output);
+  return outcomeOf(0, new Map([["build of the page", output.trim()]]));
+}
+
+function runProject(project: string): Promise<Outcome> {
+  return runVitest(["--project", project], { show: true, skippedFail: true });
+}
+
+/** Runs these parts one after the other, also after one has failed, and prints how long each took. */
+export async function runSuite(names: readonly string[] = partNames): Promise<Outcome> {
+  console.log(`Node ${process.version}`);
+  if (!(await ensureSystemPackages())) return outcomeOf(0, new Map([["system", "programs are missing"]]));
+  const outcomes: Outcome[] = [];
+  for (const name of names) {
+    console.log(`\n--- ${name}`);
+    const startMs = performance.now();
+    const outcome = await parts[name]!();
+    outcomes.push(outcome);
+    const seconds = ((performance.now() - startMs) / 1_000).toFixed(0);
+    console.log(`--- ${name}: ${outcome.passed} passed, ${outcome.failed} failed (${seconds} s)`);
+  }
+  return sumOf(outcomes);
+}
