@@ -1,6 +1,8 @@
+import { availableParallelism } from "node:os";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./scripts/longest-first.ts";
 
 /** Debian's Chromium; it looks nothing up on the outside and needs no sandbox in a container. */
 const chromium = {
@@ -14,11 +16,18 @@ const chromium = {
   ],
 };
 
+/**
+ * At least three files of tests in Node at a time, also where there are two cores: many wait for processes and for time to
+ * pass. Fewer of those with browsers and many processes.
+ */
+const cores = availableParallelism();
+
 export default defineConfig({
   test: {
     // A test that runs alone, or again until it passes, hides the others.
     allowOnly: false,
     retry: 0,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -28,6 +37,8 @@ export default defineConfig({
           setupFiles: ["test/support/no-leaks.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,
+          maxWorkers: Math.max(3, cores),
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -36,7 +47,8 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: Math.max(2, Math.floor(cores / 2)),
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -54,6 +66,8 @@ export default defineConfig({
           name: "browser",
           include: ["test/web/**/*.test.ts"],
           testTimeout: 60_000,
+          maxWorkers: Math.max(2, Math.floor(cores / 2)),
+          sequence: { groupOrder: 1 },
           browser: {
             enabled: true,
             headless: true,

@@ -1,0 +1,33 @@
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Files that take long, longest first. Most of them wait for time to pass, and others run beside them meanwhile. */
+const longest = [
+  "test/server/cli/up-copies.test.ts",
+  "test/faults/killed-download.test.ts",
+  "test/server/tracker/herd.test.ts",
+  "test/faults/soak.test.ts",
+  "test/simulation/simulation.test.ts",
+  "test/server/cli/up.test.ts",
+  "test/server/peer/volunteer-processes.test.ts",
+  "test/server/peer/power-cut.test.ts",
+  "test/server/tracker/redis-faults.test.ts",
+  "test/server/cli/doctor.test.ts",
+  "test/server/cli/explain.test.ts",
+  "test/server/cli/swarm.test.ts",
+  "test/e2e/replication.test.ts",
+  "test/e2e/roles.test.ts",
+];
+
+function placeOf({ moduleId }: TestSpecification): number {
+  const at = longest.findIndex((file) => moduleId.endsWith(`/${file}`));
+  return at < 0 ? longest.length : at;
+}
+
+/** Starts the longest files of a project before all others, so that none of them is waited for alone at the end. */
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const orderOf = ({ project }: TestSpecification) => project.config.sequence.groupOrder;
+    return sorted.sort((a, b) => orderOf(a) - orderOf(b) || placeOf(a) - placeOf(b));
+  }
+}
