@@ -80,6 +80,8 @@ export class Assigner {
   #hasRoom(peer: DownloadPeer): boolean {
     const { options, geometry } = this.#input;
     const { maxInFlightPerPeer: limit } = options;
+    // Of one that has given nothing and lacked a piece, the next word is awaited: what it has after all.
+    if (peer.doubted && !peer.proven && !peer.seed) return false;
     // A peer that has failed proves itself with one request before it gets its window again.
     const most = peer.failures > 0 ? 1 : typeof limit === "function" ? limit(peer.url) : limit;
     if (peer.inFlight >= peer.pace.window(geometry.pieceLength, most)) return false;

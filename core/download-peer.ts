@@ -81,6 +81,22 @@ export class DownloadPeer {
     return this.standing.kind === "usable";
   }
 
+  /** It has given a piece that was right: what it says of others is worth something. */
+  get proven(): boolean {
+    return this.servedPieces > 0;
+  }
+
+  /** It says that it has the piece, and has not said of that very piece that it is not there. */
+  gives(index: PieceIndex): boolean {
+    return this.has?.has(index) === true && !this.lacks.has(index);
+  }
+
+  /** One of the pieces that it says it has although it has just said, asked for it, that it is not there. */
+  deniedOf(has: Bitfield, now: number): PieceIndex | undefined {
+    for (const [index, untilMs] of this.lacks) if (untilMs > now && has.has(index)) return index;
+    return undefined;
+  }
+
   get inFlight(): number {
     return this.requests.size;
   }

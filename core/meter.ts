@@ -83,11 +83,12 @@ export class PeerPace {
 
   /**
    * Requests to keep under way, 1 to `max`: what fills the path at the rate and the shortest duration seen, and a
-   * little more. While the path is longer than the window, every answer raises the rate and so the window.
+   * little more. While the path is longer than the window, every answer raises the rate and so the window. One until a
+   * first piece has come: whether it gives anything is not known before.
    */
   window(pieceLength: number, max: number): number {
     const rate = this.rate;
-    if (rate === undefined) return Math.min(2, max);
+    if (rate === undefined) return 1;
     const path = (rate / 1000) * (this.#fastestMs + SLACK_MS);
     return Math.max(1, Math.min(max, Math.ceil(path / Math.max(pieceLength, 1)) + 1));
   }

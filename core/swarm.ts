@@ -1,7 +1,7 @@
 import { Bitfield } from "./bitfield.ts";
 import type { Clock, Random } from "./clock.ts";
 import { DownloadPeer } from "./download-peer.ts";
-import { PiezaError } from "./errors.ts";
+import { PeerFailed, PiezaError } from "./errors.ts";
 import type { PieceSource } from "./learned-pieces.ts";
 import type { DownloadOptions } from "./options.ts";
 import type { RemotePeer } from "./peer.ts";
@@ -16,6 +16,8 @@ const MAX_PEERS = 500;
 const MIN_BETWEEN_POLLS_MS = 50;
 /** Pieces that a peer may turn out to lack before it is given a pause. */
 const MAX_LACKS = 3;
+/** Part of a pause of `lacksMs` by which it may be longer, so that many who were found out together do not return so. */
+const DISTRUST_JITTER = 0.25;
 
 /**
  * Our place among the incomplete peers of the table: who downloads at the same time sees the same table, so each fetches
@@ -87,11 +89,16 @@ export class Swarm {
 
   /** The peer told what it has: from now on its word counts, not the tracker's. */
   onBitfield(peer: DownloadPeer, has: Bitfield): void {
+    const now = this.#input.clock.now();
+    const denied = peer.doubted && !peer.proven ? peer.deniedOf(has, now) : undefined;
     peer.polling = false;
     peer.spoke = true;
     peer.doubted = false;
-    peer.nextPollMs = this.#input.clock.now() + this.#pollAfterMs(peer, has);
+    peer.nextPollMs = now + this.#pollAfterMs(peer, has);
     this.#offer(peer, has);
+    if (denied === undefined) return;
+    const message = `says that it has piece ${pieceNumber(denied)}, and does not give it`;
+    this.#distrust(peer, denied, new PeerFailed("not_found", message));
   }
 
   /** Who gains pieces is asked again soon, so that what has come to one does not have to come from the seeder to all. */
@@ -103,13 +110,30 @@ export class Swarm {
     return Math.max(peer.pollMs, incomplete * MIN_BETWEEN_POLLS_MS);
   }
 
-  /** Honest, but without this piece after all: it is asked for others, and others for this one. */
+  /**
+   * Without this piece after all: others are asked for it, and it is asked what it has. One that has given something
+   * already is honest, and goes on being asked for its others; one that has not has to say first that it lacks the piece.
+   */
   onLacks(peer: DownloadPeer, index: PieceIndex, error: PiezaError): void {
     peer.lacks.set(index, this.#input.clock.now() + this.#input.options.lacksMs);
     peer.doubted = true;
     peer.nextPollMs = this.#input.clock.now();
-    if (peer.lacks.size >= MAX_LACKS) this.backOff(peer, error);
+    const often = peer.lacks.size >= MAX_LACKS;
+    // A seed peer cannot be asked what it has: the tracker knows it from itself.
+    if (!peer.proven && (often || peer.seed)) this.#distrust(peer, index, error);
+    else if (often) this.backOff(peer, error);
     else if (peer.has) this.#offer(peer, peer.has);
+  }
+
+  /**
+   * It names what it does not give: it is asked again once in `lacksMs`, unless nobody else says to have the piece. A
+   * crowd of such peers costs a download one call each in that time.
+   */
+  #distrust(peer: DownloadPeer, index: PieceIndex, because: PiezaError): void {
+    const { lacksMs } = this.#input.options;
+    const others = this.peers.some((other) => other !== peer && other.usable && other.gives(index));
+    if (!others) this.backOff(peer, because);
+    else this.#pause(peer, lacksMs * (1 + DISTRUST_JITTER * this.#input.random()), because);
   }
 
   /** Sent what was not the piece: never again in this download. Its requests must have ended. */
@@ -129,12 +153,16 @@ export class Swarm {
   /** Failed: a pause, doubled by every failure in a row. What else is under way there may still succeed. */
   backOff(peer: DownloadPeer, error: unknown): void {
     if (!peer.usable) return;
-    const { clock, random, options } = this.#input;
+    const { random, options } = this.#input;
     const known = error instanceof PiezaError ? error : undefined;
     if (known?.code !== "resource_exhausted") peer.failures++;
     const doubledMs = options.backOffMinMs * 2 ** Math.max(0, Math.min(peer.failures, 30) - 1);
     const pauseMs = Math.min(options.backOffMaxMs, known?.retryAfterMs ?? doubledMs) * (0.75 + random() / 2);
-    peer.standing = { kind: "backing off", untilMs: clock.now() + pauseMs, because: error };
+    this.#pause(peer, pauseMs, error);
+  }
+
+  #pause(peer: DownloadPeer, ms: number, because: unknown): void {
+    peer.standing = { kind: "backing off", untilMs: this.#input.clock.now() + ms, because };
     this.#input.picker.onPeerGone(peer.slot);
   }
 

@@ -55,7 +55,8 @@ describe("memory", () => {
     const download = start(swarm, { maxInFlightPerPeer: 1_000 });
     await swarm.until("complete", ended(download), 300_000);
     expect(swarm.store.held.complete).toBe(true);
-    expect(swarm.asked.length).toBeLessThan(65_536 * 1.01);
+    // What is under way when nothing else is left to ask for may be asked for once more: one window of every peer at most.
+    expect(swarm.asked.length).toBeLessThan(65_536 * 1.02);
   });
 
   it("requests no more bytes than allowed, whatever the window", async () => {

@@ -59,6 +59,11 @@ export class FakePeer implements RemotePeer {
     this.#lacks.set(index, new PeerFailed(code, `piece ${index + 1} is not here`));
   }
 
+  /** Gives every piece that it has, from now on. */
+  mend(): void {
+    this.#lacks.clear();
+  }
+
   /** Never answers for this piece. */
   stallAt(index: number): void {
     this.#stalled.add(index);
