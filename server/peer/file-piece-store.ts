@@ -286,11 +286,24 @@ export class FilePieceStore implements PieceStore {
     if (indices.length === 0 || this.#failure) return;
     this.#unsynced = [];
     try {
-      await this.#files.sync();
+      await this.#syncFiles(indices);
       this.#journal!.append("durable", indices);
       await this.#journal!.sync();
     } catch (error) {
       this.#failure = { error };
+    }
+  }
+
+  /**
+   * Flushes the files, these pieces among the rest. After a failure a system goes on to show bytes that it could not
+   * write, and calls the next flush of them done: so the next run is not to believe them, whatever their hashes.
+   */
+  async #syncFiles(indices: readonly number[]): Promise<void> {
+    try {
+      await this.#files.sync();
+    } catch (error) {
+      this.#journal!.append("lost", [...indices, ...this.#unsynced]);
+      throw error;
     }
   }
 

@@ -151,6 +151,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     tests: {
       "test/server/peer/power-cut.test.ts": [
         "leaves no piece held that is not there, and no name on half a file",
+        "finds a whole file: what the system only still remembers is not believed",
       ],
       "test/core/journal.test.ts": ["torn at any byte, keeps every record before the tear"],
     },

@@ -182,10 +182,18 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a piece counts as durable before it is on the disk",
     file: "server/peer/file-piece-store.ts",
-    find: '      await this.#files.sync();\n      this.#journal!.append("durable", indices);',
-    replace: '      this.#journal!.append("durable", indices);\n      await this.#files.sync();',
+    find: '      await this.#syncFiles(indices);\n      this.#journal!.append("durable", indices);',
+    replace: '      this.#journal!.append("durable", indices);\n      await this.#syncFiles(indices);',
     test: "test/simulation/simulation.test.ts",
     name: "when it is over, from seed 1 on",
+  },
+  {
+    what: "bytes that the system could not write are believed while it remembers them",
+    file: "server/peer/file-piece-store.ts",
+    find: '      this.#journal!.append("lost", [...indices, ...this.#unsynced]);\n',
+    replace: "",
+    test: "test/server/peer/power-cut.test.ts",
+    name: "after a flush that failed (sync batch)",
   },
   {
     what: "nothing is flushed to the disk",

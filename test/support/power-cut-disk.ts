@@ -34,6 +34,14 @@ class Inode {
     }
   }
 
+  /**
+   * As Linux does when it could not write: what was to be flushed is still read, and no later flush will try it again.
+   */
+  failSync(): void {
+    this.#synced = this.changes;
+    this.unsafe = [];
+  }
+
   /** Any of the unsafe changes may have reached the disk, in any order, and one of them in part. */
   cutPower(random: Random): void {
     for (const change of this.unsafe.toSorted(() => random() - 0.5)) {
@@ -51,6 +59,8 @@ class Inode {
 export class PowerCutDisk implements Disk {
   /** Calls that still work; every one after that fails, as on a machine that is off. */
   callsLeft = Number.POSITIVE_INFINITY;
+  /** The next flush of a file of this name fails. */
+  failsToSync: string | undefined;
   #names = new Map<string, Inode>();
   #safeNames = new Map<string, Inode>();
   #unsafeNames: ((names: Map<string, Inode>) => void)[] = [];
@@ -120,6 +130,11 @@ export class PowerCutDisk implements Disk {
   startSync(file: number): () => void {
     this.#step();
     const inode = this.#inode(file);
+    if (this.failsToSync !== undefined && inode === this.#names.get(this.failsToSync)) {
+      this.failsToSync = undefined;
+      inode.failSync();
+      throw new StoreFailed("flushing to the disk failed: the disk has an error");
+    }
     const { changes } = inode;
     return () => inode.sync(changes);
   }

@@ -2,7 +2,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Random } from "#core/clock.ts";
 import { StoreFailed } from "#core/errors.ts";
+import type { PieceIndex } from "#core/piece.ts";
 import type { FilePieceStore, SyncMode } from "../../../server/peer/file-piece-store.ts";
+import { storePaths } from "../../../server/peer/store-paths.ts";
 import { seededBytes, seededRandom, torrentOf } from "../../support/fake-swarm.ts";
 import { PowerCutDisk } from "../../support/power-cut-disk.ts";
 import { storeFolder } from "./store-folder.ts";
@@ -83,5 +85,35 @@ describe("a power cut", () => {
     }
 
     const open = (disk: PowerCutDisk) => here.open({ torrent, geometry }, { disk, sync });
+  }
+
+  it.each(["piece", "batch"] as const)(
+    "after a flush that failed (sync %s) finds a whole file: what the system only still remembers is not believed",
+    async (sync) => {
+      const random = seededRandom(7);
+      const disk = new PowerCutDisk();
+      const open = () => here.open({ torrent, geometry }, { disk, sync });
+      const store = await open();
+      disk.failsToSync = storePaths(target(), torrent.infoHash).part;
+      const filling = fill(store, [...geometry.indices()]).then(() => store.finish());
+      await expect(filling).rejects.toBeInstanceOf(StoreFailed);
+      await store.close().catch(() => {});
+      const again = await open();
+      await fill(
+        again,
+        [...geometry.indices()].filter((index) => !again.held.has(index)),
+      );
+      await again.finish();
+      await again.close();
+      disk.cutPower(random);
+      expect(Buffer.compare(disk.content(target())!, whole)).toBe(0);
+    },
+  );
+
+  async function fill(store: FilePieceStore, indices: readonly PieceIndex[]): Promise<void> {
+    for (const index of indices) {
+      store.write(index, 0, pieceOf(index));
+      await store.commit(index);
+    }
   }
 });
