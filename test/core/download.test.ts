@@ -102,7 +102,7 @@ describe("a peer that sends what is not the piece", () => {
     "a byte too few": (piece: Uint8Array) => piece.slice(1),
     "a byte too many": (piece: Uint8Array) => Uint8Array.from([...piece, 0]),
     nothing: () => new Uint8Array(0),
-    "as many bytes of another torrent": (piece: Uint8Array) => seededBytes(piece.length, 99),
+    "as many bytes of another torrent": (piece: Uint8Array) => Uint8Array.from(seededBytes(piece.length, 99)),
     "ten times as much": (piece: Uint8Array) =>
       Uint8Array.from(Array.from({ length: 10 }, () => [...piece]).flat()),
   };
