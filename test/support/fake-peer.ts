@@ -50,7 +50,10 @@ export class FakePeer implements RemotePeer {
   }
 
   /** Sends `change(piece)` for this piece. */
-  corrupt(index: number, change = (piece: Uint8Array) => piece.map((byte) => byte ^ 1)): void {
+  corrupt(
+    index: number,
+    change: (piece: Uint8Array) => Uint8Array = (piece) => piece.map((byte) => byte ^ 1),
+  ): void {
     this.#wrong.set(index, change);
   }
 

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/bitfield.ts";
 import { Download } from "#core/download.ts";
+import { PiezaError } from "#core/errors.ts";
 import { MemoryPieceStore } from "#core/store.ts";
 import type { Tracker } from "#core/tracker.ts";
 import type { RunningServer } from "../../../server/http/server.ts";
@@ -14,6 +15,7 @@ import { startRawPeer, startTestPeer, write } from "../../support/test-peer.ts";
 
 const PIECE = 64 << 10;
 const HANG_MS = 20_000;
+const LIARS = 50;
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -27,7 +29,7 @@ async function running(starting: Promise<RunningServer>): Promise<string> {
 }
 
 /** A download from these peers, each of which is said to have everything. */
-function download(made: MadeTorrent, urls: readonly string[], way: Way) {
+function download(made: MadeTorrent, urls: readonly string[], way: Way, maxInFlightPerPeer = 1) {
   const store = new MemoryPieceStore(made.geometry);
   const all = Bitfield.full(made.torrent.pieces.length);
   const tracker: Tracker = {
@@ -49,7 +51,7 @@ function download(made: MadeTorrent, urls: readonly string[], way: Way) {
     hasher: nodeHasher,
     clock: nodeClock,
     random: Math.random,
-    options: { maxInFlightPerPeer: 1, snapshotMs: 0 },
+    options: { maxInFlightPerPeer, snapshotMs: 0 },
   });
   ends.push(() => running.stop());
   return { running, store };
@@ -113,6 +115,37 @@ describe.each(ways)("a download over %s", (way) => {
       // An answer of unknown length is not for plain sockets: they have the library ask again.
       expect(counts.asked, lie).toBe(lie === "endless" && way === "sockets" ? 2 : 1);
     }
+  });
+
+  it("asks each of 50 that name what they do not have once, and gets the file from two that are honest", async () => {
+    const made = await makeTorrent({ length: 4 << 20, pieceLength: 16 << 10 });
+    const bitfield = () => ({ totalPieces: 256, complete: true });
+    const asked: number[] = [];
+    const urls: string[] = [];
+    for (let n = 0; n < LIARS; n++) {
+      asked.push(0);
+      const getPiece = () => {
+        asked[n]!++;
+        throw new PiezaError("not_found", "this piece is not here");
+      };
+      urls.push(await running(startTestPeer({ getPiece, getBitfield: bitfield })));
+    }
+    // Say nothing until every liar has been asked, so that the download lasts for as long as there are lies to tell.
+    const told = Promise.withResolvers<void>();
+    for (let n = 0; n < 2; n++) {
+      const getPiece = (number: number) => told.promise.then(() => made.bytes(number - 1));
+      urls.push(await running(startTestPeer({ getPiece, getBitfield: bitfield })));
+    }
+    const { running: get, store } = download(made, urls, way, 16);
+    const doubted = () => get.peek().peers.filter(({ state }) => state === "backing off").length;
+    get.subscribe(() => {
+      if (doubted() === LIARS) told.resolve();
+    });
+    get.start();
+    expect((await within(2 * HANG_MS, "the download ends", get.whenDone)).state).toBe("complete");
+    expect(Buffer.concat(store.parts()).equals(made.whole)).toBe(true);
+    expect(asked).toEqual(Array(LIARS).fill(1));
+    expect(get.peek().peers.filter(({ state }) => state === "banned")).toEqual([]);
   });
 
   it("is finished beside every hostile peer there is", async () => {
