@@ -1,38 +1,48 @@
 /**
- * 10,000 peers, each with half of 2,048 pieces, that announce every ten seconds over HTTP/1.1 from 1,000 addresses: how
- * long the tracker takes to answer, how late its event loop is and how much memory it has, limits on. Every tenth
- * heartbeat brings another piece.
+ * 10,000 peers, each with half of 2,048 pieces, that announce every ten seconds over HTTP/1.1 from 1,000 addresses to a
+ * `pieza tracker`: how long it takes to answer, how late its event loop is and how much memory it has had since its start.
+ * Limits are on, and it calls every peer back. Every tenth heartbeat brings another piece.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { root } from "../../scripts/run-command.ts";
 import { machineLines } from "./support/machine.ts";
 import { cpuSecondsOf, peakRssBytesOf } from "./support/proc.ts";
 import { barCells, table } from "./support/table.ts";
-import { Beats } from "./tracker/beats.ts";
+import { type Running, Workspace } from "./support/workspace.ts";
+import { Beats, PEERS_PER_ADDRESS } from "./tracker/beats.ts";
+import { startCalledBack } from "./tracker/called-back.ts";
 
 const SECONDS = Number(process.argv[2] ?? 40);
-const server = spawn(process.execPath, [`${root}test/bench/tracker/heartbeat-server.ts`], {
-  stdio: ["pipe", "pipe", "inherit"],
-});
-const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
-const next = async () => (await lines.next()).value as string;
-try {
-  const url = (await next()).replace("listening at ", "");
-  const beats = await Beats.start(url);
-  server.stdin.write("\n");
-  await next();
-  const cpuBefore = cpuSecondsOf([server.pid!]);
+
+await Workspace.use("/tmp", async (workspace) => {
+  const probe = ["--import", `${root}test/bench/tracker/loop-probe.ts`];
+  const flags = ["--port", "0", "--data", workspace.path("data"), "--json"];
+  const tracker = workspace.start([
+    process.execPath,
+    ...probe,
+    `${root}server/cli/pieza.js`,
+    "tracker",
+    ...flags,
+  ]);
+  const [, url = ""] = await tracker.nextLine(/"event":"listening".*"url":"([^"]+)"/);
+  const calledBack = await Promise.all(Array.from({ length: PEERS_PER_ADDRESS }, startCalledBack));
+  workspace.onClose(async () => {
+    for (const one of calledBack) one.close();
+  });
+  const beats = await Beats.start(
+    url,
+    calledBack.map(({ port }) => port),
+  );
+  await loopP99MsOf(tracker);
+  const cpuBefore = cpuSecondsOf([tracker.pid]);
   const { tookMs, failed } = await beats.run(SECONDS);
-  const cpuSeconds = cpuSecondsOf([server.pid!]) - cpuBefore;
-  server.stdin.write("\n");
-  const { loopP99Ms } = JSON.parse(await next()) as { loopP99Ms: number };
-  const peakMiB = peakRssBytesOf(server.pid!) / 2 ** 20;
+  const cpuSeconds = cpuSecondsOf([tracker.pid]) - cpuBefore;
+  const loopP99Ms = await loopP99MsOf(tracker);
+  const peakMiB = peakRssBytesOf(tracker.pid) / 2 ** 20;
   const p99Ms = tookMs.sort((a, b) => a - b)[Math.floor(tookMs.length * 0.99)]!;
   for (const line of machineLines("/tmp")) console.log(line);
   console.log(
-    `${tookMs.length} announces in ${SECONDS} s, ${failed} refused; the tracker took ${cpuSeconds.toFixed(1)} s of CPU\n`,
+    `${tookMs.length} announces in ${SECONDS} s, for which the tracker took ${cpuSeconds.toFixed(1)} s of CPU; while ` +
+      `they joined ${beats.putOff} were put off and ${beats.unlisted} not called back at once\n`,
   );
   const bars = [
     ["answer, 99th percentile", ...barCells([p99Ms], 1, { sign: "<", value: 250, unit: "ms" })],
@@ -41,7 +51,11 @@ try {
     ["refused", ...barCells([failed], 0, { sign: "<=", value: 0, unit: "" })],
   ];
   console.log(table(["10,000 peers", "measured", "bar", ""], bars));
-} finally {
-  server.kill("SIGKILL");
-  await once(server, "exit");
+});
+
+/** Since it was asked last. */
+async function loopP99MsOf({ pid, nextLine }: Running): Promise<number> {
+  const told = nextLine(/"loopP99Ms":([\d.]+)/);
+  process.kill(pid, "SIGUSR2");
+  return Number((await told)[1]);
 }

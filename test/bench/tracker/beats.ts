@@ -2,16 +2,19 @@ import type { Socket } from "node:net";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Bitfield } from "#core/bitfield.ts";
 import { AnnounceEvent, AnnounceRequestSchema, AnnounceResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
+import { identifyKey } from "./called-back.ts";
 import { dial } from "./load.ts";
 import { ANNOUNCE } from "./swarms.ts";
 
 const ADDRESSES = 1_000;
-const PEERS_PER_ADDRESS = 10;
+export const PEERS_PER_ADDRESS = 10;
 const PIECES = 2_048;
 const SWARM_PEERS = 50;
 const HEARTBEAT_MS = 10_000;
-/** They all join well within one lease. */
 const JOINS_AT_ONCE = 32;
+/** Who is put off comes back so much later. */
+const RETRY_MS = 1_000;
+const MAX_PUT_OFF = 10_000;
 /** Of that many announces one brings a piece. */
 const PROGRESS_EVERY = 10;
 
@@ -23,65 +26,82 @@ interface Home {
   readonly peers: { leaseId: string; leaseSecret: string; revision: number; readonly number: number }[];
 }
 
-/** 10,000 peers of a tracker. */
+/** 10,000 peers of a tracker. Those of a home begin their heartbeats once all ten have joined. */
 export class Beats {
   readonly #url: string;
+  readonly #ports: readonly number[];
   readonly #homes: Home[] = [];
+  readonly #lives: Promise<void>[] = [];
+  readonly #tookMs: number[] = [];
+  #failed = 0;
+  #measuredFromMs = Number.POSITIVE_INFINITY;
+  #endMs = Number.POSITIVE_INFINITY;
+  #unlisted = 0;
+  #putOff = 0;
 
-  private constructor(url: string) {
+  private constructor(url: string, ports: readonly number[]) {
     this.#url = url;
+    this.#ports = ports;
   }
 
-  /** Dials from every address, and lets every peer announce STARTED. */
-  static async start(url: string): Promise<Beats> {
-    const beats = new Beats(url);
+  /** Dials from every address, and lets every peer announce STARTED. The ports are those of the ten behind each address. */
+  static async start(url: string, ports: readonly number[]): Promise<Beats> {
+    const beats = new Beats(url, ports);
     const places = Array(ADDRESSES).keys();
     const joinAll = async () => {
       for (const place of places) {
         const home = await beats.#dial(`127.5.${Math.floor(place / 250)}.${(place % 250) + 1}`);
         for (let n = 0; n < PEERS_PER_ADDRESS; n++) await beats.#join(home, place * PEERS_PER_ADDRESS + n);
+        beats.#lives.push(beats.#live(home, place));
       }
     };
     await Promise.all(Array.from({ length: JOINS_AT_ONCE }, joinAll));
     return beats;
   }
 
-  /** Every peer announces every ten seconds, for so long. Ends the connections. */
+  /** Peers whose STARTED was answered before they had been called back. */
+  get unlisted(): number {
+    return this.#unlisted;
+  }
+
+  /** How often STARTED was to come back later. */
+  get putOff(): number {
+    return this.#putOff;
+  }
+
+  /** Measures heartbeats for so long. Ends them, and the connections. */
   async run(seconds: number): Promise<{ tookMs: number[]; failed: number }> {
-    const tookMs: number[] = [];
-    let failed = 0;
-    const began = performance.now();
-    const endMs = began + 1_000 * seconds;
-    const live = async (home: Home, place: number) => {
-      for (let beat = 0; ; beat++) {
-        // Its peers share the ten seconds, and homes do not speak all at once.
-        const dueMs = began + ((beat + place / ADDRESSES) * HEARTBEAT_MS) / PEERS_PER_ADDRESS;
-        if (dueMs > endMs) return;
-        await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - performance.now())));
-        const peer = home.peers[beat % PEERS_PER_ADDRESS]!;
-        const hasNews = (beat + place) % PROGRESS_EVERY === 0;
-        if (hasNews) peer.revision++;
-        const { leaseId, leaseSecret, revision, number } = peer;
-        const event = hasNews ? AnnounceEvent.PROGRESS : AnnounceEvent.UNSPECIFIED;
-        // From when it was due: a late answer to the one before makes this one late as well.
-        const answer = await this.#call(home, {
-          event,
-          leaseId,
-          leaseSecret,
-          torrents: [torrentOf(number, revision, hasNews)],
-        });
-        tookMs.push(performance.now() - dueMs);
-        if (!answer) failed++;
-      }
-    };
-    await Promise.all(this.#homes.map(live));
+    this.#measuredFromMs = performance.now();
+    this.#endMs = this.#measuredFromMs + 1_000 * seconds;
+    await Promise.all(this.#lives);
     for (const { socket } of this.#homes) socket.destroy();
-    return { tookMs, failed };
+    return { tookMs: this.#tookMs, failed: this.#failed };
+  }
+
+  /** Its peers share the ten seconds, and homes do not speak all at once. */
+  async #live(home: Home, place: number): Promise<void> {
+    const gapMs = HEARTBEAT_MS / PEERS_PER_ADDRESS;
+    let dueMs = (Math.ceil(performance.now() / gapMs) + place / ADDRESSES) * gapMs;
+    for (let beat = 0; dueMs < this.#endMs; beat++, dueMs += gapMs) {
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - performance.now())));
+      const peer = home.peers[beat % PEERS_PER_ADDRESS]!;
+      const hasNews = (beat + place) % PROGRESS_EVERY === 0;
+      if (hasNews) peer.revision++;
+      const { leaseId, leaseSecret, revision, number } = peer;
+      const event = hasNews ? AnnounceEvent.PROGRESS : AnnounceEvent.UNSPECIFIED;
+      const torrents = [torrentOf(number, revision, hasNews)];
+      const answer = await this.#call(home, { event, leaseId, leaseSecret, torrents });
+      if (dueMs < this.#measuredFromMs) continue;
+      // From when it was due: a late answer to the one before makes this one late as well.
+      this.#tookMs.push(performance.now() - dueMs);
+      if (!answer) this.#failed++;
+    }
   }
 
   async #dial(from: string): Promise<Home> {
     const socket = await dial(this.#url, from);
     const home: Home = { socket, answer: () => {}, peers: [] };
+    socket.on("error", () => {}).on("close", () => home.answer(undefined));
     socket.on("data", (bytes: Buffer) => {
       const isFine = bytes.toString("latin1", 9, 12) === "200";
       home.answer(isFine ? bytes.subarray(bytes.indexOf("\r\n\r\n") + 4) : undefined);
@@ -92,12 +112,16 @@ export class Beats {
 
   async #join(home: Home, number: number): Promise<void> {
     const torrents = [torrentOf(number, 1, true)];
-    const port = 10_000 + (number % PEERS_PER_ADDRESS);
-    const identifyKey = new Uint8Array(32);
+    const port = this.#ports[number % PEERS_PER_ADDRESS]!;
     const started = { event: AnnounceEvent.STARTED, port, identifyKey, torrents };
-    const answer = await this.#call(home, started);
-    if (!answer) throw new Error(`peer ${number} was refused`);
-    const { leaseId, leaseSecret } = fromBinary(AnnounceResponseSchema, answer);
+    let answer = await this.#call(home, started);
+    // A busy tracker puts newcomers off.
+    for (; !answer; answer = await this.#call(home, started)) {
+      if (++this.#putOff > MAX_PUT_OFF) throw new Error(`peer ${number} was refused`);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    const { leaseId, leaseSecret, listed } = fromBinary(AnnounceResponseSchema, answer);
+    if (!listed) this.#unlisted++;
     home.peers.push({ leaseId, leaseSecret, revision: 1, number });
   }
 
@@ -106,6 +130,7 @@ export class Beats {
     const head = `POST ${ANNOUNCE} HTTP/1.1\r\nhost: ${new URL(this.#url).host}\r\ncontent-type: application/proto\r\n`;
     return new Promise((resolve) => {
       home.answer = resolve;
+      if (home.socket.destroyed) return resolve(undefined);
       home.socket.write(Buffer.concat([Buffer.from(`${head}content-length: ${body.length}\r\n\r\n`), body]));
     });
   }
