@@ -7,7 +7,15 @@ import { ExpiryWheel } from "./expiry-wheel.ts";
 import { randomId } from "./lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { MemoryOrders } from "./memory-orders.ts";
-import { bytesOf, bytesOfSwarm, MemorySwarm, shownOf, showsChange, withoutPieces } from "./memory-swarm.ts";
+import {
+  bytesOf,
+  bytesOfSwarm,
+  MemorySwarm,
+  type Seat,
+  shownOf,
+  showsChange,
+  withoutPieces,
+} from "./memory-swarm.ts";
 import { refuse } from "./refuse.ts";
 import { bytesOfFiles, SeedFiles } from "./seed-files.ts";
 import type {
@@ -28,14 +36,14 @@ interface Holder {
   /** -Infinity once it has ended. */
   expiresAtMs: number;
   /** By info hash. */
-  readonly swarms: Map<string, MemorySwarm>;
+  readonly seats: Map<string, Seat>;
 }
 
 /**
  * Keeps everything in this process. Each method does its whole work before it gives way to another.
  *
  * Invariant: a lease lives in `#holders`, in `#holderByAddress` (if it has an address) and in the count of its source,
- * or in none of them; and `holder.swarms` has a swarm exactly if that swarm has the holder as a member.
+ * or in none of them; and a seat is in `holder.seats` exactly if it is in its swarm.
  */
 export class MemorySwarmStore implements SwarmStore {
   readonly trackerId = randomId();
@@ -74,7 +82,7 @@ export class MemorySwarmStore implements SwarmStore {
     const fromSource = this.#leasesBySource.get(lease.source) ?? 0;
     if (fromSource >= this.#limits.maxLeasesPerAddress) refuse("peers from one address");
     if (this.#holders.size >= this.#limits.maxLeases) refuse("peers");
-    const holder = { lease, expiresAtMs: this.#expiryOf(lease), swarms: new Map() };
+    const holder = { lease, expiresAtMs: this.#expiryOf(lease), seats: new Map() };
     this.#holders.set(lease.id, holder);
     if (lease.address !== "") this.#holderByAddress.set(lease.address, holder);
     this.#leasesBySource.set(lease.source, fromSource + 1);
@@ -100,9 +108,9 @@ export class MemorySwarmStore implements SwarmStore {
       if (holder.lease.volunteer) this.#volunteers.add(holder);
       else this.#volunteers.delete(holder);
       if (showsChange(before, holder.lease)) {
-        for (const swarm of holder.swarms.values()) {
-          swarm.leaseChanged(holder.lease);
-          this.#changes.note(swarm);
+        for (const seat of holder.seats.values()) {
+          seat.swarm.put(seat, { ...seat.member, ...shownOf(holder.lease) });
+          this.#changes.note(seat.swarm);
         }
       }
     }
@@ -117,8 +125,8 @@ export class MemorySwarmStore implements SwarmStore {
   async join(id: string, membership: Membership, replace: boolean): Promise<boolean> {
     const holder = this.#live(id);
     if (!holder) throw new PiezaError("not_found", "the lease has ended");
-    const swarm = holder.swarms.get(membership.infoHash);
-    const known = swarm?.key.totalPieces === membership.totalPieces ? swarm.member(id) : undefined;
+    const seat = holder.seats.get(membership.infoHash);
+    const known = seat?.totalPieces === membership.totalPieces ? seat.member : undefined;
     const { bitfield } = membership;
     if (!bitfield) return known?.revision === membership.revision;
     if (!known || replace || membership.revision > known.revision) this.#put(holder, membership, bitfield);
@@ -127,25 +135,22 @@ export class MemorySwarmStore implements SwarmStore {
 
   async leave(id: string, infoHash: string): Promise<void> {
     const holder = this.#holders.get(id);
-    const swarm = holder?.swarms.get(infoHash);
-    if (holder && swarm) this.#remove(holder, swarm);
+    const seat = holder?.seats.get(infoHash);
+    if (holder && seat) this.#remove(holder, seat);
   }
 
   async withdraw(id: string, key: SwarmKey, ranges: readonly PieceRange[], least: number): Promise<boolean> {
     const holder = this.#live(id);
     const swarm = this.#swarms.get(key.infoHash)?.get(key.totalPieces);
     const bitfield = holder && swarm && withoutPieces(swarm.snapshot().members, id, ranges, least);
-    const member = swarm?.member(id);
-    if (!bitfield || !member) return bitfield !== undefined;
-    this.#account(swarm!, member, -1);
-    swarm!.put({ ...member, bitfield });
-    this.#account(swarm!, swarm!.member(id)!, 1);
-    this.#changes.note(swarm!);
+    const seat = holder?.seats.get(key.infoHash);
+    if (!bitfield || seat?.swarm !== swarm) return bitfield !== undefined;
+    this.#change(seat!, { ...seat!.member, bitfield });
     return true;
   }
 
   async joined(id: string): Promise<readonly string[]> {
-    return [...(this.#live(id)?.swarms.keys() ?? [])];
+    return [...(this.#live(id)?.seats.keys() ?? [])];
   }
 
   async swarm(key: SwarmKey): Promise<Swarm | undefined> {
@@ -233,7 +238,7 @@ export class MemorySwarmStore implements SwarmStore {
     const fromSource = this.#leasesBySource.get(source)! - 1;
     if (fromSource > 0) this.#leasesBySource.set(source, fromSource);
     else this.#leasesBySource.delete(source);
-    for (const swarm of holder.swarms.values()) this.#remove(holder, swarm);
+    for (const seat of holder.seats.values()) this.#remove(holder, seat);
     this.#stateBytes -= bytesOfFiles(this.#seeds.filesOf(id));
     this.#seeds.remove(id);
   }
@@ -241,32 +246,39 @@ export class MemorySwarmStore implements SwarmStore {
   #put(holder: Holder, membership: Membership, bitfield: Bitfield): void {
     const { infoHash, totalPieces, fileName, revision, replicationTarget = 0, pieceLength = 0 } = membership;
     const { id, url } = holder.lease;
-    const before = holder.swarms.get(infoHash);
-    const known = before?.member(id);
+    const before = holder.seats.get(infoHash);
     const found = this.#swarms.get(infoHash)?.get(totalPieces);
     const bytes = bytesOf(bitfield) + (found ? 0 : bytesOfSwarm(membership));
-    const grows = bytes - (known ? bytesOf(known.bitfield) : 0);
+    const grows = bytes - (before ? bytesOf(before.member.bitfield) : 0);
     if (grows > 0 && this.#stateBytes + grows > this.#limits.maxStateBytes) refuse("bitfields");
-    if (!before && holder.swarms.size >= this.#limits.maxTorrentsPerLease) refuse("torrents of one peer");
+    if (!before && holder.seats.size >= this.#limits.maxTorrentsPerLease) refuse("torrents of one peer");
     if (!found && this.#swarmCount >= this.#limits.maxSwarms) refuse("torrents");
 
-    const stays = before !== undefined && before === found;
-    if (stays) this.#account(before, known!, -1);
-    else if (before) this.#remove(holder, before);
-    const swarm = found ?? this.#addSwarm(membership);
     const said = { fileName, revision, bitfield, replicationTarget, pieceLength };
     const member: SwarmMember = { leaseId: id, url, ...shownOf(holder.lease), ...said };
-    swarm.put(member);
-    this.#changes.note(swarm);
-    this.#account(swarm, member, 1);
-    holder.swarms.set(infoHash, swarm);
+    if (before && before.swarm === found) this.#change(before, member);
+    else {
+      if (before) this.#remove(holder, before);
+      const seat = (found ?? this.#addSwarm(membership)).add(member);
+      holder.seats.set(infoHash, seat);
+      this.#account(seat, 1);
+      this.#changes.note(seat.swarm);
+    }
   }
 
-  #remove(holder: Holder, swarm: MemorySwarm): void {
-    this.#account(swarm, swarm.member(holder.lease.id)!, -1);
-    swarm.remove(holder.lease.id);
+  #change(seat: Seat, member: SwarmMember): void {
+    this.#account(seat, -1);
+    seat.swarm.put(seat, member);
+    this.#account(seat, 1);
+    this.#changes.note(seat.swarm);
+  }
+
+  #remove(holder: Holder, seat: Seat): void {
+    const { swarm } = seat;
+    this.#account(seat, -1);
+    swarm.remove(seat);
     this.#changes.note(swarm);
-    holder.swarms.delete(swarm.key.infoHash);
+    holder.seats.delete(swarm.key.infoHash);
     if (swarm.size === 0) this.#evict(swarm);
   }
 
@@ -288,7 +300,7 @@ export class MemorySwarmStore implements SwarmStore {
   }
 
   /** Counts a member's bytes and name in (1) or out (-1). */
-  #account(swarm: MemorySwarm, member: SwarmMember, sign: 1 | -1): void {
+  #account({ swarm, member }: Seat, sign: 1 | -1): void {
     this.#stateBytes += sign * bytesOf(member.bitfield);
     const named = this.#swarmsByName.get(member.fileName) ?? new Map<MemorySwarm, number>();
     const count = (named.get(swarm) ?? 0) + sign;

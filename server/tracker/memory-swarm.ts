@@ -7,10 +7,17 @@ import type { PeerLease, Swarm, SwarmMember } from "./swarm-store.ts";
 /** What a member or a swarm costs beside its bitfield: objects, map entries, strings. */
 const OBJECT_BYTES = 512;
 
+/** A lease's place in a swarm. All that a heartbeat looks at lies here: with a million peers each step to another object waits for memory. */
+export interface Seat {
+  readonly swarm: MemorySwarm;
+  readonly totalPieces: number;
+  member: SwarmMember;
+}
+
 /** One swarm of a MemorySwarmStore: its members, and the picture of them that readers share. */
 export class MemorySwarm {
   readonly key: SwarmKey;
-  readonly #members = new Map<string, SwarmMember>();
+  readonly #seats = new Set<Seat>();
   /** What all complete members share, so that a seeder costs no bitfield. */
   #full: Bitfield | undefined;
   #snapshot: Swarm | undefined;
@@ -20,34 +27,31 @@ export class MemorySwarm {
   }
 
   get size(): number {
-    return this.#members.size;
+    return this.#seats.size;
   }
 
-  member(leaseId: string): SwarmMember | undefined {
-    return this.#members.get(leaseId);
+  add(member: SwarmMember): Seat {
+    const seat = { swarm: this, totalPieces: this.key.totalPieces, member };
+    this.#seats.add(seat);
+    this.put(seat, member);
+    return seat;
   }
 
-  put(member: SwarmMember): void {
+  /** The seat's member says something else than before. */
+  put(seat: Seat, member: SwarmMember): void {
     if (member.bitfield.complete) this.#full ??= member.bitfield;
-    const bitfield = member.bitfield.complete ? this.#full! : member.bitfield;
-    this.#members.set(member.leaseId, { ...member, bitfield });
+    seat.member = member.bitfield.complete ? { ...member, bitfield: this.#full! } : member;
     this.#snapshot = undefined;
   }
 
-  remove(leaseId: string): void {
-    this.#members.delete(leaseId);
+  remove(seat: Seat): void {
+    this.#seats.delete(seat);
     this.#snapshot = undefined;
-  }
-
-  /** A member's lease says something else than before. */
-  leaseChanged(lease: PeerLease): void {
-    const member = this.#members.get(lease.id);
-    if (member) this.put({ ...member, ...shownOf(lease) });
   }
 
   /** Made again only after a change. */
   snapshot(): Swarm {
-    this.#snapshot ??= { ...this.key, members: [...this.#members.values()] };
+    this.#snapshot ??= { ...this.key, members: Array.from(this.#seats, ({ member }) => member) };
     return this.#snapshot;
   }
 }
