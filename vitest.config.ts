@@ -1,4 +1,5 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
@@ -35,6 +36,8 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["test/web/**", "test/e2e/**", "test/bench/**"],
           setupFiles: ["test/support/no-leaks.ts"],
+          // Hundreds of processes are started that compile the same files: what was compiled once is kept.
+          env: { NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache") },
           testTimeout: 30_000,
           hookTimeout: 30_000,
           maxWorkers: Math.max(3, cores),
