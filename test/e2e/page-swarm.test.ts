@@ -1,9 +1,8 @@
-import AxeBuilder from "@axe-core/playwright";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Bitfield } from "#core/bitfield.ts";
 import { LocalSwarm, writeRandomFile } from "../support/local-swarm.ts";
 import { PageDriver } from "../support/page-driver.ts";
-import { pictures } from "../support/pictures.ts";
+import { pictureState } from "../support/state-picture.ts";
 import { startToldTracker, type Told } from "../support/told-tracker.ts";
 
 const PIECES = 40;
@@ -90,19 +89,7 @@ it("the swarm view shows copies against the target, repairs under way, who volun
   const volunteer = view.getByRole("row").filter({ hasText: "volunteer" });
   expect(await volunteer.count()).toBe(1);
   expect(await volunteer.textContent()).toMatch(/198\.51\.100\.3:50051.*south/s);
-  for (const [width, colorScheme] of [
-    [1280, "light"],
-    [360, "dark"],
-  ] as const) {
-    await page.emulateMedia({ colorScheme });
-    await page.setViewportSize({ width, height: 800 });
-    await page.screenshot({ path: `${pictures}/10-replication-${width}-${colorScheme}.png`, fullPage: true });
-    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(
-      0,
-    );
-  }
-  const { violations } = await new AxeBuilder({ page: page as never }).analyze();
-  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+  await pictureState(page, "11-replication");
   expect(browser.problems).toEqual([]);
   await page.close();
   await tracker.close({ graceMs: 0 });

@@ -23,14 +23,15 @@ export function drawMap(
   const pen = canvas.getContext("2d")!;
   const paint = paints(canvas, pen, grid, scale);
   // In canvas pixels, on whole ones: crisp edges, though the pitch is not whole.
-  const edge = (n: number) => Math.round(n * grid.pitch * scale);
+  const edge = (n: number, pitch: number) => Math.round(n * pitch * scale);
   const gap = Math.round(grid.gap * scale);
   pen.clearRect(0, 0, canvas.width, canvas.height);
   for (let n = 0; n < grid.cells; n++) {
     const { entry, held } = cellAt(map, grid, n);
     const [column, row] = [n % grid.columns, Math.floor(n / grid.columns)];
-    const [x, y] = [edge(column), edge(row)];
-    const [width, height] = [edge(column + 1) - gap - x, edge(row + 1) - gap - y];
+    const [x, y] = [edge(column, grid.pitch), edge(row, grid.rowPitch)];
+    const width = edge(column + 1, grid.pitch) - gap - x;
+    const height = edge(row + 1, grid.rowPitch) - gap - y;
     if (entry === PieceMap.MISSING && wanted && !isWanted(wanted, grid, n)) {
       pen.strokeStyle = paint(PieceMap.HELD_BEFORE);
       pen.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);

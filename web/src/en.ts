@@ -231,7 +231,7 @@ export const en = {
 
   offline: "You are offline. Downloads go on by themselves when the network is back.",
   memoryInsecure: (cap: string) =>
-    `This page was opened without https, so the browser withholds its storage and its fast hashing: files up to ${cap} are kept in memory and are gone after a reload.`,
+    `This page was opened without https, so the browser withholds its storage and its fast hashing: files up to ${cap} are kept in memory and are gone after a reload. Open it over https, or as http://localhost on the machine that serves it, and they are kept on disk.`,
   memoryUnsupported: (cap: string) =>
     `This browser gives the page no storage: files up to ${cap} are kept in memory and are gone after a reload.`,
   engineFailed: "Downloads do not work in this browser:",

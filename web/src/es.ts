@@ -171,8 +171,8 @@ export const es: Words = {
   dropHint: "Suelta un archivo o una carpeta en cualquier parte para publicarlo.",
   dropNow: "Suelta para publicar",
   dropFailed: "No se pudo leer:",
-  publishFile: "Publicar un archivo…",
-  publishFolder: "Publicar una carpeta…",
+  publishFile: "Publicar archivo…",
+  publishFolder: "Publicar carpeta…",
   openTorrent: "Abrir un torrent…",
   torrentFile: "Elegir el archivo JSON de un torrent…",
   torrentUrl: "O su URL",
@@ -252,7 +252,7 @@ export const es: Words = {
 
   offline: "No hay conexión. Las descargas siguen solas cuando vuelva.",
   memoryInsecure: (cap) =>
-    `Esta página se abrió sin https, así que el navegador no le da almacenamiento ni cálculo rápido de hashes: los archivos de hasta ${cap} se guardan en memoria y se pierden al recargar.`,
+    `Esta página se abrió sin https, así que el navegador no le da almacenamiento ni cálculo rápido de hashes: los archivos de hasta ${cap} se guardan en memoria y se pierden al recargar. Ábrela con https, o como http://localhost en la máquina que la sirve, y quedarán en disco.`,
   memoryUnsupported: (cap) =>
     `Este navegador no da almacenamiento a la página: los archivos de hasta ${cap} se guardan en memoria y se pierden al recargar.`,
   engineFailed: "Las descargas no funcionan en este navegador:",

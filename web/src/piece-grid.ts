@@ -7,8 +7,9 @@ export interface PieceGrid {
   readonly cells: number;
   readonly columns: number;
   readonly rows: number;
-  /** From one square to the next; not whole, so that the rows fill the width. */
+  /** From one square to the next, and from one row to the next; not whole, so that the rows fill the width. */
   readonly pitch: number;
+  readonly rowPitch: number;
   readonly gap: number;
   readonly width: number;
   readonly height: number;
@@ -29,21 +30,15 @@ export function gridOf(pieces: number, width: number): PieceGrid {
   const cells = Math.ceil(pieces / perCell);
   const gap = wanted >= 14 ? 2 : 1;
   if (cells <= most) {
-    return {
-      perCell,
-      cells,
-      columns: cells,
-      rows: 1,
-      pitch: wanted,
-      gap,
-      width: cells * wanted,
-      height: wanted,
-    };
+    // Few pieces: wider than high, so that the map is as wide as what is around it.
+    const pitch = (width + gap) / cells;
+    return { perCell, cells, columns: cells, rows: 1, pitch, rowPitch: wanted, gap, width, height: wanted };
   }
   const columns = evenColumns(cells, most);
   const pitch = (width + gap) / columns;
   const rows = Math.ceil(cells / columns);
-  return { perCell, cells, columns, rows, pitch, gap, width, height: Math.ceil(rows * pitch) };
+  const height = Math.ceil(rows * pitch);
+  return { perCell, cells, columns, rows, pitch, rowPitch: pitch, gap, width, height };
 }
 
 function columnsOf(width: number, pitch: number): number {
