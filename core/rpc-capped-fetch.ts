@@ -1,5 +1,6 @@
 import type { Clock } from "./clock.ts";
 import { PeerFailed } from "./errors.ts";
+import { AnswerBuffers } from "./rpc-answer-buffers.ts";
 import { AnswerTooLong } from "./rpc-errors.ts";
 
 export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
@@ -33,16 +34,22 @@ export interface WholeAnswer {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** The same for an answer that is of no use before its end: its body is read into one buffer. */
+/**
+ * The same for an answer that is of no use before its end: its body is read into one buffer, one of `buffers`. Whoever
+ * needs the answer no more may give it back.
+ */
 export function cappedWhole(
   fetch: Fetch,
   options: CappedFetchOptions,
+  buffers = new AnswerBuffers(),
 ): (...request: Parameters<Fetch>) => Promise<WholeAnswer> {
   return async (input, init) => {
     const { response, limit, waiting } = await begin(fetch, options, input, init);
+    // Room for one byte too many.
+    const buffer = buffers.take(options.limitBytes + 1);
     const bytes = response.body
-      ? await wholeOf(response.body, options.limitBytes, limit, waiting)
-      : new Uint8Array(0);
+      ? await wholeOf(response.body, buffer, limit, waiting)
+      : new Uint8Array(buffer, 0, 0);
     return { response, bytes };
   };
 }
@@ -109,13 +116,12 @@ function capped(
 
 async function wholeOf(
   body: ReadableStream<Uint8Array>,
-  limitBytes: number,
+  whole: ArrayBuffer,
   limit: AnswerLimit,
   waiting: Waiting,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const reader = intoBuffers(body);
-  // Room for one byte too many. Memory that nobody has written to costs nothing.
-  let buffer = new ArrayBuffer(limitBytes + 1);
+  let buffer = whole;
   let length = 0;
   for (;;) {
     const { done, value } = await waiting(reader.read(new Uint8Array(buffer, length)));

@@ -28,18 +28,20 @@ export class PeerCalls {
     return this.#call(signal, GRACE_MS, run);
   }
 
-  /** A call that is answered with a piece of `length` bytes, handed to `sink` in one write. */
+  /** A call that is answered with a piece of `length` bytes, handed to `sink` in one write and then to `release`. */
   async piece(
     length: number,
     sink: PieceSink,
     signal: AbortSignal,
     run: (options: CallOptions) => Promise<{ data: Uint8Array }>,
+    release?: (data: Uint8Array) => void,
   ): Promise<void> {
     const { data } = await this.#call(signal, deadlineOf(length), run).catch((error) => {
       throw error instanceof AnswerTooLong ? tooLong(length, error) : error;
     });
     if (data.length > length + MESSAGE_SLACK_BYTES) throw tooLong(length);
     await sink.write(data);
+    release?.(data);
   }
 
   /** A call that sends `length` bytes. */

@@ -1,4 +1,4 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import { type CallOptions, createClient, type Transport } from "@connectrpc/connect";
 import { PeerService } from "../gen/pieza/v1/peer_pb.ts";
 import { Bitfield } from "./bitfield.ts";
 import type { Clock } from "./clock.ts";
@@ -21,6 +21,8 @@ export interface RemotePeerOptions {
   /** Bytes of a piece, or the most that it can have where that is not known yet. */
   readonly pieceLength: (index: PieceIndex) => number;
   readonly clock: Clock;
+  /** Takes the bytes of a piece back when its sink is done with them. */
+  readonly release?: ((data: Uint8Array) => void) | undefined;
   /** Closes the transport. */
   readonly close?: (() => void) | undefined;
 }
@@ -44,7 +46,8 @@ export function remotePeer(options: RemotePeerOptions): RemotePeer {
         const timing = sink.timed && parseServerTiming(headers.get("server-timing"));
         if (timing) sink.timed?.(timing);
       };
-      return calls.piece(length, sink, signal, (call) => client.getPiece(request, { ...call, onHeader }));
+      const run = (call: CallOptions) => client.getPiece(request, { ...call, onHeader });
+      return calls.piece(length, sink, signal, run, options.release);
     },
     close() {
       calls.close();

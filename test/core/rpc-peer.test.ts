@@ -1,5 +1,6 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { remotePeer, remoteSeedPeer } from "#core/rpc.ts";
+import { AnswerBuffers } from "#core/rpc-answer-buffers.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import { openTransport } from "../../server/http/transports.ts";
 import { peerTransport } from "../../web/src/worker/peer-transport.ts";
@@ -47,7 +48,9 @@ remotePeerContract("grpc-web over fetch", (peer) => {
 
 remotePeerContract("grpc-web over fetch, as in a page", (peer) => {
   const { url, swarm, geometry, clock } = peer;
-  const transport = peerTransport(overFetch(peer));
+  const buffers = new AnswerBuffers();
+  const transport = peerTransport({ ...overFetch(peer), buffers });
   const pieceLength = geometry.lengthOf.bind(geometry);
-  return remotePeer({ url, transportName: "grpc-web", transport, swarm, pieceLength, clock });
+  const release = ({ buffer }: Uint8Array) => buffers.give(buffer as ArrayBuffer);
+  return remotePeer({ url, transportName: "grpc-web", transport, swarm, pieceLength, clock, release });
 });

@@ -9,7 +9,6 @@ const flags = [
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",
-  "--disable-dev-shm-usage",
   "--no-first-run",
   "--lang=en-US",
   "--disable-background-networking",

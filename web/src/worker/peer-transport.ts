@@ -1,6 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import type { AnswerBuffers } from "#core/rpc-answer-buffers.ts";
 import {
   type CappedFetchOptions,
   cappedFetch,
@@ -14,6 +15,8 @@ export interface PeerTransportOptions extends CappedFetchOptions {
   /** Scheme, host and port. */
   readonly url: string;
   readonly fetch: Fetch;
+  /** Where answers with a piece are read into. */
+  readonly buffers?: AnswerBuffers | undefined;
 }
 
 /** Flags and length in front of a message or of the trailers. */
@@ -30,7 +33,7 @@ const DATA_FIELD = 1;
 export function peerTransport(options: PeerTransportOptions): Transport {
   const { url: baseUrl, fetch } = options;
   const stock = createGrpcWebTransport({ baseUrl, fetch: cappedFetch(fetch, options) });
-  const fetchWhole = cappedWhole(fetch, options);
+  const fetchWhole = cappedWhole(fetch, options, options.buffers);
   return {
     stream: stock.stream,
     async unary(...call) {

@@ -2,6 +2,7 @@ import { PiezaError } from "#core/errors.ts";
 import type { Hasher } from "#core/hash.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/piece.ts";
 import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker, remoteUploadPeer } from "#core/rpc.ts";
+import { AnswerBuffers } from "#core/rpc-answer-buffers.ts";
 import { watchSwarm } from "#core/rpc-watch.ts";
 import type { Torrent } from "#core/torrent.ts";
 import { PageFailure } from "../trouble.ts";
@@ -26,6 +27,7 @@ export function remotePorts(
   hasher: Hasher,
 ): Omit<HostPorts, "storage" | "hasher" | "random" | "post"> {
   let besides: readonly string[] = [];
+  const buffers = new AnswerBuffers();
   const catalog = (stallMs?: number, token?: string) =>
     remoteCatalog({ url: origin, transport: transportTo(origin, MAX_TORRENT_BYTES, stallMs), hasher, token });
   async function trackerUrls(torrent: Torrent): Promise<readonly string[]> {
@@ -61,7 +63,7 @@ export function remotePorts(
       const problem = unreachable(url, origin);
       if (problem !== undefined) throw new PiezaError("failed_precondition", problem);
       const longest = geometry?.pieceLength ?? MAX_PIECE_LENGTH;
-      const transport = transportToPeer(url, Math.max(MAX_BITFIELD_BYTES, longest + FRAME_BYTES));
+      const transport = transportToPeer(url, Math.max(MAX_BITFIELD_BYTES, longest + FRAME_BYTES), buffers);
       const pieceLength = (index: PieceIndex) => geometry?.lengthOf(index) ?? MAX_PIECE_LENGTH;
       const way = { url, transport, pieceLength, clock: browserClock };
       const { infoHash, fileName, pieces } = torrent;
@@ -70,6 +72,7 @@ export function remotePorts(
         ...way,
         transportName: "grpc-web",
         swarm: { infoHash, totalPieces: pieces.length },
+        release: ({ buffer }) => buffers.give(buffer as ArrayBuffer),
       });
     },
     useTrackers(urls) {

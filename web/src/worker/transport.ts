@@ -1,6 +1,7 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { PeerFailed } from "#core/errors.ts";
 import { downloadDefaults } from "#core/options.ts";
+import type { AnswerBuffers } from "#core/rpc-answer-buffers.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
 import { NO_LEAVE } from "../trouble.ts";
 import { browserClock } from "./browser-clock.ts";
@@ -22,9 +23,9 @@ export function transportTo(url: string, limitBytes: number, stallMs?: number) {
   });
 }
 
-/** The same for what a download asks a peer. */
-export function transportToPeer(url: string, limitBytes: number) {
-  return peerTransport({ url, fetch: tellingFetch, limitBytes, clock: browserClock });
+/** The same for what a download asks a peer; pieces come in `buffers`. */
+export function transportToPeer(url: string, limitBytes: number, buffers: AnswerBuffers) {
+  return peerTransport({ url, fetch: tellingFetch, limitBytes, buffers, clock: browserClock });
 }
 
 export function fetchUpTo(limitBytes: number, stallMs?: number) {
