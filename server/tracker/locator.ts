@@ -3,8 +3,9 @@ import { PiezaError } from "#core/errors.ts";
 import type { SwarmKey } from "#core/tracker.ts";
 import type { FailureVotes } from "./failure-votes.ts";
 import { namedPeers } from "./named-peers.ts";
+import { NearWindows } from "./near-windows.ts";
 import type { SeedMember, Swarm, SwarmMember, SwarmStore } from "./swarm-store.ts";
-import { TableWindows } from "./table-windows.ts";
+import { TableWindows, type Windows } from "./table-windows.ts";
 
 /** Seed peers that one answer names behind the others. */
 const SEED_TABLE_SIZE = 16;
@@ -33,7 +34,7 @@ export interface Located {
 /** Made of one state of a swarm, and of what was reported at the time. */
 interface Tables {
   readonly version: number;
-  readonly byZone: Map<string, { readonly windows: TableWindows; readonly zone: string }>;
+  readonly byZone: Map<string, Windows>;
 }
 
 /** Answers who has which pieces, and whose turn it is. */
@@ -59,7 +60,8 @@ export class Locator {
       const turn = this.#nextTurn(`name ${query.fileName}`);
       return { swarm, peers: [], seeds: seedsAt(turn), turn };
     }
-    const { windows, zone } = this.#windows(swarm, query.zone ?? "");
+    const zone = zoneOf(swarm, query);
+    const windows = this.#windows(swarm, zone);
     // Askers of a zone of its own take turns among themselves.
     const answer = this.#nextTurn(`${swarm.infoHash} ${swarm.totalPieces} ${zone}`);
     return { swarm, seeds: seedsAt(answer), ...windows.at(answer) };
@@ -93,22 +95,20 @@ export class Locator {
     return totalPieces > 0 ? keys.filter((key) => key.totalPieces === totalPieces) : keys;
   }
 
-  #windows(swarm: Swarm, asked: string): { readonly windows: TableWindows; readonly zone: string } {
+  #windows(swarm: Swarm, zone: string): Windows {
     const { version } = this.#votes;
     const known = this.#tables.get(swarm);
-    const tables = known?.version === version ? known : { version, byZone: new Map() };
+    const tables = known?.version === version ? known : { version, byZone: new Map<string, Windows>() };
     if (tables !== known) this.#tables.set(swarm, tables);
-    // Zones that nobody of the swarm is in are one and the same: an asker can make up as many as it likes.
-    const zone = asked !== "" && swarm.members.some((member) => member.zone === asked) ? asked : "";
-    const made = tables.byZone.get(zone) ?? this.#makeWindows(swarm, zone, tables);
-    tables.byZone.set(zone, made);
-    return made;
+    const windows = tables.byZone.get(zone) ?? this.#makeWindows(swarm, zone);
+    tables.byZone.set(zone, windows);
+    return windows;
   }
 
-  #makeWindows(swarm: Swarm, asked: string, { byZone }: Tables) {
-    const { members, zone } = namedPeers(swarm.members, asked, (url) => this.#votes.isSuspect(url));
-    const everybodys = zone === asked ? undefined : byZone.get(zone);
-    return everybodys ?? { windows: new TableWindows({ members }), zone };
+  #makeWindows({ members }: Swarm, zone: string): Windows {
+    const { near, far } = namedPeers(members, zone, (url) => this.#votes.isSuspect(url));
+    if (near.length > 0 && far.length > 0) return new NearWindows(near, far);
+    return new TableWindows({ members: near.length > 0 ? near : far });
   }
 
   /** Begins anywhere, so that trackers that start together do not all name the same peer first. */
@@ -119,6 +119,11 @@ export class Locator {
     if (this.#turns.size > MAX_TURNS) this.#turns.delete(this.#turns.keys().next().value!);
     return turn;
   }
+}
+
+/** Zones that nobody of the swarm is in are one and the same: an asker can make up as many as it likes. */
+function zoneOf({ members }: Swarm, { zone = "" }: SwarmQuery): string {
+  return zone !== "" && members.some((member) => member.zone === zone) ? zone : "";
 }
 
 /** At most `size` of a list: all of it, or another part of it at every turn. */

@@ -3,12 +3,12 @@ import type { SwarmMember } from "./swarm-store.ts";
 /** Seeders near an asker that make it independent of who is far. */
 const NEAR_SEEDERS = 3;
 
-/** Peers that one kind of asker is told of. */
+/** Peers that one kind of asker is told of, each list in lease order. */
 export interface NamedPeers {
-  /** In lease order. */
-  readonly members: readonly SwarmMember[];
-  /** The zone that they were chosen for; empty: for everybody who has no such choice. */
-  readonly zone: string;
+  /** Of the asker's zone; empty for everybody who has no such choice. */
+  readonly near: readonly SwarmMember[];
+  /** The others that it is told of. */
+  readonly far: readonly SwarmMember[];
 }
 
 /**
@@ -24,9 +24,10 @@ export function namedPeers(
   const named = all.filter(({ listed, draining }) => listed && !draining);
   const healthy = named.filter(({ url }) => !isSuspect(url));
   const members = healthy.length < named.length && seedersOf(healthy) > 0 ? healthy : named;
-  if (zone === "") return { members, zone };
+  if (zone === "") return { near: [], far: members };
   const near = members.filter((member) => member.zone === zone);
-  return seedersOf(near) >= NEAR_SEEDERS ? { members: near, zone } : { members, zone: "" };
+  if (seedersOf(near) >= NEAR_SEEDERS) return { near, far: [] };
+  return { near, far: members.filter((member) => member.zone !== zone) };
 }
 
 function seedersOf(members: readonly SwarmMember[]): number {

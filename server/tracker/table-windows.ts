@@ -2,16 +2,24 @@ import { subnetOfUrl } from "./subnet.ts";
 import type { Swarm, SwarmMember } from "./swarm-store.ts";
 
 /** Peers that one answer names. */
-const TABLE_SIZE = 50;
+export const TABLE_SIZE = 50;
 /** Seeders in every table, where there are so many: whoever asks once can finish. */
 const MIN_SEEDERS = 3;
 /** Tables of one state of a swarm that are kept. */
-const MAX_TABLES = 64;
+export const MAX_TABLES = 64;
 
-/** The peers that one answer names, in lease order, and the turn in core/round-robin.ts' sense among them. */
+/** The peers that one answer names, and the turn in core/round-robin.ts' sense among them. */
 export interface Table {
   readonly peers: readonly SwarmMember[];
   readonly turn: number;
+}
+
+/** Deals the peers of a swarm out to answers. */
+export interface Windows {
+  /** After so many answers the same tables come again. */
+  readonly count: number;
+  /** The table of the answer with this number, the same array whenever it comes again. */
+  at(answer: number): Table;
 }
 
 /**
@@ -25,7 +33,7 @@ export interface Table {
  *
  * A table's own turn grows by one whenever its time has come again, so that it is as fair inside as the only table.
  */
-export class TableWindows {
+export class TableWindows implements Windows {
   /** In every table. */
   readonly #always: readonly SwarmMember[];
   /** Places in a table that are left for the others. */
@@ -39,16 +47,16 @@ export class TableWindows {
   readonly #parts: number;
   /** Seeders of each table where they are dealt round and round; 0 where they are dealt as leechers are. */
   readonly #dealt: number;
-  /** After so many answers the same tables come again. */
   readonly count: number;
   readonly #tables = new Map<number, readonly SwarmMember[]>();
 
-  constructor({ members }: Pick<Swarm, "members">) {
+  /** `size`: peers in a table. */
+  constructor({ members }: Pick<Swarm, "members">, size = TABLE_SIZE) {
     const all = members.filter(({ listed, draining }) => listed && !draining);
     for (const [place, member] of all.entries()) this.#places.set(member, place);
-    const isCrowded = crowdedSubnets(all);
+    const isCrowded = crowdedSubnets(all, size);
     this.#always = isCrowded ? all.filter((member) => !isCrowded(member)) : [];
-    this.#size = TABLE_SIZE - this.#always.length;
+    this.#size = size - this.#always.length;
     this.#minSeeders = Math.min(MIN_SEEDERS, this.#size - 1);
     const named = isCrowded ? all.filter(isCrowded) : all;
     this.#seeders = named.filter(({ bitfield }) => bitfield.complete);
@@ -62,7 +70,6 @@ export class TableWindows {
     this.count = (parts * round) / gcd(parts, round);
   }
 
-  /** The table of the answer with this number, the same array whenever it comes again. */
   at(answer: number): Table {
     const window = answer % this.count;
     const known = this.#tables.get(window);
@@ -104,14 +111,17 @@ function part<T>(list: readonly T[], n: number, parts: number): readonly T[] {
  * Says of a peer whether its network has more than its share of a table, where sharing it out by networks makes a
  * difference: undefined if all fit, if all networks are crowded, and if there are so many that none gets two places.
  */
-function crowdedSubnets(all: readonly SwarmMember[]): ((member: SwarmMember) => boolean) | undefined {
-  if (all.length <= TABLE_SIZE) return undefined;
+function crowdedSubnets(
+  all: readonly SwarmMember[],
+  places: number,
+): ((member: SwarmMember) => boolean) | undefined {
+  if (all.length <= places) return undefined;
   const sizes = new Map<string, number>();
   const subnets = new Map(all.map((member) => [member, subnetOfUrl(member.url)]));
   for (const subnet of subnets.values()) sizes.set(subnet, (sizes.get(subnet) ?? 0) + 1);
   const taken = (share: number) => [...sizes.values()].reduce((sum, size) => sum + Math.min(size, share), 0);
   let share = 1;
-  while (sizes.size < TABLE_SIZE && taken(share + 1) <= TABLE_SIZE) share++;
+  while (sizes.size < places && taken(share + 1) <= places) share++;
   const isCrowded = (member: SwarmMember) => sizes.get(subnets.get(member)!)! > share;
   return share > 1 && !all.every(isCrowded) ? isCrowded : undefined;
 }

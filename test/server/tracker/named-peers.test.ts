@@ -117,11 +117,36 @@ describe("who asks from a zone", () => {
     for (const turn of [0, 1, 2]) expect(turns.filter((one) => one === turn)).toHaveLength(10);
   });
 
-  it("is told of everybody where fewer are", async () => {
-    for (let n = 0; n < 2; n++) await join({ from: "127.1.0.1", port: 1_000 + n, zone: "here" });
-    await join({ from: "127.1.0.1", port: 1_002, zone: "here", complete: false });
-    await join({ from: "127.2.0.1" });
-    expect(await named("here")).toHaveLength(4);
+  it("is told of everybody where fewer are, its zone first, and others as ever", async () => {
+    const far = await join({ from: "127.2.0.1" });
+    const near = [];
+    for (let n = 0; n < 2; n++) near.push(await join({ from: "127.1.0.1", port: 1_000 + n, zone: "here" }));
+    near.push(await join({ from: "127.1.0.1", port: 1_002, zone: "here", complete: false }));
+    const urls = near.map(({ url }) => url);
+    expect(await named("here")).toEqual([...urls, far.url]);
+    expect(await named("there")).toEqual([far.url, ...urls]);
+    expect(await named()).toEqual([far.url, ...urls]);
+  });
+
+  it("is told of its zone in every answer of a large swarm, and of each far peer as often as of every other", async () => {
+    const near = await join({ from: "127.1.0.1", zone: "here" });
+    for (let n = 0; n < 98; n++) await join({ from: `127.2.${n}.1` });
+    const far = new Map<string, number>();
+    for (let answer = 0; answer < 40; answer++) {
+      const [first, ...others] = await named("here");
+      expect(first).toBe(near.url);
+      expect(others).toHaveLength(49);
+      for (const url of others) far.set(url, (far.get(url) ?? 0) + 1);
+    }
+    expect(far.size).toBe(98);
+    expect(new Set(far.values())).toEqual(new Set([20]));
+  });
+
+  it("is not told of a near peer that three networks report to fail, as long as a seeder is elsewhere", async () => {
+    const near = await join({ from: "127.1.0.1", zone: "here" });
+    const far = await join({ from: "127.2.0.1" });
+    for (let n = 0; n < 3; n++) await report(await join({ from: `127.3.${n}.1`, port: 0 }), [near.url]);
+    expect(await named("here")).toEqual([far.url]);
   });
 });
 
