@@ -192,7 +192,8 @@ export class FilePieceStore implements PieceStore {
     }
     if (!this.held.complete) {
       this.#placeFiles(this.#selected!);
-      return this.#files.syncFolders();
+      await this.#files.syncFolders();
+      return this.#disk.syncFolder(this.#paths.folder);
     }
     if (!this.#named) {
       if (this.#files.map.isFolder) this.#nameFolder();
@@ -200,6 +201,8 @@ export class FilePieceStore implements PieceStore {
       this.#files.moved(this.#paths.target);
       this.#named = true;
     }
+    // Files that got their places one by one have names in there that are new.
+    if (this.#sync !== "none") await this.#files.syncFolders();
     await this.#disk.syncFolder(this.#paths.folder);
     this.#journal.close();
     this.#journal = undefined;

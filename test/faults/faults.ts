@@ -153,6 +153,10 @@ export const faults: Readonly<Record<string, Fault>> = {
         "leaves no piece held that is not there, and no name on half a file",
         "finds a whole file: what the system only still remembers is not believed",
       ],
+      "test/server/peer/flushed.test.ts": [
+        "had all of it on the disk before it got its name",
+        "has each of them on the disk before it has its place",
+      ],
       "test/core/journal.test.ts": ["torn at any byte, keeps every record before the tear"],
     },
   },

@@ -200,6 +200,14 @@ describe("FilePieceStore", () => {
       expect(clock.pending).toBe(0);
     });
 
+    it("what is held when it is closed is durable, however soon that is", async () => {
+      const made = await makeTorrent({ length: 3 * PIECE });
+      const store = await here.open(made, { clock: new FakeClock() });
+      await fill(store, made, [0, 1]);
+      await store.close();
+      expect((await stat(working(".journal"))).size).toBe(64 + 4 * 12);
+    });
+
     it("with sync piece, a commit that has ended is durable", async () => {
       const made = await makeTorrent({ length: 2 * PIECE });
       const store = await here.open(made, { sync: "piece" });
