@@ -32,7 +32,9 @@ export class QuietTab {
     const auto = { autoAttach: true, waitForDebuggerOnStart: false, flatten: true };
     await this.#session.send("Target.setAutoAttach", auto);
     const limit = AbortSignal.timeout(LOAD_TIMEOUT_MS);
-    while ((await this.evaluate(() => document.readyState, undefined)) !== "complete") {
+    // At the very first there is nothing yet that could say.
+    const state = () => this.evaluate(() => document.readyState, undefined).catch(() => "none");
+    while ((await state()) !== "complete") {
       limit.throwIfAborted();
       await setTimeout(POLL_MS);
     }
