@@ -204,6 +204,14 @@ export const sabotages: readonly Sabotage[] = [
     name: "when it is over, from seed 1 on",
   },
   {
+    what: "a lost piece's place is written to while the disk still calls it durable",
+    file: "server/peer/open-work.ts",
+    find: '  journal.append("lost", lost);\n  await journal.sync();',
+    replace: '  journal.append("lost", lost);',
+    test: "test/server/peer/flushed.test.ts",
+    name: "is called lost on the disk before its place may be written to",
+  },
+  {
     what: "of a folder only one file is flushed",
     file: "server/peer/part-files.ts",
     find: "const files = [...this.#unsynced];",

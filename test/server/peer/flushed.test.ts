@@ -1,4 +1,6 @@
+import { truncateSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { storePaths } from "../../../server/peer/store-paths.ts";
 import { FlushLedger } from "../../support/flush-ledger.ts";
 import { makeTorrent } from "../../support/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
@@ -58,5 +60,21 @@ describe("a folder of which some files are wanted", () => {
     await all.finish();
     expect(ledger.early).toEqual([]);
     expect([...ledger.folders], "folders").toEqual([]);
+  });
+});
+
+describe("a durable piece that is not there after all", () => {
+  const here = storeFolder();
+
+  it("is called lost on the disk before its place may be written to", async () => {
+    const made = await makeTorrent(shapes["a file"]);
+    const first = await here.open(made);
+    await fill(first, made);
+    await first.close();
+    truncateSync(storePaths(`${here.path}/file.bin`, made.torrent.infoHash).part, 30_000);
+    const ledger = new FlushLedger();
+    const second = await here.open(made, { disk: ledger.disk });
+    expect([...second.held]).toEqual([0]);
+    expect([...ledger.files]).toEqual([]);
   });
 });
