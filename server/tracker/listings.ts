@@ -10,7 +10,6 @@ const RECHECK_MS = 300_000;
 const RETRY_MS = 5_000;
 /** A listed peer that fails once may just be busy. */
 const FAILURES_TO_UNLIST = 2;
-/** More than there are leases; what is forgotten is checked once more. */
 const MAX_STANDINGS = 100_000;
 
 /** What a lease says until its first check has ended. */
@@ -21,6 +20,8 @@ export interface ListingsParts {
   readonly reachability: ReachabilityCheck;
   readonly clock: Clock;
   readonly random: Random;
+  /** Leases of which it is remembered when to check them again; the others are checked with every announce. Default 100,000. */
+  readonly maxStandings?: number | undefined;
 }
 
 /** What is known of one lease's address. A new check of the lease makes a new one. */
@@ -82,7 +83,8 @@ export class Listings {
     const standing: Standing = { failures, dueAtMs: Number.POSITIVE_INFINITY };
     this.#standings.delete(lease.id);
     this.#standings.set(lease.id, standing);
-    if (this.#standings.size > MAX_STANDINGS) this.#standings.delete(this.#standings.keys().next().value!);
+    const { maxStandings = MAX_STANDINGS } = this.#parts;
+    if (this.#standings.size > maxStandings) this.#standings.delete(this.#standings.keys().next().value!);
     const check = this.#run(lease, standing)
       // The store failed, or the tracker was closed: the next announce begins again.
       .catch(() => this.#standings.delete(lease.id))

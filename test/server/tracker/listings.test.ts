@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AnnounceEvent } from "#gen/pieza/v1/tracker_pb.ts";
+import { Listings } from "../../../server/tracker/listings.ts";
 import type { CheckedPeer, Reachability, ReachabilityCheck } from "../../../server/tracker/reachability.ts";
 import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
 
@@ -171,5 +172,21 @@ describe("later", () => {
     expect(await checksOver(10_000, lease)).toEqual([10]);
     expect(await named()).toEqual([]);
     expect(await beat(lease)).toMatchObject({ listed: false, notListedReason: "nobody there" });
+  });
+
+  it("one of more peers than are remembered by default is checked no more often where there is room for them", async () => {
+    reach.there.set(url(1), 7);
+    const peers = 100_001;
+    const { clock, store } = tracker;
+    const parts = { store, reachability: reach, clock, random: () => 0.5, maxStandings: peers };
+    const listings = new Listings(parts);
+    const known = { url: url(1), address: "127.0.0.1:1", source: "127.0.0.1", identifyKey: Uint8Array.of(7) };
+    const told = { listed: true, notListedReason: "", draining: false, secretHash: new Uint8Array(32) };
+    for (let heartbeat = 0; heartbeat < 2; heartbeat++) {
+      for (let n = 0; n < peers; n++) listings.recheck({ id: String(n), ...known, ...told });
+      await clock.tick(10_000);
+    }
+    expect(reach.checked).toHaveLength(peers);
+    await listings.close();
   });
 });
