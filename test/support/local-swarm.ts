@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { PiezaProcess } from "./pieza-process.ts";
+import { runVerbHere } from "./verb-here.ts";
 
 const run = promisify(execFile);
 
@@ -89,8 +90,9 @@ export class LocalSwarm {
   /** Makes and publishes the torrent of a file or folder in the swarm's folder; returns the path of its JSON. */
   async publish(name: string, ...flags: string[]): Promise<string> {
     const torrent = this.path(`${name}.json`);
-    await this.done("publisher", ["create", this.path(name), "-o", torrent, ...flags]);
-    await this.done("publisher", ["publish", torrent, "--catalog", this.catalogUrl]);
+    const env = { ...this.#env, PIEZA_TOKEN: token, PIEZA_DATA: this.path("data-publisher") };
+    await runVerbHere(["create", this.path(name), "-o", torrent, ...flags], env);
+    await runVerbHere(["publish", torrent, "--catalog", this.catalogUrl], env);
     return torrent;
   }
 
