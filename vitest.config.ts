@@ -18,8 +18,8 @@ const chromium = {
 };
 
 /**
- * At least three files of tests in Node at a time, also where there are two cores: many wait for processes and for time to
- * pass. Fewer of those with browsers and many processes.
+ * At least three files of tests at a time, also where there are two cores: many wait for processes and for time to pass.
+ * On larger machines fewer of those that start browsers and many processes.
  */
 const cores = availableParallelism();
 
@@ -50,7 +50,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 120_000,
-          maxWorkers: Math.max(2, Math.floor(cores / 2)),
+          maxWorkers: Math.max(3, Math.floor(cores / 2)),
           sequence: { groupOrder: 2 },
         },
       },

@@ -16,6 +16,9 @@ const longest = [
   "test/server/cli/swarm.test.ts",
   "test/e2e/replication.test.ts",
   "test/e2e/roles.test.ts",
+  "test/e2e/faults.test.ts",
+  "test/e2e/swarm.test.ts",
+  "test/e2e/page-resume.test.ts",
 ];
 
 function placeOf({ moduleId }: TestSpecification): number {
