@@ -42,9 +42,13 @@ export interface Run {
   done: boolean;
 }
 
-/** When to kill: so long after the start of the process, or after it has opened its store; or at a failpoint. */
+/**
+ * When to kill: so long after the start of the process; so long after its store is open and it was given so many pieces,
+ * which it comes to on a slow machine too; or at a failpoint.
+ */
 export type Kill =
-  | { readonly after: "start" | "opening"; readonly ms: number }
+  | { readonly after: "start"; readonly ms: number }
+  | { readonly after: "pieces"; readonly given: number; readonly ms: number }
   | { readonly failpoint: Failpoint }
   | undefined;
 
@@ -63,6 +67,7 @@ export class KilledDownload {
   readonly #target = join(this.#folder, "file.bin");
   readonly #pieceMs: number;
   #children = new Set<ChildProcess>();
+  #closed = false;
 
   /** The seeder takes `pieceMs` for a piece. */
   constructor(options: { pieces: number; seed: number; sync: SyncMode; pieceMs: number }) {
@@ -97,8 +102,9 @@ export class KilledDownload {
     return new Set(state?.pieces.keys());
   }
 
-  /** Starts the process and waits until it is dead or has ended by itself. */
+  /** Starts the process and waits until it is dead or has ended by itself. Fails once the download is closed. */
   async run(kill: Kill): Promise<Run> {
+    if (this.#closed) throw new Error("the test is over");
     const run: Run = { held: undefined, asked: [], done: false };
     const process = fork(child, { serialization: "advanced", execArgv: [] });
     this.#children.add(process);
@@ -106,18 +112,26 @@ export class KilledDownload {
     const timers = new Set<NodeJS.Timeout>();
     const later = (ms: number, fn: () => void) => timers.add(setTimeout(fn, ms));
     const die = () => process.kill("SIGKILL");
+    let given = 0;
+    const dieIfGiven = () => {
+      if (kill && "given" in kill && kill.given === given) later(kill.ms, die);
+    };
     let busyUntilMs = 0;
     process.on("message", (message: FromChild) => {
       if (message.kind === "opened") {
         run.held = message.held;
-        if (kill && "ms" in kill && kill.after === "opening") later(kill.ms, die);
+        dieIfGiven();
       } else if (message.kind === "done") {
         run.done = true;
       } else {
         const { index } = message;
         run.asked.push(index);
         busyUntilMs = Math.max(busyUntilMs, performance.now()) + this.#pieceMs;
-        const give = () => send(process, { kind: "piece", index, bytes: this.#bytes(index) });
+        const give = () => {
+          send(process, { kind: "piece", index, bytes: this.#bytes(index) });
+          given++;
+          dieIfGiven();
+        };
         later(Math.max(0, busyUntilMs - performance.now()), give);
       }
     });
@@ -134,6 +148,7 @@ export class KilledDownload {
   }
 
   close(): void {
+    this.#closed = true;
     for (const process of this.#children) process.kill("SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -151,5 +166,6 @@ function send(process: ChildProcess, message: ToChild): void {
 
 /** Anywhere in a run: while the process starts and resumes, or while it downloads. */
 export function killSometime(random: Random): Kill {
-  return random() < 0.25 ? { after: "start", ms: random() * 150 } : { after: "opening", ms: random() * 60 };
+  if (random() < 0.25) return { after: "start", ms: random() * 150 };
+  return { after: "pieces", given: Math.floor(random() * 60), ms: random() * 2 };
 }
