@@ -1,9 +1,9 @@
 import { callerAddress } from "./context.ts";
-import type { HttpRequest } from "./http-types.ts";
+import type { RequestHead } from "./http-types.ts";
 import { Networks, parseIp } from "./networks.ts";
 
 /** The address that a request came from; empty for a socket that is gone already. */
-export type CallerOf = (request: HttpRequest) => string;
+export type CallerOf = (request: RequestHead) => string;
 
 /**
  * What its socket says, but for requests from a proxy in one of these networks (CIDR): there X-Forwarded-For counts,

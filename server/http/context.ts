@@ -1,5 +1,5 @@
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
-import type { HttpRequest, HttpResponse } from "./http-types.ts";
+import type { HttpRequest, HttpResponse, RequestHead } from "./http-types.ts";
 
 /** The address that the call came from, as its socket or a trusted proxy says: IPv4 in dotted form even on a dual-stack socket. */
 export const kCallerAddress = createContextKey("", { description: "caller address" });
@@ -30,7 +30,7 @@ export function contextValuesOf(
 }
 
 /** What the socket says. Empty for a socket that is gone already. */
-export function callerAddress(request: HttpRequest): string {
+export function callerAddress(request: RequestHead): string {
   const address = request.socket.remoteAddress ?? "";
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }

@@ -1,5 +1,5 @@
 import { cors as connectCors } from "@connectrpc/connect";
-import type { HttpRequest, HttpResponse } from "./http-types.ts";
+import type { HttpRequest, HttpResponse, RequestHead } from "./http-types.ts";
 
 const allowHeaders = [
   ...connectCors.allowedHeaders,
@@ -33,7 +33,7 @@ export class Cors {
    * Puts the headers on the answer. False: the call changes something and comes from a page that may not, so it must
    * not run.
    */
-  admit(request: HttpRequest, response: HttpResponse, changesSomething: boolean): boolean {
+  admit(request: RequestHead, response: Pick<HttpResponse, "setHeader">, changesSomething: boolean): boolean {
     const origin = request.headers.origin;
     if (!changesSomething) {
       response.setHeader("Access-Control-Allow-Origin", "*");
@@ -58,7 +58,7 @@ export class Cors {
     response.end();
   }
 
-  #mayChange(origin: string, request: HttpRequest): boolean {
+  #mayChange(origin: string, request: RequestHead): boolean {
     if (this.#allowed.has(origin)) return true;
     const host = authorityOf(request);
     return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
@@ -66,7 +66,7 @@ export class Cors {
 }
 
 /** The Host header of HTTP/1.1 or the authority of HTTP/2. */
-export function authorityOf(request: HttpRequest): string | undefined {
+export function authorityOf(request: RequestHead): string | undefined {
   const authority = request.headers[":authority"];
   return typeof authority === "string" ? authority : request.headers.host;
 }

@@ -1,7 +1,7 @@
 import { createContextKey } from "@connectrpc/connect";
 import { PiezaError } from "#core/errors.ts";
 import type { CallerOf } from "./caller.ts";
-import type { HttpRequest, HttpResponse } from "./http-types.ts";
+import type { ShortCall, ShortResponse } from "./http-types.ts";
 import type { Pace } from "./pace.ts";
 import { messageIn, plainCall, sendMessage, type WireFormat } from "./plain-call.ts";
 import { readShortBody } from "./short-body.ts";
@@ -65,20 +65,19 @@ export interface DirectOptions {
 /** Answers if the call is plain and the method can. Fails as the body does. */
 export async function answerDirectly(
   method: DirectMethod,
-  request: HttpRequest,
-  response: HttpResponse,
+  { head, body, response }: ShortCall,
   { maxTimeoutMs, pace, callerOf, admit }: DirectOptions,
 ): Promise<DirectOutcome> {
-  const call = plainCall(request, maxTimeoutMs);
+  const call = plainCall(head, maxTimeoutMs);
   if (!call) return { answered: false };
   const { format, timeoutMs } = call;
   pace.awaitShort();
-  const { whole, again } = await readShortBody(request, MAX_REQUEST_BYTES);
+  const { whole, again } = await readShortBody(body, MAX_REQUEST_BYTES);
   if (whole) pace.stopReading();
   const message = whole && messageIn(format, whole);
   if (!message) return { answered: false, body: again() };
   try {
-    const caller = callerOf(request);
+    const caller = callerOf(head);
     const counting = admit?.(caller);
     if (counting) await counting;
     const onGone = (fn: () => void) => void response.once("close", fn);
@@ -113,7 +112,7 @@ async function inTime(
   }
 }
 
-function send(answer: DirectAnswer, format: WireFormat, response: HttpResponse): void {
+function send(answer: DirectAnswer, format: WireFormat, response: ShortResponse): void {
   if (answer.done) response.once("close", answer.done);
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   sendMessage(format, answer.parts, response);

@@ -1,7 +1,7 @@
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { constants, createServer } from "node:http2";
-import type { HttpRequest, HttpResponse } from "./http-types.ts";
 import type { Limits } from "./limits.ts";
+import type { RequestHandler } from "./request-handler.ts";
 
 /**
  * An HTTP/2 server that gives up on callers by itself: Node's never times anything out, opens any number of streams
@@ -9,20 +9,23 @@ import type { Limits } from "./limits.ts";
  */
 export function createGuardedHttp2Server(
   limits: Limits,
-  onRequest: (request: HttpRequest, response: HttpResponse) => void,
+  { onRequest, onStream }: RequestHandler,
 ): Http2Server {
-  const server = createServer(
-    {
-      settings: {
-        maxConcurrentStreams: limits.maxStreams,
-        maxHeaderListSize: limits.maxHeaderBytes,
-        initialWindowSize: limits.streamWindowBytes,
-      },
-      maxSessionInvalidFrames: 100,
-      maxSessionMemory: limits.sessionMemoryMB,
+  // Never listens: it makes requests of the streams that it is given.
+  const requests = createServer(onRequest);
+  const server = createServer({
+    settings: {
+      maxConcurrentStreams: limits.maxStreams,
+      maxHeaderListSize: limits.maxHeaderBytes,
+      initialWindowSize: limits.streamWindowBytes,
     },
-    onRequest,
-  );
+    maxSessionInvalidFrames: 100,
+    maxSessionMemory: limits.sessionMemoryMB,
+  });
+  server.on("stream", (stream, headers, flags, rawHeaders) => {
+    const asRequest = () => void requests.emit("stream", stream, headers, flags, rawHeaders);
+    if (!onStream(stream, headers, asRequest)) asRequest();
+  });
   server.on("sessionError", () => {});
   server.on("session", (session) => guardSession(session, limits));
   return server;

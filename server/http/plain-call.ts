@@ -1,5 +1,4 @@
-import type { Writable } from "node:stream";
-import type { HttpRequest, HttpResponse } from "./http-types.ts";
+import type { RequestHead, ShortResponse } from "./http-types.ts";
 
 /** How a unary call and its answer lie in a request and a response. */
 export type WireFormat = "connect" | "grpc-web" | "grpc";
@@ -24,8 +23,8 @@ export interface PlainCall {
 }
 
 /** Undefined for a call of any other shape, or with a deadline over `maxTimeoutMs`: the library answers these. */
-export function plainCall(request: HttpRequest, maxTimeoutMs: number): PlainCall | undefined {
-  const { method, headers, httpVersionMajor } = request;
+export function plainCall(head: RequestHead, maxTimeoutMs: number): PlainCall | undefined {
+  const { method, headers, httpVersionMajor } = head;
   const format = formats[headers["content-type"] ?? ""];
   if (method !== "POST" || format === undefined) return undefined;
   if (format === "grpc" && httpVersionMajor < 2) return undefined;
@@ -69,7 +68,7 @@ export function messageIn(format: WireFormat, body: Uint8Array): Uint8Array | un
 }
 
 /** Sends a message, given in parts, as the successful answer. The parts are not copied: leave them be until it closes. */
-export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], response: HttpResponse): void {
+export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], response: ShortResponse): void {
   const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
   response.statusCode = 200;
   if (format === "connect") {
@@ -95,7 +94,7 @@ export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], re
 const JOIN_BYTES = 1 << 10;
 
 /** In one go to the system, the last part together with the end. */
-function writeAll(pieces: readonly Uint8Array[], response: HttpResponse): void {
+function writeAll(pieces: readonly Uint8Array[], response: ShortResponse): void {
   const joined: Uint8Array[] = [];
   for (const piece of pieces) {
     const last = joined.at(-1);
@@ -104,17 +103,16 @@ function writeAll(pieces: readonly Uint8Array[], response: HttpResponse): void {
     else joined.push(piece);
   }
   const last = joined.pop() ?? new Uint8Array();
-  const writable = response as Pick<Writable, "write" | "end" | "cork" | "uncork">;
   if (joined.length === 0) {
     // Node sends text together with the headers, in one write, and bytes after them.
-    if ("stream" in response || last.byteLength >= JOIN_BYTES) writable.end(last);
-    else writable.end(textOf(last), "latin1");
+    if ("stream" in response || last.byteLength >= JOIN_BYTES) response.end(last);
+    else response.end(textOf(last), "latin1");
     return;
   }
-  writable.cork();
-  for (const piece of joined) writable.write(piece);
-  writable.end(last);
-  writable.uncork();
+  response.cork();
+  for (const piece of joined) response.write(piece);
+  response.end(last);
+  response.uncork();
 }
 
 /** One character a byte. */

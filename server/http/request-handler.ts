@@ -1,5 +1,6 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { holdAnswer, serveRpc } from "./adapter.ts";
+import { holdAnswer, serveRpc, serveStream } from "./adapter.ts";
 import type { CallerOf } from "./caller.ts";
 import { authorityOf, type Cors } from "./cors.ts";
 import type { Admit } from "./direct.ts";
@@ -9,6 +10,7 @@ import { changes, type Limits, rateLimited } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { ServerOptions } from "./options.ts";
 import { Paces } from "./pace.ts";
+import { streamCall } from "./stream-call.ts";
 import { UploadBudget } from "./upload-budget.ts";
 
 export interface RequestHandlerOptions {
@@ -25,14 +27,40 @@ export interface RequestHandlerOptions {
   readonly log: Log;
 }
 
-/** Every request of a server, of either HTTP version: who may ask, then which route answers. */
-export function createRequestHandler(options: RequestHandlerOptions) {
+export interface RequestHandler {
+  /** Every request of a server, of either HTTP version. */
+  onRequest(request: HttpRequest, response: HttpResponse): void;
+  /**
+   * A call over HTTP/2 before it is a request. False: it is to be one now. Else it is answered, or made one later with
+   * `asRequest`.
+   */
+  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, asRequest: () => void): boolean;
+}
+
+/** Who may ask a server, then which route answers. */
+export function createRequestHandler(options: RequestHandlerOptions): RequestHandler {
   const { cors, limits, callerOf, log } = options;
   const unread = new UploadBudget(limits.unreadBytes);
   const paces = new Paces(limits);
   const routes = new Map(options.handlers.map((handler) => [handler.requestPath, routeOf(handler)]));
 
-  return (request: HttpRequest, response: HttpResponse): void => {
+  return { onRequest, onStream };
+
+  function onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, asRequest: () => void): boolean {
+    const route = headers[":method"] === "POST" ? routes.get(headers[":path"] ?? "") : undefined;
+    const direct = route?.options.direct;
+    if (!direct || headers.expect) return false;
+    const call = streamCall(stream, headers);
+    const { head, response } = call;
+    // Who is refused is told so as a request.
+    if (!options.knowsHost(authorityOf(head))) return false;
+    if (!cors.admit(head, response, route.changesSomething)) return false;
+    stream.on("error", ignore);
+    void serveStream(stream, call, { ...route.options, direct }, asRequest);
+    return true;
+  }
+
+  function onRequest(request: HttpRequest, response: HttpResponse): void {
     // A caller that hangs up is no news; without a listener it would be an uncaught exception.
     request.on("error", ignore);
     response.on("error", ignore);
@@ -52,7 +80,7 @@ export function createRequestHandler(options: RequestHandlerOptions) {
     } else {
       void servePlain(path, request, response);
     }
-  };
+  }
 
   function routeOf(handler: UniversalHandler) {
     const { method, requestPath } = handler;

@@ -53,7 +53,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   health.register(router);
   registerReflection(router, [...options.services, Health, ServerReflection]);
 
-  const onRequest = createRequestHandler({
+  const requestHandler = createRequestHandler({
     handlers: router.handlers,
     direct: options.direct,
     http: options.http,
@@ -65,9 +65,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     limits,
     log,
   });
-  const h1 = createHttp1Server(http1Options(limits), onRequest);
+  const h1 = createHttp1Server(http1Options(limits), requestHandler.onRequest);
   h1.setTimeout(limits.idleMs);
-  const h2 = createGuardedHttp2Server(limits, onRequest);
+  const h2 = createGuardedHttp2Server(limits, requestHandler);
   const port = createPort(h1, h2, limits, certificate);
   const drain = createDrain(port, h1, h2, shutdown);
   port.listen(options.port, host);

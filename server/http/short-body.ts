@@ -1,4 +1,4 @@
-import type { HttpRequest } from "./http-types.ts";
+import type { Readable } from "node:stream";
 
 /** The beginning of a request's body. */
 export interface BodyStart {
@@ -9,7 +9,7 @@ export interface BodyStart {
 }
 
 /** Reads a body to its end if it has at most `maxBytes`, and else no further than it takes to know. Fails as the body does. */
-export function readShortBody(request: HttpRequest, maxBytes: number): Promise<BodyStart> {
+export function readShortBody(body: Readable, maxBytes: number): Promise<BodyStart> {
   // Listeners instead of an iterator, which costs as much as the rest of a small call; nor are they taken off one by one.
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
@@ -20,8 +20,8 @@ export function readShortBody(request: HttpRequest, maxBytes: number): Promise<B
       length += chunk.byteLength;
       if (length <= maxBytes) return;
       isKnown = true;
-      request.off("data", onData).pause();
-      resolve({ whole: undefined, again: () => both(chunks, request) });
+      body.off("data", onData).pause();
+      resolve({ whole: undefined, again: () => both(chunks, body) });
     };
     const onEnd = () => {
       isKnown = true;
@@ -33,7 +33,7 @@ export function readShortBody(request: HttpRequest, maxBytes: number): Promise<B
     };
     // Every request closes at last, and an error is dear.
     const onClose = () => isKnown || reject(new Error("the caller is gone"));
-    request.on("data", onData).on("end", onEnd).on("error", reject).on("close", onClose);
+    body.on("data", onData).on("end", onEnd).on("error", reject).on("close", onClose);
   });
 }
 
