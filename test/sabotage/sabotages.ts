@@ -212,6 +212,14 @@ export const sabotages: readonly Sabotage[] = [
     name: "is called lost on the disk before its place may be written to",
   },
   {
+    what: "what an earlier run wrote is called durable without a flush",
+    file: "server/peer/open-work.ts",
+    find: "files.markUnsynced(geometry.offset(piece), geometry.lengthOf(piece));",
+    replace: "geometry.offset(piece);",
+    test: "test/server/peer/flushed.test.ts",
+    name: "has on the disk too what an earlier run wrote and never flushed",
+  },
+  {
     what: "of a folder only one file is flushed",
     file: "server/peer/part-files.ts",
     find: "const files = [...this.#unsynced];",
