@@ -58,18 +58,20 @@ async function measure(
 ): Promise<PageRun> {
   const tab = await browser.open(url, REST_MS);
   try {
+    await tab.watchTasks();
     const [browserBefore, seedersBefore] = [await browserCpu(browser), cpuSecondsOf(pids)];
     const seconds = await within(RUN_TIMEOUT_MS, "the whole download", download(tab));
     const seedersCpuSeconds = cpuSecondsOf(pids) - seedersBefore;
     let browserCpuSeconds = 0;
     for (const [pid, after] of await browserCpu(browser))
       browserCpuSeconds += after - (browserBefore.get(pid) ?? 0);
+    const longestTaskMs = await tab.longestTaskMs();
     if (compareWith !== undefined) {
       const saved = await save(tab);
       await promisify(execFile)("cmp", [compareWith, saved]);
       await rm(saved);
     }
-    return { seconds, browserCpuSeconds, seedersCpuSeconds };
+    return { seconds, browserCpuSeconds, seedersCpuSeconds, longestTaskMs };
   } finally {
     await tab.close();
   }

@@ -81,7 +81,7 @@ async function measureBoth(workspace: Workspace, sizeMiB: number): Promise<Measu
     warm: false,
   });
   const measured: Measured[] = [];
-  for (const contender of [fetchFromOne, piezaFromOne]) {
+  for (const contender of [piezaFromOne, fetchFromOne]) {
     measured.push(await measure(sources, contender, sizeMiB));
     console.error(cellsOf(measured.at(-1)!).join(", "));
   }

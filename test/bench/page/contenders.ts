@@ -11,22 +11,26 @@ const onePeer: SwarmOf = (sources) => sources.onePeer();
 const manyPeers: SwarmOf = (sources) => sources.manyPeers();
 const pidsOf = ({ peers }: PageSwarm) => peers.map(({ process }) => process.pid);
 
-/** A bare page with one worker that fetches, checks and writes. */
-function bareWorker(name: string, script: string, swarmOf: SwarmOf): PageContender {
+/** A bare page with one worker, or several that share the pieces and the connections, that fetch, check and write. */
+function bareWorker(name: string, script: string, swarmOf: SwarmOf, workers = 1): PageContender {
   const prepare = async (sources: PageSources): Promise<PreparedPage> => {
     const swarm = await swarmOf(sources);
     const torrent = await readTorrentJson(sources.file.torrent);
-    const job: Job = {
-      peers: swarm.peers.map(({ url }) => url),
-      infoHash: torrent.info_hash,
-      hashes: torrent.pieces.map(({ hash }) => hash),
-      pieceLength: torrent.piece_length,
-      requestsPerPeer: REQUESTS_PER_PEER,
-    };
+    const jobs = Array.from(
+      { length: workers },
+      (_, first): Job => ({
+        peers: swarm.peers.map(({ url }) => url),
+        infoHash: torrent.info_hash,
+        hashes: torrent.pieces.map(({ hash }) => hash),
+        pieceLength: torrent.piece_length,
+        requestsPerPeer: REQUESTS_PER_PEER / workers,
+        every: [workers, first],
+      }),
+    );
     return {
       url: await sources.site(),
       pids: pidsOf(swarm),
-      download: (tab) => tab.evaluate(runWorker, { script: `/${script}.js`, job }),
+      download: (tab) => tab.evaluate(runWorkers, { script: `/${script}.js`, jobs }),
       save: (tab) => tab.saved(() => tab.evaluate(saveStoredFile, "source.bin")),
     };
   };
@@ -34,6 +38,11 @@ function bareWorker(name: string, script: string, swarmOf: SwarmOf): PageContend
 }
 
 export const fetchFromOne = bareWorker("fetch, verify, OPFS", "fetch", onePeer);
+/** Whether a second worker would pay. */
+const fetchByTwo: PageContender = {
+  ...bareWorker("fetch, verify, OPFS, 2 workers", "fetch", onePeer, 2),
+  timesAsFast: [[fetchFromOne]],
+};
 const fetchFromMany = bareWorker(`fetch, verify, OPFS, ${MANY} peers`, "fetch", manyPeers);
 const stockFromOne = bareWorker("connect-web, verify, OPFS", "stock", onePeer);
 const stockFromMany = bareWorker(`connect-web, verify, OPFS, ${MANY} peers`, "stock", manyPeers);
@@ -90,6 +99,7 @@ export const pageContenders: readonly PageContender[] = [
   fetchFromOne,
   piezaFromOne,
   stockFromOne,
+  fetchByTwo,
   fetchFromMany,
   piezaFromMany,
   stockFromMany,
@@ -99,18 +109,23 @@ export const pageContenders: readonly PageContender[] = [
 
 // What follows runs in the page: it sees nothing of this file.
 
-async function runWorker({ script, job }: { script: string; job: Job }): Promise<number> {
+async function runWorkers({ script, jobs }: { script: string; jobs: Job[] }): Promise<number> {
   const started = performance.now();
-  const worker = new Worker(script, { type: "module" });
-  worker.postMessage(job);
-  const problem = await new Promise<string>((resolve) => {
-    worker.onmessage = ({ data }) => resolve(data);
-    worker.onerror = ({ message }) => resolve(message || "the worker could not be started");
-  });
-  const seconds = (performance.now() - started) / 1000;
-  worker.terminate();
+  const problems = await Promise.all(
+    jobs.map(async (job) => {
+      const worker = new Worker(script, { type: "module" });
+      worker.postMessage(job);
+      const problem = await new Promise<string>((resolve) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.onerror = ({ message }) => resolve(message || "the worker could not be started");
+      });
+      worker.terminate();
+      return problem;
+    }),
+  );
+  const problem = problems.find((text) => text !== "");
   if (problem) throw new Error(problem);
-  return seconds;
+  return (performance.now() - started) / 1000;
 }
 
 async function saveStoredFile(name: string): Promise<void> {

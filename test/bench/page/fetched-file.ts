@@ -8,6 +8,8 @@ export interface Job {
   readonly hashes: readonly string[];
   readonly pieceLength: number;
   readonly requestsPerPeer: number;
+  /** Every which piece is this worker's, and from which on: [1, 0] if it is the only one. */
+  readonly every: readonly [step: number, first: number];
 }
 
 /** The bytes of a piece, numbered from 1. */
@@ -34,8 +36,11 @@ export function answerJob(connect: (peers: readonly string[]) => GetPiece): void
 /** Every peer's lanes take the next piece that nobody has taken: no picker, no retries, nothing kept for a resume. */
 async function download(job: Job, getPiece: GetPiece): Promise<void> {
   const root = await navigator.storage.getDirectory();
-  const file = await (await root.getFileHandle(FILE_NAME, { create: true })).createSyncAccessHandle();
-  const pieces = job.hashes.entries();
+  const handle = await root.getFileHandle(FILE_NAME, { create: true });
+  const [step, first] = job.every;
+  // Alone it has the file to itself, as a page would.
+  const file = await handle.createSyncAccessHandle({ mode: step === 1 ? "readwrite" : "readwrite-unsafe" });
+  const pieces = [...job.hashes.entries()].filter(([index]) => index % step === first).values();
   async function lane(peer: string): Promise<void> {
     for (const [index, hash] of pieces) {
       const bytes = await getPiece(peer, job.infoHash, index + 1);

@@ -88,6 +88,26 @@ export class QuietTab {
     return bytes;
   }
 
+  /** From now on, tasks of the page's own thread that keep it from the person are noticed. */
+  async watchTasks(): Promise<void> {
+    await this.evaluate(() => {
+      const tasks: number[] = [];
+      const observer = new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) tasks.push(duration);
+      });
+      observer.observe({ type: "longtask" });
+      Object.assign(globalThis, { longTasks: tasks });
+    }, undefined);
+  }
+
+  /** The longest of them, by the clock; 0 where all were under 50 ms. */
+  longestTaskMs(): Promise<number> {
+    return this.evaluate(() => {
+      const { longTasks } = globalThis as unknown as { longTasks: number[] };
+      return Math.max(0, ...longTasks);
+    }, undefined);
+  }
+
   /** Leaves nothing in the storage of its origin. */
   async close(): Promise<void> {
     const origin = await this.evaluate(() => location.origin, undefined);

@@ -13,5 +13,7 @@ interface FileSystemSyncAccessHandle {
 }
 
 interface FileSystemFileHandle {
-  createSyncAccessHandle(): Promise<FileSystemSyncAccessHandle>;
+  createSyncAccessHandle(options?: {
+    readonly mode: "readwrite" | "readwrite-unsafe";
+  }): Promise<FileSystemSyncAccessHandle>;
 }
