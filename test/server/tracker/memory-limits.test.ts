@@ -1,11 +1,18 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { Bitfield } from "#core/bitfield.ts";
 import { remoteTracker } from "#core/rpc.ts";
 import { limitsFor, machineMemory, memoryOf } from "../../../server/tracker/memory-limits.ts";
+import { MemorySwarmStore } from "../../../server/tracker/memory-swarm-store.ts";
+import { lease } from "../../contract/swarm-store.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
 
 const MiB = 1 << 20;
 const GiB = 1 << 30;
+/** A quarter of what is left beside the code is for leases: here 32 MiB. */
+const MEMORY_OF_MANY = 256 * MiB;
 
 it("half of the machine, or of the container where that is smaller, and never more than the heap", () => {
   expect(memoryOf({ total: 8 * GiB, constrained: 0, heap: 64 * GiB })).toBe(4 * GiB);
@@ -18,10 +25,10 @@ it("half of the machine, or of the container where that is smaller, and never mo
 });
 
 it.each([
-  [0, 8 * MiB, 1_024, 2_048],
-  [256 * MiB, 64 * MiB, 8_192, 16_384],
-  [640 * MiB, 256 * MiB, 32_768, 65_536],
-  [GiB + 128 * MiB, 512 * MiB, 65_536, 131_072],
+  [0, 8 * MiB, 2_048, 2_048],
+  [256 * MiB, 64 * MiB, 16_384, 16_384],
+  [640 * MiB, 256 * MiB, 65_536, 65_536],
+  [GiB + 128 * MiB, 512 * MiB, 131_072, 131_072],
 ])("%i bytes make caps that fit into them", (memory, maxStateBytes, maxLeases, maxSwarms) => {
   expect(limitsFor(memory)).toEqual({ maxStateBytes, maxLeases, maxSwarms });
 });
@@ -48,4 +55,31 @@ it("a tracker that is given little refuses what does not fit, and keeps what it 
   } finally {
     await tracker.close();
   }
+});
+
+it("peers with the longest texts stop at their cap, and take no more than their share of the memory", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const { maxLeases } = limitsFor(MEMORY_OF_MANY);
+  const store = new MemorySwarmStore(new FakeClock(), { maxLeases });
+  const long = (n: number, length: number) => Buffer.from(`${n} `.padEnd(length, "x")).toString("latin1");
+  const peer = (n: number) => ({
+    ...lease(`${n}`.padStart(32, "0")),
+    address: long(n, 255),
+    url: long(n, 255),
+    source: long(n, 45),
+    zone: long(n, 64),
+    notListedReason: long(n, 64),
+    identifyKey: new Uint8Array(32).fill(n),
+  });
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let n = 0; n < maxLeases; n++) await store.open(peer(n));
+  await expect(store.open(peer(maxLeases))).rejects.toMatchObject({ code: "resource_exhausted" });
+  collect();
+  const eachBytes = (process.memoryUsage().heapUsed - before) / maxLeases;
+  console.info(`${Math.round(eachBytes)} bytes a lease`);
+  expect(eachBytes).toBeLessThan(4 << 10);
+  expect((await store.counts()).leases).toBe(maxLeases);
+  await store.close();
 });
