@@ -26,10 +26,12 @@ export interface Windows {
  * The peers of a swarm that may be named to somebody new. Up to 50 are one table. More are dealt out to several, seeders
  * and leechers each in lease order, and every answer has the next table: so each peer is named as often as every other.
  * Only where seeders are too few for three in every table are they named more often, each as often as the others.
- * Every table has peers of all ages, so that many who came together do not push out who was there before.
+ * Every table has peers of all ages, so that many who came together do not push out who was there before: one of the
+ * oldest twentieth is in each.
  *
  * And only where one network has more peers than its share of a table: the places are shared out among networks first,
- * and who is of a small one is in every table, so that a crowd of one owner's hides nobody.
+ * and who is of a small one is in every table, so that a crowd of one owner's hides nobody. A share, and no fixed number
+ * of places, because a swarm in one building is of one network, and all of a table is its own.
  *
  * A table's own turn grows by one whenever its time has come again, so that it is as fair inside as the only table.
  */

@@ -72,6 +72,12 @@ describe.each(pictures)("%s", (_, picture) => {
     }
   });
 
+  it("every table names somebody who was there before almost everybody else", () => {
+    const places = tables.map((peers) => Math.min(...peers.map(({ leaseId }) => Number(leaseId))));
+    const oldest = Math.ceil(picture.length / 20);
+    for (const place of places) if (picture.length > 0) expect(place).toBeLessThan(oldest);
+  });
+
   it("every peer is named as often as every other of its kind, and a leecher never more than a seeder", () => {
     const counts = namings(picture);
     const of = (kind: string) => new Set(counts.filter((_, place) => picture[place] === kind));
