@@ -23,6 +23,11 @@ const chromium = {
  */
 const cores = availableParallelism();
 
+const e2e = { testTimeout: 300_000, hookTimeout: 120_000 };
+
+/** What measures by the clock, and so has the machine for itself. */
+const alone = ["test/e2e/page-looking.test.ts"];
+
 export default defineConfig({
   test: {
     // A test that runs alone, or again until it passes, hides the others.
@@ -46,12 +51,21 @@ export default defineConfig({
       },
       {
         test: {
+          ...e2e,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
+          exclude: alone,
           maxWorkers: Math.max(3, Math.floor(cores / 2)),
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...e2e,
+          name: "e2e-alone",
+          include: alone,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
         },
       },
       {

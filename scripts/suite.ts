@@ -11,7 +11,7 @@ const parts: Readonly<Record<string, () => Promise<Outcome>>> = {
   build: buildPage,
   node: () => runProject("node"),
   browser: () => runProject("browser"),
-  e2e: () => runProject("e2e"),
+  e2e: () => runProject("e2e*"),
   sabotages: () => runSabotages(),
 };
 
