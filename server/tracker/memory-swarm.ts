@@ -4,8 +4,9 @@ import { wordsOf, wordsOfRanges } from "#core/replication-words.ts";
 import type { PieceRange, SwarmKey } from "#core/tracker.ts";
 import type { PeerLease, Swarm, SwarmMember } from "./swarm-store.ts";
 
-/** What a member or a swarm costs beside its bitfield: objects, map entries, strings. */
-const OBJECT_BYTES = 512;
+/** What a member costs beside its bitfield, and a swarm beside its members: objects, map entries, strings. As measured. */
+const MEMBER_BYTES = 640;
+const SWARM_BYTES = 1_024;
 
 /** A lease's place in a swarm. All that a heartbeat looks at lies here: with a million peers each step to another object waits for memory. */
 export interface Seat {
@@ -91,10 +92,10 @@ export function withoutPieces(
 
 /** Bytes that a member takes, near enough for a cap. */
 export function bytesOf(bitfield: Bitfield): number {
-  return OBJECT_BYTES + (bitfield.complete ? 0 : Math.ceil(bitfield.size / 8));
+  return MEMBER_BYTES + (bitfield.complete ? 0 : Math.ceil(bitfield.size / 8));
 }
 
 /** Bytes that a swarm takes beside its members: itself, and the bitfield that complete members share. */
 export function bytesOfSwarm(key: SwarmKey): number {
-  return OBJECT_BYTES + Math.ceil(key.totalPieces / 8);
+  return SWARM_BYTES + Math.ceil(key.totalPieces / 8);
 }
