@@ -27,7 +27,7 @@ export interface Windows {
  * and leechers each in lease order, and every answer has the next table: so each peer is named as often as every other.
  * Only where seeders are too few for three in every table are they named more often, each as often as the others.
  * Every table has peers of all ages, so that many who came together do not push out who was there before: one of the
- * oldest twentieth is in each.
+ * oldest tenth is in each.
  *
  * And only where one network has more peers than its share of a table: the places are shared out among networks first,
  * and who is of a small one is in every table, so that a crowd of one owner's hides nobody. A share, and no fixed number

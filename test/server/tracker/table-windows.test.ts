@@ -74,7 +74,7 @@ describe.each(pictures)("%s", (_, picture) => {
 
   it("every table names somebody who was there before almost everybody else", () => {
     const places = tables.map((peers) => Math.min(...peers.map(({ leaseId }) => Number(leaseId))));
-    const oldest = Math.ceil(picture.length / 20);
+    const oldest = Math.ceil(picture.length / 10);
     for (const place of places) if (picture.length > 0) expect(place).toBeLessThan(oldest);
   });
 
