@@ -11,6 +11,8 @@ const MAX_IN_FLIGHT_BYTES = 32 << 20;
 /** A peer that fails so often in a row is given up; the pause before each try doubles. */
 const MAX_FAILURES = 4;
 const FIRST_PAUSE_MS = 500;
+/** So long everybody's first answer is waited for: what a peer has already need not be sent to another. */
+const FIRST_ANSWERS_MS = 2_000;
 /** What says that a peer will not take this however often it is asked. What it has, it has. */
 const REFUSALS: ReadonlySet<string> = new Set([
   "failed_precondition",
@@ -101,6 +103,7 @@ class Upload {
   readonly #cancels = new Set<() => void>();
   #settle: { resolve(): void; reject(error: unknown): void };
   #inFlightBytes = 0;
+  #begun = false;
 
   constructor(input: UploadInput) {
     this.#input = input;
@@ -115,7 +118,16 @@ class Upload {
   }
 
   start(): void {
-    for (const target of this.#targets) void this.#ask(target);
+    const firstAnswers = this.#targets.map((target) => this.#ask(target));
+    void Promise.allSettled(firstAnswers).then(() => this.#begin());
+    this.#after(FIRST_ANSWERS_MS, () => this.#begin());
+  }
+
+  /** From now on pieces are sent. */
+  #begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#advance();
   }
 
   /** Ends it; `error` undefined: well. Does nothing the second time. */
@@ -192,16 +204,20 @@ class Upload {
   }
 
   #askAfter(target: Target, ms: number): void {
+    this.#after(ms, () => void this.#ask(target));
+  }
+
+  #after(ms: number, act: () => void): void {
     const cancel = this.#input.clock.after(ms, () => {
       this.#cancels.delete(cancel);
-      void this.#ask(target);
+      act();
     });
     this.#cancels.add(cancel);
   }
 
   /** What follows from the state as it is now: more requests, or the end. */
   #advance(): void {
-    if (this.#stop.signal.aborted) return;
+    if (this.#stop.signal.aborted || !this.#begun) return;
     for (let given = true; given; ) {
       given = false;
       for (const target of this.#targets) if (this.#give(target)) given = true;

@@ -19,6 +19,8 @@ interface Behaviour {
     readonly retryAfterMs?: number;
   };
   readonly silent?: boolean;
+  /** Answers what it has so late. */
+  readonly answersAfterMs?: number;
 }
 
 /** A peer that stores in memory, each piece a moment after it came. */
@@ -38,6 +40,9 @@ class FakeUploadPeer implements UploadPeer {
 
   async getBitfield(): Promise<Bitfield> {
     if (this.behaviour.silent) throw new PeerFailed("unavailable", "connection refused");
+    const { answersAfterMs = 0 } = this.behaviour;
+    if (answersAfterMs > 0)
+      await new Promise<void>((resolve) => void this.#clock.after(answersAfterMs, resolve));
     return this.has.clone();
   }
 
@@ -105,6 +110,20 @@ describe("an upload", () => {
     expect(outcome).toBe("done");
     expect(peers[0]!.sent).toEqual([]);
     expect(peers[1]!.sent.sort((a, b) => a - b)).toEqual(all.slice(3));
+  });
+
+  it("sends nothing that is there already, although the one who has it answers last", async () => {
+    const { outcome, peers, timersLeft } = await upload({ has: all, answersAfterMs: 500 }, { has: all }, {});
+    expect(outcome).toBe("done");
+    expect(peers.map(({ sent }) => sent)).toEqual([[], [], []]);
+    expect(timersLeft).toBe(0);
+  });
+
+  it("does not wait for long for the answer of one", async () => {
+    const { outcome, peers, tookMs } = await upload({ answersAfterMs: 60_000 }, {}, {});
+    expect(outcome).toBe("done");
+    expect(peers[0]!.sent).toEqual([]);
+    expect(tookMs).toBeLessThan(10_000);
   });
 
   it("brings every piece elsewhere when a peer's room is full, and keeps what that peer has", async () => {
