@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { NO_ADDRESS } from "../../web/src/trouble.ts";
 import { maxInFlightPerPeer, unreachable } from "../../web/src/worker/transport.ts";
 
 const [secure, plain] = ["https://catalog.example", "http://catalog.example"];
@@ -25,12 +26,20 @@ describe("a page may ask a peer", () => {
     [secure, "http://localhost.example:50051", why],
     [secure, "http://127.0.0.1.example:50051", why],
     [secure, "http://notlocalhost:50051", why],
-    [secure, "http://localhost@peer.example:50051", why],
     [secure, "http://[::2]:50051", why],
     [plain, "http://peer.example:50051", undefined],
     [plain, "http://192.0.2.7:50051", undefined],
     [plain, "https://peer.example:50051", undefined],
     ["http://localhost:8080", "http://peer.example:50051", undefined],
+    // Who names a server does not choose what is asked of it.
+    [secure, "http://localhost@peer.example:50051", NO_ADDRESS],
+    [plain, "http://router.example/reboot", NO_ADDRESS],
+    [plain, "http://router.example/reboot?now=1#", NO_ADDRESS],
+    [plain, "http://router.example?", NO_ADDRESS],
+    [plain, "http://router.example#", NO_ADDRESS],
+    [plain, "http://who@router.example", NO_ADDRESS],
+    [plain, "javascript:alert(1)", NO_ADDRESS],
+    [plain, "peer.example", NO_ADDRESS],
   ])("from %s at %s: %s", (origin, url, reason) => {
     expect(unreachable(url, origin)).toBe(reason);
   });

@@ -7,7 +7,7 @@ import { formatsFor } from "../../web/src/format.ts";
 import { lookOf } from "../../web/src/peer-look.ts";
 import { cellAt, gridOf } from "../../web/src/piece-grid.ts";
 import { linkTo, torrentOf } from "../../web/src/route.svelte.ts";
-import { failureOf, NO_LEAVE, peerTrouble, told } from "../../web/src/trouble.ts";
+import { failureOf, NO_ADDRESS, NO_LEAVE, peerTrouble, told } from "../../web/src/trouble.ts";
 import { wasmHasher } from "../../web/src/worker/browser-hasher.ts";
 
 describe("numbers", () => {
@@ -65,6 +65,9 @@ describe("reasons", () => {
     const peer = { state: "backing off", trouble: "permission_denied", reason: NO_LEAVE } as const;
     expect(peerTrouble(peer)).toBe("no_leave");
     expect(peerTrouble({ ...peer, reason: "wants a token" })).toBe("permission_denied");
+    const far = { state: "skipped", trouble: "failed_precondition" } as const;
+    expect(peerTrouble({ ...far, reason: "an https page" })).toBe("insecure_peer");
+    expect(peerTrouble({ ...far, reason: NO_ADDRESS })).toBe("bad_address");
   });
 });
 

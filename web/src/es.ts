@@ -245,6 +245,7 @@ export const es: Words = {
     source_changed: "Se cambió, se movió o se borró entretanto.",
     gone_meanwhile: "se cambió, se movió o se borró entretanto",
     browser_refuses: "el navegador no lo permite",
+    bad_address: "no es la dirección de un par",
     bad_torrent: "no es un torrent válido:",
     bad_url: "escribe una URL como https://servidor",
     no_torrent_there: "ahí no hay un torrent:",

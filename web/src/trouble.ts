@@ -3,6 +3,7 @@ import type { DownloadSnapshot } from "#core/snapshot.ts";
 
 /** What only a page meets. */
 export type PageTrouble =
+  | "bad_address"
   | "bad_torrent"
   | "bad_url"
   | "browser_refuses"
@@ -57,6 +58,9 @@ export function failureOf(error: unknown): Failure {
 export const NO_LEAVE =
   "this browser keeps the page out of the local network; allow local network access in the settings of this site";
 
+/** Said of a peer whose address asks for more than to be reached. */
+export const NO_ADDRESS = "not the address of a peer";
+
 /** A reason as it is shown: in the page's language, and what was said in another. */
 export interface Told {
   readonly ours: string;
@@ -95,5 +99,6 @@ export function peerTrouble({
   reason,
 }: Pick<DownloadSnapshot["peers"][number], "state" | "trouble" | "reason">): ShownTrouble | undefined {
   if (trouble === "permission_denied" && reason.endsWith(NO_LEAVE)) return "no_leave";
+  if (reason === NO_ADDRESS) return "bad_address";
   return state === "skipped" && trouble === "failed_precondition" ? "insecure_peer" : trouble;
 }

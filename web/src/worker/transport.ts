@@ -3,7 +3,7 @@ import { PeerFailed } from "#core/errors.ts";
 import { downloadDefaults } from "#core/options.ts";
 import type { AnswerBuffers } from "#core/rpc-answer-buffers.ts";
 import { cappedFetch } from "#core/rpc-capped-fetch.ts";
-import { NO_LEAVE } from "../trouble.ts";
+import { NO_ADDRESS, NO_LEAVE } from "../trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { lacksLeave } from "./local-network.ts";
 import { peerTransport } from "./peer-transport.ts";
@@ -46,12 +46,22 @@ async function tellingFetch(input: RequestInfo | URL, init?: RequestInit): Promi
   }
 }
 
-/** Why this page may not ask that server: one from https may not ask http servers, but for the person's own machine. */
+/**
+ * Why this page may not ask that server. What is more than scheme, host and port would let a tracker choose what is asked
+ * of a server; and a page from https may not ask http servers, but for the person's own machine.
+ */
 export function unreachable(url: string, origin: string): string | undefined {
+  if (!isAddress(url)) return NO_ADDRESS;
   const { protocol, hostname } = new URL(url);
   if (!origin.startsWith("https:") || protocol === "https:") return undefined;
   if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return undefined;
   return "an https page cannot use a peer without https";
+}
+
+function isAddress(text: string): boolean {
+  if (!URL.canParse(text) || /[?#@]/.test(text)) return false;
+  const { protocol, pathname } = new URL(text);
+  return /^https?:$/.test(protocol) && pathname === "/";
 }
 
 /** Requests under way at a peer: over TLS they share one HTTP/2 connection, so the engine's word counts there. */
