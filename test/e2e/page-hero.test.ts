@@ -22,7 +22,7 @@ it("one glance shows four peers that feed one download, one of them gone", async
       peers.push(await swarm.peer(`peer-${n}`, name, pieces, "0", "--limit-upload", "8MiB"));
     }
     const page = await browser.open("about:blank");
-    await page.setViewportSize({ width: 1280, height: 780 });
+    await page.setViewportSize({ width: 1280, height: 790 });
     await page.goto(swarm.catalogUrl);
     const download = await new DownloadOnPage(page, name).start();
     const percent = (least: number) =>
