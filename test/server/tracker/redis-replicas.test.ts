@@ -147,6 +147,28 @@ it("and as often as each other while peers that hold parts join and leave", { ti
   }
 });
 
+it("a peer that three networks report, each to another replica, is named by none of them", async () => {
+  const trackers = replicas.map(() => new RouterTracker(undefined, { store: redis.url }));
+  cleanUp.push(() => Promise.all(trackers.map((tracker) => tracker.close())));
+  const [liar, honest] = ["http://127.0.0.1:1001", "http://127.0.0.1:1002"];
+  const failures = [{ url: liar, infoHash: swarm.infoHash, kind: "unreachable" as const }];
+  const named = async (tracker: RouterTracker) => {
+    await tracker.clock.tick(1_000);
+    return (await tracker.remote().locate(swarm, signal)).peers.map(({ url }) => url);
+  };
+  for (const [at, tracker] of trackers.entries()) {
+    expect(await named(tracker)).toEqual(expect.arrayContaining([liar, honest]));
+    const remote = tracker.remote(`127.3.${at}.1`);
+    const address = { port: 0, tls: false, identifyKey: new Uint8Array() };
+    const { lease } = await remote.announce({ event: "started", address, torrents: [], left: [] }, signal);
+    await remote.announce({ event: "heartbeat", lease, torrents: [], left: [], failures }, signal);
+  }
+  for (const tracker of trackers) {
+    await expect.poll(() => named(tracker), { timeout: 20_000 }).not.toContain(liar);
+    expect(await named(tracker)).toContain(honest);
+  }
+});
+
 it("one replica dies: who asked it is on another with its next question", { timeout: 60_000 }, async () => {
   const stop = new AbortController();
   let tables = 0;
