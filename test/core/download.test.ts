@@ -234,7 +234,8 @@ describe("pause, stop and failure", () => {
 
   it("a piece that the store takes its time with is held once and asked of nobody else, pause or no pause", async () => {
     const swarm = new FakeSwarm({ pieces: 4 });
-    for (let n = 0; n < 3; n++) swarm.add({ rate: 10_000, has: [0, 1, 2] });
+    // One more than there are pieces: it has nothing else to do.
+    for (let n = 0; n < 4; n++) swarm.add({ rate: 10_000, has: [0, 1, 2] });
     class SlowStore extends MemoryPieceStore {
       override async commit(index: PieceIndex): Promise<void> {
         await sleep(swarm.clock, 10_000);
@@ -249,7 +250,7 @@ describe("pause, stop and failure", () => {
     await swarm.clock.tick(30_000);
     expect(swarm.held.toSorted()).toEqual([0, 1, 2]);
     expect(download.peek()).toMatchObject({ heldBytes: 3_000, downloadedBytes: 3_000 });
-    expect(swarm.peers.map((peer) => peer.inFlight)).toEqual([0, 0, 0]);
+    expect(swarm.peers.map((peer) => peer.inFlight)).toEqual([0, 0, 0, 0]);
   });
 
   it("stop leaves no request and no timer, and says stopped", async () => {
