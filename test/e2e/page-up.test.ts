@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Page, Request } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { sha256sum, writeRandomFile } from "../support/local-swarm.ts";
 import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
@@ -52,3 +53,75 @@ it("the page of `pieza up`, opened as printed: a file is downloaded, another pub
   expect(await sha256sum((await shared.save()).path)).toBe(await sha256sum(path));
   expect(browser.problems).toEqual([]);
 });
+
+/** Copies of each piece, and pieces that get through before the tab is closed. */
+const COPIES = 2;
+const THROUGH = 7;
+const PIECES = 12;
+
+it("a folder dropped on the page of `pieza up`: closed midway it goes on where it was, is used again when published again, and is deleted", async () => {
+  const { page: url } = await up.line("ready", (line) => line.event === "ready");
+  const survey = join(folder, "Survey 2026");
+  await mkdir(join(survey, "raw"), { recursive: true });
+  await writeRandomFile(join(survey, "raw", "north.tif"), (PIECES - 1) * MiB);
+  await writeRandomFile(join(survey, "notes.txt"), 2_000);
+  const first = await browser.open(String(url));
+  await first.getByRole("heading", { name: "Catalog" }).waitFor();
+  const stores = storesOf(first);
+  let through = 0;
+  await first.context().route("**/StorePiece", (route) => {
+    if (route.request().method() !== "POST" || ++through <= THROUGH) return route.continue();
+    return route.abort();
+  });
+  await dropPath(first, survey);
+  await expect.poll(stores.answered, { timeout: 60_000 }).toBe(THROUGH);
+  const second = await browser.open(String(url));
+  await first.close();
+  await second.context().unroute("**/StorePiece");
+  const list = second.getByRole("region", { name: "Published from this browser" });
+  await list.getByText("Not all pieces reached a peer.").waitFor();
+
+  const more = storesOf(second);
+  await dropPath(second, survey);
+  const card = second.getByRole("article", { name: "Survey 2026", exact: true });
+  await card.getByText("Shared", { exact: true }).waitFor();
+  expect(more.answered()).toBeGreaterThan(0);
+  // The peers may have made copies of what was there among themselves meanwhile.
+  expect(more.sent()).toBeLessThanOrEqual(COPIES * PIECES - THROUGH);
+
+  await second.reload();
+  await list.getByRole("link", { name: "Survey 2026" }).waitFor();
+  const none = storesOf(second);
+  await dropPath(second, survey);
+  await card.getByText("Shared", { exact: true }).waitFor();
+  expect(none.sent()).toBe(0);
+
+  await card.getByRole("button", { name: "Delete" }).click();
+  await card.getByRole("button", { name: "Delete" }).click();
+  await card.waitFor({ state: "detached" });
+  await second.getByRole("button", { name: "Download Survey 2026" }).waitFor({ state: "detached" });
+  expect(browser.problems).toEqual([]);
+});
+
+/** Drops what is at `path` onto the page, as the browser does with what comes from the desktop. */
+async function dropPath(page: Page, path: string): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+    await session.send("Input.dispatchDragEvent", { type, x: 300, y: 300, data });
+  }
+  await session.detach();
+}
+
+/** How many pieces the page has sent to peers, and how many of them were taken. */
+function storesOf(page: Page): { sent(): number; answered(): number } {
+  let [sent, answered] = [0, 0];
+  const isStore = (request: Request) => request.method() === "POST" && request.url().endsWith("/StorePiece");
+  page.context().on("request", (request) => {
+    if (isStore(request)) sent++;
+  });
+  page.context().on("requestfinished", (request) => {
+    if (isStore(request)) answered++;
+  });
+  return { sent: () => sent, answered: () => answered };
+}
