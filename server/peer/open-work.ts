@@ -99,9 +99,10 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
   try {
     if (!fresh && torrent.files) await findPlaced(job, files, paths, old.state);
     checkSpace((job.wantedBytes ?? geometry.length) - (fresh ? 0 : files.allocatedBytes()), paths, disk);
-    const intact = await files.prepare();
+    const intact = files.prepare();
     journal ??= await JournalFile.create(disk, paths.journal, torrent.infoHash, geometry);
     // The names that an earlier run gave may not be on the disk either.
+    await files.syncFolders();
     await disk.syncFolder(paths.folder);
     if (fresh) return { files, journal, held: [], unsynced: [] };
     const check = (index: number) => holds(job, files, index);

@@ -81,9 +81,8 @@ export class PartFiles {
   }
 
   /** Makes the files and folders that are missing and gives each its size. True if nothing was missing or amiss. */
-  async prepare(): Promise<boolean> {
+  prepare(): boolean {
     let intact = true;
-    const changedFolders = new Set<string>();
     if (this.map.isFolder && !this.#folderExists(this.#root)) this.#disk.makeFolder(this.#root);
     const known = new Set<string>();
     for (const [file, { path, length }] of this.map.files.entries()) {
@@ -98,9 +97,7 @@ export class PartFiles {
       intact = false;
       if (!found) this.#disk.close(this.#disk.open(this.#pathOf(file), "create"));
       this.#disk.truncate(this.#handle(file).descriptor, length);
-      if (path !== "") changedFolders.add(this.#join(path.split("/").slice(0, -1).join("/")));
     }
-    for (const folder of changedFolders) await this.#disk.syncFolder(folder);
     return intact;
   }
 

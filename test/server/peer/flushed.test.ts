@@ -5,7 +5,7 @@ import { FlushLedger } from "../../support/flush-ledger.ts";
 import { makeTorrent } from "../../support/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 
-const files = ["a", "b/c", "b/d/e", "f"].map((path) => ({ path, length: 20_000 }));
+const files = ["a", "b/c", "d/e/f", "g"].map((path) => ({ path, length: 20_000 }));
 const shapes = {
   "a file": { length: 60_000 },
   "a folder": { files, fileName: "folder" },
@@ -39,6 +39,23 @@ describe.each(Object.keys(shapes) as (keyof typeof shapes)[])("%s that is finish
     await second.finish();
     expect(ledger.early).toEqual([]);
     expect([...ledger.folders], "folders").toEqual([]);
+  });
+});
+
+describe("a folder", () => {
+  const here = storeFolder();
+
+  it("is on the disk with all folders inside before a piece in it is called durable", async () => {
+    const made = await makeTorrent(shapes["a folder"]);
+    const ledger = new FlushLedger();
+    const store = await here.open(made, { disk: ledger.disk, sync: "piece" });
+    await fill(store, made, [3]);
+    expect([...ledger.folders]).toEqual([]);
+    await store.close();
+    // As if the first run had been killed before it said so of them.
+    ledger.folders.add(`${storePaths(`${here.path}/folder`, made.torrent.infoHash).part}/d`);
+    await here.open(made, { disk: ledger.disk, sync: "piece" });
+    expect([...ledger.folders]).toEqual([]);
   });
 });
 
