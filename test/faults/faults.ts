@@ -16,7 +16,7 @@ export const faults: Readonly<Record<string, Fault>> = {
       "test/core/download.test.ts": ["loses only the pieces in flight when one of four peers is killed"],
       "test/faults/swarm-faults.test.ts": [
         "all but one, at four tenths",
-        "all but one, without a word: nothing comes for 10 s at most",
+        "all but one of %i, without a word: nothing comes for 10 s at most",
         "the last holder: it is waited for",
       ],
       "test/server/tracker/faults.test.ts": ["a peer that is killed leaves within its lease and a sweep"],

@@ -1,4 +1,5 @@
 import { sabotagesOfCopies } from "./copies.ts";
+import { sabotagesOfTheDisk } from "./disk.ts";
 import type { Sabotage } from "./sabotage.ts";
 
 export const sabotages: readonly Sabotage[] = [
@@ -337,7 +338,7 @@ export const sabotages: readonly Sabotage[] = [
     find: "if (!better.some((one) => one !== other && mayGive(one, index))) yield request;",
     replace: "if (better) yield request;",
     test: "test/faults/swarm-faults.test.ts",
-    name: "all but one, without a word",
+    name: "all but one of 8, without a word",
   },
   {
     what: "a peer is never asked again for a piece that it once lacked",
@@ -388,4 +389,5 @@ export const sabotages: readonly Sabotage[] = [
     name: "twelve that are all alike get the last piece too",
   },
   ...sabotagesOfCopies,
+  ...sabotagesOfTheDisk,
 ];
