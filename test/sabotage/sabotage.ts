@@ -10,4 +10,6 @@ export interface Sabotage {
   readonly test: string;
   /** The test's name, or the part of it that fits no other. */
   readonly name: string;
+  /** Of vitest. Default "node"; with "e2e" the page is built anew before. */
+  readonly project?: "node" | "browser" | "e2e";
 }

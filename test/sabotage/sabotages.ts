@@ -1,5 +1,6 @@
 import { sabotagesOfCopies } from "./copies.ts";
 import { sabotagesOfTheDisk } from "./disk.ts";
+import { sabotagesOfThePage } from "./page.ts";
 import type { Sabotage } from "./sabotage.ts";
 
 export const sabotages: readonly Sabotage[] = [
@@ -390,4 +391,5 @@ export const sabotages: readonly Sabotage[] = [
   },
   ...sabotagesOfCopies,
   ...sabotagesOfTheDisk,
+  ...sabotagesOfThePage,
 ];

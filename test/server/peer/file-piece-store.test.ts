@@ -58,6 +58,17 @@ describe("FilePieceStore", () => {
       expect(here.names()).toEqual(["file.bin"]);
     });
 
+    it("takes no other file of its name and size for finished, and takes one that is for that", async () => {
+      const made = await makeTorrent({ length: 2 * PIECE });
+      const almost = made.whole.slice();
+      almost[2 * PIECE - 1]! ^= 1;
+      await writeFile(join(here.path, "file.bin"), almost);
+      await expect(here.open(made)).rejects.toMatchObject({ code: "already_exists" });
+      expect(Buffer.compare(await readFile(join(here.path, "file.bin")), almost)).toBe(0);
+      await writeFile(join(here.path, "file.bin"), made.whole);
+      expect((await here.open(made)).held.complete).toBe(true);
+    });
+
     it("cleans up behind a run that was cut off after the name was given", async () => {
       const made = await makeTorrent({ length: 2 * PIECE });
       const first = await here.open(made);
@@ -297,6 +308,21 @@ describe("FilePieceStore", () => {
       await store.finish();
     }
     expect(here.names()).toEqual([`${stem}.bin`, `${stem}.iso`]);
+  });
+
+  it("keeps two torrents of one name apart: neither spoils what the other has so far", async () => {
+    const made = [1, 2].map((seed) => makeTorrent({ length: 2 * PIECE, seed }));
+    for (const each of made) {
+      const store = await here.open(await each);
+      await fill(store, await each, [0]);
+      await store.close();
+    }
+    for (const each of made) {
+      const store = await here.open(await each);
+      expect([...store.held]).toEqual([0]);
+      expect(await store.read((await each).at(0))).toEqual((await each).bytes(0));
+      await store.close();
+    }
   });
 
   it("lets go of every file and timer when it is closed half way", async () => {

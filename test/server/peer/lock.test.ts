@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import fs, { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -36,6 +37,29 @@ describe("lock", () => {
       writeFileSync(join(folder, "x.lock"), content);
       take().release();
     }
+  });
+
+  it("of a dead one that somebody else takes over a moment earlier is theirs, and given back", () => {
+    const path = join(folder, "x.lock");
+    const lock = takeLock(path, "x");
+    const living = readFileSync(path, "latin1");
+    lock.release();
+    writeFileSync(path, "99999999 5 x");
+    const { renameSync } = fs;
+    fs.renameSync = (from, to) => {
+      // The faster one: between the look at the dead lock and its removal.
+      writeFileSync(path, living);
+      renameSync(from, to);
+    };
+    syncBuiltinESMExports();
+    try {
+      expect(take).toThrow(`x is in use by the process ${process.pid}`);
+    } finally {
+      fs.renameSync = renameSync;
+      syncBuiltinESMExports();
+    }
+    expect(readFileSync(path, "latin1")).toBe(living);
+    expect(readdirSync(folder)).toEqual(["x.lock"]);
   });
 
   it("that somebody else has taken meanwhile is not released", () => {
