@@ -14,6 +14,9 @@ const args = [
   "--disable-background-networking",
 ];
 
+/** How long what a page should show is waited for. Where a test is wanted to fail, nobody has to wait so long for it. */
+const PATIENCE_MS = Number(process.env.PIEZA_TEST_PATIENCE_MS ?? 60_000);
+
 export interface PageDriverOptions {
   /** Host names that mean this machine, besides localhost. */
   readonly hosts?: readonly string[];
@@ -47,7 +50,7 @@ export class PageDriver {
   /** A new tab at `url`. Saving goes through the browser's downloads, as where there are no pickers. */
   async open(url: string): Promise<Page> {
     const page = await this.#context.newPage();
-    page.setDefaultTimeout(60_000);
+    page.setDefaultTimeout(PATIENCE_MS);
     page.on("pageerror", (error) => this.problems.push(`thrown: ${error.message}`));
     page.on("console", (message) => {
       if (/content security policy|trusted ?type|uncaught/i.test(message.text()))
@@ -189,7 +192,7 @@ export class DownloadOnPage {
   }
 
   /** Resolves once the card says so, in the page's words: "Complete", "Paused". */
-  async becomes(state: string, timeoutMs = 60_000): Promise<void> {
+  async becomes(state: string, timeoutMs = PATIENCE_MS): Promise<void> {
     const shown = this.card.locator(".state").getByText(state, { exact: true });
     await shown
       .first()
