@@ -1,6 +1,6 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
 import { pictures } from "./pictures.ts";
 
@@ -66,10 +66,13 @@ export class PageDriver {
 
   /** Ends the browser as a power cut would end it, and starts it again on the same profile. */
   async crash(): Promise<void> {
+    const socket = await readlink(join(this.#profile, "SingletonSocket"));
     const session = await this.#context.browser()?.newBrowserCDPSession();
     const closed = new Promise<void>((resolve) => this.#context.once("close", () => resolve()));
     session?.send("Browser.crash").catch(() => undefined);
     await closed;
+    // A folder of its own for temporary files, which it had no time to take away.
+    await rm(dirname(socket), { recursive: true, force: true });
     this.#context = await launch(this.#profile, this.#options);
   }
 
