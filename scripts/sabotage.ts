@@ -13,6 +13,9 @@ import { isMain, root, runCommand } from "./run-command.ts";
 /** Five times what the slowest of the named tests needs on a busy machine. */
 const LIMIT_MS = 100_000;
 
+/** A test of the whole page waits for itself to fail. */
+const TEST_TIMEOUT_MS = { node: 20_000, browser: 20_000, e2e: 100_000 };
+
 /** What git would commit, copied, over the installed packages of the checkout. */
 async function copyTree(): Promise<string> {
   const listed = await runCommand("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
@@ -47,14 +50,21 @@ async function attempt(tree: string, sabotage: Sabotage): Promise<string | undef
   }
 }
 
-async function unnoticed(tree: string, { test, name }: Sabotage): Promise<string | undefined> {
+async function unnoticed(tree: string, sabotage: Sabotage): Promise<string | undefined> {
+  const { test, name, project = "node" } = sabotage;
+
   const report = join(tree, "sabotage-report.json");
   await rm(report, { force: true });
-  const args = ["run", "--project", "node", test, "-t", escapeRegExp(name), "--test-timeout=20000"];
+  if (project === "e2e") {
+    const built = await runCommand("vite", ["build", "web"], { cwd: tree, limitMs: LIMIT_MS });
+    if (!built.ok) return `the page cannot be built\n${built.output}`;
+  }
+  const timeoutMs = TEST_TIMEOUT_MS[project];
+  const args = ["run", "--project", project, test, "-t", escapeRegExp(name), `--test-timeout=${timeoutMs}`];
   const { output, late } = await runCommand(
     "vitest",
     [...args, "--reporter=json", `--outputFile.json=${report}`],
-    { cwd: tree, limitMs: LIMIT_MS },
+    { cwd: tree, limitMs: LIMIT_MS + 2 * timeoutMs },
   );
   // A test that never ends has not passed: the broken line turns in a circle.
   if (late) return undefined;
