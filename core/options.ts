@@ -23,7 +23,10 @@ export interface DownloadOptions {
   bitfieldPollMinMs?: number;
   /** The same for one that gains nothing: the pause is doubled up to this. Default 4,000 ms. */
   bitfieldPollMaxMs?: number;
-  /** How long a peer that said "not here" is not asked for that piece again. Default 60,000 ms. */
+  /**
+   * How long a peer that said "not here" is not asked for that piece again; and for none, if it has given nothing yet and
+   * goes on saying that it has it. Default 60,000 ms.
+   */
   lacksMs?: number;
   /** Shortest time between two snapshots that subscribers are told of. Default 100 ms. */
   snapshotMs?: number;
