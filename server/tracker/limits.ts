@@ -18,7 +18,10 @@ export interface TrackerLimits {
   readonly locateMs: number;
   /** Live leases. Default 50,000; a running tracker has it from its memory, as the next two that say so. */
   readonly maxLeases: number;
-  /** Live leases from one source address (one /64 for IPv6). Default 256. */
+  /**
+   * Live leases from one source address (one /64 for IPv6): a building's machines may share one, and a crowd of so many
+   * hides nobody from an answer (see TableWindows). Default 256.
+   */
   readonly maxLeasesPerAddress: number;
   /** Live swarms. Default 100,000, or from the memory. */
   readonly maxSwarms: number;
