@@ -23,7 +23,11 @@ const chromium = {
  */
 const cores = availableParallelism();
 
-const e2e = { testTimeout: 300_000, hookTimeout: 120_000 };
+const e2e = {
+  setupFiles: ["test/support/no-leaks-e2e.ts"],
+  testTimeout: 300_000,
+  hookTimeout: 120_000,
+};
 
 /** What measures by the clock, and so has the machine for itself. */
 const alone = ["test/e2e/page-looking.test.ts"];
