@@ -47,8 +47,8 @@ export default defineConfig({
           setupFiles: ["test/support/no-leaks.ts"],
           // Hundreds of processes are started that compile the same files: what was compiled once is kept.
           env: { NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache") },
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           maxWorkers: Math.max(3, cores),
           sequence: { groupOrder: 0 },
         },
