@@ -1,6 +1,6 @@
 import type { Sabotage } from "./sabotage.ts";
 
-/** Of the order in which things get onto a disk, and of what a next run makes of them. */
+/** Of the order in which things get onto a disk, of what a next run makes of them, and of what they are read into. */
 export const sabotagesOfTheDisk: readonly Sabotage[] = [
   {
     what: "the folders inside a folder are on the disk at the end only",
@@ -58,5 +58,21 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     replace: 'if (taken && lives(taken) && path === "") {',
     test: "test/server/peer/lock.test.ts",
     name: "that somebody else takes over a moment earlier is theirs",
+  },
+  {
+    what: "a buffer is given back before its answer has left",
+    file: "server/peer/uploads.ts",
+    find: "      return { bytes, done, waitMs",
+    replace: "      this.#buffers.give(taken.buffer);\n      return { bytes, done, waitMs",
+    test: "test/server/peer/uploads.test.ts",
+    name: "an answer's buffer is nobody else's",
+  },
+  {
+    what: "a read that failed stays on the budget",
+    file: "server/peer/uploads.ts",
+    find: "      done();\n      this.#report(request, error);",
+    replace: "      this.#report(request, error);",
+    test: "test/server/peer/uploads.test.ts",
+    name: "a read that failed gives its room back",
   },
 ];
