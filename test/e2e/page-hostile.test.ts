@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { Bitfield } from "#core/bitfield.ts";
 import { conducts, type HostilePeer, startHostilePeer } from "../support/hostile-peers.ts";
 import { LocalSwarm, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
 import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
+import { startTestPeer } from "../support/test-peer.ts";
 import { startToldTracker } from "../support/told-tracker.ts";
 
 const MiB = 1 << 20;
@@ -61,6 +63,28 @@ it("a tab is not made to take memory by peers that announce 4 GiB or never end, 
   // A page that believed would need 4 GiB; the file itself has 24 MiB.
   expect(most - before).toBeLessThan(512 * MiB);
   for (const liar of liars) expect(await rowOf(liar).textContent()).toMatch(/banned.*0\s*$/s);
+  expect(await sha256sum((await download.save()).path)).toBe(await sha256sum(swarm.path(name)));
+  expect(browser.problems).toEqual([]);
+});
+
+it("a tab takes no piece that is not what the torrent says, and bans who sent it", async () => {
+  const lying = await startTestPeer({
+    getPiece: () => new Uint8Array(1 << 16),
+    getBitfield: () => ({ totalPieces: 4, bitfield: Bitfield.of(4, [0, 1, 2, 3]).toBytes() }),
+  });
+  ends.push(() => lying.close({ graceMs: 0 }));
+  const told = { peers: [lying.url] };
+  const tracker = await startToldTracker(told);
+  ends.push(() => tracker.close({ graceMs: 0 }));
+  await writeRandomFile(swarm.path(name), 4 << 16);
+  await swarm.publish(name, "--piece-length", "64KiB", "--tracker", tracker.url);
+  const page = await browser.open(swarm.catalogUrl);
+  const download = await new DownloadOnPage(page, name).start();
+  const row = download.card.locator("tbody tr").filter({ hasText: new URL(lying.url).host });
+  await row.getByText("banned").waitFor();
+  expect(await download.heldPercent()).toBe(0);
+  told.peers.push(await swarm.run("honest", ["peer", swarm.path(name), "--port", "0"]).url());
+  await download.becomes("Complete");
   expect(await sha256sum((await download.save()).path)).toBe(await sha256sum(swarm.path(name)));
   expect(browser.problems).toEqual([]);
 });
