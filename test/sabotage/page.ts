@@ -12,6 +12,15 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
     project: "e2e",
   },
   {
+    what: "of the page: a tab saves bytes that it did not verify",
+    file: "core/receiver.ts",
+    find: "if (digest !== hash) throw new WrongPiece(this.#whatIsWrong());",
+    replace: "",
+    test: "test/e2e/page-hostile.test.ts",
+    name: "takes no piece that is not what the torrent says",
+    project: "e2e",
+  },
+  {
     what: "of the page: a publication that nobody stored is called shared",
     file: "web/src/worker/publication.ts",
     find: `return { kind: "unstored", failure: told ? undefined : failure, peers: this.#peers };`,
