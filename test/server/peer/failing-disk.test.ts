@@ -73,8 +73,8 @@ describe("a disk that fails", () => {
   }
 
   it("while it records a piece leaves that one not held", async () => {
-    const made = await makeTorrent({ length: 60_000 });
     for (let call = 1; ; call++) {
+      const made = await makeTorrent({ length: 60_000, seed: call });
       const { disk, failed } = failing(call, false);
       const store = await here.open(made, { disk, sync: "none" }).catch(() => undefined);
       for (const index of store?.geometry.indices() ?? []) {
