@@ -36,14 +36,6 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     name: "takes no other file of its name and size for finished",
   },
   {
-    what: "a piece that could not be recorded is held",
-    file: "server/peer/file-piece-store.ts",
-    find: '    this.#journal!.append("written", [index]);\n    this.held.set(index);',
-    replace: '    this.held.set(index);\n    this.#journal!.append("written", [index]);',
-    test: "test/server/peer/failing-disk.test.ts",
-    name: "while it records a piece leaves that one not held",
-  },
-  {
     what: "two torrents of one name share their working files",
     file: "server/peer/store-paths.ts",
     find: "infoHash.slice(0, 8)",

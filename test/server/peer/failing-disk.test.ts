@@ -72,24 +72,6 @@ describe("a disk that fails", () => {
     }
   }
 
-  it("while it records a piece leaves that one not held", async () => {
-    for (let call = 1; ; call++) {
-      const made = await makeTorrent({ length: 60_000, seed: call });
-      const { disk, failed } = failing(call, false);
-      const store = await here.open(made, { disk, sync: "none" }).catch(() => undefined);
-      for (const index of store?.geometry.indices() ?? []) {
-        try {
-          store!.write(index, 0, made.bytes(index));
-          await store!.commit(index);
-        } catch {
-          expect(store!.held.has(index), `call ${call}, piece ${index}`).toBe(false);
-        }
-      }
-      await store?.close().catch(() => {});
-      if (!failed()) break;
-    }
-  });
-
   it("while it opens a finished file says that it fails, not that another file is in the way", async () => {
     const made = await makeTorrent({ length: 60_000 });
     const first = await here.open(made);
