@@ -60,6 +60,8 @@ export class Volunteer implements Copying, CopyKeeper {
   readonly #eviction: Eviction;
   readonly #limit: RateLimit | undefined;
   readonly #copies = new Map<string, VolunteerCopy>();
+  /** By info hash: stores whose disk has failed, until they are open again. */
+  readonly #reopening = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
   /** Copies that are being ended, and torrents that are being found. Never rejects. */
   #work = Promise.resolve();
@@ -260,7 +262,9 @@ export class Volunteer implements Copying, CopyKeeper {
       this.#diskFailed(failure);
       for (const order of this.#orders.accepted(nodeClock.now()))
         if (order.infoHash === infoHash) this.#decline(order, "no-space");
-      this.#after(this.#reopen(infoHash));
+      const reopened = this.#reopen(infoHash).finally(() => this.#reopening.delete(infoHash));
+      this.#reopening.set(infoHash, reopened);
+      this.#after(reopened);
     }
     this.#decide();
   }
@@ -299,9 +303,10 @@ export class Volunteer implements Copying, CopyKeeper {
       geometry: store.geometry,
       held: store.held,
       check: (index) => store.check(index),
-      read: (index, into) => {
+      read: async (index, into) => {
         this.#folder.touch(stored);
-        return store.read(index, into);
+        await this.#reopening.get(torrent.infoHash);
+        return (this.#folder.get(torrent.infoHash) ?? stored).store.read(index, into);
       },
     });
   }

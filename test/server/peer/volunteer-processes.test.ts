@@ -84,6 +84,26 @@ it("a volunteer that is killed in the middle of a copy goes on when it is back, 
   await checkAnnounced(await second.url());
 });
 
+/** Asks for the same again and again until it is stopped, which tells all the answers' statuses. */
+function askOn(url: string) {
+  const statuses: number[] = [];
+  let isOver = false;
+  const asking = (async () => {
+    while (!isOver) {
+      const response = await fetch(url);
+      await response.arrayBuffer();
+      statuses.push(response.status);
+    }
+    return statuses;
+  })();
+  return {
+    stop() {
+      isOver = true;
+      return asking;
+    },
+  };
+}
+
 it("a full disk ends its orders, and nothing else", async () => {
   await publish(12);
   mounted = swarm.path("data-volunteer");
@@ -93,10 +113,13 @@ it("a full disk ends its orders, and nothing else", async () => {
   tracker.answer = { orders: [await order(1, 12)] };
   const peer = volunteer("0", "--limit-copies", "1MiB");
   await expect.poll(() => announced().length, soon).toBeGreaterThan(1);
+  const asking = askOn(`${await peer.url()}/pieces/${torrent.info_hash}/${announced()[0]! + 1}`);
   await writeFile(`${mounted}/ballast`, Buffer.alloc(16 * MiB)).catch(() => {});
   await expect.poll(() => tracker.last?.declined.map(({ reason }) => reason), soon).toEqual([2]);
   expect(tracker.last?.volunteer?.freeBytes).toBe(0n);
   expect(announced().length).toBeLessThan(12);
+  const statuses = await asking.stop();
+  expect(statuses.filter((status) => status !== 200)).toEqual([]);
   await checkAnnounced(await peer.url());
   await rm(`${mounted}/ballast`);
   peer.kill("SIGTERM");
