@@ -74,9 +74,11 @@ it("a folder dropped on the page of `pieza up`: closed midway it goes on where i
     return route.abort();
   });
   await dropPath(first, survey);
-  await expect.poll(stores.answered, { timeout: 60_000 }).toBe(THROUGH);
+  await expect.poll(stores.sent, { timeout: 60_000 }).toBeGreaterThan(THROUGH);
+  await expect.poll(stores.answered, { timeout: 60_000 }).toBeGreaterThan(0);
   const second = await browser.open(String(url));
   await first.close();
+  const stored = stores.answered();
   await second.context().unroute("**/StorePiece");
   const list = second.getByRole("region", { name: "Published from this browser" });
   await list.getByText("Not all pieces reached a peer.").waitFor();
@@ -87,7 +89,7 @@ it("a folder dropped on the page of `pieza up`: closed midway it goes on where i
   await card.getByText("Shared", { exact: true }).waitFor();
   expect(more.answered()).toBeGreaterThan(0);
   // The peers may have made copies of what was there among themselves meanwhile.
-  expect(more.sent()).toBeLessThanOrEqual(COPIES * PIECES - THROUGH);
+  expect(more.sent()).toBeLessThanOrEqual(COPIES * PIECES - stored);
 
   await second.reload();
   await list.getByRole("link", { name: "Survey 2026" }).waitFor();
