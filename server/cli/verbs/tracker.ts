@@ -1,9 +1,9 @@
-import { setFlagsFromString } from "node:v8";
 import { startTracker } from "../../tracker/tracker.ts";
 import { readCa } from "../client-flags.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption, ServerOption } from "../options.ts";
 import { edgeOptions, serveUntilSignalled, startOn } from "../serve.ts";
+import { shapeTrackerHeap } from "../tracker-heap.ts";
 
 type Options =
   | "trackerPort"
@@ -24,9 +24,7 @@ export async function run({ flags, out, signal }: Invocation<Options | CommonOpt
     memoryBytes: flags.memory,
     replicationTarget: flags.trackerTarget,
   };
-  // What peers say in passing outlives a small young generation, and the old one grows to several times of what it needs
-  // before it is looked through: 290 MiB for 10,000 peers instead of 210.
-  setFlagsFromString("--heap-growing-percent=50");
+  shapeTrackerHeap();
   const tracker = await startOn("trackerPort", () => startTracker(options));
   out.event(
     "listening",

@@ -2,10 +2,14 @@
  * A tracker as `pieza tracker` runs it, limits on, but that it does not call peers back: the bench's peers do not exist.
  * Nor have they heartbeats, so their leases are long.
  */
+import { setFlagsFromString } from "node:v8";
+import { shapeTrackerHeap } from "../../../server/cli/tracker-heap.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
 
+setFlagsFromString("--semi-space-growth-factor=1");
+shapeTrackerHeap();
 const tracker = await startTracker({
   port: 0,
   reachability: trustAllowedNetworks,
