@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { PiezaError } from "#core/errors.ts";
 import { codeOf, lacksLinks, storeFailed } from "./disk.ts";
 
@@ -25,6 +26,7 @@ export function takeLock(path: string, what: string): Lock {
   } catch (error) {
     throw error instanceof PiezaError ? error : storeFailed("taking the lock", error);
   }
+  sweep(path);
   return {
     release() {
       if (contentOf(path) === mine) fs.rmSync(path, { force: true });
@@ -46,6 +48,20 @@ function placed(path: string, content: string): boolean {
     return isNew(() => fs.writeFileSync(path, content, { flag: "wx", mode: 0o600 }));
   } finally {
     fs.rmSync(draft, { force: true });
+  }
+}
+
+/** Takes away what processes left that were killed while they took this lock. Never fails: it is only litter. */
+function sweep(path: string): void {
+  try {
+    const drafts = fs.readdirSync(dirname(path)).filter((name) => name.startsWith(`${basename(path)}.`));
+    for (const draft of drafts.map((name) => join(dirname(path), name))) {
+      if (!/\.[0-9a-f]{8}$/.test(draft)) continue;
+      const owner = ownerOf(draft);
+      if (owner && !lives(owner)) fs.rmSync(draft, { force: true });
+    }
+  } catch {
+    // The next one who takes it tries again.
   }
 }
 

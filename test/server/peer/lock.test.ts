@@ -32,6 +32,13 @@ describe("lock", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  it("takes away what processes left that were killed while they took it, and nothing else", () => {
+    writeFileSync(join(folder, "x.lock.0123abcd"), "99999999 5 x");
+    writeFileSync(join(folder, "x.lock.notes"), "99999999 5 x");
+    take().release();
+    expect(readdirSync(folder)).toEqual(["x.lock.notes"]);
+  });
+
   it("that is damaged is taken over", () => {
     for (const content of ["", "nonsense", "99999999 5 x"]) {
       writeFileSync(join(folder, "x.lock"), content);
