@@ -1,10 +1,11 @@
+import type { Readable } from "node:stream";
 import { createContextKey } from "@connectrpc/connect";
 import { PiezaError } from "#core/errors.ts";
 import type { CallerOf } from "./caller.ts";
 import type { ShortCall, ShortResponse } from "./http-types.ts";
 import type { Pace } from "./pace.ts";
 import { messageIn, plainCall, sendMessage, type WireFormat } from "./plain-call.ts";
-import { readShortBody } from "./short-body.ts";
+import { type BodyStart, readShortBody } from "./short-body.ts";
 
 /** An answer in the bytes of its binary message. */
 export interface DirectAnswer {
@@ -71,9 +72,7 @@ export async function answerDirectly(
   const call = plainCall(head, maxTimeoutMs);
   if (!call) return { answered: false };
   const { format, timeoutMs } = call;
-  pace.awaitShort();
-  const { whole, again } = await readShortBody(body, MAX_REQUEST_BYTES);
-  if (whole) pace.stopReading();
+  const { whole, again } = Buffer.isBuffer(body) ? wholeBody(body) : await readBody(body, pace);
   const message = whole && messageIn(format, whole);
   if (!message) return { answered: false, body: again() };
   try {
@@ -90,6 +89,17 @@ export async function answerDirectly(
   } catch (failure) {
     return { answered: false, body: again(), failure, admitted: true };
   }
+}
+
+async function readBody(body: Readable, pace: DirectOptions["pace"]): Promise<BodyStart> {
+  pace.awaitShort();
+  const start = await readShortBody(body, MAX_REQUEST_BYTES);
+  if (start.whole) pace.stopReading();
+  return start;
+}
+
+function wholeBody(body: Buffer): BodyStart {
+  return { whole: body.length > MAX_REQUEST_BYTES ? undefined : body, again: () => undefined };
 }
 
 /** Fails when the caller's time is up; an answer that comes later is let go. */

@@ -2,6 +2,7 @@ import type { Server as HttpServer } from "node:http";
 import type { Http2Server, ServerHttp2Session } from "node:http2";
 import type net from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { FastPath } from "./fast-path.ts";
 
 /** Calls that are told to stop at the end of the grace period get so long to say so to their callers. */
 const LAST_WORDS_MS = 200;
@@ -15,8 +16,15 @@ export class Shutdown {
   readonly calls = new AbortController();
 }
 
+export interface Drained {
+  readonly port: net.Server;
+  readonly h1: HttpServer;
+  readonly h2: Http2Server;
+  readonly fastPath: FastPath;
+}
+
 /** Ends a port and everything on it. Make it before the port listens: it has to see every connection. */
-export function createDrain(port: net.Server, h1: HttpServer, h2: Http2Server, shutdown: Shutdown) {
+export function createDrain({ port, h1, h2, fastPath }: Drained, shutdown: Shutdown) {
   const sockets = new Set<net.Socket>();
   const sessions = new Set<ServerHttp2Session>();
   port.on("connection", (socket: net.Socket) => keepUntilClose(sockets, socket));
@@ -27,6 +35,7 @@ export function createDrain(port: net.Server, h1: HttpServer, h2: Http2Server, s
     shutdown.streams.abort(going());
     const endIdle = () => {
       h1.closeIdleConnections();
+      fastPath.closeIdle();
       // GOAWAY: no new calls, the running ones go on.
       for (const session of sessions) if (!session.closed) session.close();
       // Accepted and silent: belongs to neither yet.

@@ -30,6 +30,7 @@ export type ShortResponse = Pick<Writable, "destroyed" | "cork" | "uncork"> & {
 /** A request, its body and its answer. */
 export interface ShortCall {
   readonly head: RequestHead;
-  readonly body: Readable;
+  /** To be read, or whole. */
+  readonly body: Readable | Buffer;
   readonly response: ShortResponse;
 }

@@ -1,5 +1,3 @@
-import type { Server as HttpServer } from "node:http";
-import type { Http2Server } from "node:http2";
 import net from "node:net";
 import tls from "node:tls";
 import type { Certificate } from "./certificate.ts";
@@ -14,30 +12,33 @@ const HANDSHAKE = 0x16;
 /** A port whose certificate can be renewed. */
 export type TlsPort = net.Server & Pick<tls.Server, "setSecureContext">;
 
+/** Who takes a connection, with nothing read of it. */
+export interface PortServers {
+  readonly h1: (socket: net.Socket) => void;
+  readonly h2: (socket: net.Socket) => void;
+}
+
 /**
- * One port for both: the first bytes tell HTTP/2 from HTTP/1.1, over TLS the handshake (ALPN) does. Neither server
- * listens itself.
+ * One port for both: the first bytes tell HTTP/2 from HTTP/1.1, over TLS the handshake (ALPN) does.
  */
-export function createPort(h1: HttpServer, h2: Http2Server, limits: Limits, certificate?: Certificate) {
-  // An http.Server that does not listen enforces none of its timeouts unless it believes that it does.
-  h1.emit("listening");
-  const port = certificate ? tlsPort(h1, h2, limits, certificate) : cleartextPort(h1, h2, limits);
+export function createPort(servers: PortServers, limits: Limits, certificate?: Certificate) {
+  const port = certificate ? tlsPort(servers, limits, certificate) : cleartextPort(servers, limits);
   port.maxConnections = limits.maxConnections;
   return port;
 }
 
-function cleartextPort(h1: HttpServer, h2: Http2Server, limits: Limits): net.Server {
+function cleartextPort(servers: PortServers, limits: Limits): net.Server {
   return net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     sniff(socket, limits.firstBytesMs, httpVersion, (version) => {
       // HTTP/1.1 callers may half-close after their request, as http.Server allows them to.
       socket.allowHalfOpen = version === "h1";
-      (version === "h2" ? h2 : h1).emit("connection", socket);
+      servers[version](socket);
     });
   });
 }
 
 /** Who speaks HTTP without TLS here is told so. */
-function tlsPort(h1: HttpServer, h2: Http2Server, limits: Limits, certificate: Certificate): TlsPort {
+function tlsPort(servers: PortServers, limits: Limits, certificate: Certificate): TlsPort {
   const handshakes = tls.createServer({
     ...certificate.files,
     ALPNProtocols: ["h2", "http/1.1"],
@@ -45,7 +46,7 @@ function tlsPort(h1: HttpServer, h2: Http2Server, limits: Limits, certificate: C
   });
   handshakes.on("tlsClientError", (_error, socket) => socket.destroy());
   handshakes.on("secureConnection", (socket) => {
-    (socket.alpnProtocol === "h2" ? h2 : h1).emit("connection", socket);
+    servers[socket.alpnProtocol === "h2" ? "h2" : "h1"](socket);
   });
   const port = net.createServer({ noDelay: true }, (socket) => {
     sniff(socket, limits.firstBytesMs, tlsOrHttp, (version) => {

@@ -1,11 +1,12 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { holdAnswer, serveRpc, serveStream } from "./adapter.ts";
+import { holdAnswer, type ShortServeOptions, serveRpc, serveShort } from "./adapter.ts";
 import type { CallerOf } from "./caller.ts";
 import { authorityOf, type Cors } from "./cors.ts";
 import type { Admit } from "./direct.ts";
 import type { HealthState } from "./health.ts";
-import type { HttpRequest, HttpResponse } from "./http-types.ts";
+import type { HttpRequest, HttpResponse, ShortCall } from "./http-types.ts";
 import { changes, type Limits, rateLimited } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { ServerOptions } from "./options.ts";
@@ -35,6 +36,11 @@ export interface RequestHandler {
    * `asRequest`.
    */
   onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, asRequest: () => void): boolean;
+  /**
+   * A call over HTTP/1.1 that has come whole, before it is a request. Undefined: it is to be one now. Else resolves with
+   * whether it is answered; if not, it is to be one then.
+   */
+  onShort(path: string, call: ShortCall, socket: Socket): Promise<boolean> | undefined;
 }
 
 /** Who may ask a server, then which route answers. */
@@ -44,20 +50,31 @@ export function createRequestHandler(options: RequestHandlerOptions): RequestHan
   const paces = new Paces(limits);
   const routes = new Map(options.handlers.map((handler) => [handler.requestPath, routeOf(handler)]));
 
-  return { onRequest, onStream };
+  return { onRequest, onStream, onShort };
 
   function onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, asRequest: () => void): boolean {
-    const route = headers[":method"] === "POST" ? routes.get(headers[":path"] ?? "") : undefined;
-    const direct = route?.options.direct;
-    if (!direct || headers.expect) return false;
     const call = streamCall(stream, headers);
-    const { head, response } = call;
-    // Who is refused is told so as a request.
-    if (!options.knowsHost(authorityOf(head))) return false;
-    if (!cors.admit(head, response, route.changesSomething)) return false;
+    const route = shortRoute(headers[":path"] ?? "", call);
+    if (!route) return false;
     stream.on("error", ignore);
-    void serveStream(stream, call, { ...route.options, direct }, asRequest);
+    const kill = () => stream.close(constants.NGHTTP2_CANCEL);
+    void serveShort(call, { origin: stream, kill }, route).then((isAnswered) => {
+      if (!isAnswered && !stream.destroyed) asRequest();
+    });
     return true;
+  }
+
+  function onShort(path: string, call: ShortCall, socket: Socket): Promise<boolean> | undefined {
+    const route = shortRoute(path, call);
+    return route && serveShort(call, { origin: socket, kill: () => socket.destroy() }, route);
+  }
+
+  /** Undefined for a call that only a request of Node's can be: who is refused is told so as one. */
+  function shortRoute(path: string, { head, response }: ShortCall): ShortServeOptions | undefined {
+    const route = head.method === "POST" ? routes.get(path) : undefined;
+    if (!route?.short || head.headers.expect) return undefined;
+    if (!options.knowsHost(authorityOf(head))) return undefined;
+    return cors.admit(head, response, route.changesSomething) ? route.short : undefined;
   }
 
   function onRequest(request: HttpRequest, response: HttpResponse): void {
@@ -76,7 +93,7 @@ export function createRequestHandler(options: RequestHandlerOptions): RequestHan
     } else if (!cors.admit(request, response, changesSomething)) {
       say(response, 403, "pages of this origin may not change anything here");
     } else if (route) {
-      void serveRpc(route.handler, request, response, route.options);
+      void serveRpc(route.handler, request, response, route.serve);
     } else {
       void servePlain(path, request, response);
     }
@@ -87,7 +104,8 @@ export function createRequestHandler(options: RequestHandlerOptions): RequestHan
     const direct = options.direct?.[requestPath];
     const admit = rateLimited(method) ? options.admit : undefined;
     const changesSomething = changes(method);
-    return { handler, changesSomething, options: { paces, callerOf, unread, direct, admit } };
+    const serve = { paces, callerOf, unread, direct, admit };
+    return { handler, changesSomething, serve, short: direct && { ...serve, direct } };
   }
 
   async function servePlain(path: string, request: HttpRequest, response: HttpResponse): Promise<void> {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { UniversalHandlerOptions } from "@connectrpc/connect/protocol";
@@ -15,6 +15,7 @@ import { kCallerAddress } from "./context.ts";
 import { Cors } from "./cors.ts";
 import { type Admit, kAdmitted, kDirectFailure } from "./direct.ts";
 import { createDrain, Shutdown } from "./drain.ts";
+import { FastPath } from "./fast-path.ts";
 import { createGuardedHttp2Server } from "./h2-guards.ts";
 import { HealthState } from "./health.ts";
 import { hostCheck } from "./host-names.ts";
@@ -68,8 +69,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const h1 = createHttp1Server(http1Options(limits), requestHandler.onRequest);
   h1.setTimeout(limits.idleMs);
   const h2 = createGuardedHttp2Server(limits, requestHandler);
-  const port = createPort(h1, h2, limits, certificate);
-  const drain = createDrain(port, h1, h2, shutdown);
+  // An http.Server that does not listen enforces none of its timeouts unless it believes that it does.
+  h1.emit("listening");
+  const toNode = (socket: Socket) => void h1.emit("connection", socket);
+  const fastPath = new FastPath({ limits, answer: requestHandler.onShort, toNode });
+  const servers = {
+    h1: options.direct ? (socket: Socket) => fastPath.serve(socket) : toNode,
+    h2: (socket: Socket) => void h2.emit("connection", socket),
+  };
+  const port = createPort(servers, limits, certificate);
+  const drain = createDrain({ port, h1, h2, fastPath }, shutdown);
   port.listen(options.port, host);
   await once(port, "listening").catch((error) => {
     h1.close();

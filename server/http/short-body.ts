@@ -4,8 +4,8 @@ import type { Readable } from "node:stream";
 export interface BodyStart {
   /** All of it, if it is short. */
   readonly whole: Buffer | undefined;
-  /** All of it, from its start. */
-  readonly again: () => AsyncIterable<Uint8Array>;
+  /** All of it, from its start; undefined where it can be read once more from where it came. */
+  readonly again: () => AsyncIterable<Uint8Array> | undefined;
 }
 
 /** Reads a body to its end if it has at most `maxBytes`, and else no further than it takes to know. Fails as the body does. */

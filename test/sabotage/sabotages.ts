@@ -1,3 +1,4 @@
+import { sabotagesOfCalls } from "./calls.ts";
 import { sabotagesOfCopies } from "./copies.ts";
 import { sabotagesOfTheDisk } from "./disk.ts";
 import { sabotagesOfThePage } from "./page.ts";
@@ -389,6 +390,7 @@ export const sabotages: readonly Sabotage[] = [
     test: "test/core/download-pace.test.ts",
     name: "twelve that are all alike get the last piece too",
   },
+  ...sabotagesOfCalls,
   ...sabotagesOfCopies,
   ...sabotagesOfTheDisk,
   ...sabotagesOfThePage,
