@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { createContextKey } from "@connectrpc/connect";
 import { PiezaError } from "#core/errors.ts";
 import type { CallerOf } from "./caller.ts";
-import type { ShortCall, ShortResponse } from "./http-types.ts";
+import type { RequestHead, ShortCall, ShortResponse } from "./http-types.ts";
 import type { Pace } from "./pace.ts";
 import { messageIn, plainCall, sendMessage, type WireFormat } from "./plain-call.ts";
 import { type BodyStart, readShortBody } from "./short-body.ts";
@@ -22,9 +22,15 @@ export interface DirectAnswer {
  */
 export type DirectMethod = (
   message: Uint8Array,
-  callerAddress: string,
+  caller: Caller,
   onGone: OnGone,
 ) => Promise<DirectAnswer | undefined>;
+
+/** Who calls a direct method. */
+export interface Caller {
+  /** See CallerOf. To find it out costs the first call of a connection a question to the system. */
+  readonly address: string;
+}
 
 /** Calls `fn` once nobody waits for the answer any more: it has left, or its caller has. */
 export type OnGone = (fn: () => void) => void;
@@ -76,8 +82,8 @@ export async function answerDirectly(
   const message = whole && messageIn(format, whole);
   if (!message) return { answered: false, body: again() };
   try {
-    const caller = callerOf(head);
-    const counting = admit?.(caller);
+    const caller = new LazyCaller(head, callerOf);
+    const counting = admit?.(caller.address);
     if (counting) await counting;
     const onGone = (fn: () => void) => void response.once("close", fn);
     const answering = method(message, caller, onGone);
@@ -88,6 +94,22 @@ export async function answerDirectly(
     return { answered: true, bytes: answer.parts.reduce((sum, part) => sum + part.byteLength, 0) };
   } catch (failure) {
     return { answered: false, body: again(), failure, admitted: true };
+  }
+}
+
+class LazyCaller implements Caller {
+  readonly #head: RequestHead;
+  readonly #callerOf: CallerOf;
+  #address: string | undefined;
+
+  constructor(head: RequestHead, callerOf: CallerOf) {
+    this.#head = head;
+    this.#callerOf = callerOf;
+  }
+
+  get address(): string {
+    this.#address ??= this.#callerOf(this.#head);
+    return this.#address;
   }
 }
 

@@ -1,20 +1,16 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import type { ShortOrigin } from "./adapter.ts";
 import { type FastHead, type FastRequest, fastRequest } from "./fast-request.ts";
-import type { ShortCall, ShortResponse } from "./http-types.ts";
+import type { ShortResponse } from "./http-types.ts";
 import type { Limits } from "./limits.ts";
-
-/**
- * A short call that has come whole. Undefined: it is not for who answers short calls. Else resolves when it is answered;
- * with false if somebody else has to, and nothing has been sent.
- */
-export type AnswerShort = (path: string, call: ShortCall, socket: Socket) => Promise<boolean> | undefined;
+import type { RequestHandler } from "./request-handler.ts";
 
 export interface FastPathOptions {
   readonly limits: Limits;
-  readonly answer: AnswerShort;
-  /** Takes a connection from its next request on, which can be read from it. */
-  readonly toNode: (socket: Socket) => void;
+  readonly answer: RequestHandler["onShort"];
+  /** Takes a connection, and what has been read of its next request. */
+  readonly toNode: (socket: Socket, begun: Buffer) => void;
 }
 
 /** Connections between two calls are looked at so often, at most. */
@@ -29,16 +25,20 @@ const LOOK_MS = 1_000;
 export class FastPath {
   readonly #options: FastPathOptions;
   readonly #connections = new Set<FastConnection>();
+  /** That of the last new kind: mostly a new connection says the same as others of the same program. */
+  readonly #latest: { head: FastHead | undefined } = { head: undefined };
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: FastPathOptions) {
     this.#options = options;
   }
 
-  /** Takes over a connection whose first bytes can be read. */
-  serve(socket: Socket): void {
-    const connection = new FastConnection(socket, this.#options, () => this.#connections.delete(connection));
+  /** Takes over a connection, and what has been read of it. */
+  serve(socket: Socket, begun: Buffer): void {
+    const onGone = () => this.#connections.delete(connection);
+    const connection = new FastConnection(socket, this.#options, this.#latest, onGone);
     this.#connections.add(connection);
+    if (begun.length > 0) connection.onData(begun);
     this.#timer ??= setInterval(
       () => this.#look(),
       Math.min(LOOK_MS, this.#options.limits.keepAliveMs),
@@ -64,6 +64,8 @@ class FastConnection {
   readonly #options: FastPathOptions;
   readonly #onGone: () => void;
   readonly #listeners: readonly (readonly [event: string, listener: (bytes: Buffer) => void])[];
+  readonly #origin: ShortOrigin;
+  readonly #latest: { head: FastHead | undefined };
   #answering: SocketResponse | undefined;
   #head: FastHead | undefined;
   /** Came while a call was being answered. */
@@ -72,12 +74,20 @@ class FastConnection {
   /** It waits for a call since then, on performance.now(). */
   #sinceMs = performance.now();
 
-  constructor(socket: Socket, options: FastPathOptions, onGone: () => void) {
+  constructor(
+    socket: Socket,
+    options: FastPathOptions,
+    latest: { head: FastHead | undefined },
+    onGone: () => void,
+  ) {
     this.#socket = socket;
     this.#options = options;
+    this.#latest = latest;
+    this.#head = latest.head;
     this.#onGone = onGone;
+    this.#origin = { origin: socket, kill: () => socket.destroy() };
     this.#listeners = [
-      ["data", (bytes) => this.#onData(bytes)],
+      ["data", (bytes) => this.onData(bytes)],
       ["end", () => this.#onEnd()],
       ["timeout", () => socket.destroy()],
       ["error", () => socket.destroy()],
@@ -98,7 +108,7 @@ class FastConnection {
     if (this.#answering && !this.#socket.timeout) this.#socket.setTimeout(idleMs);
   }
 
-  #onData(bytes: Buffer): void {
+  onData(bytes: Buffer): void {
     if (this.#answering) {
       // No client that waits for its answers does that: one after the other, and by Node.
       this.#early.push(bytes);
@@ -111,12 +121,12 @@ class FastConnection {
 
   /** False: the call is not for us. */
   #answer({ head, body }: FastRequest, bytes: Buffer): boolean {
-    this.#head = head;
+    if (head !== this.#head) this.#head = this.#latest.head = head;
     const socket = this.#socket;
     const response = new SocketResponse(socket, head.isLast, this.#options.limits.keepAliveMs);
     const requestHead = { method: "POST", headers: head.headers, httpVersionMajor: 1, socket };
     const call = { head: requestHead, body, response };
-    const answered = this.#options.answer(head.path, call, socket);
+    const answered = this.#options.answer(head.path, call, this.#origin);
     if (!answered) return false;
     this.#answering = response;
     response.once("close", () => this.#onAnswered());
@@ -129,12 +139,12 @@ class FastConnection {
     this.#sinceMs = performance.now();
     if (this.#socket.timeout) this.#socket.setTimeout(0);
     if (this.#early.length > 0) this.#handOver();
-    else if (this.#hasEnded) this.#socket.end();
+    else if (this.#hasEnded && !this.#socket.writableEnded) this.#socket.end();
   }
 
   #onEnd(): void {
     this.#hasEnded = true;
-    if (!this.#answering) this.#socket.end();
+    if (!this.#answering && !this.#socket.writableEnded) this.#socket.end();
   }
 
   #onClose(): void {
@@ -152,8 +162,7 @@ class FastConnection {
     if (this.#hasEnded) socket.destroy();
     if (socket.destroyed) return;
     socket.pause();
-    socket.unshift(Buffer.concat([...bytes, ...this.#early]));
-    this.#options.toNode(socket);
+    this.#options.toNode(socket, Buffer.concat([...bytes, ...this.#early]));
     socket.resume();
   }
 }

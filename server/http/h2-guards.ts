@@ -2,6 +2,7 @@ import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:ht
 import { constants, createServer } from "node:http2";
 import type { Limits } from "./limits.ts";
 import type { RequestHandler } from "./request-handler.ts";
+import { streamCall } from "./stream-call.ts";
 
 /**
  * An HTTP/2 server that gives up on callers by itself: Node's never times anything out, opens any number of streams
@@ -9,7 +10,7 @@ import type { RequestHandler } from "./request-handler.ts";
  */
 export function createGuardedHttp2Server(
   limits: Limits,
-  { onRequest, onStream }: RequestHandler,
+  { onRequest, onShort }: RequestHandler,
 ): Http2Server {
   // Never listens: it makes requests of the streams that it is given.
   const requests = createServer(onRequest);
@@ -23,8 +24,19 @@ export function createGuardedHttp2Server(
     maxSessionMemory: limits.sessionMemoryMB,
   });
   server.on("stream", (stream, headers, flags, rawHeaders) => {
-    const asRequest = () => void requests.emit("stream", stream, headers, flags, rawHeaders);
-    if (!onStream(stream, headers, asRequest)) asRequest();
+    const cancel = () => stream.close(constants.NGHTTP2_CANCEL);
+    const asRequest = () => {
+      stream.setTimeout(limits.idleMs, cancel);
+      requests.emit("stream", stream, headers, flags, rawHeaders);
+    };
+    // A short call is under the clock of its bodies, and a session ends with its last sign of life.
+    const answered = onShort(headers[":path"] ?? "", streamCall(stream, headers), {
+      origin: stream,
+      kill: cancel,
+    });
+    if (!answered) return asRequest();
+    stream.on("error", () => {});
+    void answered.then((isAnswered) => isAnswered || stream.destroyed || asRequest());
   });
   server.on("sessionError", () => {});
   server.on("session", (session) => guardSession(session, limits));
@@ -43,7 +55,6 @@ function guardSession(session: ServerHttp2Session, limits: Limits): void {
   const resets = resetBucket(limits);
   session.on("stream", (stream: ServerHttp2Stream) => {
     streams++;
-    stream.setTimeout(limits.idleMs, () => stream.close(constants.NGHTTP2_CANCEL));
     stream.on("close", () => {
       streams--;
       if (stream.rstCode === constants.NGHTTP2_CANCEL && !resets()) session.destroy();

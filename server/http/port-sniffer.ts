@@ -12,11 +12,13 @@ const HANDSHAKE = 0x16;
 /** A port whose certificate can be renewed. */
 export type TlsPort = net.Server & Pick<tls.Server, "setSecureContext">;
 
-/** Who takes a connection, with nothing read of it. */
+/** Who takes a connection, and what has been read of it. */
 export interface PortServers {
-  readonly h1: (socket: net.Socket) => void;
-  readonly h2: (socket: net.Socket) => void;
+  readonly h1: (socket: net.Socket, begun: Buffer) => void;
+  readonly h2: (socket: net.Socket, begun: Buffer) => void;
 }
+
+const NOTHING = Buffer.alloc(0);
 
 /**
  * One port for both: the first bytes tell HTTP/2 from HTTP/1.1, over TLS the handshake (ALPN) does.
@@ -29,10 +31,10 @@ export function createPort(servers: PortServers, limits: Limits, certificate?: C
 
 function cleartextPort(servers: PortServers, limits: Limits): net.Server {
   return net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-    sniff(socket, limits.firstBytesMs, httpVersion, (version) => {
+    sniff(socket, limits.firstBytesMs, httpVersion, (version, begun) => {
       // HTTP/1.1 callers may half-close after their request, as http.Server allows them to.
       socket.allowHalfOpen = version === "h1";
-      servers[version](socket);
+      servers[version](socket, begun);
     });
   });
 }
@@ -46,10 +48,11 @@ function tlsPort(servers: PortServers, limits: Limits, certificate: Certificate)
   });
   handshakes.on("tlsClientError", (_error, socket) => socket.destroy());
   handshakes.on("secureConnection", (socket) => {
-    servers[socket.alpnProtocol === "h2" ? "h2" : "h1"](socket);
+    servers[socket.alpnProtocol === "h2" ? "h2" : "h1"](socket, NOTHING);
   });
   const port = net.createServer({ noDelay: true }, (socket) => {
-    sniff(socket, limits.firstBytesMs, tlsOrHttp, (version) => {
+    sniff(socket, limits.firstBytesMs, tlsOrHttp, (version, begun) => {
+      socket.unshift(begun);
       if (version === "tls") handshakes.emit("connection", socket);
       else answerWithoutTls(socket, version);
     });
@@ -57,24 +60,23 @@ function tlsPort(servers: PortServers, limits: Limits, certificate: Certificate)
   return Object.assign(port, { setSecureContext: handshakes.setSecureContext.bind(handshakes) });
 }
 
-/** Hands a connection over, with nothing read, once its first bytes tell what it speaks; ends one that never says. */
+/** Hands a connection over, with what has been read of it, once its first bytes tell what it speaks; ends one that never says. */
 function sniff<T>(
   socket: net.Socket,
   timeoutMs: number,
   kindOf: (seen: Buffer) => T | undefined,
-  handOver: (kind: T) => void,
+  handOver: (kind: T, begun: Buffer) => void,
 ): void {
   const drop = () => socket.destroy();
-  let seen = Buffer.alloc(0);
+  let seen: Buffer = NOTHING;
   const look = () => {
     const chunk: Buffer | null = socket.read();
     if (chunk === null) return;
-    seen = Buffer.concat([seen, chunk]);
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
     const kind = kindOf(seen);
     if (kind === undefined) return;
     socket.off("readable", look).off("end", drop).off("error", drop).off("timeout", drop).setTimeout(0);
-    socket.unshift(seen);
-    handOver(kind);
+    handOver(kind, seen);
   };
   socket.on("readable", look).on("end", drop).on("error", drop).on("timeout", drop);
   socket.setTimeout(timeoutMs);

@@ -1,7 +1,5 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import type { Socket } from "node:net";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { holdAnswer, type ShortServeOptions, serveRpc, serveShort } from "./adapter.ts";
+import { holdAnswer, type ShortOrigin, serveRpc, serveShort } from "./adapter.ts";
 import type { CallerOf } from "./caller.ts";
 import { authorityOf, type Cors } from "./cors.ts";
 import type { Admit } from "./direct.ts";
@@ -11,7 +9,6 @@ import { changes, type Limits, rateLimited } from "./limits.ts";
 import type { Log } from "./log.ts";
 import type { ServerOptions } from "./options.ts";
 import { Paces } from "./pace.ts";
-import { streamCall } from "./stream-call.ts";
 import { UploadBudget } from "./upload-budget.ts";
 
 export interface RequestHandlerOptions {
@@ -32,15 +29,10 @@ export interface RequestHandler {
   /** Every request of a server, of either HTTP version. */
   onRequest(request: HttpRequest, response: HttpResponse): void;
   /**
-   * A call over HTTP/2 before it is a request. False: it is to be one now. Else it is answered, or made one later with
-   * `asRequest`.
+   * A call before it is a request. Undefined: it is to be one now. Else resolves with whether it is answered; if not, it
+   * is to be one then.
    */
-  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, asRequest: () => void): boolean;
-  /**
-   * A call over HTTP/1.1 that has come whole, before it is a request. Undefined: it is to be one now. Else resolves with
-   * whether it is answered; if not, it is to be one then.
-   */
-  onShort(path: string, call: ShortCall, socket: Socket): Promise<boolean> | undefined;
+  onShort(path: string, call: ShortCall, origin: ShortOrigin): Promise<boolean> | undefined;
 }
 
 /** Who may ask a server, then which route answers. */
@@ -50,31 +42,16 @@ export function createRequestHandler(options: RequestHandlerOptions): RequestHan
   const paces = new Paces(limits);
   const routes = new Map(options.handlers.map((handler) => [handler.requestPath, routeOf(handler)]));
 
-  return { onRequest, onStream, onShort };
+  return { onRequest, onShort };
 
-  function onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, asRequest: () => void): boolean {
-    const call = streamCall(stream, headers);
-    const route = shortRoute(headers[":path"] ?? "", call);
-    if (!route) return false;
-    stream.on("error", ignore);
-    const kill = () => stream.close(constants.NGHTTP2_CANCEL);
-    void serveShort(call, { origin: stream, kill }, route).then((isAnswered) => {
-      if (!isAnswered && !stream.destroyed) asRequest();
-    });
-    return true;
-  }
-
-  function onShort(path: string, call: ShortCall, socket: Socket): Promise<boolean> | undefined {
-    const route = shortRoute(path, call);
-    return route && serveShort(call, { origin: socket, kill: () => socket.destroy() }, route);
-  }
-
-  /** Undefined for a call that only a request of Node's can be: who is refused is told so as one. */
-  function shortRoute(path: string, { head, response }: ShortCall): ShortServeOptions | undefined {
+  function onShort(path: string, call: ShortCall, origin: ShortOrigin): Promise<boolean> | undefined {
+    const { head, response } = call;
     const route = head.method === "POST" ? routes.get(path) : undefined;
     if (!route?.short || head.headers.expect) return undefined;
+    // Who is refused is told so as a request.
     if (!options.knowsHost(authorityOf(head))) return undefined;
-    return cors.admit(head, response, route.changesSomething) ? route.short : undefined;
+    if (!cors.admit(head, response, route.changesSomething)) return undefined;
+    return serveShort(call, origin, route.short);
   }
 
   function onRequest(request: HttpRequest, response: HttpResponse): void {

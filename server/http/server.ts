@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { DescMethod } from "@bufbuild/protobuf";
@@ -71,11 +71,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const h2 = createGuardedHttp2Server(limits, requestHandler);
   // An http.Server that does not listen enforces none of its timeouts unless it believes that it does.
   h1.emit("listening");
-  const toNode = (socket: Socket) => void h1.emit("connection", socket);
+  const toNode = (socket: Socket, begun: Buffer) => handOver(h1, socket, begun);
   const fastPath = new FastPath({ limits, answer: requestHandler.onShort, toNode });
   const servers = {
-    h1: options.direct ? (socket: Socket) => fastPath.serve(socket) : toNode,
-    h2: (socket: Socket) => void h2.emit("connection", socket),
+    h1: options.direct ? (socket: Socket, begun: Buffer) => fastPath.serve(socket, begun) : toNode,
+    h2: (socket: Socket, begun: Buffer) => handOver(h2, socket, begun),
   };
   const port = createPort(servers, limits, certificate);
   const drain = createDrain({ port, h1, h2, fastPath }, shutdown);
@@ -101,6 +101,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       return closed;
     },
   };
+}
+
+/** Gives a server a connection that it did not accept itself, as if nothing had been read of it. */
+function handOver(server: EventEmitter, socket: Socket, begun: Buffer): void {
+  if (begun.length > 0) socket.unshift(begun);
+  server.emit("connection", socket);
 }
 
 function createAdmit({ rateLimit, shareRate }: ServerOptions, limits: Limits): Admit {

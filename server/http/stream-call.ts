@@ -7,7 +7,9 @@ export function streamCall(stream: ServerHttp2Stream, headers: IncomingHttpHeade
     method: headers[":method"],
     headers,
     httpVersionMajor: 2,
-    socket: remoteOf(stream.session),
+    get socket() {
+      return remoteOf(stream.session);
+    },
   };
   return { head, body: stream, response: new StreamResponse(stream) };
 }
@@ -41,7 +43,7 @@ class StreamResponse implements ShortResponse {
   }
 
   setHeader(name: string, value: string | number): void {
-    this.#headers[name.toLowerCase()] = value;
+    this.#headers[name] = value;
   }
 
   addTrailers(trailers: Readonly<Record<string, string>>): void {
@@ -74,8 +76,8 @@ class StreamResponse implements ShortResponse {
     const { stream } = this;
     if (stream.headersSent) return;
     const trailers = this.#trailers;
-    const headers = { ":status": this.statusCode, ...this.#headers };
-    stream.respond(headers, { waitForTrailers: trailers !== undefined });
+    this.#headers[":status"] = this.statusCode;
+    stream.respond(this.#headers, { waitForTrailers: trailers !== undefined });
     if (trailers) stream.once("wantTrailers", () => stream.sendTrailers(trailers));
   }
 }

@@ -14,7 +14,7 @@ import type { Upload, Uploads } from "./uploads.ts";
  * bytes that make it a protobuf message. Answers what the service in service.ts would, byte for byte.
  */
 export function directGetPiece(uploads: Uploads): DirectMethod {
-  return async (message, address, onGone) => {
+  return async (message, { address }, onGone) => {
     const request = decode(GetPieceRequestSchema, message);
     if (!request) return undefined;
     const offer = uploads.find(request.infoHash, request.number, address);
@@ -25,7 +25,7 @@ export function directGetPiece(uploads: Uploads): DirectMethod {
 
 /** The same for the seed's DownloadPiece, whose answer has the same shape. A name is no hash: nobody may keep it. */
 export function directDownloadPiece(torrents: ServedTorrents, uploads: Uploads): DirectMethod {
-  return async (message, address, onGone) => {
+  return async (message, { address }, onGone) => {
     const request = decode(DownloadPieceRequestSchema, message);
     const served = request && findNamed(torrents, request.fileName);
     if (!served) return undefined;

@@ -49,7 +49,7 @@ export class Announcing {
   readonly direct: DirectMethod = async (message, caller) => {
     const request = decode(message);
     if (!request || request.event === EventMessage.STARTED) return undefined;
-    const answer = await this.answer(request, caller, NEVER);
+    const answer = await this.answer(request, caller.address, NEVER);
     const bytes = toBinary(AnnounceResponseSchema, create(AnnounceResponseSchema, answer));
     return { parts: [bytes], headers: NO_STORE };
   };

@@ -10,6 +10,7 @@ export class AnswerCache {
   /** Least recently asked for first. */
   readonly #tables = new Map<object, { readonly answers: Map<string, Uint8Array>; bytes: number }>();
   #bytes = 0;
+  #newest: object | undefined;
 
   constructor(maxBytes: number = MAX_BYTES) {
     this.#maxBytes = maxBytes;
@@ -24,8 +25,11 @@ export class AnswerCache {
     const kept = this.#tables.get(table) ?? { answers: new Map<string, Uint8Array>(), bytes: 0 };
     const known = kept.answers.get(kind);
     const answer = known ?? make();
-    this.#tables.delete(table);
-    this.#tables.set(table, kept);
+    if (table !== this.#newest) {
+      this.#tables.delete(table);
+      this.#tables.set(table, kept);
+      this.#newest = table;
+    }
     if (known) return known;
     kept.answers.set(kind, answer);
     kept.bytes += answer.byteLength;
@@ -34,6 +38,7 @@ export class AnswerCache {
       if (this.#bytes <= this.#maxBytes) break;
       this.#tables.delete(oldest);
       this.#bytes -= bytes;
+      if (oldest === this.#newest) this.#newest = undefined;
     }
     return answer;
   }

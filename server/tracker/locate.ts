@@ -1,8 +1,8 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Random } from "#core/clock.ts";
 import { InvalidField } from "#core/errors.ts";
 import { parseInfoHash } from "#core/info-hash.ts";
+import { intField } from "#core/rpc-wire.ts";
 import {
   type LocatePiecesRequest,
   LocatePiecesRequestSchema,
@@ -32,13 +32,19 @@ export interface LocateParts {
 const MAX_QUESTIONS = 4_096;
 const MAX_QUESTION_BYTES = 384;
 
+/** What was asked, and what it means once that was needed. */
+interface Question {
+  readonly request: LocatePiecesRequest;
+  query?: SwarmQuery;
+}
+
 type LocateAnswer = MessageInitShape<typeof LocatePiecesResponseSchema>;
 
 /** TrackerService.LocatePieces: from what was asked to what is answered, as a message or in its bytes. */
 export class Locate {
   readonly #parts: LocateParts;
   /** What LocatePieces was asked lately, by the bytes of the question: downloaders of one swarm all send the same. */
-  readonly #queries = new Map<string, LocatePiecesRequest>();
+  readonly #questions = new Map<string, Question>();
 
   constructor(parts: LocateParts) {
     this.#parts = parts;
@@ -46,56 +52,57 @@ export class Locate {
 
   /** For the library's handler. */
   async answer(request: LocatePiecesRequest): Promise<LocateAnswer> {
-    return this.#message(request, await this.#located(request));
+    const question = { request };
+    return this.#message(question, await this.#located(question));
   }
 
   /** In front of it: what answers between two changes of a swarm have in common is encoded once. */
   readonly direct: DirectMethod = async (message) => {
-    const request = this.#decode(message);
-    if (!request) return undefined;
-    const located = await this.#located(request);
-    const plain = located.swarm && located.seeds.length === 0 && request.since.length === 0;
+    const question = this.#decode(message);
+    if (!question) return undefined;
+    const located = await this.#located(question);
+    const plain = located.swarm && located.seeds.length === 0 && question.request.since.length === 0;
     const parts = plain
-      ? [this.#turn(located), this.#rest(request, located)]
+      ? [this.#turn(located), this.#rest(question, located)]
       : [
           toBinary(
             LocatePiecesResponseSchema,
-            create(LocatePiecesResponseSchema, this.#message(request, located)),
+            create(LocatePiecesResponseSchema, this.#message(question, located)),
           ),
         ];
     return { parts, headers: NO_STORE };
   };
 
   /** Undefined for what is no such message: the library says so. */
-  #decode(message: Uint8Array): LocatePiecesRequest | undefined {
-    const question = Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString("latin1");
-    const known = this.#queries.get(question);
+  #decode(message: Uint8Array): Question | undefined {
+    const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString("latin1");
+    const known = this.#questions.get(bytes);
     if (known) return known;
     try {
-      const request = fromBinary(LocatePiecesRequestSchema, message);
-      if (question.length <= MAX_QUESTION_BYTES) {
-        if (this.#queries.size === MAX_QUESTIONS) this.#queries.clear();
-        this.#queries.set(question, request);
+      const question = { request: fromBinary(LocatePiecesRequestSchema, message) };
+      if (bytes.length <= MAX_QUESTION_BYTES) {
+        if (this.#questions.size === MAX_QUESTIONS) this.#questions.clear();
+        this.#questions.set(bytes, question);
       }
-      return request;
+      return question;
     } catch {
       return undefined;
     }
   }
 
-  async #located(request: LocatePiecesRequest): Promise<Located> {
+  async #located(question: Question): Promise<Located> {
     const { metrics, locator } = this.#parts;
     metrics.located();
-    const query = parseQuery(request);
+    const query = queryOf(question);
     return metrics.timed("locate", () => locator.locate(query));
   }
 
-  #message(request: LocatePiecesRequest, located: Located): LocateAnswer {
-    const { infoHash, totalPieces } = located.swarm ?? parseQuery(request);
+  #message(question: Question, located: Located): LocateAnswer {
+    const { infoHash, totalPieces } = located.swarm ?? queryOf(question);
     return {
       infoHash: infoHash ?? "",
       totalPieces,
-      peers: swarmPeers(located.peers, request.since),
+      peers: swarmPeers(located.peers, question.request.since),
       revision: revisionOf(located.peers),
       turn: located.turn,
       trackerId: this.#parts.store.trackerId,
@@ -105,10 +112,10 @@ export class Locate {
   }
 
   /** All but the fields of `#turn`. */
-  #rest(request: LocatePiecesRequest, located: Located): Uint8Array {
+  #rest(question: Question, located: Located): Uint8Array {
     const { answers, store } = this.#parts;
     return answers.get(located.peers, store.trackerId, () => {
-      const message = { ...this.#message(request, located), turn: 0, nextLocateMs: 0 };
+      const message = { ...this.#message(question, located), turn: 0, nextLocateMs: 0 };
       return toBinary(LocatePiecesResponseSchema, create(LocatePiecesResponseSchema, message));
     });
   }
@@ -116,12 +123,10 @@ export class Locate {
   /** Fields may come in any order: in front, the few bytes that change share a write with the answer's envelope. */
   #turn({ turn }: Located): Uint8Array {
     const { turn: turnField, nextLocateMs } = LocatePiecesResponseSchema.field;
-    return new BinaryWriter()
-      .tag(turnField.number, WireType.Varint)
-      .uint32(turn)
-      .tag(nextLocateMs.number, WireType.Varint)
-      .uint32(this.#nextLocateMs())
-      .finish();
+    return Buffer.from([
+      ...intField(turnField.number, turn),
+      ...intField(nextLocateMs.number, this.#nextLocateMs()),
+    ]);
   }
 
   #nextLocateMs(): number {
@@ -130,6 +135,12 @@ export class Locate {
 }
 
 const NO_STORE = { "cache-control": "no-store" };
+
+/** Fails with InvalidField, every time. */
+function queryOf(question: Question): SwarmQuery {
+  question.query ??= parseQuery(question.request);
+  return question.query;
+}
 
 function parseQuery(request: LocatePiecesRequest): SwarmQuery {
   const totalPieces = request.totalPieces && checkTotalPieces(request.totalPieces);

@@ -6,11 +6,10 @@ import { namedPeers } from "./named-peers.ts";
 import { NearWindows } from "./near-windows.ts";
 import type { SeedMember, Swarm, SwarmMember, SwarmStore } from "./swarm-store.ts";
 import { TableWindows, type Windows } from "./table-windows.ts";
+import { Turns } from "./turns.ts";
 
 /** Seed peers that one answer names behind the others. */
 const SEED_TABLE_SIZE = 16;
-/** Swarms whose turn is remembered; the one asked for longest ago is forgotten first and starts anew. */
-const MAX_TURNS = 100_000;
 
 /** Which swarm somebody asks for: by info hash, or by file name for who knows none. Seed peers go by the name alone. */
 export interface SwarmQuery {
@@ -34,21 +33,26 @@ export interface Located {
 /** Made of one state of a swarm, and of what was reported at the time. */
 interface Tables {
   readonly version: number;
-  readonly byZone: Map<string, Windows>;
+  readonly byZone: Map<string, ZoneTables>;
+}
+
+interface ZoneTables {
+  readonly windows: Windows;
+  /** Askers of a zone of its own take turns among themselves. */
+  readonly turnKey: string;
 }
 
 /** Answers who has which pieces, and whose turn it is. */
 export class Locator {
   readonly #store: SwarmStore;
-  readonly #random: Random;
-  readonly #turns = new Map<string, number>();
+  readonly #turns: Turns;
   readonly #votes: FailureVotes;
   readonly #tables = new WeakMap<Swarm, Tables>();
 
   constructor(store: SwarmStore, votes: FailureVotes, random: Random) {
     this.#store = store;
     this.#votes = votes;
-    this.#random = random;
+    this.#turns = new Turns(random);
   }
 
   /** Every call is the next turn of its swarm. Fails as `find` does, but not while seed peers are known. */
@@ -57,13 +61,11 @@ export class Locator {
     const swarm = seedFile ? await this.#search(query) : await this.find(query);
     const seedsAt = (answer: number) => window(seedFile?.members ?? [], SEED_TABLE_SIZE, answer);
     if (!swarm) {
-      const turn = this.#nextTurn(`name ${query.fileName}`);
+      const turn = this.#turns.next(`name ${query.fileName}`);
       return { swarm, peers: [], seeds: seedsAt(turn), turn };
     }
-    const zone = zoneOf(swarm, query);
-    const windows = this.#windows(swarm, zone);
-    // Askers of a zone of its own take turns among themselves.
-    const answer = this.#nextTurn(`${swarm.infoHash} ${swarm.totalPieces} ${zone}`);
+    const { windows, turnKey } = this.#tablesFor(swarm, zoneOf(swarm, query));
+    const answer = this.#turns.next(turnKey);
     return { swarm, seeds: seedsAt(answer), ...windows.at(answer) };
   }
 
@@ -75,6 +77,8 @@ export class Locator {
   }
 
   async #search(query: SwarmQuery): Promise<Swarm | undefined> {
+    const { infoHash, totalPieces } = query;
+    if (infoHash && totalPieces > 0) return this.#store.swarm({ infoHash, totalPieces });
     const live: Swarm[] = [];
     for (const key of await this.#keys(query)) {
       const swarm = await this.#store.swarm(key);
@@ -88,36 +92,29 @@ export class Locator {
   }
 
   async #keys({ infoHash, fileName, totalPieces }: SwarmQuery): Promise<readonly SwarmKey[]> {
-    if (infoHash && totalPieces > 0) return [{ infoHash, totalPieces }];
     const keys = infoHash
       ? await this.#store.swarmsOf(infoHash)
       : await this.#store.swarmsNamed(fileName ?? "");
     return totalPieces > 0 ? keys.filter((key) => key.totalPieces === totalPieces) : keys;
   }
 
-  #windows(swarm: Swarm, zone: string): Windows {
+  #tablesFor(swarm: Swarm, zone: string): ZoneTables {
     const { version } = this.#votes;
     const known = this.#tables.get(swarm);
-    const tables = known?.version === version ? known : { version, byZone: new Map<string, Windows>() };
+    const tables = known?.version === version ? known : { version, byZone: new Map<string, ZoneTables>() };
     if (tables !== known) this.#tables.set(swarm, tables);
-    const windows = tables.byZone.get(zone) ?? this.#makeWindows(swarm, zone);
-    tables.byZone.set(zone, windows);
-    return windows;
+    const made = tables.byZone.get(zone);
+    if (made) return made;
+    const turnKey = `${swarm.infoHash} ${swarm.totalPieces} ${zone}`;
+    const fresh = { windows: this.#makeWindows(swarm, zone), turnKey };
+    tables.byZone.set(zone, fresh);
+    return fresh;
   }
 
   #makeWindows({ members }: Swarm, zone: string): Windows {
     const { near, far } = namedPeers(members, zone, (url) => this.#votes.isSuspect(url));
     if (near.length > 0 && far.length > 0) return new NearWindows(near, far);
     return new TableWindows({ members: near.length > 0 ? near : far });
-  }
-
-  /** Begins anywhere, so that trackers that start together do not all name the same peer first. */
-  #nextTurn(key: string): number {
-    const turn = this.#turns.get(key) ?? Math.floor(this.#random() * 2 ** 16);
-    this.#turns.delete(key);
-    this.#turns.set(key, (turn + 1) % 2 ** 32);
-    if (this.#turns.size > MAX_TURNS) this.#turns.delete(this.#turns.keys().next().value!);
-    return turn;
   }
 }
 
