@@ -109,6 +109,8 @@ class FastConnection {
   }
 
   onData(bytes: Buffer): void {
+    // Its last answer has been given.
+    if (this.#socket.writableEnded) return;
     if (this.#answering) {
       // No client that waits for its answers does that: one after the other, and by Node.
       this.#early.push(bytes);
@@ -138,8 +140,9 @@ class FastConnection {
     this.#answering = undefined;
     this.#sinceMs = performance.now();
     if (this.#socket.timeout) this.#socket.setTimeout(0);
+    if (this.#socket.writableEnded) return;
     if (this.#early.length > 0) this.#handOver();
-    else if (this.#hasEnded && !this.#socket.writableEnded) this.#socket.end();
+    else if (this.#hasEnded) this.#socket.end();
   }
 
   #onEnd(): void {
@@ -225,7 +228,7 @@ class SocketResponse implements ShortResponse {
       this.#socket.write(chunk, encoding, written);
       this.#socket.uncork();
     }
-    if (this.#isLast) this.#socket.end();
+    if (this.#isLast) this.#socket.destroySoon();
     // Mostly the system has taken it all at once.
     if (this.#socket.writableLength === 0) this.finish();
   }

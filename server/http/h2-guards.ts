@@ -35,16 +35,16 @@ export function createGuardedHttp2Server(
       kill: cancel,
     });
     if (!answered) return asRequest();
-    stream.on("error", () => {});
+    stream.on("error", ignore);
     void answered.then((isAnswered) => isAnswered || stream.destroyed || asRequest());
   });
-  server.on("sessionError", () => {});
+  server.on("sessionError", ignore);
   server.on("session", (session) => guardSession(session, limits));
   return server;
 }
 
 function guardSession(session: ServerHttp2Session, limits: Limits): void {
-  session.on("error", () => {});
+  session.on("error", ignore);
   session.setLocalWindowSize(limits.connectionWindowBytes);
   let streams = 0;
   session.setTimeout(limits.idleMs, () => {
@@ -55,12 +55,15 @@ function guardSession(session: ServerHttp2Session, limits: Limits): void {
   const resets = resetBucket(limits);
   session.on("stream", (stream: ServerHttp2Stream) => {
     streams++;
-    stream.on("close", () => {
+    stream.once("close", () => {
       streams--;
       if (stream.rstCode === constants.NGHTTP2_CANCEL && !resets()) session.destroy();
     });
   });
 }
+
+/** A function of no call's own: an error's listener stays with a stream for as long as there is one. */
+function ignore(): void {}
 
 /** Says whether one more reset is bearable. */
 function resetBucket(limits: Limits): () => boolean {

@@ -120,7 +120,7 @@ async function measure(peers: number): Promise<Cost> {
   const beat = async (numbers: readonly number[]) => {
     const requests = numbers.map((n) => heartbeat(idOf(n), n));
     return cpuMicrosOf(async () => {
-      for (const request of requests) await announce(request, "127.0.0.1", () => {});
+      for (const request of requests) await announce(request, { address: "127.0.0.1" }, () => {});
       await pass(numbers.length);
     });
   };

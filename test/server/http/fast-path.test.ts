@@ -181,6 +181,20 @@ describe("short calls over HTTP/1.1", () => {
     expect(byNode).toBe(0);
   });
 
+  it("end the connection after a long answer too, all of it", async () => {
+    const long = Buffer.alloc(16 << 20, 7);
+    const caller = await Caller.dial(await start(async () => answerOf(long)));
+    caller.socket.pause();
+    caller.socket.write(request(["Connection: close"]));
+    await sleep(200);
+    // What comes after it is not for anybody.
+    caller.socket.write(request());
+    caller.socket.resume();
+    expect((await caller.answer()).body.equals(long)).toBe(true);
+    await caller.isClosed();
+    expect(byNode).toBe(0);
+  });
+
   it("are answered to a caller that says no more", async () => {
     const letGo = Promise.withResolvers<void>();
     const server = await start(async () => {
