@@ -7,7 +7,14 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseJournal } from "#core/journal.ts";
 import { PieceGeometry } from "#core/piece.ts";
 import { storePaths } from "../../server/peer/store-paths.ts";
-import { LocalSwarm, readTorrentJson, sent, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
+import {
+  LocalSwarm,
+  readTorrentJson,
+  sent,
+  sentInAll,
+  sha256sum,
+  writeRandomFile,
+} from "../support/local-swarm.ts";
 import type { PiezaProcess } from "../support/pieza-process.ts";
 
 const MiB = 1 << 20;
@@ -161,7 +168,7 @@ describe("a disk", () => {
     expect(lastOf(first)?.message).toContain("no space is left on the disk");
     const recorded = await recordedNumbers("disk/got.bin");
     expect(recorded.length).toBeGreaterThan(3);
-    const before = sent(seeder).length;
+    const before = await sentInAll(seeder);
     await rm(`${disk}/ballast`);
     const second = startGet([], "disk/got.bin");
     expect(await second.finished(60_000), second.text).toBe(0);

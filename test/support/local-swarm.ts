@@ -148,6 +148,15 @@ export function sent(peer: PiezaProcess): number[] {
   return requests.map((line) => Number(line.number));
 }
 
+/** How many it sent, once it says no more of a caller that is gone: what had left by then is logged after its end. */
+export async function sentInAll(peer: PiezaProcess): Promise<number> {
+  for (let before = -1; ; await setTimeout(500)) {
+    const now = sent(peer).length;
+    if (now === before) return now;
+    before = now;
+  }
+}
+
 /** Writes `length` random bytes. */
 export async function writeRandomFile(path: string, length: number): Promise<void> {
   const file = await open(path, "wx");
