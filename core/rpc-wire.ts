@@ -88,9 +88,24 @@ export function lengthPrefix(number: number, length: number): number[] {
   return [...varint((number << 3) | LENGTH), ...varint(length)];
 }
 
-/** A field of a whole number below 2^32; nothing for 0. */
+/** A field, its number below 16, of a whole number below 2^32; nothing for 0. */
 export function intField(number: number, value: number): number[] {
-  return value === 0 ? [] : [...varint((number << 3) | VARINT), ...varint(value)];
+  const bytes = new Uint8Array(MAX_INT_FIELD_BYTES);
+  return [...bytes.subarray(0, writeIntField(bytes, 0, number, value))];
+}
+
+/** What such a field takes at most. */
+export const MAX_INT_FIELD_BYTES = 6;
+
+/** Writes one at `at`; returns where it ends. For who writes so many that lists are too dear. */
+export function writeIntField(bytes: Uint8Array, at: number, number: number, value: number): number {
+  if (value === 0) return at;
+  let end = at;
+  bytes[end++] = (number << 3) | VARINT;
+  let rest = value;
+  for (; rest >= 0x80; rest >>>= 7) bytes[end++] = (rest & 0x7f) | 0x80;
+  bytes[end++] = rest;
+  return end;
 }
 
 function varint(value: number): number[] {

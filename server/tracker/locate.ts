@@ -2,7 +2,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import type { Random } from "#core/clock.ts";
 import { InvalidField } from "#core/errors.ts";
 import { parseInfoHash } from "#core/info-hash.ts";
-import { intField } from "#core/rpc-wire.ts";
+import { MAX_INT_FIELD_BYTES, writeIntField } from "#core/rpc-wire.ts";
 import {
   type LocatePiecesRequest,
   LocatePiecesRequestSchema,
@@ -122,11 +122,9 @@ export class Locate {
 
   /** Fields may come in any order: in front, the few bytes that change share a write with the answer's envelope. */
   #turn({ turn }: Located): Uint8Array {
-    const { turn: turnField, nextLocateMs } = LocatePiecesResponseSchema.field;
-    return Buffer.from([
-      ...intField(turnField.number, turn),
-      ...intField(nextLocateMs.number, this.#nextLocateMs()),
-    ]);
+    const bytes = Buffer.allocUnsafe(2 * MAX_INT_FIELD_BYTES);
+    const next = writeIntField(bytes, 0, TURN, turn);
+    return bytes.subarray(0, writeIntField(bytes, next, NEXT_LOCATE_MS, this.#nextLocateMs()));
   }
 
   #nextLocateMs(): number {
@@ -134,6 +132,8 @@ export class Locate {
   }
 }
 
+const { turn: turnField, nextLocateMs: nextLocateMsField } = LocatePiecesResponseSchema.field;
+const [TURN, NEXT_LOCATE_MS] = [turnField.number, nextLocateMsField.number];
 const NO_STORE = { "cache-control": "no-store" };
 
 /** Fails with InvalidField, every time. */

@@ -11,6 +11,8 @@ import { Turns } from "./turns.ts";
 /** Seed peers that one answer names behind the others. */
 const SEED_TABLE_SIZE = 16;
 
+const NONE: readonly never[] = [];
+
 /** Which swarm somebody asks for: by info hash, or by file name for who knows none. Seed peers go by the name alone. */
 export interface SwarmQuery {
   readonly infoHash?: string | undefined;
@@ -59,14 +61,15 @@ export class Locator {
   async locate(query: SwarmQuery): Promise<Located> {
     const seedFile = query.fileName ? await this.#store.seedFile(query.fileName) : undefined;
     const swarm = seedFile ? await this.#search(query) : await this.find(query);
-    const seedsAt = (answer: number) => window(seedFile?.members ?? [], SEED_TABLE_SIZE, answer);
+    const seeders = seedFile?.members ?? NONE;
     if (!swarm) {
       const turn = this.#turns.next(`name ${query.fileName}`);
-      return { swarm, peers: [], seeds: seedsAt(turn), turn };
+      return { swarm, peers: [], seeds: window(seeders, SEED_TABLE_SIZE, turn), turn };
     }
     const { windows, turnKey } = this.#tablesFor(swarm, zoneOf(swarm, query));
     const answer = this.#turns.next(turnKey);
-    return { swarm, seeds: seedsAt(answer), ...windows.at(answer) };
+    const { peers, turn } = windows.at(answer);
+    return { swarm, peers, seeds: window(seeders, SEED_TABLE_SIZE, answer), turn };
   }
 
   /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
