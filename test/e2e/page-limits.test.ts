@@ -6,6 +6,7 @@ import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LocalSwarm, sent, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
 import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
+import { pictureState } from "../support/state-picture.ts";
 
 const run = promisify(execFile);
 const MiB = 1 << 20;
@@ -81,6 +82,7 @@ describe("a tab at its limits", () => {
     await download.card.getByRole("checkbox", { name: "b.bin" }).check();
     await download.becomes("Too large");
     await download.card.getByText(/Free some space and try again/).waitFor();
+    await pictureState(page, "31-no-room-midway");
     seeder.kill("SIGCONT");
     await setQuota(page);
     await download.press("Try again");
