@@ -208,11 +208,13 @@ describe("a catalog that", () => {
     "answers a web page": (response) =>
       response.writeHead(200, { "content-type": "text/html" }).end("<h1>hi"),
     "hangs up": (response) => response.destroy(),
+    "says nothing": () => {},
   };
   it.each(Object.keys(answers))("%s is told of in words, with a code for scripts", async (what) => {
     const url = await listening(createServer((_, response) => answers[what]!(response)));
     const get = swarm.run("leecher", ["get", "anything", "--catalog", url, "-o", swarm.path("got.bin")]);
-    expect(await get.finished(30_000), get.text).toBeGreaterThan(0);
+    // A large torrent from afar may take a minute and a half.
+    expect(await get.finished(120_000), get.text).toBeGreaterThan(0);
     expect(lastOf(get)).toMatchObject({ event: "error" });
     expect(get.text).not.toMatch(/\\n {4}at /);
   });

@@ -213,7 +213,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     },
   },
   F30: {
-    what: "few open files, a read-only folder, a catalog that fails, answers a web page or hangs up",
+    what: "few open files, a read-only folder, a catalog that fails, answers a web page, hangs up or says nothing",
     holds: "it works, or ends in words with a code",
     tests: {
       "test/e2e/faults.test.ts": [
