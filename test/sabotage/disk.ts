@@ -67,4 +67,12 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     test: "test/server/peer/uploads.test.ts",
     name: "a read that failed gives its room back",
   },
+  {
+    what: "a file that changes while it is read counts as read",
+    file: "server/peer/stamped-read.ts",
+    find: "return after === stampOf(before) && isSettled(before, nowMs) ? after : undefined;",
+    replace: "return isSettled(before, nowMs) ? after : undefined;",
+    test: "test/server/peer/stamped-read.test.ts",
+    name: "has none if the file changes while it is read",
+  },
 ];
