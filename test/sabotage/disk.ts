@@ -75,4 +75,12 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     test: "test/server/peer/stamped-read.test.ts",
     name: "has none if the file changes while it is read",
   },
+  {
+    what: "a piece is held before its record is written",
+    file: "server/peer/file-piece-store.ts",
+    find: `    this.#journal!.append("written", [index]);\n    this.held.set(index);\n`,
+    replace: `    this.held.set(index);\n    this.#journal!.append("written", [index]);\n`,
+    test: "test/server/peer/failing-disk.test.ts",
+    name: "does not hold a piece whose record it did not take",
+  },
 ];

@@ -72,6 +72,23 @@ describe("a disk that fails", () => {
     }
   }
 
+  it("does not hold a piece whose record it did not take, not even for the rest of the run", async () => {
+    const made = await makeTorrent({ length: 60_000 });
+    let isBroken = false;
+    const write: Disk["write"] = (...to) => {
+      if (isBroken) throw new StoreFailed("writing failed: the disk has an error");
+      nodeDisk.write(...to);
+    };
+    const store = await here.open(made, { disk: { ...nodeDisk, write } });
+    await fill(store, made, [0]);
+    const second = made.at(1);
+    store.write(second, 0, made.bytes(second));
+    isBroken = true;
+    expect(() => store.commit(second)).toThrow(StoreFailed);
+    expect([...store.held]).toEqual([0]);
+    await expect(store.read(second)).rejects.toThrow();
+  });
+
   it("while it opens a finished file says that it fails, not that another file is in the way", async () => {
     const made = await makeTorrent({ length: 60_000 });
     const first = await here.open(made);
