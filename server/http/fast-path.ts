@@ -39,10 +39,8 @@ export class FastPath {
     const connection = new FastConnection(socket, this.#options, this.#latest, onGone);
     this.#connections.add(connection);
     if (begun.length > 0) connection.onData(begun);
-    this.#timer ??= setInterval(
-      () => this.#look(),
-      Math.min(LOOK_MS, this.#options.limits.keepAliveMs),
-    ).unref();
+    const { keepAliveMs, headersMs } = this.#options.limits;
+    this.#timer ??= setInterval(() => this.#look(), Math.min(LOOK_MS, keepAliveMs, headersMs)).unref();
   }
 
   /** Ends those that wait for no answer. */
@@ -71,8 +69,11 @@ class FastConnection {
   /** Came while a call was being answered. */
   #early: Buffer[] = [];
   #hasEnded = false;
-  /** It waits for a call since then, on performance.now(). */
+  /** It waits for a call since then, on performance.now(), and for so long. */
   #sinceMs = performance.now();
+  #waitMs: number;
+  /** It has been handed over. */
+  #isNodes = false;
 
   constructor(
     socket: Socket,
@@ -84,6 +85,7 @@ class FastConnection {
     this.#options = options;
     this.#latest = latest;
     this.#head = latest.head;
+    this.#waitMs = options.limits.headersMs;
     this.#onGone = onGone;
     this.#origin = { origin: socket, kill: () => socket.destroy() };
     this.#listeners = [
@@ -102,10 +104,9 @@ class FastConnection {
 
   /** Called now and then. */
   closeIfLate(now: number): void {
-    const { keepAliveMs, idleMs } = this.#options.limits;
+    if (!this.#answering && now - this.#sinceMs > this.#waitMs) this.#socket.destroy();
     // Node knows whether a long answer is still being read; most are over before anybody looks here.
-    if (!this.#answering && now - this.#sinceMs > keepAliveMs) this.#socket.destroy();
-    if (this.#answering && !this.#socket.timeout) this.#socket.setTimeout(idleMs);
+    if (this.#answering && !this.#socket.timeout) this.#socket.setTimeout(this.#options.limits.idleMs);
   }
 
   onData(bytes: Buffer): void {
@@ -137,8 +138,11 @@ class FastConnection {
   }
 
   #onAnswered(): void {
+    if (this.#isNodes) return;
     this.#answering = undefined;
     this.#sinceMs = performance.now();
+    // Longer than was said: a caller may have sent its next call at the last moment.
+    this.#waitMs = this.#options.limits.keepAliveMs + LOOK_MS;
     if (this.#socket.timeout) this.#socket.setTimeout(0);
     if (this.#socket.writableEnded) return;
     if (this.#early.length > 0) this.#handOver();
@@ -161,6 +165,9 @@ class FastConnection {
     const socket = this.#socket;
     for (const [event, listener] of this.#listeners) socket.off(event, listener);
     this.#onGone();
+    this.#isNodes = true;
+    // Of an answer that failed on its way out, what it took is given back.
+    this.#answering?.finish();
     // Node cannot be told any more that its caller has said all.
     if (this.#hasEnded) socket.destroy();
     if (socket.destroyed) return;

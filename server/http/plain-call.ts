@@ -3,13 +3,13 @@ import type { RequestHead, ShortResponse } from "./http-types.ts";
 /** How a unary call and its answer lie in a request and a response. */
 export type WireFormat = "connect" | "grpc-web" | "grpc";
 
-const formats: Readonly<Record<string, WireFormat>> = {
-  "application/proto": "connect",
-  "application/grpc-web": "grpc-web",
-  "application/grpc-web+proto": "grpc-web",
-  "application/grpc": "grpc",
-  "application/grpc+proto": "grpc",
-};
+const formats: ReadonlyMap<string | undefined, WireFormat> = new Map([
+  ["application/proto", "connect"],
+  ["application/grpc-web", "grpc-web"],
+  ["application/grpc-web+proto", "grpc-web"],
+  ["application/grpc", "grpc"],
+  ["application/grpc+proto", "grpc"],
+]);
 /** In front of a gRPC message: flags, and its length in four bytes. */
 const ENVELOPE_BYTES = 5;
 const TRAILERS_FLAG = 0x80;
@@ -25,7 +25,7 @@ export interface PlainCall {
 /** Undefined for a call of any other shape, or with a deadline over `maxTimeoutMs`: the library answers these. */
 export function plainCall(head: RequestHead, maxTimeoutMs: number): PlainCall | undefined {
   const { method, headers, httpVersionMajor } = head;
-  const format = formats[headers["content-type"] ?? ""];
+  const format = formats.get(headers["content-type"]);
   if (method !== "POST" || format === undefined) return undefined;
   if (format === "grpc" && httpVersionMajor < 2) return undefined;
   const plain =

@@ -276,6 +276,26 @@ describe("what is no short call", () => {
     expect(byNode).toBe(2);
   });
 
+  it("is a call whose answer fails on its way out: what it took is given back, once", async () => {
+    let done = 0;
+    const headers = { "x-name": "\u00e9" };
+    const server = await start(async () => ({ parts: [ANSWER], headers, done: () => void done++ }));
+    const caller = await Caller.dial(server);
+    expect((await caller.ask(request())).status).toBe(500);
+    expect(done).toBe(1);
+    expect(byNode).toBe(1);
+  });
+
+  it("has a type that every object has a property of", async () => {
+    const server = await start();
+    const caller = await Caller.dial(server);
+    const odd = Buffer.from(
+      request().toString("latin1").replace("application/proto", "constructor"),
+      "latin1",
+    );
+    expect((await caller.ask(odd)).status).toBe(415);
+  });
+
   it("is a call that fails, or that the library has to answer: told as ever, once", async () => {
     let calls = 0;
     const server = await start(async () => {

@@ -56,6 +56,16 @@ describe("one port with TLS", () => {
     expect(server.url).toBe(`https://127.0.0.1:${server.port}`);
   });
 
+  it("does not wait longer for a first request than for the headers of any", async () => {
+    const direct = { [GET_BITFIELD]: async () => undefined };
+    const limits = { headersMs: 300, keepAliveMs: 60_000, idleMs: 60_000 };
+    const server = await start(good, { direct, limits });
+    const socket = tls.connect({ port: server.port, host: "127.0.0.1", rejectUnauthorized: false });
+    ends.push(() => socket.destroy());
+    await once(socket, "secureConnect");
+    await within(8_000, "the server hangs up", once(socket.resume(), "close"));
+  });
+
   it.each(kinds)("speaks %s to who trusts the authority", async (kind) => {
     const server = await start(good);
     const transport = dial(server.url, kind, await readFile(authority.ca));
