@@ -12,11 +12,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class Paces {
   readonly limits: Limits;
   readonly #everyMs: number;
-  /**
-   * No Set: of one that many come to and leave, V8's old generation keeps tables that are no longer in use, and with
-   * them every call that ever was in it, until all of that generation is looked through.
-   */
-  readonly #under: Pace[] = [];
+  readonly #under = new Set<Pace>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(limits: Limits) {
@@ -26,23 +22,18 @@ export class Paces {
 
   /** Under the clock from now until `remove`. */
   add(pace: Pace): void {
-    if (pace.place >= 0) return;
-    pace.place = this.#under.push(pace) - 1;
+    this.#under.add(pace);
     this.#timer ??= setInterval(() => this.#look(), this.#everyMs).unref();
   }
 
   remove(pace: Pace): void {
-    if (pace.place < 0) return;
-    const last = this.#under.pop()!;
-    if (last !== pace) this.#under[pace.place] = last;
-    last.place = pace.place;
-    pace.place = -1;
+    this.#under.delete(pace);
   }
 
   #look(): void {
     const now = performance.now();
-    for (const pace of [...this.#under]) pace.endIfLate(now);
-    if (this.#under.length > 0) return;
+    for (const pace of this.#under) pace.endIfLate(now);
+    if (this.#under.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -53,8 +44,6 @@ export class Paces {
  * and as long as its bytes need at limits.minBytesPerSecond. A trickle passes every idle timer; it does not pass this.
  */
 export class Pace {
-  /** Of its server's paces: where it is among those under the clock, or -1. */
-  place = -1;
   readonly #paces: Paces;
   readonly #kill: () => void;
   #received = 0;

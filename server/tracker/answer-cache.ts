@@ -10,7 +10,6 @@ export class AnswerCache {
   /** Least recently asked for first. */
   readonly #tables = new Map<object, { readonly answers: Map<string, Uint8Array>; bytes: number }>();
   #bytes = 0;
-  #newest: object | undefined;
 
   constructor(maxBytes: number = MAX_BYTES) {
     this.#maxBytes = maxBytes;
@@ -25,11 +24,8 @@ export class AnswerCache {
     const kept = this.#tables.get(table) ?? { answers: new Map<string, Uint8Array>(), bytes: 0 };
     const known = kept.answers.get(kind);
     const answer = known ?? make();
-    if (table !== this.#newest) {
-      this.#tables.delete(table);
-      this.#tables.set(table, kept);
-      this.#newest = table;
-    }
+    this.#tables.delete(table);
+    this.#tables.set(table, kept);
     if (known) return known;
     kept.answers.set(kind, answer);
     kept.bytes += answer.byteLength;
@@ -38,7 +34,6 @@ export class AnswerCache {
       if (this.#bytes <= this.#maxBytes) break;
       this.#tables.delete(oldest);
       this.#bytes -= bytes;
-      if (oldest === this.#newest) this.#newest = undefined;
     }
     return answer;
   }

@@ -1,14 +1,13 @@
 import type { Random } from "#core/clock.ts";
 
-/** Swarms whose turn is remembered for sure, and at most twice as many; one that is forgotten starts anew. */
-const MAX_TURNS = 50_000;
+/** Swarms whose turn is remembered; the one asked for longest ago is forgotten first and starts anew. */
+const MAX_TURNS = 100_000;
 
 /** Counts the answers of each swarm. */
 export class Turns {
   readonly #random: Random;
-  /** Two generations, because to put what was used last at the end of one map costs more than the rest of a turn. */
-  #young = new Map<string, number>();
-  #old: ReadonlyMap<string, number> = new Map();
+  /** Least recently asked for first. */
+  readonly #turns = new Map<string, number>();
 
   constructor(random: Random) {
     this.#random = random;
@@ -16,12 +15,10 @@ export class Turns {
 
   /** The swarm's next number. Begins anywhere, so that trackers that start together do not all name the same peer first. */
   next(swarm: string): number {
-    const turn = this.#young.get(swarm) ?? this.#old.get(swarm) ?? Math.floor(this.#random() * 2 ** 16);
-    this.#young.set(swarm, (turn + 1) % 2 ** 32);
-    if (this.#young.size >= MAX_TURNS) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
+    const turn = this.#turns.get(swarm) ?? Math.floor(this.#random() * 2 ** 16);
+    this.#turns.delete(swarm);
+    this.#turns.set(swarm, (turn + 1) % 2 ** 32);
+    if (this.#turns.size > MAX_TURNS) this.#turns.delete(this.#turns.keys().next().value!);
     return turn;
   }
 }

@@ -34,4 +34,12 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/http/fast-path.test.ts",
     name: "told as ever, once",
   },
+  {
+    what: "a page that may not change anything makes a short call",
+    file: "server/http/request-handler.ts",
+    find: "if (!cors.admit(head, response, route.changesSomething)) return undefined;",
+    replace: "cors.admit(head, response, route.changesSomething);",
+    test: "test/server/http/fast-path.test.ts",
+    name: "from a page that may not: refused, and not made",
+  },
 ];

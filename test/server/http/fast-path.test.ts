@@ -286,6 +286,24 @@ describe("what is no short call", () => {
     expect(byNode).toBe(1);
   });
 
+  it("is a call that changes something, from a page that may not: refused, and not made", async () => {
+    const path = "/pieza.v1.PeerService/StorePiece";
+    let calls = 0;
+    const direct = {
+      [path]: async () => {
+        calls++;
+        return answerOf(new Uint8Array());
+      },
+    };
+    const server = await startTestPeer({}, { direct });
+    onTestFinished(() => server.close({ graceMs: 0 }));
+    const from = (origin: string) => request([`Origin: ${origin}`], new Uint8Array(), path);
+    expect((await (await Caller.dial(server)).ask(from("http://evil.test"))).status).toBe(403);
+    expect([calls, byNode]).toEqual([0, 1]);
+    expect((await (await Caller.dial(server)).ask(from("http://localhost"))).status).toBe(200);
+    expect([calls, byNode]).toEqual([1, 1]);
+  });
+
   it("has a type that every object has a property of", async () => {
     const server = await start();
     const caller = await Caller.dial(server);
