@@ -2,7 +2,7 @@
  * Tests the tests: breaks the code in one place, in a copy of the tree, and wants the test that is named for it to
  * fail. `node scripts/sabotage.ts [words]` tries those whose description has the words; part of `npm test`.
  */
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Sabotage } from "../test/sabotage/sabotage.ts";
@@ -17,7 +17,11 @@ const LIMIT_MS = 100_000;
 const TEST_TIMEOUT_MS = { node: 20_000, browser: 20_000, e2e: 100_000 };
 const impatient = { PIEZA_TEST_PATIENCE_MS: "20000" };
 
-/** What git would commit, copied, over the installed packages of the checkout. */
+/**
+ * What git would commit, copied, over the installed packages of the checkout. Each tree has a `node_modules` of its own,
+ * made of links: Vite keeps there what it made of the packages, for one root, and of two trees that shared it one would
+ * take it away under the other's browser.
+ */
 async function copyTree(): Promise<string> {
   const listed = await runCommand("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
   if (!listed.ok) throw new Error(listed.output);
@@ -30,7 +34,11 @@ async function copyTree(): Promise<string> {
     // A file that was deleted and not yet committed is still listed.
     await copyFile(join(root, path), join(tree, path)).catch(() => undefined);
   }
-  await symlink(join(root, "node_modules"), join(tree, "node_modules"));
+  await mkdir(join(tree, "node_modules"));
+  for (const name of await readdir(join(root, "node_modules"))) {
+    if (name.startsWith(".vite")) continue;
+    await symlink(join(root, "node_modules", name), join(tree, "node_modules", name));
+  }
   return tree;
 }
 
