@@ -14,7 +14,7 @@ import {
 } from "./direct.ts";
 import type { HttpRequest, HttpResponse, ShortCall } from "./http-types.ts";
 import { neverCompressed } from "./limits.ts";
-import { Pace, type Paces } from "./pace.ts";
+import { type Killable, Pace, type Paces } from "./pace.ts";
 import type { UploadBudget } from "./upload-budget.ts";
 
 export type { HttpRequest, HttpResponse } from "./http-types.ts";
@@ -45,7 +45,7 @@ export async function serveRpc(
   response: HttpResponse,
   { paces, callerOf, unread, direct, admit }: ServeOptions,
 ): Promise<void> {
-  const pace = new Pace(paces, () => kill(request));
+  const pace = new Pace(paces, { kill: () => kill(request) });
   // On HTTP/2 the request closes as soon as nobody reads it; its stream closes when the caller can send no more.
   ("stream" in request ? request.stream : request).once("close", () => pace.stopReading());
   response.once("close", () => {
@@ -104,11 +104,9 @@ export interface ShortServeOptions extends ServeOptions {
 }
 
 /** Where a short call came in. */
-export interface ShortOrigin {
+export interface ShortOrigin extends Killable {
   /** The stream or the connection that Node's request will have if it is to be one. */
   readonly origin: object;
-  /** Ends the call at once. */
-  readonly kill: () => void;
 }
 
 /**
@@ -118,10 +116,10 @@ export interface ShortOrigin {
  */
 export async function serveShort(
   call: ShortCall,
-  { origin, kill }: ShortOrigin,
+  origin: ShortOrigin,
   { paces, callerOf, direct, admit }: ShortServeOptions,
 ): Promise<boolean> {
-  const pace = new Pace(paces, kill);
+  const pace = new Pace(paces, origin);
   const { response } = call;
   response.once("close", () => {
     pace.stopReading();
@@ -134,12 +132,12 @@ export async function serveShort(
       if (!response.closed) pace.sending(attempt.bytes);
       return true;
     }
-    attempts.set(origin, attempt);
+    attempts.set(origin.origin, attempt);
     pace.stopReading();
     return false;
   } catch {
     // The caller is gone.
-    kill();
+    origin.kill();
     return true;
   }
 }
@@ -152,7 +150,7 @@ export function holdAnswer(
 ): void {
   if (response.closed) return;
   const stated = Number(response.getHeader("content-length") ?? MAX_UNSTATED_BYTES);
-  const pace = new Pace(paces, () => kill(request));
+  const pace = new Pace(paces, { kill: () => kill(request) });
   response.once("close", () => pace.stopWriting());
   try {
     const bytes = request.method === "HEAD" ? 0 : stated;

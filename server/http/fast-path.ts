@@ -2,6 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { ShortOrigin } from "./adapter.ts";
 import { type FastHead, type FastRequest, fastRequest } from "./fast-request.ts";
+import { httpDate } from "./http-date.ts";
 import type { ShortResponse } from "./http-types.ts";
 import type { Limits } from "./limits.ts";
 import type { RequestHandler } from "./request-handler.ts";
@@ -251,7 +252,7 @@ class SocketResponse implements ShortResponse {
     this.#headersSent = true;
     let lines = `HTTP/1.1 ${this.statusCode} ${STATUS_CODES[this.statusCode]}\r\n`;
     for (const name in this.#headers) lines += `${name}: ${this.#headers[name]}\r\n`;
-    return `${lines}Date: ${dateNow()}\r\n${this.#connection()}\r\n`;
+    return `${lines}Date: ${httpDate()}\r\n${this.#connection()}\r\n`;
   }
 
   #connection(): string {
@@ -262,13 +263,4 @@ class SocketResponse implements ShortResponse {
 
 function isText(value: string): boolean {
   return /^[\t\x20-\x7e]*$/.test(value);
-}
-
-let date = { ms: 0, text: "" };
-
-/** Now, as HTTP writes it: made once a second. */
-function dateNow(): string {
-  const ms = Math.floor(Date.now() / 1_000) * 1_000;
-  if (ms !== date.ms) date = { ms, text: new Date(ms).toUTCString() };
-  return date.text;
 }

@@ -1,8 +1,9 @@
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { constants, createServer } from "node:http2";
+import type { ShortOrigin } from "./adapter.ts";
 import type { Limits } from "./limits.ts";
 import type { RequestHandler } from "./request-handler.ts";
-import { streamCall } from "./stream-call.ts";
+import { finishCall, streamCall } from "./stream-call.ts";
 
 /**
  * An HTTP/2 server that gives up on callers by itself: Node's never times anything out, opens any number of streams
@@ -23,17 +24,15 @@ export function createGuardedHttp2Server(
     maxSessionInvalidFrames: 100,
     maxSessionMemory: limits.sessionMemoryMB,
   });
-  server.on("stream", (stream, headers, flags, rawHeaders) => {
-    const cancel = () => stream.close(constants.NGHTTP2_CANCEL);
+  server.on("stream", (stream: GuardedStream, headers, flags, rawHeaders) => {
+    guardStream(stream);
+    const origin = new StreamOrigin(stream);
     const asRequest = () => {
-      stream.setTimeout(limits.idleMs, cancel);
+      stream.setTimeout(limits.idleMs, () => origin.kill());
       requests.emit("stream", stream, headers, flags, rawHeaders);
     };
     // A short call is under the clock of its bodies, and a session ends with its last sign of life.
-    const answered = onShort(headers[":path"] ?? "", streamCall(stream, headers), {
-      origin: stream,
-      kill: cancel,
-    });
+    const answered = onShort(headers[":path"] ?? "", streamCall(stream, headers), origin);
     if (!answered) return asRequest();
     stream.on("error", ignore);
     void answered.then((isAnswered) => isAnswered || stream.destroyed || asRequest());
@@ -43,26 +42,64 @@ export function createGuardedHttp2Server(
   return server;
 }
 
-function guardSession(session: ServerHttp2Session, limits: Limits): void {
+class StreamOrigin implements ShortOrigin {
+  readonly origin: ServerHttp2Stream;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.origin = stream;
+  }
+
+  kill(): void {
+    this.origin.close(constants.NGHTTP2_CANCEL);
+  }
+}
+
+function guardSession(session: GuardedSession, limits: Limits): void {
   session.on("error", ignore);
   session.setLocalWindowSize(limits.connectionWindowBytes);
-  let streams = 0;
+  const guard: SessionGuard = { session, streams: 0, resets: resetBucket(limits) };
   session.setTimeout(limits.idleMs, () => {
-    if (streams === 0) session.close();
+    if (guard.streams === 0) session.close();
     // Destroyed also after close(): its GOAWAY may never be read.
     setTimeout(() => session.destroy(), 1000).unref();
   });
-  const resets = resetBucket(limits);
-  session.on("stream", (stream: ServerHttp2Stream) => {
-    streams++;
-    stream.once("close", () => {
-      streams--;
-      if (stream.rstCode === constants.NGHTTP2_CANCEL && !resets()) session.destroy();
-    });
-  });
+  session[kGuard] = guard;
 }
 
-/** A function of no call's own: an error's listener stays with a stream for as long as there is one. */
+function guardStream(stream: GuardedStream): void {
+  const guard = (stream.session as GuardedSession | undefined)?.[kGuard];
+  if (!guard) return;
+  guard.streams++;
+  stream[kGuard] = guard;
+  stream.on("close", onStreamClose);
+}
+
+interface SessionGuard {
+  readonly session: ServerHttp2Session;
+  /** Open ones. */
+  streams: number;
+  /** Says whether one more reset is bearable. */
+  readonly resets: () => boolean;
+}
+
+const kGuard = Symbol("guard");
+
+interface GuardedSession extends ServerHttp2Session {
+  [kGuard]?: SessionGuard;
+}
+
+interface GuardedStream extends ServerHttp2Stream {
+  [kGuard]?: SessionGuard;
+}
+
+/** A function of no call's own, as all that listen to streams: see stream-call.ts. */
+function onStreamClose(this: GuardedStream): void {
+  finishCall(this);
+  const guard = this[kGuard]!;
+  guard.streams--;
+  if (this.rstCode === constants.NGHTTP2_CANCEL && !guard.resets()) guard.session.destroy();
+}
+
 function ignore(): void {}
 
 /** Says whether one more reset is bearable. */

@@ -12,7 +12,11 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class Paces {
   readonly limits: Limits;
   readonly #everyMs: number;
-  readonly #under = new Set<Pace>();
+  /**
+   * Each at its `place`. Not a Set: one that lives long makes its tables anew, in the old generation, every few calls
+   * that come and go, and each table that it leaves there keeps what was in it until V8's next great collection.
+   */
+  readonly #under: Pace[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(limits: Limits) {
@@ -22,21 +26,32 @@ export class Paces {
 
   /** Under the clock from now until `remove`. */
   add(pace: Pace): void {
-    this.#under.add(pace);
+    if (pace.place < 0) pace.place = this.#under.push(pace) - 1;
     this.#timer ??= setInterval(() => this.#look(), this.#everyMs).unref();
   }
 
   remove(pace: Pace): void {
-    this.#under.delete(pace);
+    if (pace.place < 0) return;
+    const last = this.#under.pop()!;
+    if (last !== pace) {
+      this.#under[pace.place] = last;
+      last.place = pace.place;
+    }
+    pace.place = -1;
   }
 
   #look(): void {
     const now = performance.now();
-    for (const pace of this.#under) pace.endIfLate(now);
-    if (this.#under.size > 0) return;
+    for (const pace of [...this.#under]) pace.endIfLate(now);
+    if (this.#under.length > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
+}
+
+export interface Killable {
+  /** Ends the call at once. */
+  kill(): void;
 }
 
 /**
@@ -44,19 +59,21 @@ export class Paces {
  * and as long as its bytes need at limits.minBytesPerSecond. A trickle passes every idle timer; it does not pass this.
  */
 export class Pace {
+  /** Where it is among those under the clock; -1: it is not. */
+  place = -1;
   readonly #paces: Paces;
-  readonly #kill: () => void;
+  readonly #call: Killable;
   #received = 0;
   #body: AsyncIterator<Uint8Array> | undefined;
   /** The body under way must be done by then, on performance.now(). */
   #readByMs = NEVER;
   #writeByMs = NEVER;
-  #giveBack = () => {};
+  #giveBack = nothing;
   #closed = false;
 
-  constructor(paces: Paces, kill: () => void) {
+  constructor(paces: Paces, call: Killable) {
     this.#paces = paces;
-    this.#kill = kill;
+    this.#call = call;
   }
 
   /** The request's body is read by others, and is short: so long until stopReading() or reading(). */
@@ -86,7 +103,7 @@ export class Pace {
     const enough = this.#received + MAX_DROPPED_BYTES;
     try {
       while (this.#body && this.#received <= enough) await this.#next(this.#body);
-      if (this.#body) this.#kill();
+      if (this.#body) this.#call.kill();
     } catch {
       // The caller is gone.
     }
@@ -112,7 +129,7 @@ export class Pace {
    * An answer of so many bytes was handed to the system in one go: held to its pace from now to stopWriting(), which
    * calls `giveBack`.
    */
-  sending(bytes: number, giveBack: () => void = () => {}): void {
+  sending(bytes: number, giveBack: () => void = nothing): void {
     this.#giveBack = giveBack;
     this.#writeByMs = performance.now() + this.#allowedMs(bytes);
     this.#paces.add(this);
@@ -133,13 +150,13 @@ export class Pace {
   endIfLate(nowMs: number): void {
     if (Math.min(this.#readByMs, this.#writeByMs) > nowMs) return;
     this.#paces.remove(this);
-    this.#kill();
+    this.#call.kill();
   }
 
   #stopWriting(): void {
     this.#writeByMs = NEVER;
     this.#giveBack();
-    this.#giveBack = () => {};
+    this.#giveBack = nothing;
     this.#removeIfDone();
   }
 
@@ -165,3 +182,6 @@ export class Pace {
     return bodyGraceMs + (bytes / minBytesPerSecond) * 1000;
   }
 }
+
+/** One for all: a function that is assigned to a property is made in the old generation, where nobody clears up soon. */
+function nothing(): void {}

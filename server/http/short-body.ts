@@ -10,71 +10,68 @@ export interface BodyStart {
 
 /** Reads a body to its end if it has at most `maxBytes`, and else no further than it takes to know. Fails as the body does. */
 export function readShortBody(body: Readable, maxBytes: number): Promise<BodyStart> {
-  return new Promise((resolve, reject) => void new Reading(body, maxBytes, { resolve, reject }));
+  return new Promise((resolve, reject) => {
+    const source: Source = body;
+    source[kReading] = { maxBytes, chunks: [], length: 0, resolve, reject };
+    body.on("data", onData).on("end", onEnd).on("error", onError).on("close", onClose);
+  });
 }
 
-interface Reader {
+const kReading = Symbol("reading");
+
+/** A body, and who reads it. */
+interface Source extends Readable {
+  [kReading]?: Reading | undefined;
+}
+
+interface Reading {
+  readonly maxBytes: number;
+  readonly chunks: Uint8Array[];
+  length: number;
   readonly resolve: (start: BodyStart) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/**
- * Listeners instead of an iterator, which costs as much as the rest of a small call; nor are they taken off one by one.
- * But once all is known they hold on to nothing: a stream of Node's may outlive its call until V8's next great collection.
- */
-class Reading {
-  readonly #body: Readable;
-  readonly #maxBytes: number;
-  readonly #onData = (chunk: Uint8Array) => this.#add(chunk);
-  #reader: Reader | undefined;
-  #chunks: Uint8Array[] = [];
-  #length = 0;
+// Listeners instead of an iterator, which costs as much as the rest of a small call; nor are they taken off one by one.
+// And functions of no call's own: a stream of Node's outlives its call until V8's next great collection, and its
+// listeners with it.
 
-  constructor(body: Readable, maxBytes: number, reader: Reader) {
-    this.#body = body;
-    this.#maxBytes = maxBytes;
-    this.#reader = reader;
-    body
-      .on("data", this.#onData)
-      .on("end", () => this.#end())
-      .on("error", (error) => this.#fail(error))
-      // Every request closes at last, and an error is dear.
-      .on("close", () => this.#reader && this.#fail(new Error("the caller is gone")));
-  }
+function onData(this: Source, chunk: Uint8Array): void {
+  const reading = this[kReading];
+  if (!reading) return;
+  const { chunks, maxBytes } = reading;
+  chunks.push(chunk);
+  reading.length += chunk.byteLength;
+  if (reading.length <= maxBytes) return;
+  this.off("data", onData).pause();
+  finish(this)?.resolve({ whole: undefined, again: () => both(chunks, this) });
+}
 
-  #add(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.#length += chunk.byteLength;
-    if (this.#length <= this.#maxBytes) return;
-    const [body, chunks] = [this.#body, this.#chunks];
-    body.off("data", this.#onData).pause();
-    this.#tell({ whole: undefined, again: () => both(chunks, body) });
-  }
+function onEnd(this: Source): void {
+  const reading = finish(this);
+  if (!reading) return;
+  const { chunks, length } = reading;
+  const first = chunks[0];
+  const whole =
+    first && chunks.length === 1
+      ? Buffer.from(first.buffer, first.byteOffset, length)
+      : Buffer.concat(chunks);
+  reading.resolve({ whole, again: () => both(chunks) });
+}
 
-  #end(): void {
-    const [chunks, length] = [this.#chunks, this.#length];
-    const first = chunks[0];
-    const whole =
-      first && chunks.length === 1
-        ? Buffer.from(first.buffer, first.byteOffset, length)
-        : Buffer.concat(chunks);
-    this.#tell({ whole, again: () => both(chunks) });
-  }
+function onError(this: Source, error: unknown): void {
+  finish(this)?.reject(error);
+}
 
-  #tell(start: BodyStart): void {
-    this.#forget()?.resolve(start);
-  }
+function onClose(this: Source): void {
+  // Every request closes at last, and an error is dear.
+  if (this[kReading]) finish(this)?.reject(new Error("the caller is gone"));
+}
 
-  #fail(error: unknown): void {
-    this.#forget()?.reject(error);
-  }
-
-  #forget(): Reader | undefined {
-    const reader = this.#reader;
-    this.#reader = undefined;
-    this.#chunks = [];
-    return reader;
-  }
+function finish(body: Source): Reading | undefined {
+  const reading = body[kReading];
+  body[kReading] = undefined;
+  return reading;
 }
 
 async function* both(chunks: readonly Uint8Array[], rest?: AsyncIterable<Uint8Array>) {

@@ -3,11 +3,12 @@ const MAX_BYTES = 32 << 20;
 
 /**
  * Answers in their bytes, by the table that they tell of: until something in a swarm changes, its answers have nearly
- * everything in common. What was asked for longest ago is forgotten first.
+ * everything in common. The oldest tables are forgotten first: a swarm that changes has a new one soon, and another's is
+ * encoded once more.
  */
 export class AnswerCache {
   readonly #maxBytes: number;
-  /** Least recently asked for first. */
+  /** Oldest first. */
   readonly #tables = new Map<object, { readonly answers: Map<string, Uint8Array>; bytes: number }>();
   #bytes = 0;
 
@@ -23,10 +24,9 @@ export class AnswerCache {
   get(table: object, kind: string, make: () => Uint8Array): Uint8Array {
     const kept = this.#tables.get(table) ?? { answers: new Map<string, Uint8Array>(), bytes: 0 };
     const known = kept.answers.get(kind);
-    const answer = known ?? make();
-    this.#tables.delete(table);
-    this.#tables.set(table, kept);
     if (known) return known;
+    const answer = make();
+    this.#tables.set(table, kept);
     kept.answers.set(kind, answer);
     kept.bytes += answer.byteLength;
     this.#bytes += answer.byteLength;

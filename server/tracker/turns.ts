@@ -1,13 +1,16 @@
 import type { Random } from "#core/clock.ts";
 
-/** Swarms whose turn is remembered; the one asked for longest ago is forgotten first and starts anew. */
-const MAX_TURNS = 100_000;
+/** So many swarms that were asked for last are remembered, and as many more at most; others start anew. */
+const MIN_TURNS = 50_000;
 
-/** Counts the answers of each swarm. */
+/**
+ * Counts the answers of each swarm. In two generations, because to put a swarm to the end of one map at every call makes
+ * the map's tables anew every few calls, in the heap's old generation.
+ */
 export class Turns {
   readonly #random: Random;
-  /** Least recently asked for first. */
-  readonly #turns = new Map<string, number>();
+  #recent = new Map<string, number>();
+  #before: ReadonlyMap<string, number> = new Map();
 
   constructor(random: Random) {
     this.#random = random;
@@ -15,10 +18,13 @@ export class Turns {
 
   /** The swarm's next number. Begins anywhere, so that trackers that start together do not all name the same peer first. */
   next(swarm: string): number {
-    const turn = this.#turns.get(swarm) ?? Math.floor(this.#random() * 2 ** 16);
-    this.#turns.delete(swarm);
-    this.#turns.set(swarm, (turn + 1) % 2 ** 32);
-    if (this.#turns.size > MAX_TURNS) this.#turns.delete(this.#turns.keys().next().value!);
+    const known = this.#recent.get(swarm) ?? this.#before.get(swarm);
+    const turn = known ?? Math.floor(this.#random() * 2 ** 16);
+    this.#recent.set(swarm, (turn + 1) % 2 ** 32);
+    if (this.#recent.size > MIN_TURNS) {
+      this.#before = this.#recent;
+      this.#recent = new Map();
+    }
     return turn;
   }
 }

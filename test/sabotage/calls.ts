@@ -42,4 +42,12 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/http/fast-path.test.ts",
     name: "from a page that may not: refused, and not made",
   },
+  {
+    what: "a call leaves a table behind for the great collection",
+    file: "server/tracker/turns.ts",
+    find: "    this.#recent.set(swarm,",
+    replace: "    this.#recent.delete(swarm);\n    this.#recent.set(swarm,",
+    test: "test/server/tracker/left-behind.test.ts",
+    name: "a call over connect leaves next to nothing for the great collection",
+  },
 ];
