@@ -1,4 +1,3 @@
-import type { Readable } from "node:stream";
 import { createContextKey } from "@connectrpc/connect";
 import { PiezaError } from "#core/errors.ts";
 import type { CallerOf } from "./caller.ts";
@@ -78,7 +77,14 @@ export async function answerDirectly(
   const call = plainCall(head, maxTimeoutMs);
   if (!call) return { answered: false };
   const { format, timeoutMs } = call;
-  const { whole, again } = Buffer.isBuffer(body) ? wholeBody(body) : await readBody(body, pace);
+  let start: BodyStart;
+  if (Buffer.isBuffer(body)) start = wholeBody(body);
+  else {
+    pace.awaitShort();
+    start = await readShortBody(body, MAX_REQUEST_BYTES);
+    if (start.whole) pace.stopReading();
+  }
+  const { whole, again } = start;
   const message = whole && messageIn(format, whole);
   if (!message) return { answered: false, body: again() };
   try {
@@ -113,13 +119,6 @@ class LazyCaller implements Caller {
   }
 }
 
-async function readBody(body: Readable, pace: DirectOptions["pace"]): Promise<BodyStart> {
-  pace.awaitShort();
-  const start = await readShortBody(body, MAX_REQUEST_BYTES);
-  if (start.whole) pace.stopReading();
-  return start;
-}
-
 function wholeBody(body: Buffer): BodyStart {
   return { whole: body.length > MAX_REQUEST_BYTES ? undefined : body, again: () => undefined };
 }
@@ -146,6 +145,6 @@ async function inTime(
 
 function send(answer: DirectAnswer, format: WireFormat, response: ShortResponse): void {
   if (answer.done) response.once("close", answer.done);
-  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
+  for (const name in answer.headers) response.setHeader(name, answer.headers[name]!);
   sendMessage(format, answer.parts, response);
 }

@@ -95,24 +95,23 @@ const JOIN_BYTES = 1 << 10;
 
 /** In one go to the system, the last part together with the end. */
 function writeAll(pieces: readonly Uint8Array[], response: ShortResponse): void {
-  const joined: Uint8Array[] = [];
+  let last: Uint8Array | undefined;
+  let isCorked = false;
   for (const piece of pieces) {
-    const last = joined.at(-1);
-    if (last && last.byteLength + piece.byteLength < JOIN_BYTES)
-      joined.push(Buffer.concat([joined.pop()!, piece]));
-    else joined.push(piece);
+    if (last === undefined) last = piece;
+    else if (last.byteLength + piece.byteLength < JOIN_BYTES) last = Buffer.concat([last, piece]);
+    else {
+      if (!isCorked) response.cork();
+      isCorked = true;
+      response.write(last);
+      last = piece;
+    }
   }
-  const last = joined.pop() ?? new Uint8Array();
-  if (joined.length === 0) {
-    // Node sends text together with the headers, in one write, and bytes after them.
-    if ("stream" in response || last.byteLength >= JOIN_BYTES) response.end(last);
-    else response.end(textOf(last), "latin1");
-    return;
-  }
-  response.cork();
-  for (const piece of joined) response.write(piece);
-  response.end(last);
-  response.uncork();
+  last ??= new Uint8Array();
+  // Over HTTP/1.1 text is sent together with the headers, in one write, and bytes after them.
+  if (isCorked || "stream" in response || last.byteLength >= JOIN_BYTES) response.end(last);
+  else response.end(textOf(last), "latin1");
+  if (isCorked) response.uncork();
 }
 
 /** One character a byte. */

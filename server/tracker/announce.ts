@@ -1,5 +1,5 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { AnnounceEvent } from "#core/tracker.ts";
+import type { Announce, Announced, AnnounceEvent } from "#core/tracker.ts";
 import {
   type AnnounceRequest,
   AnnounceRequestSchema,
@@ -33,11 +33,11 @@ export class Announcing {
 
   /** For the library's handler. */
   async answer(request: AnnounceRequest, caller: string, signal: AbortSignal): Promise<AnnounceAnswer> {
-    const { metrics, overload, registrar, votes } = this.#parts;
+    const { metrics, overload, votes } = this.#parts;
     const announce = parseAnnounce(request);
     metrics.announced(announce.event);
     this.#admit(announce.event);
-    const announced = await metrics.timed("announce", () => registrar.announce(announce, caller, signal));
+    const announced = await this.#registered(announce, caller, signal);
     // Only now is it known that the caller holds a lease.
     votes.report(announce.failures ?? [], announced.lease.id, caller);
     metrics.answered(announced.listed);
@@ -53,6 +53,16 @@ export class Announcing {
     const bytes = toBinary(AnnounceResponseSchema, create(AnnounceResponseSchema, answer));
     return { parts: [bytes], headers: NO_STORE };
   };
+
+  async #registered(announce: Announce, caller: string, signal: AbortSignal): Promise<Announced> {
+    const { metrics, registrar } = this.#parts;
+    const startedMs = performance.now();
+    try {
+      return await registrar.announce(announce, caller, signal);
+    } finally {
+      metrics.took("announce", startedMs);
+    }
+  }
 
   #admit(event: AnnounceEvent): void {
     try {

@@ -94,7 +94,12 @@ export class Locate {
     const { metrics, locator } = this.#parts;
     metrics.located();
     const query = queryOf(question);
-    return metrics.timed("locate", () => locator.locate(query));
+    const startedMs = performance.now();
+    try {
+      return await locator.locate(query);
+    } finally {
+      metrics.took("locate", startedMs);
+    }
   }
 
   #message(question: Question, located: Located): LocateAnswer {

@@ -60,9 +60,10 @@ export class Locator {
   /** Every call is the next turn of its swarm. Fails as `find` does, but not while seed peers are known. */
   async locate(query: SwarmQuery): Promise<Located> {
     const seedFile = query.fileName ? await this.#store.seedFile(query.fileName) : undefined;
-    const swarm = seedFile ? await this.#search(query) : await this.find(query);
+    const swarm = await this.#search(query);
     const seeders = seedFile?.members ?? NONE;
     if (!swarm) {
+      if (!seedFile) throw notAnnounced();
       const turn = this.#turns.next(`name ${query.fileName}`);
       return { swarm, peers: [], seeds: window(seeders, SEED_TABLE_SIZE, turn), turn };
     }
@@ -75,13 +76,18 @@ export class Locator {
   /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
   async find(query: SwarmQuery): Promise<Swarm> {
     const swarm = await this.#search(query);
-    if (!swarm) throw new PiezaError("not_found", "no peer has announced this torrent");
+    if (!swarm) throw notAnnounced();
     return swarm;
   }
 
-  async #search(query: SwarmQuery): Promise<Swarm | undefined> {
+  #search(query: SwarmQuery): Promise<Swarm | undefined> {
     const { infoHash, totalPieces } = query;
-    if (infoHash && totalPieces > 0) return this.#store.swarm({ infoHash, totalPieces });
+    return infoHash && totalPieces > 0
+      ? this.#store.swarm({ infoHash, totalPieces })
+      : this.#searchAll(query);
+  }
+
+  async #searchAll(query: SwarmQuery): Promise<Swarm | undefined> {
     const live: Swarm[] = [];
     for (const key of await this.#keys(query)) {
       const swarm = await this.#store.swarm(key);
@@ -119,6 +125,10 @@ export class Locator {
     if (near.length > 0 && far.length > 0) return new NearWindows(near, far);
     return new TableWindows({ members: near.length > 0 ? near : far });
   }
+}
+
+function notAnnounced(): PiezaError {
+  return new PiezaError("not_found", "no peer has announced this torrent");
 }
 
 /** Zones that nobody of the swarm is in are one and the same: an asker can make up as many as it likes. */

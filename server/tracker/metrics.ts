@@ -55,14 +55,9 @@ export class TrackerMetrics {
     this.#locates("");
   }
 
-  /** Does `work`, and notes how long it took. */
-  async timed<T>(call: "announce" | "locate", work: () => Promise<T>): Promise<T> {
-    const startedAt = performance.now();
-    try {
-      return await work();
-    } finally {
-      this.#seconds.observe({ call }, (performance.now() - startedAt) / 1_000);
-    }
+  /** A call that began at `startedMs`, on performance.now(), has been answered. */
+  took(call: "announce" | "locate", startedMs: number): void {
+    this.#seconds.observe({ call }, (performance.now() - startedMs) / 1_000);
   }
 
   get contentType(): string {
