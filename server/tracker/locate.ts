@@ -7,6 +7,7 @@ import {
   type LocatePiecesRequest,
   LocatePiecesRequestSchema,
   LocatePiecesResponseSchema,
+  type SwarmPeer,
 } from "#gen/pieza/v1/tracker_pb.ts";
 import type { DirectMethod } from "../http/direct.ts";
 import type { AnswerCache } from "./answer-cache.ts";
@@ -14,7 +15,7 @@ import { checkString, checkTotalPieces } from "./checks.ts";
 import type { Located, Locator, SwarmQuery } from "./locator.ts";
 import type { TrackerMetrics } from "./metrics.ts";
 import type { Overload } from "./overload.ts";
-import { seedPeers, swarmPeers } from "./swarm-message.ts";
+import { peerFields, seedPeers, swarmPeers } from "./swarm-message.ts";
 import type { SwarmStore } from "./swarm-store.ts";
 import { revisionOf } from "./table-revision.ts";
 
@@ -53,7 +54,8 @@ export class Locate {
   /** For the library's handler. */
   async answer(request: LocatePiecesRequest): Promise<LocateAnswer> {
     const question = { request };
-    return this.#message(question, await this.#located(question));
+    const located = await this.#located(question);
+    return this.#message(question, located, swarmPeers(located.peers, request.since));
   }
 
   /** In front of it: what answers between two changes of a swarm have in common is encoded once. */
@@ -64,12 +66,7 @@ export class Locate {
     const plain = located.swarm && located.seeds.length === 0 && question.request.since.length === 0;
     const parts = plain
       ? [this.#turn(located), this.#rest(question, located)]
-      : [
-          toBinary(
-            LocatePiecesResponseSchema,
-            create(LocatePiecesResponseSchema, this.#message(question, located)),
-          ),
-        ];
+      : [encode(this.#message(question, located, swarmPeers(located.peers, question.request.since)))];
     return { parts, headers: NO_STORE };
   };
 
@@ -102,12 +99,12 @@ export class Locate {
     }
   }
 
-  #message(question: Question, located: Located): LocateAnswer {
+  #message(question: Question, located: Located, peers: SwarmPeer[]): LocateAnswer {
     const { infoHash, totalPieces } = located.swarm ?? queryOf(question);
     return {
       infoHash: infoHash ?? "",
       totalPieces,
-      peers: swarmPeers(located.peers, question.request.since),
+      peers,
       revision: revisionOf(located.peers),
       turn: located.turn,
       trackerId: this.#parts.store.trackerId,
@@ -120,8 +117,8 @@ export class Locate {
   #rest(question: Question, located: Located): Uint8Array {
     const { answers, store } = this.#parts;
     return answers.get(located.peers, store.trackerId, () => {
-      const message = { ...this.#message(question, located), turn: 0, nextLocateMs: 0 };
-      return toBinary(LocatePiecesResponseSchema, create(LocatePiecesResponseSchema, message));
+      const others = encode({ ...this.#message(question, located, []), turn: 0, nextLocateMs: 0 });
+      return Buffer.concat([others, ...peerFields(located.peers)]);
     });
   }
 
@@ -135,6 +132,10 @@ export class Locate {
   #nextLocateMs(): number {
     return this.#parts.overload.locateMs(this.#parts.locateMs);
   }
+}
+
+function encode(answer: LocateAnswer): Uint8Array {
+  return toBinary(LocatePiecesResponseSchema, create(LocatePiecesResponseSchema, answer));
 }
 
 const { turn: turnField, nextLocateMs: nextLocateMsField } = LocatePiecesResponseSchema.field;
