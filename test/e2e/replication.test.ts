@@ -43,6 +43,9 @@ async function seed(size: number): Promise<PiezaProcess> {
 async function volunteers(count: number): Promise<Map<string, PiezaProcess>> {
   const flags = ["--volunteer", "1GiB", "--port", "0", "--catalog", swarm.catalogUrl, ...swarm.trackerFlag];
   const started = Array.from({ length: count }, (_, n) => swarm.run(`volunteer-${n}`, ["peer", ...flags]));
+  // One that the tracker does not know yet is nobody to hand anything over to.
+  for (const peer of started)
+    await peer.line("known to the tracker", (line) => line.event === "announced" && line.listed === true);
   const peers = new Map(await Promise.all(started.map(async (peer) => [await peer.url(), peer] as const)));
   for (const url of peers.keys()) own.add(url);
   return peers;
