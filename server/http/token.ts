@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContextValues } from "@connectrpc/connect";
 import { PiezaError } from "#core/errors.ts";
@@ -17,17 +17,34 @@ export interface ServerToken {
 export async function loadOrMakeToken(dataDir: string): Promise<ServerToken> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, "token");
-  const made = randomBytes(24).toString("base64url");
+  const known = await keptToken(path);
+  if (known !== undefined) return { token: known, path, made: false };
+  const token = randomBytes(24).toString("base64url");
+  const fresh = `${path}.${randomBytes(6).toString("hex")}`;
+  await writeFile(fresh, `${token}\n`, { mode: 0o600, flag: "wx" });
   try {
-    // "wx": of two servers that start at once, one makes the token and the other reads it.
-    await writeFile(path, `${made}\n`, { mode: 0o600, flag: "wx" });
-    return { token: made, path, made: true };
+    // Of servers that start at once, one's becomes the token, and whole: a file that is made here is empty at first.
+    await link(fresh, path);
+    return { token, path, made: true };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    // Some file systems have no links.
+    if (code !== "EEXIST") await rename(fresh, path);
+    return { token: (await keptToken(path)) ?? token, path, made: code !== "EEXIST" };
+  } finally {
+    await rm(fresh, { force: true });
   }
-  const token = (await readFile(path, "utf8")).trim();
+}
+
+/** Undefined if there is no such file. */
+async function keptToken(path: string): Promise<string | undefined> {
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  const token = text?.trim();
   if (token === "") throw new PiezaError("failed_precondition", `the token file ${path} is empty`);
-  return { token, path, made: false };
+  return token;
 }
 
 /** Whether both are the same, in a time that does not tell where they differ. */

@@ -21,7 +21,7 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
   {
     what: "a call that failed before it was a request is made again as one",
     file: "server/http/adapter.ts",
-    find: "    attempts.set(origin, attempt);\n",
+    find: "    attempts.set(origin.origin, attempt);\n",
     replace: "",
     test: "test/server/http/fast-path.test.ts",
     name: "told as ever, once",

@@ -72,8 +72,8 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "turn stands still",
     file: "server/tracker/turns.ts",
-    find: "this.#turns.set(swarm, (turn + 1) % 2 ** 32);",
-    replace: "this.#turns.set(swarm, turn);",
+    find: "this.#recent.set(swarm, (turn + 1) % 2 ** 32);",
+    replace: "this.#recent.set(swarm, turn);",
     test: "test/server/tracker/service.test.ts",
     name: "grows turn by one an answer",
   },
