@@ -57,27 +57,16 @@ class StreamOrigin implements ShortOrigin {
 function guardSession(session: GuardedSession, limits: Limits): void {
   session.on("error", ignore);
   session.setLocalWindowSize(limits.connectionWindowBytes);
-  const guard: SessionGuard = { session, streams: 0, resets: resetBucket(limits) };
   session.setTimeout(limits.idleMs, () => {
-    if (guard.streams === 0) session.close();
+    session.close();
     // Destroyed also after close(): its GOAWAY may never be read.
     setTimeout(() => session.destroy(), 1000).unref();
   });
-  session[kGuard] = guard;
-}
-
-function guardStream(stream: GuardedStream): void {
-  const guard = (stream.session as GuardedSession | undefined)?.[kGuard];
-  if (!guard) return;
-  guard.streams++;
-  stream[kGuard] = guard;
-  stream.on("close", onStreamClose);
+  session[kGuard] = { session, resets: resetBucket(limits) };
 }
 
 interface SessionGuard {
   readonly session: ServerHttp2Session;
-  /** Open ones. */
-  streams: number;
   /** Says whether one more reset is bearable. */
   readonly resets: () => boolean;
 }
@@ -89,15 +78,20 @@ interface GuardedSession extends ServerHttp2Session {
 }
 
 interface GuardedStream extends ServerHttp2Stream {
-  [kGuard]?: SessionGuard;
+  [kGuard]?: SessionGuard | undefined;
+}
+
+function guardStream(stream: GuardedStream): void {
+  // Its session may have ended meanwhile, and no longer counts.
+  stream[kGuard] = (stream.session as GuardedSession | undefined)?.[kGuard];
+  stream.on("close", onStreamClose);
 }
 
 /** A function of no call's own, as all that listen to streams: see stream-call.ts. */
 function onStreamClose(this: GuardedStream): void {
   finishCall(this);
-  const guard = this[kGuard]!;
-  guard.streams--;
-  if (this.rstCode === constants.NGHTTP2_CANCEL && !guard.resets()) guard.session.destroy();
+  const guard = this[kGuard];
+  if (this.rstCode === constants.NGHTTP2_CANCEL && guard?.resets() === false) guard.session.destroy();
 }
 
 function ignore(): void {}

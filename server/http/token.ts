@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { constants, copyFile, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContextValues } from "@connectrpc/connect";
 import { PiezaError } from "#core/errors.ts";
@@ -24,13 +24,15 @@ export async function loadOrMakeToken(dataDir: string): Promise<ServerToken> {
   await writeFile(fresh, `${token}\n`, { mode: 0o600, flag: "wx" });
   try {
     // Of servers that start at once, one's becomes the token, and whole: a file that is made here is empty at first.
-    await link(fresh, path);
+    await link(fresh, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "EEXIST") throw error;
+      // Some file systems have no links.
+      return copyFile(fresh, path, constants.COPYFILE_EXCL);
+    });
     return { token, path, made: true };
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // Some file systems have no links.
-    if (code !== "EEXIST") await rename(fresh, path);
-    return { token: (await keptToken(path)) ?? token, path, made: code !== "EEXIST" };
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return { token: (await keptToken(path)) ?? token, path, made: false };
   } finally {
     await rm(fresh, { force: true });
   }

@@ -50,4 +50,28 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/tracker/left-behind.test.ts",
     name: "a call over connect leaves next to nothing for the great collection",
   },
+  {
+    what: "over HTTP/2, what an answer took is never given back",
+    file: "server/http/h2-guards.ts",
+    find: "  finishCall(this);\n",
+    replace: "",
+    test: "test/server/http/h2-short-call.test.ts",
+    name: "gives back what its answer took",
+  },
+  {
+    what: "over HTTP/2, an answer has the headers of the one before",
+    file: "server/http/stream-call.ts",
+    find: "    isLatest &&= latest[length] === name && latest[length + 1] === String(headers[name]);\n",
+    replace: "",
+    test: "test/server/http/h2-short-call.test.ts",
+    name: "has the headers of its own answer",
+  },
+  {
+    what: "over HTTP/2, answers keep the date of the first",
+    file: "server/http/stream-call.ts",
+    find: " && latest[3] === date",
+    replace: "",
+    test: "test/server/http/h2-short-call.test.ts",
+    name: "is dated when it is answered",
+  },
 ];
