@@ -17,7 +17,8 @@ export class ExpiryWheel<T> {
   readonly #clock: Clock;
   readonly #expiresAt: (item: T) => number;
   readonly #onExpired: (item: T) => void;
-  readonly #slots = new Map<number, Set<T>>();
+  /** In no order: a slot is emptied from its end. */
+  readonly #slots = new Map<number, T[]>();
   /** The slot that comes up next. */
   #next = 0;
   #cancel: (() => void) | undefined;
@@ -42,12 +43,12 @@ export class ExpiryWheel<T> {
     this.#slots.clear();
   }
 
-  /** An item that ended early stays filed: `expiresAt` says -Infinity of it and its slot drops it. */
+  /** An item that ended early stays filed: `expiresAt` says less than 0 of it and its slot drops it. */
   #file(item: T): void {
     const slot = Math.max(this.#next, Math.ceil(this.#expiresAt(item) / SLOT_MS));
     const items = this.#slots.get(slot);
-    if (items) items.add(item);
-    else this.#slots.set(slot, new Set([item]));
+    if (items) items.push(item);
+    else this.#slots.set(slot, [item]);
   }
 
   #arm(gapMs = 0): void {
@@ -69,13 +70,13 @@ export class ExpiryWheel<T> {
 
   /** Empties the slot that is due, at most `limit` items of it. Returns how many more may be looked at. */
   #sweepSlot(now: number, limit: number): number {
-    const items = this.#slots.get(this.#next);
-    for (const item of items ?? []) {
+    const items = this.#slots.get(this.#next) ?? [];
+    while (items.length > 0) {
       if (limit-- === 0) return 0;
-      items!.delete(item);
+      const item = items.pop()!;
       const expiresAt = this.#expiresAt(item);
       if (expiresAt > now) this.#file(item);
-      else if (expiresAt > -Infinity) this.#onExpired(item);
+      else if (expiresAt >= 0) this.#onExpired(item);
     }
     return limit;
   }

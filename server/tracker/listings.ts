@@ -10,37 +10,32 @@ const RECHECK_MS = 300_000;
 const RETRY_MS = 5_000;
 /** A listed peer that fails once may just be busy. */
 const FAILURES_TO_UNLIST = 2;
-const MAX_STANDINGS = 100_000;
 
-/** What a lease says until its first check has ended. */
-export const BEING_CHECKED = { listed: false, notListedReason: "its address is being checked" };
+/** What a lease says until its first check has ended, which is due at once. */
+export const BEING_CHECKED = {
+  listed: false,
+  notListedReason: "its address is being checked",
+  checkAtSeconds: 0,
+  checkFailures: 0,
+};
 
 export interface ListingsParts {
   readonly store: SwarmStore;
   readonly reachability: ReachabilityCheck;
   readonly clock: Clock;
   readonly random: Random;
-  /** Leases of which it is remembered when to check them again; the others are checked with every announce. Default 100,000. */
-  readonly maxStandings?: number | undefined;
-}
-
-/** What is known of one lease's address. A new check of the lease makes a new one. */
-interface Standing {
-  readonly failures: number;
-  /** No time while it is being checked. */
-  dueAtMs: number;
 }
 
 /**
- * Decides which peers are named to others: those that were reached at their address. Writes what it finds into their
- * leases, while announces go on. Each replica of a tracker checks by itself.
+ * Decides which peers are named to others: those that were reached at their address. Writes what it finds and when to
+ * look again into their leases, while announces go on, so that replicas of a tracker do not look for the same peers.
  */
 export class Listings {
   readonly #parts: ListingsParts;
   readonly #closing = new AbortController();
-  /** By lease. Checked longest ago first. */
-  readonly #standings = new Map<string, Standing>();
-  readonly #checks = new Set<Promise<void>>();
+  /** By lease: the check that counts, which is the latest. */
+  readonly #checking = new Map<string, symbol>();
+  readonly #underWay = new Set<Promise<void>>();
 
   constructor(parts: ListingsParts) {
     this.#parts = parts;
@@ -52,56 +47,63 @@ export class Listings {
     const { clock, store } = this.#parts;
     const enough = new AbortController();
     const patience = sleep(clock, PATIENCE_MS, enough.signal).catch(() => {});
-    await Promise.race([this.#begin(lease, 0), patience]);
+    await Promise.race([this.#begin(lease), patience]);
     enough.abort();
     return (await store.find(lease.id)) ?? lease;
   }
 
   /** Checks again if it is time. Called with every announce, so that nobody is dialled who is gone. */
-  recheck(lease: PeerLease): void {
-    if (lease.address === "") return;
-    const { failures, dueAtMs } = this.#standings.get(lease.id) ?? { failures: 0, dueAtMs: 0 };
-    if (this.#parts.clock.now() >= dueAtMs) void this.#begin(lease, failures);
+  async recheck(lease: PeerLease): Promise<void> {
+    const { id, checkAtSeconds = 0 } = lease;
+    if ((await this.#parts.store.orders.now()) < 1_000 * checkAtSeconds) return;
+    if (lease.address !== "" && !this.#checking.has(id)) void this.#begin(lease);
   }
 
   isChecking(leaseId: string): boolean {
-    return this.#standings.get(leaseId)?.dueAtMs === Number.POSITIVE_INFINITY;
+    return this.#checking.has(leaseId);
   }
 
+  /** What a check that goes on finds does not count any more. */
   forget(leaseId: string): void {
-    this.#standings.delete(leaseId);
+    this.#checking.delete(leaseId);
   }
 
   /** Ends every dial. */
   async close(): Promise<void> {
     this.#closing.abort(new Error("the tracker was closed"));
-    await Promise.all(this.#checks);
+    await Promise.all(this.#underWay);
   }
 
   /** Resolves when the lease says what was found. */
-  #begin(lease: PeerLease, failures: number): Promise<void> {
-    const standing: Standing = { failures, dueAtMs: Number.POSITIVE_INFINITY };
-    this.#standings.delete(lease.id);
-    this.#standings.set(lease.id, standing);
-    const { maxStandings = MAX_STANDINGS } = this.#parts;
-    if (this.#standings.size > maxStandings) this.#standings.delete(this.#standings.keys().next().value!);
-    const check = this.#run(lease, standing)
+  #begin(lease: PeerLease): Promise<void> {
+    const check = Symbol();
+    this.#checking.set(lease.id, check);
+    const counts = () => this.#checking.get(lease.id) === check;
+    const done = this.#run(lease, counts)
       // The store failed, or the tracker was closed: the next announce begins again.
-      .catch(() => this.#standings.delete(lease.id))
-      .then(() => void this.#checks.delete(check));
-    this.#checks.add(check);
-    return check;
+      .catch(() => {})
+      .then(() => {
+        if (counts()) this.#checking.delete(lease.id);
+        this.#underWay.delete(done);
+      });
+    this.#underWay.add(done);
+    return done;
   }
 
-  async #run(lease: PeerLease, standing: Standing): Promise<void> {
-    const { store, reachability, clock, random } = this.#parts;
+  /** `counts`: whether the lease was neither forgotten nor checked anew meanwhile. */
+  async #run(lease: PeerLease, counts: () => boolean): Promise<void> {
+    const { store, reachability, random } = this.#parts;
     const { listed, reason } = await reachability.check(lease, this.#closing.signal);
-    if (this.#standings.get(lease.id) !== standing) return;
-    const failures = listed ? 0 : standing.failures + 1;
-    const waitMs = listed ? RECHECK_MS * (0.8 + 0.4 * random()) : RETRY_MS * 2 ** (failures - 1);
-    this.#standings.set(lease.id, { failures, dueAtMs: clock.now() + Math.min(RECHECK_MS, waitMs) });
-    if (!listed && lease.listed && failures < FAILURES_TO_UNLIST) return;
-    if (listed === lease.listed && reason === lease.notListedReason) return;
-    await store.renew(lease.id, { listed, notListedReason: reason });
+    if (!counts()) return;
+    const checkFailures = listed ? 0 : (lease.checkFailures ?? 0) + 1;
+    const waitMs = listed ? RECHECK_MS * (0.8 + 0.4 * random()) : RETRY_MS * 2 ** (checkFailures - 1);
+    const dueAtMs = (await store.orders.now()) + Math.min(RECHECK_MS, waitMs);
+    const isSpared = !listed && lease.listed && checkFailures < FAILURES_TO_UNLIST;
+    const found = isSpared ? {} : { listed, notListedReason: reason };
+    await store.renew(lease.id, {
+      ...found,
+      checkAtSeconds: Math.ceil(dueAtMs / 1_000),
+      checkFailures,
+    });
   }
 }

@@ -4,6 +4,7 @@ import { PiezaError } from "#core/errors.ts";
 import type { PieceRange, SwarmKey } from "#core/tracker.ts";
 import { ChangeLog } from "./change-log.ts";
 import { ExpiryWheel } from "./expiry-wheel.ts";
+import { Holder } from "./holder.ts";
 import { randomId } from "./lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { MemoryOrders } from "./memory-orders.ts";
@@ -31,19 +32,11 @@ import type {
   SwarmStore,
 } from "./swarm-store.ts";
 
-interface Holder {
-  lease: PeerLease;
-  /** -Infinity once it has ended. */
-  expiresAtMs: number;
-  /** By info hash. */
-  readonly seats: Map<string, Seat>;
-}
-
 /**
  * Keeps everything in this process. Each method does its whole work before it gives way to another.
  *
  * Invariant: a lease lives in `#holders`, in `#holderByAddress` (if it has an address) and in the count of its source,
- * or in none of them; and a seat is in `holder.seats` exactly if it is in its swarm.
+ * or in none of them; and a seat is in its holder exactly if it is in its swarm.
  */
 export class MemorySwarmStore implements SwarmStore {
   readonly trackerId = randomId();
@@ -82,7 +75,7 @@ export class MemorySwarmStore implements SwarmStore {
     const fromSource = this.#leasesBySource.get(lease.source) ?? 0;
     if (fromSource >= this.#limits.maxLeasesPerAddress) refuse("peers from one address");
     if (this.#holders.size >= this.#limits.maxLeases) refuse("peers");
-    const holder = { lease, expiresAtMs: this.#expiryOf(lease), seats: new Map() };
+    const holder = new Holder(lease, this.#expiryOf(lease));
     this.#holders.set(lease.id, holder);
     if (lease.address !== "") this.#holderByAddress.set(lease.address, holder);
     this.#leasesBySource.set(lease.source, fromSource + 1);
@@ -108,7 +101,7 @@ export class MemorySwarmStore implements SwarmStore {
       if (holder.lease.volunteer) this.#volunteers.add(holder);
       else this.#volunteers.delete(holder);
       if (showsChange(before, holder.lease)) {
-        for (const seat of holder.seats.values()) {
+        for (const seat of holder.seats()) {
           seat.swarm.put(seat, { ...seat.member, ...shownOf(holder.lease) });
           this.#changes.note(seat.swarm);
         }
@@ -125,17 +118,17 @@ export class MemorySwarmStore implements SwarmStore {
   async join(id: string, membership: Membership, replace: boolean): Promise<boolean> {
     const holder = this.#live(id);
     if (!holder) throw new PiezaError("not_found", "the lease has ended");
-    const seat = holder.seats.get(membership.infoHash);
-    const known = seat?.totalPieces === membership.totalPieces ? seat.member : undefined;
-    const { bitfield } = membership;
-    if (!bitfield) return known?.revision === membership.revision;
-    if (!known || replace || membership.revision > known.revision) this.#put(holder, membership, bitfield);
+    const seat = holder.seatOf(membership.infoHash);
+    const known = seat?.totalPieces === membership.totalPieces ? seat.revision : undefined;
+    const { bitfield, revision } = membership;
+    if (!bitfield) return known === revision;
+    if (known === undefined || replace || revision > known) this.#put(holder, membership, bitfield);
     return true;
   }
 
   async leave(id: string, infoHash: string): Promise<void> {
     const holder = this.#holders.get(id);
-    const seat = holder?.seats.get(infoHash);
+    const seat = holder?.seatOf(infoHash);
     if (holder && seat) this.#remove(holder, seat);
   }
 
@@ -143,14 +136,18 @@ export class MemorySwarmStore implements SwarmStore {
     const holder = this.#live(id);
     const swarm = this.#swarms.get(key.infoHash)?.get(key.totalPieces);
     const bitfield = holder && swarm && withoutPieces(swarm.snapshot().members, id, ranges, least);
-    const seat = holder?.seats.get(key.infoHash);
+    const seat = holder?.seatOf(key.infoHash);
     if (!bitfield || seat?.swarm !== swarm) return bitfield !== undefined;
     this.#change(seat!, { ...seat!.member, bitfield });
     return true;
   }
 
   async joined(id: string): Promise<readonly string[]> {
-    return [...(this.#live(id)?.seats.keys() ?? [])];
+    return (
+      this.#live(id)
+        ?.seats()
+        .map(({ infoHash }) => infoHash) ?? []
+    );
   }
 
   async swarm(key: SwarmKey): Promise<Swarm | undefined> {
@@ -213,7 +210,7 @@ export class MemorySwarmStore implements SwarmStore {
   }
 
   #expiryOf({ seed }: PeerLease): number {
-    return this.#clock.now() + (seed ? this.#limits.seedLeaseMs : this.#limits.leaseMs);
+    return Math.ceil(this.#clock.now() + (seed ? this.#limits.seedLeaseMs : this.#limits.leaseMs));
   }
 
   #live(id: string): Holder | undefined {
@@ -231,14 +228,14 @@ export class MemorySwarmStore implements SwarmStore {
   #end(holder: Holder): void {
     const { id, address, source } = holder.lease;
     if (!this.#holders.delete(id)) return;
-    holder.expiresAtMs = -Infinity;
+    holder.expiresAtMs = -1;
     this.#volunteers.delete(holder);
     this.orders.endVolunteer(id);
     if (address !== "") this.#holderByAddress.delete(address);
     const fromSource = this.#leasesBySource.get(source)! - 1;
     if (fromSource > 0) this.#leasesBySource.set(source, fromSource);
     else this.#leasesBySource.delete(source);
-    for (const seat of holder.seats.values()) this.#remove(holder, seat);
+    for (const seat of holder.seats()) this.#remove(holder, seat);
     this.#stateBytes -= bytesOfFiles(this.#seeds.filesOf(id));
     this.#seeds.remove(id);
   }
@@ -246,12 +243,12 @@ export class MemorySwarmStore implements SwarmStore {
   #put(holder: Holder, membership: Membership, bitfield: Bitfield): void {
     const { infoHash, totalPieces, fileName, revision, replicationTarget = 0, pieceLength = 0 } = membership;
     const { id, url } = holder.lease;
-    const before = holder.seats.get(infoHash);
+    const before = holder.seatOf(infoHash);
     const found = this.#swarms.get(infoHash)?.get(totalPieces);
     const bytes = bytesOf(bitfield) + (found ? 0 : bytesOfSwarm(membership));
     const grows = bytes - (before ? bytesOf(before.member.bitfield) : 0);
     if (grows > 0 && this.#stateBytes + grows > this.#limits.maxStateBytes) refuse("bitfields");
-    if (!before && holder.seats.size >= this.#limits.maxTorrentsPerLease) refuse("torrents of one peer");
+    if (!before && holder.seatCount >= this.#limits.maxTorrentsPerLease) refuse("torrents of one peer");
     if (!found && this.#swarmCount >= this.#limits.maxSwarms) refuse("torrents");
 
     const said = { fileName, revision, bitfield, replicationTarget, pieceLength };
@@ -260,7 +257,7 @@ export class MemorySwarmStore implements SwarmStore {
     else {
       if (before) this.#remove(holder, before);
       const seat = (found ?? this.#addSwarm(membership)).add(member);
-      holder.seats.set(infoHash, seat);
+      holder.add(seat);
       this.#account(seat, 1);
       this.#changes.note(seat.swarm);
     }
@@ -278,7 +275,7 @@ export class MemorySwarmStore implements SwarmStore {
     this.#account(seat, -1);
     swarm.remove(seat);
     this.#changes.note(swarm);
-    holder.seats.delete(swarm.key.infoHash);
+    holder.remove(seat);
     if (swarm.size === 0) this.#evict(swarm);
   }
 

@@ -11,8 +11,11 @@ const SWARM_BYTES = 1_024;
 /** A lease's place in a swarm. All that a heartbeat looks at lies here: with a million peers each step to another object waits for memory. */
 export interface Seat {
   readonly swarm: MemorySwarm;
+  readonly infoHash: string;
   readonly totalPieces: number;
   member: SwarmMember;
+  /** The member's. */
+  revision: number;
 }
 
 /** One swarm of a MemorySwarmStore: its members, and the picture of them that readers share. */
@@ -32,7 +35,7 @@ export class MemorySwarm {
   }
 
   add(member: SwarmMember): Seat {
-    const seat = { swarm: this, totalPieces: this.key.totalPieces, member };
+    const seat = { swarm: this, ...this.key, member, revision: member.revision };
     this.#seats.add(seat);
     this.put(seat, member);
     return seat;
@@ -42,6 +45,7 @@ export class MemorySwarm {
   put(seat: Seat, member: SwarmMember): void {
     if (member.bitfield.complete) this.#full ??= member.bitfield;
     seat.member = member.bitfield.complete ? { ...member, bitfield: this.#full! } : member;
+    seat.revision = member.revision;
     this.#snapshot = undefined;
   }
 

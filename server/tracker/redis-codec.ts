@@ -84,11 +84,8 @@ export function decodeSaid({ revision, rest }: Row, totalPieces: number, full: (
 
 /** Begins with "s" for a seed peer and "p" for another, which is all that the scripts look at. */
 export function encodeLease(lease: PeerLease): string {
-  const { secretHash, identifyKey, ...rest } = lease;
-  return (
-    (lease.seed ? "s" : "p") +
-    JSON.stringify({ ...rest, secretHash: hex(secretHash), identifyKey: hex(identifyKey) })
-  );
+  const identifyKey = Buffer.from(lease.identifyKey).toString("hex");
+  return (lease.seed ? "s" : "p") + JSON.stringify({ ...lease, identifyKey });
 }
 
 /** Undefined if it is malformed, or another lease's. */
@@ -96,19 +93,21 @@ export function decodeLease(value: Buffer): PeerLease | undefined {
   const json = parseJson(value.toString("utf8", 1));
   if (!isRecord(json)) return undefined;
   const { id, secretHash, address, url, source, identifyKey, listed, notListedReason, draining, seed } = json;
-  const { zone, volunteer } = json;
+  const { zone, volunteer, checkAtSeconds, checkFailures } = json;
+  if (checkAtSeconds !== undefined && !isCount(checkAtSeconds)) return undefined;
+  if (checkFailures !== undefined && !isCount(checkFailures)) return undefined;
   if (zone !== undefined && !isName(zone)) return undefined;
   if (volunteer !== undefined && !isSpace(volunteer)) return undefined;
   const texts = [id, secretHash, address, url, source, identifyKey, notListedReason];
   if (!texts.every((text) => typeof text === "string" && text.length <= 2_048)) return undefined;
   if (typeof listed !== "boolean" || typeof draining !== "boolean") return undefined;
   const key = bytes(identifyKey as string);
-  const secret = bytes(secretHash as string);
-  if (secret?.length !== 32 || !key || (key.length !== 0 && key.length !== 32)) return undefined;
+  if (!/^[0-9a-f]{64}$/.test(secretHash as string) || !key || (key.length !== 0 && key.length !== 32))
+    return undefined;
   if (url !== "" && !/^https?:\/\/[^\s/?#@\\]+$/.test(url as string)) return undefined;
   return {
     id: id as string,
-    secretHash: secret,
+    secretHash: secretHash as string,
     address: address as string,
     url: url as string,
     source: source as string,
@@ -119,6 +118,8 @@ export function decodeLease(value: Buffer): PeerLease | undefined {
     ...(typeof seed === "boolean" && { seed }),
     ...(zone !== undefined && { zone }),
     ...(volunteer !== undefined && { volunteer }),
+    ...(checkAtSeconds !== undefined && { checkAtSeconds }),
+    ...(checkFailures !== undefined && { checkFailures }),
   };
 }
 
@@ -147,9 +148,11 @@ export function decodeFiles(value: Buffer): DeclaredFile[] | undefined {
 function isSpace(space: unknown): space is VolunteerSpace {
   if (!isRecord(space)) return false;
   const { capacityBytes, freeBytes, bytesPerSecond, saidAtMs } = space;
-  return [capacityBytes, freeBytes, bytesPerSecond, saidAtMs].every(
-    (value) => typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER,
-  );
+  return [capacityBytes, freeBytes, bytesPerSecond, saidAtMs].every(isCount);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
 }
 
 function isPiece(piece: unknown): piece is [number, string] {
@@ -172,10 +175,6 @@ function parseJson(text: string): unknown {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
 }
 
 /** Undefined if it is no hex. A plain array: what callers compare is bytes, not Node's kind of them. */

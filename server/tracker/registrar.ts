@@ -113,7 +113,7 @@ export class Registrar {
     const known = await this.#authenticate(lease);
     const renewed = known && (await this.#parts.store.renew(lease.id, await this.#changeOf(known, announce)));
     if (!renewed) throw new PiezaError("not_found", "the lease has ended: announce STARTED");
-    if (announce.event !== "stopped") this.#parts.listings.recheck(renewed);
+    if (announce.event !== "stopped") await this.#parts.listings.recheck(renewed);
     return { lease: renewed, secret: lease.secret };
   }
 
@@ -133,7 +133,7 @@ export class Registrar {
   async #authenticate({ id, secret }: Lease): Promise<PeerLease | undefined> {
     if (!id || !secret) throw new PiezaError("unauthenticated", "lease_id and lease_secret are needed");
     const lease = await this.#parts.store.find(id);
-    if (lease && !equalBytes(lease.secretHash, hashSecret(secret))) {
+    if (lease && lease.secretHash !== hashSecret(secret)) {
       throw new PiezaError("permission_denied", "lease_secret is not that of this lease");
     }
     return lease;

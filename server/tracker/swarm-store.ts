@@ -5,8 +5,8 @@ import type { OrderStore } from "./order-store.ts";
 /** A peer's place in the tracker, for as long as it keeps announcing. */
 export interface PeerLease {
   readonly id: string;
-  /** SHA-256 of the lease's secret. The secret itself is kept by the peer alone. */
-  readonly secretHash: Uint8Array;
+  /** SHA-256 of the lease's secret, 64 hex digits. The secret itself is kept by the peer alone. */
+  readonly secretHash: string;
   /** Host and port in one form per address: what only one live lease may hold. Empty: it told no address. */
   readonly address: string;
   /** The URL under which others reach the peer; empty if it told no address. */
@@ -19,6 +19,12 @@ export interface PeerLease {
   readonly listed: boolean;
   /** Why not, in words; empty when listed. */
   readonly notListedReason: string;
+  /**
+   * When to look again whether it is there, in whole seconds of OrderStore.now, and how often in a row it was not; left
+   * out: 0. Here and not in a map of their own, because with a million peers each step to another object waits for memory.
+   */
+  readonly checkAtSeconds?: number | undefined;
+  readonly checkFailures?: number | undefined;
   /** Still serving what is in flight: counted, named to nobody. */
   readonly draining: boolean;
   /** A seed peer's: it lives longer, nobody knows its secret, and it declares files instead of joining swarms. */
@@ -37,7 +43,17 @@ export interface VolunteerSpace extends Volunteer {
 
 /** What may change in a lease during its life. */
 export type LeaseChange = Partial<
-  Pick<PeerLease, "identifyKey" | "listed" | "notListedReason" | "draining" | "zone" | "volunteer">
+  Pick<
+    PeerLease,
+    | "identifyKey"
+    | "listed"
+    | "notListedReason"
+    | "checkAtSeconds"
+    | "checkFailures"
+    | "draining"
+    | "zone"
+    | "volunteer"
+  >
 >;
 
 /** What one lease says of one torrent. */

@@ -116,9 +116,7 @@ export function composeTracker(options: TrackerOptions) {
   const store = shared ?? new MemorySwarmStore(clock, limits);
   const slots = new FairSlots(limits.maxDials);
   const reachability = options.reachability ?? new DialBack({ addresses, slots, clock, ca });
-  // Twice, because who has gone without a word is forgotten only for others.
-  const maxStandings = 2 * limits.maxLeases;
-  const listings = new Listings({ store, reachability, clock, random, maxStandings });
+  const listings = new Listings({ store, reachability, clock, random });
   const seedRegistrar = new SeedRegistrar({ store, addresses });
   const prober = new SeedProber({ store, clock, limits, slots, hasPiece });
   // Another process may have left some there.

@@ -1,90 +1,141 @@
 /**
  * What a tracker's memory and an announce cost per peer, with 10,000 peers and with a million: the real tracker without
  * its HTTP, each peer in one of many swarms of fifty with half of 2,048 pieces, on a clock that is moved by hand, as fast
- * as so many peers announce. A process for each number of peers.
+ * as so many peers announce. A process for each number of peers; what is timed is timed in them by turns, because a
+ * machine is not as fast from one minute to the next.
  */
-import { execFile } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { randomFillSync } from "node:crypto";
-import { promisify } from "node:util";
+import { once } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Bitfield } from "#core/bitfield.ts";
 import { AnnounceRequestSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { hashSecret } from "../../server/tracker/lease-secret.ts";
 import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
+import { BEING_CHECKED } from "../../server/tracker/listings.ts";
 import { trustAllowedNetworks } from "../../server/tracker/reachability.ts";
 import type { SwarmStore } from "../../server/tracker/swarm-store.ts";
 import { composeTracker } from "../../server/tracker/tracker.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { machineLines } from "./support/machine.ts";
-import { barCells, median, spread, table } from "./support/table.ts";
+import { barCells, spread, table } from "./support/table.ts";
 
-const SIZES = [10_000, 1_000_000];
+const FEW = 10_000;
+const MANY = 1_000_000;
 const PIECES = 2_048;
 const SWARM_PEERS = 50;
+/** Parts in which the million join; in between, as often, a process of its own takes the ten thousand. */
+const JOINS = 10;
 /** What is measured of so many heartbeats is measured so often, each time of other peers from all over the leases. */
 const HEARTBEATS = 20_000;
-const REPEATS = 7;
+const REPEATS = 21;
 /** Heartbeats between two moves of the clock. */
 const BATCH = 1_000;
 /** Peers that join a second torrent, by which the memory of a torrent is told from that of a lease. */
 const JOIN_AGAIN = 10_000;
 const ID_BYTES = 16;
+const RECHECK_SECONDS = 300;
 
-interface Cost {
-  readonly peers: number;
-  /** Of a lease, and of what a peer says of one torrent with the bitfield. */
+/** Of a lease, and of what a peer says of one torrent with the bitfield. */
+interface Memory {
   readonly leaseBytes: number;
   readonly memberBytes: number;
   readonly rssBytes: number;
-  readonly joinMicros: number;
+}
+
+/** What a process is asked for, in this order, the middle one often. Times are of the processor, in µs a peer. */
+type Step = { join: number } | "heartbeats" | "memory";
+
+interface Measured extends Memory {
+  readonly peers: number;
+  readonly joinMicros: readonly number[];
   readonly heartbeatMicros: readonly number[];
 }
 
-if (process.argv[2]) console.log(JSON.stringify(await measure(Number(process.argv[2]))));
-else await compare();
-
 async function compare(): Promise<void> {
   for (const line of machineLines("/tmp")) console.log(line);
-  const costs: Cost[] = [];
-  for (const peers of SIZES) {
-    const flags = ["--expose-gc", "--max-old-space-size=12288", import.meta.filename, String(peers)];
-    const { stdout } = await promisify(execFile)(process.execPath, flags);
-    costs.push(JSON.parse(stdout.trim().split("\n").at(-1)!));
+  const joins: [number[], number[]] = [[], []];
+  const many = new Tracker(MANY);
+  let few: Tracker | undefined;
+  for (let part = 0; part < JOINS; part++) {
+    await few?.end();
+    few = new Tracker(FEW);
+    joins[0].push(await few.ask({ join: FEW }));
+    joins[1].push(await many.ask({ join: MANY / JOINS }));
   }
-  const [few, many] = costs as [Cost, Cost];
-  const cells = costs.map((cost) => [
-    String(cost.peers),
-    cost.leaseBytes.toFixed(0),
-    (cost.memberBytes - PIECES / 8).toFixed(0),
-    (cost.rssBytes / 2 ** 20).toFixed(0),
-    cost.joinMicros.toFixed(1),
-    spread([...cost.heartbeatMicros], 1),
-  ]);
-  const bytesOf = (cost: Cost) => cost.leaseBytes + cost.memberBytes;
-  const beatOf = (cost: Cost) => median([...cost.heartbeatMicros]);
-  const head = [
-    "peers",
+  const trackers = [few!, many];
+  const beats: [number[], number[]] = [[], []];
+  for (let repeat = 0; repeat < REPEATS; repeat++) {
+    for (const [at, tracker] of trackers.entries()) beats[at]!.push(await tracker.ask("heartbeats"));
+  }
+  const measured: Measured[] = [];
+  for (const [at, tracker] of trackers.entries()) {
+    const memory = await tracker.ask<Memory>("memory");
+    measured.push({ peers: tracker.peers, ...memory, joinMicros: joins[at]!, heartbeatMicros: beats[at]! });
+    await tracker.end();
+  }
+  report(measured as [Measured, Measured]);
+}
+
+function report([few, many]: [Measured, Measured]): void {
+  const cells = [few, many].map(
+    ({ peers, leaseBytes, memberBytes, rssBytes, joinMicros, heartbeatMicros }) => [
+      String(peers),
+      leaseBytes.toFixed(0),
+      (memberBytes - PIECES / 8).toFixed(0),
+      (rssBytes / 2 ** 20).toFixed(0),
+      spread(joinMicros, 1),
+      spread(heartbeatMicros, 1),
+    ],
+  );
+  const columns = [
     "bytes a lease",
     "bytes a torrent over the bitfield",
     "RSS MiB",
     "join µs",
     "heartbeat µs",
   ];
-  console.log(`\n${table(head, cells)}\n`);
-  const bars: [string, number, number][] = [
-    ["memory a peer, times that with 10,000", bytesOf(many) / bytesOf(few), 1.2],
-    ["join, times that with 10,000", many.joinMicros / few.joinMicros, 1.2],
-    ["heartbeat, times that with 10,000", beatOf(many) / beatOf(few), 1.2],
-    ["bytes a peer and torrent over the bitfield", few.memberBytes - PIECES / 8, 1_024],
+  console.log(`\n${table(["peers", ...columns], cells)}\n`);
+  const bytesOf = ({ leaseBytes, memberBytes }: Memory) => leaseBytes + memberBytes;
+  const ratios = (a: readonly number[], b: readonly number[]) => a.map((value, at) => value / b[at]!);
+  const bars: [string, readonly number[], number][] = [
+    ["memory a peer, times that with 10,000", [bytesOf(many) / bytesOf(few)], 1.2],
+    ["join, times that with 10,000", ratios(many.joinMicros, few.joinMicros), 1.2],
+    ["heartbeat, times that with 10,000", ratios(many.heartbeatMicros, few.heartbeatMicros), 1.2],
+    ["bytes a peer and torrent over the bitfield", [few.memberBytes - PIECES / 8], 1_024],
   ];
-  const verdicts = bars.map(([what, value, bar]) => [
+  const verdicts = bars.map(([what, values, value]) => [
     what,
-    ...barCells([value], 2, { sign: "<=", value: bar, unit: "" }),
+    ...barCells(values, 2, { sign: "<=", value, unit: "" }),
   ]);
   console.log(table(["bar", "measured", "at most", ""], verdicts));
 }
 
-async function measure(peers: number): Promise<Cost> {
+/** A tracker in a process of its own. */
+class Tracker {
+  readonly peers: number;
+  readonly #child: ChildProcess;
+
+  constructor(peers: number) {
+    this.peers = peers;
+    const execArgv = ["--expose-gc", "--max-old-space-size=12288"];
+    this.#child = fork(import.meta.filename, [String(peers)], { execArgv });
+  }
+
+  async ask<T = number>(step: Step): Promise<T> {
+    this.#child.send(step);
+    const [answer] = await once(this.#child, "message");
+    return answer;
+  }
+
+  async end(): Promise<void> {
+    this.#child.disconnect();
+    await once(this.#child, "exit");
+  }
+}
+
+/** Answers its parent until that lets go. */
+function serve(peers: number): void {
   const most = 2 * peers;
   const trackerLimits = { maxLeases: most, maxSwarms: most, maxStateBytes: Number.MAX_SAFE_INTEGER };
   const clock = new FakeClock();
@@ -103,17 +154,21 @@ async function measure(peers: number): Promise<Cost> {
     store.join(idOf(n), { ...membership(swarm), bitfield: half.clone() }, false);
 
   const before = used();
-  let joinMicros = 0;
-  for (let at = 0; at < peers; at += BATCH) {
-    joinMicros += await cpuMicrosOf(async () => {
-      for (let n = at; n < at + BATCH; n++) {
-        await open(store, idOf(n), n);
-        await join(n, swarmOf(n));
-      }
-      // Twice as slow as they come later: leases end one after the other while heartbeats are measured.
-      await pass(2 * BATCH);
-    });
-  }
+  let joined = 0;
+  const joinMore = async (count: number) => {
+    let micros = 0;
+    for (const end = joined + count; joined < end; ) {
+      micros += await cpuMicrosOf(async () => {
+        for (const last = joined + BATCH; joined < last; joined++) {
+          await open(store, idOf(joined), joined);
+          await join(joined, swarmOf(joined));
+        }
+        // Twice as slow as they come later: leases end one after the other while heartbeats are measured.
+        await pass(2 * BATCH);
+      });
+    }
+    return micros / count;
+  };
 
   const announce = tracker.direct["/pieza.v1.TrackerService/Announce"]!;
   /** Returns the CPU that these peers' heartbeats took, in µs, from their bytes to those of the answers. */
@@ -126,38 +181,56 @@ async function measure(peers: number): Promise<Cost> {
   };
   const batch = (at: number, step: number) =>
     Array.from({ length: BATCH }, (_, n) => ((at + n) * step) % peers);
-  for (let at = 0; at < peers; at += BATCH) await beat(batch(at, 1));
-  const peerBytes = (used() - before) / peers;
-  const { rss } = process.memoryUsage();
-  const heartbeatMicros: number[] = [];
+  let peerBytes = 0;
+  let rssBytes = 0;
+  /** Everybody once: only then are they as they stay. */
+  const settle = async () => {
+    for (let at = 0; at < peers; at += BATCH) await beat(batch(at, 1));
+    peerBytes = (used() - before) / peers;
+    rssBytes = process.memoryUsage.rss();
+  };
   let at = 0;
-  for (let repeat = 0; repeat < REPEATS; repeat++) {
+  const heartbeats = async () => {
+    if (at === 0) await settle();
     let micros = 0;
     for (let n = 0; n < HEARTBEATS; n += BATCH, at += BATCH) micros += await beat(batch(at, 7_919));
-    heartbeatMicros.push(micros / HEARTBEATS);
-  }
-  const opened = used();
-  for (let n = 0; n < JOIN_AGAIN; n++) await join(n, peers + swarmOf(n));
-  const memberBytes = (used() - opened) / JOIN_AGAIN;
-  await tracker.close();
-  const costs = { joinMicros: joinMicros / peers, heartbeatMicros };
-  return { peers, leaseBytes: peerBytes - memberBytes, memberBytes, rssBytes: rss, ...costs };
+    return micros / HEARTBEATS;
+  };
+  const memory = async (): Promise<Memory> => {
+    const opened = used();
+    for (let n = 0; n < JOIN_AGAIN; n++) await join(n, peers + swarmOf(n));
+    const memberBytes = (used() - opened) / JOIN_AGAIN;
+    return { leaseBytes: peerBytes - memberBytes, memberBytes, rssBytes };
+  };
+
+  process.on("message", async (step: Step) => {
+    if (step === "heartbeats") process.send!(await heartbeats());
+    else if (step === "memory") process.send!(await memory());
+    else process.send!(await joinMore(step.join));
+  });
+  process.on("disconnect", () => void tracker.close());
 }
 
-/** As the registrar does for a peer that it believes. */
+/** As the registrar does for a peer that was found where it says; some are to be looked for again soon, some in minutes. */
 async function open(store: SwarmStore, id: string, n: number): Promise<void> {
-  const host = `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
+  const host = flat(`10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`);
   await store.open({
     id,
     secretHash: hashSecret(id),
-    address: `${host}:50051`,
-    url: `http://${host}:50051`,
+    address: flat(`${host}:50051`),
+    url: flat(`http://${host}:50051`),
     source: host,
     identifyKey: new Uint8Array(32),
-    listed: true,
-    notListedReason: "",
+    ...BEING_CHECKED,
     draining: false,
   });
+  const checkAtSeconds = Math.ceil((await store.orders.now()) / 1_000) + (n % RECHECK_SECONDS);
+  await store.renew(id, { listed: true, notListedReason: "", checkAtSeconds });
+}
+
+/** In one piece of memory, as a text is that somebody has read: of the parts that it was made of. */
+function flat(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 function swarmOf(n: number): number {
@@ -189,3 +262,6 @@ function used(): number {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
+
+if (process.send) serve(Number(process.argv[2]));
+else await compare();

@@ -111,12 +111,9 @@ export function swarmStoreContract(name: string, make: MakeSwarmStore): void {
         await store.open(lease("a"));
         await store.join("a", torrent("1"), false);
         await store.join("a", torrent("2"), false);
-        await store.renew("a", { draining: true, listed: false, notListedReason: "why" });
-        expect(await store.find("a")).toMatchObject({
-          draining: true,
-          listed: false,
-          notListedReason: "why",
-        });
+        const found = { listed: false, notListedReason: "why", checkAtSeconds: 300, checkFailures: 2 };
+        await store.renew("a", { draining: true, ...found });
+        expect(await store.find("a")).toMatchObject({ draining: true, ...found });
         for (const digit of ["1", "2"]) {
           expect((await store.swarm(torrent(digit)))?.members[0]).toMatchObject({
             draining: true,
@@ -284,7 +281,7 @@ export function lease(id: string): PeerLease {
   const address = `127.0.0.1:${50_000 + id.charCodeAt(0)}`;
   return {
     id,
-    secretHash: new Uint8Array(32),
+    secretHash: "0".repeat(64),
     address,
     url: `http://${address}`,
     source: "127.0.0.1",

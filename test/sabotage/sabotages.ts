@@ -88,8 +88,8 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a lease needs no secret",
     file: "server/tracker/registrar.ts",
-    find: "if (lease && !equalBytes(lease.secretHash, hashSecret(secret))) {",
-    replace: "if (lease && !equalBytes(hashSecret(secret), hashSecret(secret))) {",
+    find: "if (lease && lease.secretHash !== hashSecret(secret)) {",
+    replace: "if (lease && hashSecret(secret) === secret) {",
     test: "test/server/tracker/service.test.ts",
     name: "nobody with a wrong secret",
   },

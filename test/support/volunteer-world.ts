@@ -132,7 +132,7 @@ export class VolunteerWorld {
       const id = `lease-${this.#leases++}`;
       const { url, zone } = peer;
       const listing = { listed: true, notListedReason: "", draining: false };
-      const keys = { secretHash: new Uint8Array(32), identifyKey: new Uint8Array(0) };
+      const keys = { secretHash: "0".repeat(64), identifyKey: new Uint8Array(0) };
       await store.open({ id, address: url, url, source: url, zone, volunteer, ...listing, ...keys });
       mine = (await store.find(id))!;
       peer.leaseId = id;

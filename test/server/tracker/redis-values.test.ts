@@ -129,6 +129,8 @@ describe("values that no tracker wrote", () => {
       forged({ listed: "yes" }),
       forged({ notListedReason: "x".repeat(10_000) }),
       forged({ zone: 1 }),
+      forged({ checkAtSeconds: "soon" }),
+      forged({ checkFailures: -1 }),
       forged({ volunteer: {} }),
       forged({ volunteer: { capacityBytes: 1, freeBytes: -1, bytesPerSecond: 0, saidAtMs: 0 } }),
     ]) {
