@@ -10,6 +10,7 @@ import { once } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Bitfield } from "#core/bitfield.ts";
 import { AnnounceRequestSchema } from "#gen/pieza/v1/tracker_pb.ts";
+import { shapeTrackerHeap } from "../../server/cli/tracker-heap.ts";
 import { hashSecret } from "../../server/tracker/lease-secret.ts";
 import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
 import { BEING_CHECKED } from "../../server/tracker/listings.ts";
@@ -134,8 +135,9 @@ class Tracker {
   }
 }
 
-/** Answers its parent until that lets go. */
+/** Answers its parent until that lets go. Its heap is that of a `pieza tracker`. */
 function serve(peers: number): void {
+  shapeTrackerHeap();
   const most = 2 * peers;
   const trackerLimits = { maxLeases: most, maxSwarms: most, maxStateBytes: Number.MAX_SAFE_INTEGER };
   const clock = new FakeClock();
