@@ -1,16 +1,18 @@
 /**
- * What a tracker's memory and an announce cost per peer, with 10,000 peers and with a million: the real tracker without
- * its HTTP, each peer in one of many swarms of fifty with half of 2,048 pieces, on a clock that is moved by hand, as fast
- * as so many peers announce. A process for each number of peers; what is timed is timed in them by turns, because a
- * machine is not as fast from one minute to the next.
+ * What a tracker's memory and an announce cost per peer, with 10,000 peers and with a million: the real tracker, without
+ * its HTTP and over HTTP/1.1, each peer in one of many swarms of fifty with half of 2,048 pieces, on a clock that is moved
+ * by hand, as fast as so many peers announce. A process for each number of peers; what is timed is timed in them by turns,
+ * because a machine is not as fast from one minute to the next.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { randomFillSync } from "node:crypto";
 import { once } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Bitfield } from "#core/bitfield.ts";
-import { AnnounceRequestSchema } from "#gen/pieza/v1/tracker_pb.ts";
+import { AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { shapeTrackerHeap } from "../../server/cli/tracker-heap.ts";
+import type { DirectMethod } from "../../server/http/direct.ts";
+import { startServer } from "../../server/http/server.ts";
 import { hashSecret } from "../../server/tracker/lease-secret.ts";
 import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
 import { BEING_CHECKED } from "../../server/tracker/listings.ts";
@@ -20,6 +22,8 @@ import { composeTracker } from "../../server/tracker/tracker.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { machineLines } from "./support/machine.ts";
 import { barCells, spread, table } from "./support/table.ts";
+import { sendEach } from "./tracker/load.ts";
+import { ANNOUNCE } from "./tracker/swarms.ts";
 
 const FEW = 10_000;
 const MANY = 1_000_000;
@@ -30,6 +34,8 @@ const JOINS = 10;
 /** What is measured of so many heartbeats is measured so often, each time of other peers from all over the leases. */
 const HEARTBEATS = 20_000;
 const REPEATS = 21;
+/** So often over HTTP. */
+const HTTP_REPEATS = 7;
 /** Heartbeats between two moves of the clock. */
 const BATCH = 1_000;
 /** Peers that join a second torrent, by which the memory of a torrent is told from that of a lease. */
@@ -45,12 +51,13 @@ interface Memory {
 }
 
 /** What a process is asked for, in this order, the middle one often. Times are of the processor, in µs a peer. */
-type Step = { join: number } | "heartbeats" | "memory";
+type Step = { join: number } | "heartbeats" | "requests" | "memory" | "url" | "cpu";
 
 interface Measured extends Memory {
   readonly peers: number;
   readonly joinMicros: readonly number[];
   readonly heartbeatMicros: readonly number[];
+  readonly httpMicros: readonly number[];
 }
 
 async function compare(): Promise<void> {
@@ -69,24 +76,43 @@ async function compare(): Promise<void> {
   for (let repeat = 0; repeat < REPEATS; repeat++) {
     for (const [at, tracker] of trackers.entries()) beats[at]!.push(await tracker.ask("heartbeats"));
   }
+  const calls: [number[], number[]] = [[], []];
+  for (let repeat = 0; repeat < HTTP_REPEATS; repeat++) {
+    for (const [at, tracker] of trackers.entries()) calls[at]!.push(await httpMicrosOf(tracker));
+  }
   const measured: Measured[] = [];
   for (const [at, tracker] of trackers.entries()) {
     const memory = await tracker.ask<Memory>("memory");
-    measured.push({ peers: tracker.peers, ...memory, joinMicros: joins[at]!, heartbeatMicros: beats[at]! });
+    const times = { joinMicros: joins[at]!, heartbeatMicros: beats[at]!, httpMicros: calls[at]! };
+    measured.push({ peers: tracker.peers, ...memory, ...times });
     await tracker.end();
   }
   report(measured as [Measured, Measured]);
 }
 
+/** What a heartbeat over HTTP/1.1 takes of the tracker's process. */
+async function httpMicrosOf(tracker: Tracker): Promise<number> {
+  const url = await tracker.ask<string>("url");
+  const requests = await tracker.ask<Uint8Array[]>("requests");
+  const head = `POST ${ANNOUNCE} HTTP/1.1\r\nhost: ${new URL(url).host}\r\ncontent-type: application/proto\r\n`;
+  const posts = requests.map((body) =>
+    Buffer.concat([Buffer.from(`${head}content-length: ${body.length}\r\n\r\n`), body]),
+  );
+  const before = await tracker.ask("cpu");
+  await sendEach(url, posts);
+  return ((await tracker.ask("cpu")) - before) / posts.length;
+}
+
 function report([few, many]: [Measured, Measured]): void {
   const cells = [few, many].map(
-    ({ peers, leaseBytes, memberBytes, rssBytes, joinMicros, heartbeatMicros }) => [
+    ({ peers, leaseBytes, memberBytes, rssBytes, joinMicros, heartbeatMicros, httpMicros }) => [
       String(peers),
       leaseBytes.toFixed(0),
       (memberBytes - PIECES / 8).toFixed(0),
       (rssBytes / 2 ** 20).toFixed(0),
       spread(joinMicros, 1),
       spread(heartbeatMicros, 1),
+      spread(httpMicros, 1),
     ],
   );
   const columns = [
@@ -95,6 +121,7 @@ function report([few, many]: [Measured, Measured]): void {
     "RSS MiB",
     "join µs",
     "heartbeat µs",
+    "over HTTP µs",
   ];
   console.log(`\n${table(["peers", ...columns], cells)}\n`);
   const bytesOf = ({ leaseBytes, memberBytes }: Memory) => leaseBytes + memberBytes;
@@ -103,6 +130,7 @@ function report([few, many]: [Measured, Measured]): void {
     ["memory a peer, times that with 10,000", [bytesOf(many) / bytesOf(few)], 1.2],
     ["join, times that with 10,000", ratios(many.joinMicros, few.joinMicros), 1.2],
     ["heartbeat, times that with 10,000", ratios(many.heartbeatMicros, few.heartbeatMicros), 1.2],
+    ["heartbeat over HTTP, times that with 10,000", ratios(many.httpMicros, few.httpMicros), 1.2],
     ["bytes a peer and torrent over the bitfield", [few.memberBytes - PIECES / 8], 1_024],
   ];
   const verdicts = bars.map(([what, values, value]) => [
@@ -120,7 +148,7 @@ class Tracker {
   constructor(peers: number) {
     this.peers = peers;
     const execArgv = ["--expose-gc", "--max-old-space-size=12288"];
-    this.#child = fork(import.meta.filename, [String(peers)], { execArgv });
+    this.#child = fork(import.meta.filename, [String(peers)], { execArgv, serialization: "advanced" });
   }
 
   async ask<T = number>(step: Step): Promise<T> {
@@ -172,7 +200,7 @@ function serve(peers: number): void {
     return micros / count;
   };
 
-  const announce = tracker.direct["/pieza.v1.TrackerService/Announce"]!;
+  const announce = tracker.direct[ANNOUNCE]!;
   /** Returns the CPU that these peers' heartbeats took, in µs, from their bytes to those of the answers. */
   const beat = async (numbers: readonly number[]) => {
     const requests = numbers.map((n) => heartbeat(idOf(n), n));
@@ -198,6 +226,22 @@ function serve(peers: number): void {
     for (let n = 0; n < HEARTBEATS; n += BATCH, at += BATCH) micros += await beat(batch(at, 7_919));
     return micros / HEARTBEATS;
   };
+  const requests = () => {
+    const numbers = Array.from({ length: HEARTBEATS }, (_, n) => ((at + n) * 7_919) % peers);
+    at += HEARTBEATS;
+    return numbers.map((n) => heartbeat(idOf(n), n));
+  };
+  let called = 0;
+  const direct: DirectMethod = (...call) => {
+    if (++called % BATCH === 0) void pass(BATCH);
+    return announce(...call);
+  };
+  const server = startServer({
+    ...{ port: 0, rateLimit: false },
+    routes: tracker.routes,
+    services: [TrackerService],
+    direct: { [ANNOUNCE]: direct },
+  });
   const memory = async (): Promise<Memory> => {
     const opened = used();
     for (let n = 0; n < JOIN_AGAIN; n++) await join(n, peers + swarmOf(n));
@@ -205,12 +249,18 @@ function serve(peers: number): void {
     return { leaseBytes: peerBytes - memberBytes, memberBytes, rssBytes };
   };
 
+  const steps: Record<string, () => unknown> = {
+    ...{ heartbeats, requests, memory },
+    cpu: cpuMicros,
+    url: async () => (await server).url,
+  };
   process.on("message", async (step: Step) => {
-    if (step === "heartbeats") process.send!(await heartbeats());
-    else if (step === "memory") process.send!(await memory());
-    else process.send!(await joinMore(step.join));
+    process.send!(await (typeof step === "string" ? steps[step]!() : joinMore(step.join)));
   });
-  process.on("disconnect", () => void tracker.close());
+  process.on("disconnect", async () => {
+    await (await server).close({ graceMs: 0 });
+    await tracker.close();
+  });
 }
 
 /** As the registrar does for a peer that was found where it says; some are to be looked for again soon, some in minutes. */
@@ -252,9 +302,13 @@ function heartbeat(id: string, n: number): Uint8Array {
 }
 
 async function cpuMicrosOf(work: () => Promise<void>): Promise<number> {
-  const before = process.cpuUsage();
+  const before = cpuMicros();
   await work();
-  const { user, system } = process.cpuUsage(before);
+  return cpuMicros() - before;
+}
+
+function cpuMicros(): number {
+  const { user, system } = process.cpuUsage();
   return user + system;
 }
 

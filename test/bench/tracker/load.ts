@@ -136,6 +136,28 @@ export async function sourcesLoad(
   };
 }
 
+/** Each of these requests once, over HTTP/1.1 on keep-alive connections, for short answers that come in one packet. */
+export async function sendEach(url: string, requests: readonly Buffer[]): Promise<void> {
+  let next = 0;
+  const sendRest = async () => {
+    const socket = await dial(url, "127.0.0.1");
+    const done = Promise.withResolvers<void>();
+    const send = () => {
+      const request = requests[next++];
+      if (request) socket.write(request);
+      else done.resolve();
+    };
+    socket.on("data", (answer: Buffer) => {
+      if (answer.toString("latin1", 9, 12) === "200") send();
+      else done.reject(new Error(`${url} answered ${answer.toString("latin1", 0, 500)}`));
+    });
+    socket.on("error", done.reject).on("close", () => done.reject(new Error(`${url} hung up`)));
+    send();
+    await done.promise.finally(() => socket.destroy());
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, sendRest));
+}
+
 /** A connection to a server from one of this machine's own addresses. */
 export async function dial(url: string, from: string): Promise<Socket> {
   const { hostname, port } = new URL(url);
