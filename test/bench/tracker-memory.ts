@@ -76,15 +76,15 @@ async function compare(): Promise<void> {
   for (let repeat = 0; repeat < REPEATS; repeat++) {
     for (const [at, tracker] of trackers.entries()) beats[at]!.push(await tracker.ask("heartbeats"));
   }
+  const memories = [await few!.ask<Memory>("memory"), await many.ask<Memory>("memory")];
   const calls: [number[], number[]] = [[], []];
   for (let repeat = 0; repeat < HTTP_REPEATS; repeat++) {
     for (const [at, tracker] of trackers.entries()) calls[at]!.push(await httpMicrosOf(tracker));
   }
   const measured: Measured[] = [];
   for (const [at, tracker] of trackers.entries()) {
-    const memory = await tracker.ask<Memory>("memory");
     const times = { joinMicros: joins[at]!, heartbeatMicros: beats[at]!, httpMicros: calls[at]! };
-    measured.push({ peers: tracker.peers, ...memory, ...times });
+    measured.push({ peers: tracker.peers, ...memories[at]!, ...times });
     await tracker.end();
   }
   report(measured as [Measured, Measured]);
