@@ -90,4 +90,12 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
     test: "test/server/peer/roles/role-lock.test.ts",
     name: "one process at a time is the part",
   },
+  {
+    what: "an order stays whole when its pieces have enough copies without it",
+    file: "core/replication-plan.ts",
+    find: "for (let at = 0; at < words.length; at++) words[at]! &= ~copies.enoughAt(at);",
+    replace: "for (let at = 0; at < words.length; at++) words[at]! &= ~(copies.enoughAt(at) & 0);",
+    test: "test/simulation/replication.test.ts",
+    name: "copies and orders are more than the target only for a moment",
+  },
 ];

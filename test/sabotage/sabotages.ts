@@ -86,14 +86,6 @@ export const sabotages: readonly Sabotage[] = [
     name: "names each of four holders in exactly a quarter of the calls",
   },
   {
-    what: "every tracker over one store calls every peer back",
-    file: "server/tracker/listings.ts",
-    find: "if ((await this.#parts.store.orders.now()) < 1_000 * checkAtSeconds) return;",
-    replace: "if ((await this.#parts.store.orders.now()) < 0 * checkAtSeconds) return;",
-    test: "test/server/tracker/listings.test.ts",
-    name: "another tracker over the same store",
-  },
-  {
     what: "a lease needs no secret",
     file: "server/tracker/registrar.ts",
     find: "if (lease && lease.secretHash !== hashSecret(secret)) {",

@@ -96,7 +96,7 @@ export class VolunteerWorld {
   }
 
   /** Moves on by `ms`; whoever is due copies a bit and announces. */
-  async pass(ms: number, each?: () => void): Promise<void> {
+  async pass(ms: number, each?: () => void | Promise<void>): Promise<void> {
     const end = this.clock.now() + ms;
     while (this.clock.now() < end) {
       await this.clock.tick(STEP_MS);
@@ -105,12 +105,16 @@ export class VolunteerWorld {
         this.#copy(peer);
         await this.announce(peer);
       }
-      each?.();
+      await each?.();
     }
   }
 
   /** Until every piece that somebody has is at its target. Returns after how long. */
-  async converge(keys: readonly SwarmKey[], mostMs: number, each?: () => void): Promise<number> {
+  async converge(
+    keys: readonly SwarmKey[],
+    mostMs: number,
+    each?: () => void | Promise<void>,
+  ): Promise<number> {
     const begin = this.clock.now();
     while (keys.some((key) => this.missing(key) > 0)) {
       if (this.clock.now() - begin > mostMs) throw new Error(`not at the target after ${mostMs} ms`);
