@@ -35,7 +35,7 @@ const JOINS = 10;
 const HEARTBEATS = 20_000;
 const REPEATS = 21;
 /** So often over HTTP. */
-const HTTP_REPEATS = 7;
+const HTTP_REPEATS = 15;
 /** Heartbeats between two moves of the clock. */
 const BATCH = 1_000;
 /** Peers that join a second torrent, by which the memory of a torrent is told from that of a lease. */
