@@ -94,16 +94,14 @@ export class Listings {
   async #run(lease: PeerLease, counts: () => boolean): Promise<void> {
     const { store, reachability, random } = this.#parts;
     const { listed, reason } = await reachability.check(lease, this.#closing.signal);
+    const now = await store.orders.now();
+    // From here to the store in one step.
     if (!counts()) return;
     const checkFailures = listed ? 0 : (lease.checkFailures ?? 0) + 1;
     const waitMs = listed ? RECHECK_MS * (0.8 + 0.4 * random()) : RETRY_MS * 2 ** (checkFailures - 1);
-    const dueAtMs = (await store.orders.now()) + Math.min(RECHECK_MS, waitMs);
+    const dueAtMs = now + Math.min(RECHECK_MS, waitMs);
     const isSpared = !listed && lease.listed && checkFailures < FAILURES_TO_UNLIST;
     const found = isSpared ? {} : { listed, notListedReason: reason };
-    await store.renew(lease.id, {
-      ...found,
-      checkAtSeconds: Math.ceil(dueAtMs / 1_000),
-      checkFailures,
-    });
+    await store.renew(lease.id, { ...found, checkAtSeconds: Math.ceil(dueAtMs / 1_000), checkFailures });
   }
 }
