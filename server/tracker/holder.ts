@@ -4,7 +4,7 @@ import type { PeerLease } from "./swarm-store.ts";
 /**
  * A lease of a MemorySwarmStore, and its seats in swarms, by info hash.
  *
- * All that a heartbeat looks at is here and not further off: with a million peers each step to another object waits for
+ * What a heartbeat looks at is as close together as can be: with a million peers each step to another object waits for
  * memory. So the first seat is kept beside a map of the others (most peers are in one torrent), and times are whole.
  */
 export class Holder {

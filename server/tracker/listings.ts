@@ -6,6 +6,8 @@ import type { PeerLease, SwarmStore } from "./swarm-store.ts";
 const PATIENCE_MS = 300;
 /** A peer that others are told of is tried again so often, spread by a fifth. */
 const RECHECK_MS = 300_000;
+/** No check is put off for longer. */
+const LONGEST_MS = 1.2 * RECHECK_MS + 1_000;
 /** One that was not reached: then first, later each time after twice as long, up to RECHECK_MS. */
 const RETRY_MS = 5_000;
 /** A listed peer that fails once may just be busy. */
@@ -28,7 +30,7 @@ export interface ListingsParts {
 
 /**
  * Decides which peers are named to others: those that were reached at their address. Writes what it finds and when to
- * look again into their leases, while announces go on, so that replicas of a tracker do not look for the same peers.
+ * look again into their leases, while announces go on, so that replicas of a tracker need not look for who was looked for a moment ago.
  */
 export class Listings {
   readonly #parts: ListingsParts;
@@ -55,7 +57,9 @@ export class Listings {
   /** Checks again if it is time. Called with every announce, so that nobody is dialled who is gone. */
   async recheck(lease: PeerLease): Promise<void> {
     const { id, checkAtSeconds = 0 } = lease;
-    if ((await this.#parts.store.orders.now()) < 1_000 * checkAtSeconds) return;
+    const waitMs = 1_000 * checkAtSeconds - (await this.#parts.store.orders.now());
+    // A store's clock may have been set back.
+    if (waitMs > 0 && waitMs <= LONGEST_MS) return;
     if (lease.address !== "" && !this.#checking.has(id)) void this.#begin(lease);
   }
 
@@ -95,13 +99,18 @@ export class Listings {
     const { store, reachability, random } = this.#parts;
     const { listed, reason } = await reachability.check(lease, this.#closing.signal);
     const now = await store.orders.now();
-    // From here to the store in one step.
+    // Nothing is waited for between this and the store.
     if (!counts()) return;
     const checkFailures = listed ? 0 : (lease.checkFailures ?? 0) + 1;
-    const waitMs = listed ? RECHECK_MS * (0.8 + 0.4 * random()) : RETRY_MS * 2 ** (checkFailures - 1);
-    const dueAtMs = now + Math.min(RECHECK_MS, waitMs);
+    const waitMs = listed
+      ? RECHECK_MS * (0.8 + 0.4 * random())
+      : Math.min(RECHECK_MS, RETRY_MS * 2 ** (checkFailures - 1));
     const isSpared = !listed && lease.listed && checkFailures < FAILURES_TO_UNLIST;
     const found = isSpared ? {} : { listed, notListedReason: reason };
-    await store.renew(lease.id, { ...found, checkAtSeconds: Math.ceil(dueAtMs / 1_000), checkFailures });
+    await store.renew(lease.id, {
+      ...found,
+      checkAtSeconds: Math.ceil((now + waitMs) / 1_000),
+      checkFailures,
+    });
   }
 }

@@ -174,6 +174,16 @@ describe("later", () => {
     expect(await beat(lease)).toMatchObject({ listed: false, notListedReason: "nobody there" });
   });
 
+  it("one that is to be checked later than any check says is checked: the store's clock was set back", async () => {
+    reach.there.set(url(1), 7);
+    const { leaseId, leaseSecret } = await start(1, 7);
+    await tracker.store.renew(leaseId, { checkAtSeconds: 3_600 });
+    await beat({ leaseId, leaseSecret });
+    expect(reach.checked).toHaveLength(2);
+    await beat({ leaseId, leaseSecret });
+    expect(reach.checked).toHaveLength(2);
+  });
+
   it("another tracker over the same store does not look for who was found a moment ago", async () => {
     reach.there.set(url(1), 7);
     const { leaseId } = await start(1, 7);
