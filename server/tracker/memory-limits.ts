@@ -10,7 +10,7 @@ const BASE_BYTES = 128 * MiB;
 /** The least that is left for its state, however little it is given. */
 const LEAST_BYTES = 16 * MiB;
 /**
- * What a lease takes with its address, what is known of that and its places in maps: 1.3 KiB as measured, and half as
+ * What a lease takes with its address, what is known of that and its places in maps: 0.9 KiB as measured, and as
  * much again for what waits to be collected. A swarm without its members takes 0.9 KiB.
  */
 const LEASE_BYTES = 2 << 10;

@@ -184,6 +184,26 @@ describe("later", () => {
     expect(reach.checked).toHaveLength(2);
   });
 
+  it.each([
+    [0, 240],
+    [0.999, 360],
+  ])("at chance %d a listed peer is checked again after %d s, and not before", async (chance, seconds) => {
+    reach.there.set(url(1), 7);
+    const { leaseId } = await start(1, 7);
+    const { clock, store } = tracker;
+    const listings = new Listings({ store, reachability: reach, clock, random: () => chance });
+    await listings.check((await store.find(leaseId))!);
+    const times: number[] = [];
+    for (let second = 10; second <= 400; second += 10) {
+      await clock.tick(10_000);
+      const before = reach.checked.length;
+      await listings.recheck((await store.renew(leaseId))!);
+      if (reach.checked.length > before) times.push(second);
+    }
+    expect(times).toEqual([seconds]);
+    await listings.close();
+  });
+
   it("another tracker over the same store does not look for who was found a moment ago", async () => {
     reach.there.set(url(1), 7);
     const { leaseId } = await start(1, 7);
