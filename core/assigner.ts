@@ -67,6 +67,11 @@ export class Assigner {
     if (this.#input.picker.atHorizon) this.heldBack = "blocked";
   }
 
+  /** Nothing is under way, and not because of the rate limit or of whoever takes the pieces in order. */
+  get idle(): boolean {
+    return this.inFlightBytes === 0 && !this.heldBack;
+  }
+
   /** No more assignments are wanted. */
   stop(): void {
     this.#input.limit?.leave(this.#retry);

@@ -26,8 +26,13 @@ export class CancelledRequest extends Error {}
  */
 type Standing =
   | { readonly kind: "usable" }
-  /** Failed; usable again at `untilMs`. */
-  | { readonly kind: "backing off"; readonly untilMs: number; readonly because: unknown }
+  /** Failed; usable again at `untilMs`, or from `soonMs` on (the earlier one) if nothing is under way. */
+  | {
+      readonly kind: "backing off";
+      readonly untilMs: number;
+      readonly soonMs: number;
+      readonly because: unknown;
+    }
   /** Sent what was not the piece. Final. */
   | { readonly kind: "banned"; readonly because: unknown }
   /** Cannot be used from here. Final. */

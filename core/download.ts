@@ -103,9 +103,13 @@ export class Download {
     const { infoHash, fileName, pieces } = torrent;
     const swarm = { infoHash, totalPieces: pieces.length, fileName, pieces };
     const onTable = (table: SwarmTable) => this.#handle({ type: "located", table });
+    const isIdle = () => this.#assigner.idle && this.#view.phase !== "paused";
     const onFailure = (reason: string) => this.#handle({ type: "trackerFailed", reason });
     if (this.#picker.done) this.#finish();
-    else this.#work(locateLoop({ trackers, swarm, clock, random, onTable, onFailure }, this.#stop.signal));
+    else
+      this.#work(
+        locateLoop({ trackers, swarm, clock, random, onTable, onFailure, isIdle }, this.#stop.signal),
+      );
     this.#tick();
   }
 
@@ -213,7 +217,7 @@ export class Download {
   /** What follows from the state as it is now. */
   #advance(): void {
     if (this.#view.phase === "running" && !this.#picker.done) {
-      for (const peer of this.#swarm.revive()) this.#poll(peer);
+      for (const peer of this.#swarm.revive(this.#assigner.idle)) this.#poll(peer);
       for (const assignment of this.#assigner.assignments()) this.#request(assignment);
       this.#view.heldBack = this.#assigner.heldBack !== undefined;
     }

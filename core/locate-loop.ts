@@ -15,6 +15,8 @@ const INTERVAL_MIN_MS = 500;
 const INTERVAL_MAX_MS = 60_000;
 /** Of what it tells us, a download's first pauses: many begin at once, and should find each other before they are done. */
 const FIRST_PAUSES = [1 / 8, 1 / 4, 1 / 2];
+/** The same as long as nobody gives anything: whoever comes, or comes back, is what is waited for. */
+const IDLE_PAUSE = 1 / 3;
 /** Part of that by which we spread, so that downloads that began together do not ask together for ever. */
 const JITTER = 0.1;
 /** What a tracker that knows no such swarm says in other words; a first peer may come at any moment. */
@@ -29,6 +31,8 @@ export interface LocateLoopOptions {
   readonly onTable: (table: SwarmTable) => void;
   /** No tracker answers. Called once a round; the loop goes on. */
   readonly onFailure: (reason: string) => void;
+  /** Whether nobody gives anything now, so that the next table is wanted sooner than a tracker says. */
+  readonly isIdle?: () => boolean;
 }
 
 /** Asks for the swarm until `signal` is aborted. */
@@ -43,7 +47,8 @@ export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal
       const table = await locateOnce(options, choice, signal);
       options.onTable(table);
       retryMs = RETRY_MIN_MS;
-      const toldMs = table.nextLocateMs * (FIRST_PAUSES[answers++] ?? 1);
+      const most = options.isIdle?.() ? IDLE_PAUSE : 1;
+      const toldMs = table.nextLocateMs * Math.min(most, FIRST_PAUSES[answers++] ?? 1);
       const intervalMs = Math.min(INTERVAL_MAX_MS, Math.max(INTERVAL_MIN_MS, toldMs));
       waitMs = intervalMs * (1 + JITTER * (2 * random() - 1));
     } catch (error) {

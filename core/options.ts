@@ -12,7 +12,10 @@ export interface DownloadOptions {
   maxInFlightBytes?: number;
   /** Pieces in order instead of rarest first. Default false. */
   sequential?: boolean;
-  /** First pause after a peer failed; doubled by every further failure. Default 500 ms. */
+  /**
+   * First pause after a peer failed; doubled by every further failure. While nobody gives anything, who failed is asked
+   * again within 2 s for half a minute, and when the tracker names it again. Default 500 ms.
+   */
   backOffMinMs?: number;
   /** Longest pause after a peer failed. Default 30,000 ms. */
   backOffMaxMs?: number;

@@ -16,6 +16,12 @@ const MAX_PEERS = 500;
 const MIN_BETWEEN_POLLS_MS = 50;
 /** Pieces that a peer may turn out to lack before it is given a pause. */
 const MAX_LACKS = 3;
+/**
+ * While nothing is under way, who failed is asked again so soon, at random around it: it may be the last holder, and be
+ * back. For half a minute: who goes on failing may never return, and those who wait for it may be many.
+ */
+const LONE_PAUSE_MS = 1_300;
+const MAX_LONE_FAILURES = 20;
 /** Part of a pause of `lacksMs` by which it may be longer, so that many who were found out together do not return so. */
 const DISTRUST_JITTER = 0.25;
 
@@ -64,14 +70,20 @@ export class Swarm {
     return this.peers.find((peer) => peer.requests.has(index));
   }
 
-  /** The tracker named these. Peers that it no longer names stay: only they themselves know whether they are gone. */
+  /**
+   * The tracker named these. Peers that it no longer names stay: only they themselves know whether they are gone. One that
+   * it names again may be back, which is worth finding out if nothing is under way.
+   */
   onTable(table: SwarmTable): void {
+    const before = new Set(this.#table?.peers.map(({ url }) => url));
     this.#table = table;
     this.#share = this.#shareIn(table);
     for (const named of table.peers) {
       if (this.#input.isSelf?.(named.url)) continue;
       const peer = this.#byUrl.get(named.url) ?? this.#meet(named);
       if (peer && !peer.spoke) this.#offer(peer, named.bitfield);
+      if (peer?.standing.kind === "backing off" && !before.has(named.url))
+        peer.standing = { ...peer.standing, soonMs: this.#input.clock.now() };
     }
   }
 
@@ -157,12 +169,15 @@ export class Swarm {
     const known = error instanceof PiezaError ? error : undefined;
     if (known?.code !== "resource_exhausted") peer.failures++;
     const doubledMs = options.backOffMinMs * 2 ** Math.max(0, Math.min(peer.failures, 30) - 1);
-    const pauseMs = Math.min(options.backOffMaxMs, known?.retryAfterMs ?? doubledMs) * (0.75 + random() / 2);
-    this.#pause(peer, pauseMs, error);
+    const spread = 0.75 + random() / 2;
+    const pauseMs = Math.min(options.backOffMaxMs, known?.retryAfterMs ?? doubledMs) * spread;
+    const lone = peer.failures <= MAX_LONE_FAILURES && known?.retryAfterMs === undefined;
+    this.#pause(peer, pauseMs, error, lone ? Math.min(pauseMs, LONE_PAUSE_MS * spread) : pauseMs);
   }
 
-  #pause(peer: DownloadPeer, ms: number, because: unknown): void {
-    peer.standing = { kind: "backing off", untilMs: this.#input.clock.now() + ms, because };
+  #pause(peer: DownloadPeer, ms: number, because: unknown, loneMs = ms): void {
+    const now = this.#input.clock.now();
+    peer.standing = { kind: "backing off", untilMs: now + ms, soonMs: now + loneMs, because };
     this.#input.picker.onPeerGone(peer.slot);
   }
 
@@ -174,11 +189,17 @@ export class Swarm {
     }
   }
 
-  /** Ends the pauses that are over. Returns the peers that are to be asked for their bitfield now. */
-  revive(): DownloadPeer[] {
+  /**
+   * Ends the pauses that are over; `idle` is whether nothing is under way. Returns the peers that are to be asked for their
+   * bitfield now.
+   */
+  revive(idle: boolean): DownloadPeer[] {
     const now = this.#input.clock.now();
     const due: DownloadPeer[] = [];
     for (const peer of this.peers) {
+      const { standing } = peer;
+      if (idle && standing.kind === "backing off" && standing.soonMs < standing.untilMs)
+        peer.standing = { ...standing, untilMs: standing.soonMs };
       if (peer.standing.kind === "backing off" && peer.standing.untilMs <= now) {
         peer.standing = { kind: "usable" };
         peer.nextPollMs = now;

@@ -11,7 +11,8 @@ export interface Fault {
 export const faults: Readonly<Record<string, Fault>> = {
   F1: {
     what: "a peer is killed in the middle of a piece, all but one are, the last holder is",
-    holds: "the others take over; only what was in flight comes twice; the last holder is waited for",
+    holds:
+      "the others take over; only what was in flight comes twice; the last holder is used 2 s after it is back",
     tests: {
       "test/core/download.test.ts": ["loses only the pieces in flight when one of four peers is killed"],
       "test/faults/swarm-faults.test.ts": [

@@ -3,6 +3,7 @@ import { sabotagesOfCopies } from "./copies.ts";
 import { sabotagesOfTheDisk } from "./disk.ts";
 import { sabotagesOfThePage } from "./page.ts";
 import type { Sabotage } from "./sabotage.ts";
+import { sabotagesOfWaiting } from "./waiting.ts";
 
 export const sabotages: readonly Sabotage[] = [
   {
@@ -394,4 +395,5 @@ export const sabotages: readonly Sabotage[] = [
   ...sabotagesOfCopies,
   ...sabotagesOfTheDisk,
   ...sabotagesOfThePage,
+  ...sabotagesOfWaiting,
 ];
