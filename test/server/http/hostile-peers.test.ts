@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Conduct, conducts, type HostilePeer, startHostilePeer } from "../../support/hostile-peers.ts";
 import type { Way } from "../../support/hostile-ways.ts";
+import { startTestPeer } from "../../support/test-peer.ts";
 
 const run = promisify(execFile);
 const child = fileURLToPath(new URL("../../support/hostile-child.ts", import.meta.url));
@@ -52,3 +53,20 @@ describe("a client of hostile peers", () => {
     expect(grewBytes).toBeLessThan(200 * MiB);
   });
 });
+
+it.each(conducts.filter(({ does }) => /never ends its answer|4 GiB|64 MiB/.test(does)))(
+  "a client of a peer that $does needs no memory for it",
+  async (conduct) => {
+    const honest = await startTestPeer();
+    const hostile = await startHostilePeer(conduct);
+    try {
+      const { stdout } = await run(process.execPath, [child, JSON.stringify([hostile.url]), honest.url], {
+        timeout: 60_000,
+      });
+      expect(JSON.parse(stdout).grewBytes).toBeLessThan(10 * MiB);
+    } finally {
+      await Promise.all([honest.close(), hostile.close()]);
+    }
+  },
+  70_000,
+);
