@@ -31,6 +31,8 @@ export interface Assignment {
 export class Assigner {
   /** Bytes requested and not yet stored; the download counts them. */
   inFlightBytes = 0;
+  /** Nobody could be asked for anything when last looked at, and nothing was under way. */
+  idle = false;
   /** Somebody could be asked, were it not for the rate limit, or for whoever takes the pieces in order. */
   heldBack: "limited" | "blocked" | undefined;
   readonly #input: AssignerInput;
@@ -47,6 +49,7 @@ export class Assigner {
    */
   *assignments(): Generator<Assignment> {
     this.heldBack = undefined;
+    this.idle = false;
     const usable = this.#input.swarm.usable();
     const { pieceLength } = this.#input.geometry;
     const promptness = (peer: DownloadPeer) => peer.pace.expectedMs(pieceLength) ?? 0;
@@ -65,11 +68,7 @@ export class Assigner {
       }
     }
     if (this.#input.picker.atHorizon) this.heldBack = "blocked";
-  }
-
-  /** Nothing is under way, and not because of the rate limit or of whoever takes the pieces in order. */
-  get idle(): boolean {
-    return this.inFlightBytes === 0 && !this.heldBack;
+    this.idle = this.inFlightBytes === 0 && !this.heldBack;
   }
 
   /** No more assignments are wanted. */

@@ -20,19 +20,26 @@ export interface PieceRequest {
 /** Why our own side ended a request. */
 export class CancelledRequest extends Error {}
 
+/** Failed; usable again at `untilMs`, or already at `soonMs` if nobody gives anything then. */
+interface Pause {
+  readonly kind: "backing off";
+  readonly untilMs: number;
+  readonly soonMs: number | undefined;
+  readonly because: unknown;
+}
+
+/** When it is over; `idle` is whether nobody gives anything. */
+export function pauseEndMs({ untilMs, soonMs = untilMs }: Pause, idle: boolean): number {
+  return idle ? Math.min(untilMs, soonMs) : untilMs;
+}
+
 /**
  * How a peer stands. `usable` is asked for pieces; "idle", "active" and "connecting" are not states but follow from
  * what it has and what is under way.
  */
 type Standing =
   | { readonly kind: "usable" }
-  /** Failed; usable again at `untilMs`, or from `soonMs` on (the earlier one) if nothing is under way. */
-  | {
-      readonly kind: "backing off";
-      readonly untilMs: number;
-      readonly soonMs: number;
-      readonly because: unknown;
-    }
+  | Pause
   /** Sent what was not the piece. Final. */
   | { readonly kind: "banned"; readonly because: unknown }
   /** Cannot be used from here. Final. */

@@ -1,6 +1,6 @@
 import type { Bitfield } from "./bitfield.ts";
 import type { Clock } from "./clock.ts";
-import type { DownloadPeer } from "./download-peer.ts";
+import { type DownloadPeer, pauseEndMs } from "./download-peer.ts";
 import { messageOf, troubleOf } from "./errors.ts";
 import { RateMeter } from "./meter.ts";
 import type { PieceIndex } from "./piece.ts";
@@ -197,7 +197,9 @@ export class DownloadView {
     const excuses = peers.flatMap(({ standing, url }) => {
       if (standing.kind === "usable") return [];
       const pause =
-        standing.kind === "backing off" ? `, again in ${Math.ceil((standing.untilMs - now) / 1000)} s` : "";
+        standing.kind === "backing off"
+          ? `, again in ${Math.ceil((pauseEndMs(standing, true) - now) / 1000)} s`
+          : "";
       return [`${url} ${standing.kind}: ${messageOf(standing.because)}${pause}`];
     });
     const pieces = missing === 1 ? "the missing piece" : `the ${missing} missing pieces`;

@@ -13,7 +13,7 @@ import { PieceReceiver } from "./receiver.ts";
 import type { DownloadSnapshot } from "./snapshot.ts";
 import { Swarm } from "./swarm.ts";
 import type { Torrent } from "./torrent.ts";
-import type { SwarmTable } from "./tracker.ts";
+import { locateQuery, type SwarmTable } from "./tracker.ts";
 
 /** How often back-off, overdue requests and rates are looked at. */
 const TICK_MS = 250;
@@ -99,17 +99,16 @@ export class Download {
   start(): void {
     if (this.#view.phase !== "new") return;
     this.#view.phase = "running";
-    const { torrent, trackers, clock, random } = this.#input;
-    const { infoHash, fileName, pieces } = torrent;
-    const swarm = { infoHash, totalPieces: pieces.length, fileName, pieces };
+    const { trackers, clock, random } = this.#input;
+    const swarm = locateQuery(this.#input.torrent);
     const onTable = (table: SwarmTable) => this.#handle({ type: "located", table });
     const isIdle = () => this.#assigner.idle && this.#view.phase !== "paused";
     const onFailure = (reason: string) => this.#handle({ type: "trackerFailed", reason });
     if (this.#picker.done) this.#finish();
-    else
-      this.#work(
-        locateLoop({ trackers, swarm, clock, random, onTable, onFailure, isIdle }, this.#stop.signal),
-      );
+    else {
+      const asked = { trackers, swarm, clock, random, onTable, onFailure, isIdle };
+      this.#work(locateLoop(asked, this.#stop.signal));
+    }
     this.#tick();
   }
 
@@ -183,6 +182,7 @@ export class Download {
         this.#account.onMet(now);
         break;
       case "trackerFailed":
+        this.#swarm.onNoTable();
         this.#view.trackerProblem = event.reason;
         this.#account.trackerProblem = event.reason;
         break;

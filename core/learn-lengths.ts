@@ -7,7 +7,7 @@ import type { PieceSink, RemotePeer } from "./peer.ts";
 import { MAX_PIECE_LENGTH, PieceGeometry, type PieceIndex } from "./piece.ts";
 import { holderInTurn } from "./round-robin.ts";
 import type { Torrent } from "./torrent.ts";
-import type { SwarmPeer, SwarmTable, Tracker } from "./tracker.ts";
+import { locateQuery, type SwarmPeer, type SwarmTable, type Tracker } from "./tracker.ts";
 
 /** How long nobody is asked after nobody had the piece. */
 const PAUSE_MS = 1_000;
@@ -42,8 +42,7 @@ export async function learnLengths(input: LearnLengthsInput): Promise<LearnedLen
   const done = new AbortController();
   const signal = AbortSignal.any([input.signal, done.signal]);
   const { torrent, trackers, clock, random } = input;
-  const { infoHash, fileName, pieces: hashes } = torrent;
-  const swarm = { infoHash, totalPieces: hashes.length, fileName, pieces: hashes };
+  const swarm = locateQuery(torrent);
   const onTable = (table: SwarmTable) => learner.onTable(table);
   const onFailure = (reason: string) => learner.onProblem(reason);
   const locating = locateLoop({ trackers, swarm, clock, random, onTable, onFailure }, signal);

@@ -47,7 +47,7 @@ export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal
       const table = await locateOnce(options, choice, signal);
       options.onTable(table);
       retryMs = RETRY_MIN_MS;
-      const most = options.isIdle?.() ? IDLE_PAUSE : 1;
+      const most = table !== NOBODY && options.isIdle?.() ? IDLE_PAUSE : 1;
       const toldMs = table.nextLocateMs * Math.min(most, FIRST_PAUSES[answers++] ?? 1);
       const intervalMs = Math.min(INTERVAL_MAX_MS, Math.max(INTERVAL_MIN_MS, toldMs));
       waitMs = intervalMs * (1 + JITTER * (2 * random() - 1));

@@ -13,8 +13,8 @@ export interface DownloadOptions {
   /** Pieces in order instead of rarest first. Default false. */
   sequential?: boolean;
   /**
-   * First pause after a peer failed; doubled by every further failure. While nobody gives anything, who failed is asked
-   * again within 2 s for half a minute, and when the tracker names it again. Default 500 ms.
+   * First pause after a peer failed; doubled by every further failure. While nobody gives anything, one that did not ask
+   * for its pause is asked again within 2 s, 30 times, and when the tracker names it anew. Default 500 ms.
    */
   backOffMinMs?: number;
   /** Longest pause after a peer failed. Default 30,000 ms. */

@@ -1,6 +1,6 @@
 import { Bitfield } from "./bitfield.ts";
 import type { Clock, Random } from "./clock.ts";
-import { DownloadPeer } from "./download-peer.ts";
+import { DownloadPeer, pauseEndMs } from "./download-peer.ts";
 import { PeerFailed, PiezaError } from "./errors.ts";
 import type { PieceSource } from "./learned-pieces.ts";
 import type { DownloadOptions } from "./options.ts";
@@ -18,10 +18,12 @@ const MIN_BETWEEN_POLLS_MS = 50;
 const MAX_LACKS = 3;
 /**
  * While nothing is under way, who failed is asked again so soon, at random around it: it may be the last holder, and be
- * back. For half a minute: who goes on failing may never return, and those who wait for it may be many.
+ * back. Longer than a lease: who goes on failing may never return, and those who wait for it may be many.
  */
 const LONE_PAUSE_MS = 1_300;
-const MAX_LONE_FAILURES = 20;
+const MAX_LONE_FAILURES = 30;
+/** A table of fewer peers names everybody; of a larger swarm it is a part, and another one each time. */
+const PART_OF_A_SWARM = 16;
 /** Part of a pause of `lacksMs` by which it may be longer, so that many who were found out together do not return so. */
 const DISTRUST_JITTER = 0.25;
 
@@ -54,6 +56,8 @@ export class Swarm {
   readonly #input: SwarmInput;
   readonly #byUrl = new Map<string, DownloadPeer>();
   #table: SwarmTable | undefined;
+  /** Whom the last answer named, or nobody if there was none; undefined if it was a part of the swarm. */
+  #named: ReadonlySet<string> | undefined = new Set();
   #share: Share | undefined;
 
   constructor(input: SwarmInput) {
@@ -72,19 +76,30 @@ export class Swarm {
 
   /**
    * The tracker named these. Peers that it no longer names stay: only they themselves know whether they are gone. One that
-   * it names again may be back, which is worth finding out if nothing is under way.
+   * it names again may be back.
    */
   onTable(table: SwarmTable): void {
-    const before = new Set(this.#table?.peers.map(({ url }) => url));
     this.#table = table;
     this.#share = this.#shareIn(table);
     for (const named of table.peers) {
       if (this.#input.isSelf?.(named.url)) continue;
       const peer = this.#byUrl.get(named.url) ?? this.#meet(named);
       if (peer && !peer.spoke) this.#offer(peer, named.bitfield);
-      if (peer?.standing.kind === "backing off" && !before.has(named.url))
-        peer.standing = { ...peer.standing, soonMs: this.#input.clock.now() };
+      if (peer && this.#named?.has(named.url) === false) this.#onBack(peer);
     }
+    const urls = table.peers.map(({ url }) => url);
+    this.#named = urls.length < PART_OF_A_SWARM ? new Set(urls) : undefined;
+  }
+
+  /** No tracker answers: who failed and is named by the next answer may have been away as well. */
+  onNoTable(): void {
+    this.#named = new Set();
+  }
+
+  #onBack(peer: DownloadPeer): void {
+    const { standing } = peer;
+    if (standing.kind !== "backing off" || standing.soonMs === undefined) return;
+    peer.standing = { ...standing, soonMs: this.#input.clock.now() };
   }
 
   /** Who gave a piece before the download began, one of `count`. Undefined if that is a peer too many. */
@@ -171,13 +186,18 @@ export class Swarm {
     const doubledMs = options.backOffMinMs * 2 ** Math.max(0, Math.min(peer.failures, 30) - 1);
     const spread = 0.75 + random() / 2;
     const pauseMs = Math.min(options.backOffMaxMs, known?.retryAfterMs ?? doubledMs) * spread;
-    const lone = peer.failures <= MAX_LONE_FAILURES && known?.retryAfterMs === undefined;
-    this.#pause(peer, pauseMs, error, lone ? Math.min(pauseMs, LONE_PAUSE_MS * spread) : pauseMs);
+    // One that asked for its pause is there, and gets it.
+    if (known?.code === "resource_exhausted" || known?.retryAfterMs !== undefined)
+      this.#pause(peer, pauseMs, error);
+    else if (peer.failures > MAX_LONE_FAILURES) this.#pause(peer, pauseMs, error, pauseMs);
+    else this.#pause(peer, pauseMs, error, Math.min(pauseMs, LONE_PAUSE_MS * spread));
   }
 
-  #pause(peer: DownloadPeer, ms: number, because: unknown, loneMs = ms): void {
+  /** `soon` is the pause while nothing is under way, if that may shorten it. */
+  #pause(peer: DownloadPeer, ms: number, because: unknown, soon?: number): void {
     const now = this.#input.clock.now();
-    peer.standing = { kind: "backing off", untilMs: now + ms, soonMs: now + loneMs, because };
+    const soonMs = soon === undefined ? undefined : now + soon;
+    peer.standing = { kind: "backing off", untilMs: now + ms, soonMs, because };
     this.#input.picker.onPeerGone(peer.slot);
   }
 
@@ -190,17 +210,14 @@ export class Swarm {
   }
 
   /**
-   * Ends the pauses that are over; `idle` is whether nothing is under way. Returns the peers that are to be asked for their
+   * Ends the pauses that are over; `idle` is whether nobody gives anything now. Returns the peers that are to be asked for their
    * bitfield now.
    */
   revive(idle: boolean): DownloadPeer[] {
     const now = this.#input.clock.now();
     const due: DownloadPeer[] = [];
     for (const peer of this.peers) {
-      const { standing } = peer;
-      if (idle && standing.kind === "backing off" && standing.soonMs < standing.untilMs)
-        peer.standing = { ...standing, untilMs: standing.soonMs };
-      if (peer.standing.kind === "backing off" && peer.standing.untilMs <= now) {
+      if (peer.standing.kind === "backing off" && pauseEndMs(peer.standing, idle) <= now) {
         peer.standing = { kind: "usable" };
         peer.nextPollMs = now;
         if (peer.has) this.#offer(peer, peer.has);

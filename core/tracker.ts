@@ -12,6 +12,11 @@ export interface SwarmKey {
 export type LocateQuery = SwarmKey &
   Partial<Pick<Torrent, "fileName" | "pieces">> & { readonly zone?: string | undefined };
 
+/** What to ask for to find a torrent's peers, seed peers too. */
+export function locateQuery({ infoHash, fileName, pieces }: Torrent): LocateQuery {
+  return { infoHash, totalPieces: pieces.length, fileName, pieces };
+}
+
 /** One peer as the tracker names it. */
 export interface SwarmPeer {
   readonly url: string;

@@ -51,6 +51,7 @@ let failures: string[];
 let stop: AbortController;
 let loop: Promise<void>;
 let random: number;
+let idle: boolean;
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -58,6 +59,7 @@ beforeEach(() => {
   answers = [];
   failures = [];
   random = 0.5;
+  idle = false;
   stop = new AbortController();
 });
 afterEach(async () => {
@@ -77,6 +79,7 @@ function start(list: readonly Tracker[] = trackers): void {
       random: () => random,
       onTable: ({ trackerId }) => answers.push({ by: trackerId, atMs: clock.now() }),
       onFailure: (reason) => failures.push(reason),
+      isIdle: () => idle,
     },
     stop.signal,
   );
@@ -92,6 +95,20 @@ it("the preferred tracker is asked alone while it answers", async () => {
   await clock.tick(FIRST_MS + 10 * INTERVAL_MS);
   expect(answers).toHaveLength(14);
   expect(trackers[1]!.asked).toEqual([]);
+});
+
+it("is asked three times as often while nobody gives anything, but for a swarm that nobody knows", async () => {
+  idle = true;
+  start();
+  await clock.tick(FIRST_MS);
+  const before = trackers[0]!.asked.length;
+  await clock.tick(30 * INTERVAL_MS);
+  expect(trackers[0]!.asked.length - before).toBeGreaterThanOrEqual(89);
+  for (const tracker of trackers) tracker.mood = "empty";
+  await clock.tick(INTERVAL_MS);
+  const empty = trackers[0]!.asked.length;
+  await clock.tick(60_000);
+  expect(trackers[0]!.asked.length - empty).toBeLessThanOrEqual(30);
 });
 
 it("one that refuses is followed by the next at once, and the next is remembered", async () => {

@@ -5,7 +5,7 @@ export const sabotagesOfWaiting: readonly Sabotage[] = [
   {
     what: "the last holder is given the pause of one of many",
     file: "core/swarm.ts",
-    find: "lone ? Math.min(pauseMs, LONE_PAUSE_MS * spread) : pauseMs",
+    find: "Math.min(pauseMs, LONE_PAUSE_MS * spread)",
     replace: "pauseMs",
     test: "test/faults/swarm-faults.test.ts",
     name: "after 5 s used again",
@@ -13,9 +13,17 @@ export const sabotagesOfWaiting: readonly Sabotage[] = [
   {
     what: "a peer that the tracker names again is not asked",
     file: "core/swarm.ts",
-    find: "soonMs: this.#input.clock.now() };",
-    replace: "soonMs: peer.standing.soonMs };",
+    find: "if (peer && this.#named?.has(named.url) === false) this.#onBack(peer);",
+    replace: "",
     test: "test/faults/swarm-faults.test.ts",
     name: "after 300 s used again",
+  },
+  {
+    what: "a peer that asked for a pause is asked again at once",
+    file: "core/swarm.ts",
+    find: 'if (known?.code === "resource_exhausted" || known?.retryAfterMs !== undefined)',
+    replace: 'if (known?.code === "resource_exhausted")',
+    test: "test/core/waiting.test.ts",
+    name: "that asked for a pause gets it",
   },
 ];

@@ -64,6 +64,8 @@ export class FakeTracker implements Tracker {
   /** Knows no such swarm. */
   ignorant = false;
   turn = 0;
+  /** Which peers it names. */
+  names: (peer: FakePeer) => boolean = () => true;
   /** Times that it was asked and answered, and that it was asked while it was away. */
   located = 0;
   missed = 0;
@@ -80,7 +82,8 @@ export class FakeTracker implements Tracker {
     }
     this.located++;
     if (this.ignorant) throw new PiezaError("not_found", "no such swarm");
-    const peers = this.#swarm.peers.map((peer) => ({ url: peer.url, bitfield: peer.has.clone() }));
+    const named = this.#swarm.peers.filter(this.names);
+    const peers = named.map((peer) => ({ url: peer.url, bitfield: peer.has.clone() }));
     return { peers, turn: this.turn++, trackerId: "fake", nextLocateMs: 4_000 };
   }
 

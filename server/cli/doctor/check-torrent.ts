@@ -3,7 +3,7 @@ import { messageOf, PiezaError } from "#core/errors.ts";
 import { MAX_PIECE_LENGTH } from "#core/piece.ts";
 import { remotePeer } from "#core/rpc.ts";
 import type { Torrent } from "#core/torrent.ts";
-import type { SwarmPeer } from "#core/tracker.ts";
+import { locateQuery, type SwarmPeer } from "#core/tracker.ts";
 import { openTransport } from "../../http/transports.ts";
 import { nodeClock } from "../../node-clock.ts";
 import { nodeDisk } from "../../peer/disk.ts";
@@ -60,13 +60,13 @@ export async function* lookAtSwarm(
 }
 
 async function locate(
-  { infoHash, fileName, pieces }: Torrent,
+  torrent: Torrent,
   url: string,
   flags: ClientFlags,
   { signal }: LookOptions,
   peers: Map<string, SwarmPeer>,
 ): Promise<Finding> {
-  const swarm = { infoHash, totalPieces: pieces.length, fileName, pieces };
+  const swarm = locateQuery(torrent);
   const nobody = "start a peer with this tracker: pieza seed, or pieza peer, with --tracker";
   try {
     const table = await withTracker(url, flags, (tracker) => tracker.locate(swarm, signal));

@@ -1,6 +1,6 @@
 import { messageOf, PiezaError } from "#core/errors.ts";
 import type { Torrent } from "#core/torrent.ts";
-import type { SwarmPeer, SwarmTable } from "#core/tracker.ts";
+import { locateQuery, type SwarmPeer, type SwarmTable } from "#core/tracker.ts";
 import { withTracker } from "../clients.ts";
 import { trackersFor } from "../find-trackers.ts";
 import type { Invocation } from "../invocation.ts";
@@ -29,8 +29,7 @@ async function locate(
   out: Output,
   signal: AbortSignal,
 ): Promise<SwarmTable> {
-  const { infoHash, fileName, pieces } = torrent;
-  const swarm = { infoHash, totalPieces: pieces.length, fileName, pieces };
+  const swarm = locateQuery(torrent);
   let last: unknown = new PiezaError("unavailable", "no tracker is known for this torrent; say --tracker");
   for (const url of trackers) {
     try {

@@ -10,6 +10,15 @@ const run = promisify(execFile);
 const child = fileURLToPath(new URL("../../support/hostile-child.ts", import.meta.url));
 const MiB = 1 << 20;
 
+const expected: Record<Way, (conduct: Conduct) => string> = {
+  grpc: ({ overHttp2 }) => overHttp2,
+  connect: ({ overHttp1 }) => overHttp1,
+  "grpc-web": ({ overHttp1, overGrpcWeb }) => overGrpcWeb ?? overHttp1,
+  sockets: ({ overHttp1, overSockets }) => overSockets ?? overHttp1,
+  sessions: ({ overHttp2 }) => overHttp2,
+  fetch: ({ overHttp1 }) => overHttp1,
+};
+
 describe("a client of hostile peers", () => {
   let peers: HostilePeer[];
   let outcomes: Record<Way, string[][]>;
@@ -23,15 +32,6 @@ describe("a client of hostile peers", () => {
     ({ outcomes, grewBytes } = JSON.parse(stdout));
   }, 70_000);
   afterAll(() => Promise.all(peers.map((peer) => peer.close())));
-
-  const expected: Record<Way, (conduct: Conduct) => string> = {
-    grpc: ({ overHttp2 }) => overHttp2,
-    connect: ({ overHttp1 }) => overHttp1,
-    "grpc-web": ({ overHttp1, overGrpcWeb }) => overGrpcWeb ?? overHttp1,
-    sockets: ({ overHttp1, overSockets }) => overSockets ?? overHttp1,
-    sessions: ({ overHttp2 }) => overHttp2,
-    fetch: ({ overHttp1 }) => overHttp1,
-  };
 
   it.each(Object.keys(expected) as Way[])("over %s is told each by its code, every time", (way) => {
     const told = conducts.map(({ does }, n) => [does, ...new Set(outcomes[way][n])]);
@@ -63,7 +63,12 @@ it.each(conducts.filter(({ does }) => /never ends its answer|4 GiB|64 MiB/.test(
       const { stdout } = await run(process.execPath, [child, JSON.stringify([hostile.url]), honest.url], {
         timeout: 60_000,
       });
-      expect(JSON.parse(stdout).grewBytes).toBeLessThan(10 * MiB);
+      const { outcomes, grewBytes } = JSON.parse(stdout);
+      for (const way of Object.keys(expected) as Way[]) {
+        expect([way, ...new Set(outcomes[way][0])]).toEqual([way, expected[way](conduct)]);
+      }
+      expect(hostile.asked()).toBeGreaterThan(0);
+      expect(grewBytes).toBeLessThan(10 * MiB);
     } finally {
       await Promise.all([honest.close(), hostile.close()]);
     }
