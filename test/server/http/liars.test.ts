@@ -28,8 +28,13 @@ async function running(starting: Promise<RunningServer>): Promise<string> {
   return server.url;
 }
 
-/** A download from these peers, each of which is said to have everything. */
-function download(made: MadeTorrent, urls: readonly string[], way: Way, maxInFlightPerPeer = 1) {
+/** A download from these peers, each of which is said to have everything. Without hurry it waits long for the honest. */
+function download(
+  made: MadeTorrent,
+  urls: readonly string[],
+  way: Way,
+  { maxInFlightPerPeer = 1, hurry }: { maxInFlightPerPeer?: number; hurry?: number } = {},
+) {
   const store = new MemoryPieceStore(made.geometry);
   const all = Bitfield.full(made.torrent.pieces.length);
   const tracker: Tracker = {
@@ -47,7 +52,7 @@ function download(made: MadeTorrent, urls: readonly string[], way: Way, maxInFli
     torrent: made.torrent,
     store,
     trackers: [tracker],
-    connect: (url) => openWay(way, url, swarm, made.geometry),
+    connect: (url) => openWay(way, url, swarm, made.geometry, hurry),
     hasher: nodeHasher,
     clock: nodeClock,
     random: Math.random,
@@ -101,7 +106,7 @@ describe.each(ways)("a download over %s", (way) => {
       startTestPeer({ getPiece: (number) => caught.promise.then(() => right(number)) }),
     );
     const urls = [...Object.values(liars).map(({ url }) => url), honest];
-    const { running: get, store } = download(made, urls, way);
+    const { running: get, store } = download(made, urls, way, { hurry: 1 });
     const banned = () => get.peek().peers.filter(({ state }) => state === "banned");
     get.subscribe(() => {
       if (banned().length === urls.length - 1) caught.resolve();
@@ -136,7 +141,7 @@ describe.each(ways)("a download over %s", (way) => {
       const getPiece = (number: number) => told.promise.then(() => made.bytes(number - 1));
       urls.push(await running(startTestPeer({ getPiece, getBitfield: bitfield })));
     }
-    const { running: get, store } = download(made, urls, way, 16);
+    const { running: get, store } = download(made, urls, way, { maxInFlightPerPeer: 16, hurry: 1 });
     const doubted = () => get.peek().peers.filter(({ state }) => state === "backing off").length;
     get.subscribe(() => {
       if (doubted() === LIARS) told.resolve();
