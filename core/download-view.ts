@@ -198,7 +198,7 @@ export class DownloadView {
       if (standing.kind === "usable") return [];
       const pause =
         standing.kind === "backing off"
-          ? `, again in ${Math.ceil((pauseEndMs(standing, true) - now) / 1000)} s`
+          ? `, again in ${Math.ceil(Math.max(0, pauseEndMs(standing, true) - now) / 1000)} s`
           : "";
       return [`${url} ${standing.kind}: ${messageOf(standing.because)}${pause}`];
     });

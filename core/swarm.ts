@@ -16,13 +16,11 @@ const MAX_PEERS = 500;
 const MIN_BETWEEN_POLLS_MS = 50;
 /** Pieces that a peer may turn out to lack before it is given a pause. */
 const MAX_LACKS = 3;
-/**
- * While nothing is under way, who failed is asked again so soon, at random around it: it may be the last holder, and be
- * back. Longer than a lease: who goes on failing may never return, and those who wait for it may be many.
- */
+/** While nobody gives anything, who failed is asked again so soon, at random around it: it may be the last holder, and be back. */
 const LONE_PAUSE_MS = 1_300;
+/** So often, which takes longer than a lease: who goes on failing may never return, and those who wait for it may be many. */
 const MAX_LONE_FAILURES = 30;
-/** A table of fewer peers names everybody; of a larger swarm it is a part, and another one each time. */
+/** A table of fewer peers names everybody; a longer one may be a part of the swarm, and another part each time. */
 const PART_OF_A_SWARM = 16;
 /** Part of a pause of `lacksMs` by which it may be longer, so that many who were found out together do not return so. */
 const DISTRUST_JITTER = 0.25;
@@ -56,7 +54,7 @@ export class Swarm {
   readonly #input: SwarmInput;
   readonly #byUrl = new Map<string, DownloadPeer>();
   #table: SwarmTable | undefined;
-  /** Whom the last answer named, or nobody if there was none; undefined if it was a part of the swarm. */
+  /** Whom the last answer named, or nobody if there was none; undefined if that may be a part of the swarm. */
   #named: ReadonlySet<string> | undefined = new Set();
   #share: Share | undefined;
 

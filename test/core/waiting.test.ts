@@ -57,6 +57,24 @@ describe("the last holder of what is missing", () => {
     expect(await triesIn(swarm, last, 10_000)).toBe(0);
   });
 
+  it("that is overloaded time and again is not asked the oftener for it", async () => {
+    const { swarm, last } = await waiting();
+    await swarm.clock.tick(20_000);
+    last.vanish(new PeerFailed("resource_exhausted", "overloaded"));
+    await swarm.clock.tick(2_000);
+    expect(await triesIn(swarm, last, 20_000)).toBeLessThanOrEqual(1);
+  });
+
+  it("is waited for in words that say when it is asked again", async () => {
+    const { swarm, download } = await waiting();
+    for (let n = 0; n < 50; n++) {
+      await swarm.clock.tick(200);
+      const { state, reason } = download.peek();
+      if (state === "waiting")
+        expect(reason).toMatch(/no reachable peer .*, again in [012] s$|^no reachable peer[^;]*$/);
+    }
+  });
+
   it("is not taken for one that is back when a large swarm is named in parts", async () => {
     const { swarm, last } = await waiting(undefined, 40);
     await swarm.clock.tick(LONG_MS);
@@ -74,6 +92,18 @@ it("one of many that fails has its pause doubled all the same while others give"
   const download = start(swarm, { maxInFlightPerPeer: 1 });
   await swarm.until("under way", () => download.peek().heldPieces > 2);
   expect(await triesIn(swarm, gone, 40_000)).toBeLessThanOrEqual(6);
+});
+
+it("a download whose taker has no room for more asks the tracker no oftener than it was told", async () => {
+  const swarm = new FakeSwarm({ pieces: 20 });
+  swarm.add();
+  const download = start(swarm, { sequential: true });
+  download.askBelow(5);
+  await swarm.until("all that there is room for", () => download.peek().heldPieces === 5);
+  await swarm.clock.tick(10_000);
+  const before = swarm.tracker.located;
+  await swarm.clock.tick(40_000);
+  expect(swarm.tracker.located - before).toBeLessThanOrEqual(12);
 });
 
 it("a download that is paused asks the tracker no oftener than it was told", async () => {
