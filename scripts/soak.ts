@@ -8,7 +8,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import type { Torrent } from "#core/torrent.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { startGet } from "../server/peer/get.ts";
 import { type RunningPeer, startPeer } from "../server/peer/peer.ts";
 import { openSeed, type SeedStore } from "../server/peer/seed-store.ts";

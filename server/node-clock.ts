@@ -1,4 +1,4 @@
-import type { Clock } from "#core/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 
 /** The machine's monotonic clock. Its timers keep the process alive; whoever starts one cancels it in its `stop`. */
 export const nodeClock: Clock = {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Hasher } from "#core/hash.ts";
+import type { Hasher } from "#core/base/hash.ts";
 
 /** node:crypto: incremental and without a trip to another thread, the fastest for bytes that arrive in parts. */
 export const nodeHasher: Hasher = {

@@ -7,11 +7,10 @@ const rooms = [
   { name: "gen", files: /^gen\// },
   {
     name: "nouns",
-    files: /^core\/(bitfield|canonical-json|clock|errors|file-name|hash|info-hash|piece|torrent)\.ts$/,
+    files: /^core\/(base|torrent)\//,
   },
-  // A peer of a download is what the swarm is made of: a part, whatever its name says.
-  { name: "download", files: /^core\/download(?!-peer\.ts)[^/]*\.ts$/ },
-  { name: "rpc", files: /^core\/rpc[^/]*\.ts$/ },
+  { name: "download", files: /^core\/download\// },
+  { name: "rpc", files: /^core\/rpc\// },
   { name: "parts", files: /^core\// },
   { name: "server", files: /^server\// },
   { name: "web", files: /^web\// },
@@ -129,13 +128,17 @@ describe("the tree", () => {
 
 describe("what the tree's tests notice", () => {
   it.each([
-    ["a noun that imports a part", "core/piece.ts", `import type { PieceStore } from "./store.ts";`],
-    ["a part that imports the engine", "core/picker.ts", `export * from "./download.ts";`],
-    ["a download that sees rpc", "core/download-view.ts", `const rpc = await import("./rpc.ts");`],
-    ["rpc that sees a download", "core/rpc-peer.ts", `import "./download.ts";`],
-    ["a part that imports gen/", "core/swarm.ts", `import { PeerSchema } from "#gen/pieza/v1/peer_pb.ts";`],
-    ["core that imports Node", "core/hash.ts", `import { createHash } from "node:crypto";`],
-    ["core that imports an edge", "core/rpc.ts", `let x: import("../server/http/token.ts").Token;`],
+    ["a noun that imports a part", "core/torrent/piece.ts", `import type { PieceStore } from "./store.ts";`],
+    ["a part that imports the engine", "core/download/picker.ts", `export * from "./download.ts";`],
+    ["a download that sees rpc", "core/download/download-view.ts", `const rpc = await import("./rpc.ts");`],
+    ["rpc that sees a download", "core/rpc/peer.ts", `import "./download.ts";`],
+    [
+      "a part that imports gen/",
+      "core/download/swarm.ts",
+      `import { PeerSchema } from "#gen/pieza/v1/peer_pb.ts";`,
+    ],
+    ["core that imports Node", "core/base/hash.ts", `import { createHash } from "node:crypto";`],
+    ["core that imports an edge", "core/rpc/rpc.ts", `let x: import("../server/http/token.ts").Token;`],
     ["a server that imports the page", "server/cli/up.ts", `import "../../web/src/app.ts";`],
     ["a page that imports gen/", "web/src/app.ts", `import { PeerSchema } from "#gen/pieza/v1/peer_pb.ts";`],
     [

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
-import type { Clock } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
 import { directGetTorrent } from "../http/direct-torrent.ts";
 import type { Log } from "../http/log.ts";

@@ -1,9 +1,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "#core/clock.ts";
-import { messageOf, PiezaError } from "#core/errors.ts";
-import { checkFileName, checkName, foldName } from "#core/file-name.ts";
-import { parseInfoHash } from "#core/info-hash.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { checkFileName, checkName, foldName } from "#core/base/file-name.ts";
+import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import { byKey, type Listing, listingOf } from "./listing.ts";
 import { attempt, readTorrentFile, stampAt } from "./torrent-file.ts";
 

@@ -1,5 +1,5 @@
-import { PiezaError } from "#core/errors.ts";
-import { torrentText } from "#core/torrent-json.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import { torrentText } from "#core/torrent/torrent-json.ts";
 import type { HttpRequest, HttpResponse } from "../http/adapter.ts";
 import { prefersHtml } from "./accept.ts";
 import type { PageFile, PageFiles } from "./page-files.ts";

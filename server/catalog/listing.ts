@@ -1,8 +1,8 @@
-import type { CatalogPage, TorrentSummary } from "#core/catalog.ts";
-import { InvalidField } from "#core/errors.ts";
-import { checkName, foldName } from "#core/file-name.ts";
-import { asText } from "#core/json-fields.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { checkName, foldName } from "#core/base/file-name.ts";
+import type { CatalogPage, TorrentSummary } from "#core/ports/catalog.ts";
+import { asText } from "#core/torrent/json-fields.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 
 export const DEFAULT_PAGE_SIZE = 100;
 export const MAX_PAGE_SIZE = 1_000;

@@ -1,7 +1,7 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { InvalidField } from "#core/errors.ts";
-import { torrentToMessage } from "#core/rpc-torrent.ts";
-import { torrentFromMessage } from "#core/rpc-torrent-fields.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { torrentToMessage } from "#core/rpc/torrent.ts";
+import { torrentFromMessage } from "#core/rpc/torrent-fields.ts";
 import type { CatalogService, GetTorrentRequest } from "#gen/pieza/v1/catalog_pb.ts";
 import { requireToken } from "../http/token.ts";
 import { nodeHasher } from "../node-hasher.ts";

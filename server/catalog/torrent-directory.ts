@@ -1,9 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "#core/clock.ts";
-import { InvalidField, PiezaError } from "#core/errors.ts";
-import { checkName } from "#core/file-name.ts";
-import type { Torrent } from "#core/torrent.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import { checkName } from "#core/base/file-name.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { type BadFile, DirectoryIndex, type TorrentEntry, type TorrentKey } from "./directory-index.ts";
 import { type ListedPage, type ListQuery, pageOf } from "./listing.ts";
 import { RecentTorrents } from "./recent-torrents.ts";

@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { BigIntStats } from "node:fs";
 import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { InvalidField, messageOf, StoreFailed } from "#core/errors.ts";
-import type { Torrent } from "#core/torrent.ts";
-import { MAX_TORRENT_JSON_BYTES, parseTorrentText, torrentText } from "#core/torrent-json.ts";
+import { InvalidField, messageOf, StoreFailed } from "#core/base/errors.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { MAX_TORRENT_JSON_BYTES, parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../node-hasher.ts";
 
 /** What is written aside before it gets its name; a crash may leave one behind. */

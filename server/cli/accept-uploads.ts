@@ -1,5 +1,5 @@
-import type { Catalog } from "#core/catalog.ts";
-import { remoteCatalog } from "#core/rpc.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import { remoteCatalog } from "#core/rpc/rpc.ts";
 import { loadOrMakeToken, rememberToken } from "../http/token.ts";
 import { openTransport } from "../http/transports.ts";
 import { nodeHasher } from "../node-hasher.ts";

@@ -1,6 +1,6 @@
-import type { Catalog } from "#core/catalog.ts";
-import { remoteCatalog, remoteTracker } from "#core/rpc.ts";
-import type { Tracker } from "#core/tracker.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import { remoteCatalog, remoteTracker } from "#core/rpc/rpc.ts";
 import { tokenFor } from "../http/token.ts";
 import { openTransport } from "../http/transports.ts";
 import { nodeHasher } from "../node-hasher.ts";

@@ -1,8 +1,8 @@
 import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Torrent } from "#core/torrent.ts";
-import { parseTorrentText, torrentText } from "#core/torrent-json.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { createTorrentFromPath } from "../peer/source.ts";
 import { type DemoFile, demoFiles, writeDemoFiles } from "./demo-files.ts";

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { Download } from "#core/download.ts";
-import { messageOf } from "#core/errors.ts";
-import type { DownloadAccount } from "#core/explain.ts";
-import type { DownloadState } from "#core/snapshot.ts";
+import { messageOf } from "#core/base/errors.ts";
+import type { Download } from "#core/download/download.ts";
+import type { DownloadAccount } from "#core/download/explain.ts";
+import type { DownloadState } from "#core/download/snapshot.ts";
 import { nodeClock } from "../node-clock.ts";
 import { readTextFile } from "./read-text-file.ts";
 

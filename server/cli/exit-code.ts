@@ -1,4 +1,4 @@
-import { type ErrorCode, PiezaError, StoreFailed } from "#core/errors.ts";
+import { type ErrorCode, PiezaError, StoreFailed } from "#core/base/errors.ts";
 
 /** What the process ends with; scripts decide by it. */
 export const ExitCode = {

@@ -6,7 +6,7 @@ import {
   type Verdict,
   type WhyNot,
   whyNotWords,
-} from "#core/explain.ts";
+} from "#core/download/explain.ts";
 import { type DownloadRecord, type LiveState, stateNow } from "./download-records.ts";
 import { table } from "./table.ts";
 import { formatBytes, formatDuration, formatRate, plural } from "./units.ts";

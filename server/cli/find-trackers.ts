@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import type { ClientFlags } from "./client-flags.ts";
 import type { FoundTorrent } from "./torrent-source.ts";
 

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import type { Writable } from "node:stream";
-import type { RateLimit } from "#core/rate-limit.ts";
-import type { DownloadSnapshot } from "#core/snapshot.ts";
-import type { Torrent } from "#core/torrent.ts";
+import type { RateLimit } from "#core/base/rate-limit.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { type RunningGet, startGet } from "../peer/get.ts";
 import { GaveUp } from "../peer/patience.ts";
 import type { SharedPeer } from "../peer/shared-peer.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
-import { messageOf, PiezaError } from "#core/errors.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
 import { agentFor } from "../http/proxy-agent.ts";
 import { tlsProblem } from "../http/tls-problem.ts";
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { realpath, stat } from "node:fs/promises";
-import { InvalidField } from "#core/errors.ts";
-import { PieceGeometry } from "#core/piece.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { PieceGeometry } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeDisk } from "../peer/disk.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import type { Torrent } from "#core/torrent.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { createTorrentFromPath } from "../peer/source.ts";
 import { UsageError } from "./exit-code.ts";
 import type { CommonOption, Flags } from "./options.ts";

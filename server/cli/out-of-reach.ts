@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 
 /** Says who is out of reach. */
 export function outOfReach(error: unknown, who: string): unknown {

@@ -1,4 +1,4 @@
-import { messageOf } from "#core/errors.ts";
+import { messageOf } from "#core/base/errors.ts";
 import type { LogEvent } from "../http/log.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import type { Canvas } from "./progress-lines.ts";

@@ -1,9 +1,9 @@
-import type { Catalog } from "#core/catalog.ts";
-import { PiezaError } from "#core/errors.ts";
-import { torrentFromMessage } from "#core/rpc-torrent-fields.ts";
-import { decodeGetTorrent, encodeGetTorrent } from "#core/rpc-torrent-wire.ts";
-import type { Torrent } from "#core/torrent.ts";
-import { MAX_TORRENT_JSON_BYTES } from "#core/torrent-json.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import { torrentFromMessage } from "#core/rpc/torrent-fields.ts";
+import { decodeGetTorrent, encodeGetTorrent } from "#core/rpc/torrent-wire.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { MAX_TORRENT_JSON_BYTES } from "#core/torrent/torrent-json.ts";
 import { proxyFor } from "../http/proxy.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { UnusualAnswer } from "../peer/piece-message.ts";

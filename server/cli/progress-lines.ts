@@ -1,4 +1,4 @@
-import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
+import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/download/snapshot.ts";
 import { table, truncate } from "./table.ts";
 import { formatBytes, formatDuration, formatRate, formatSeconds, plural, printable } from "./units.ts";
 

@@ -1,5 +1,5 @@
-import type { DownloadSnapshot, PeerSnapshot } from "#core/snapshot.ts";
-import type { Torrent } from "#core/torrent.ts";
+import type { DownloadSnapshot, PeerSnapshot } from "#core/download/snapshot.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Output } from "./output.ts";
 import { type Canvas, headLine, progressLines } from "./progress-lines.ts";
 import { SteadyEta } from "./steady-eta.ts";

@@ -1,5 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
-import { messageOf } from "#core/errors.ts";
+import { messageOf } from "#core/base/errors.ts";
 import { UsageError } from "./exit-code.ts";
 
 /** The text of a file that the person named. A missing, unreadable or too long one is their mistake: UsageError. */

@@ -1,6 +1,6 @@
 import { basename, resolve } from "node:path";
-import type { AnnouncerStatus } from "#core/announcer.ts";
-import { geometryOf, type Torrent } from "#core/torrent.ts";
+import type { AnnouncerStatus } from "#core/announce/announcer.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { Inventory } from "../peer/inventory.ts";
 import { type PeerOptions, type RunningPeer, type ServedStore, startPeer } from "../peer/peer.ts";
 import { openSeed } from "../peer/seed-store.ts";

@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
-import type { Catalog } from "#core/catalog.ts";
-import { InvalidField, PiezaError } from "#core/errors.ts";
-import { isSha256Hex } from "#core/hash.ts";
-import type { Torrent } from "#core/torrent.ts";
-import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent-json.ts";
+import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import type { ClientFlags } from "./client-flags.ts";
 import { UsageError } from "./exit-code.ts";

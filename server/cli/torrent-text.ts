@@ -1,4 +1,4 @@
-import type { Torrent } from "#core/torrent.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { formatBytes, plural } from "./units.ts";
 
 /** Of a list that could have thousands of entries, so many are shown. */

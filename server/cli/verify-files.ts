@@ -1,8 +1,8 @@
 import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { sha256 } from "#core/hash.ts";
-import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
-import { geometryOf, type Torrent } from "#core/torrent.ts";
+import { sha256 } from "#core/base/hash.ts";
+import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { nodeDisk } from "../peer/disk.ts";
 import { FileMap } from "../peer/file-map.ts";

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import tls from "node:tls";
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import type { Log } from "./log.ts";
 import type { EdgeOptions } from "./options.ts";
 

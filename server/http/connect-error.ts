@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ErrorCode, PiezaError } from "#core/errors.ts";
+import { type ErrorCode, PiezaError } from "#core/base/errors.ts";
 
 const codes: Readonly<Record<ErrorCode, Code>> = {
   invalid_argument: Code.InvalidArgument,

@@ -1,7 +1,7 @@
 import { type DescMessage, type DescMethod, fromBinary, type MessageShape } from "@bufbuild/protobuf";
-import { EncodedTorrents } from "#core/rpc-encoded-torrents.ts";
-import { lengthField, lengthPrefix } from "#core/rpc-wire.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { EncodedTorrents } from "#core/rpc/encoded-torrents.ts";
+import { lengthField, lengthPrefix } from "#core/rpc/wire.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { DirectMethod } from "./direct.ts";
 
 /** What an answer to GetTorrent says; its name is a catalog's. */

@@ -1,5 +1,5 @@
 import { createContextKey } from "@connectrpc/connect";
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import type { CallerOf } from "./caller.ts";
 import type { RequestHead, ShortCall, ShortResponse } from "./http-types.ts";
 import type { Pace } from "./pace.ts";

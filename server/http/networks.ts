@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { InvalidField } from "#core/errors.ts";
+import { InvalidField } from "#core/base/errors.ts";
 
 export type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 

@@ -1,5 +1,5 @@
 import net from "node:net";
-import { InvalidField, PiezaError } from "#core/errors.ts";
+import { InvalidField, PiezaError } from "#core/base/errors.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,5 +1,5 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { INADEQUATE_SECURITY } from "./no-tls.ts";
 
 const UNKNOWN_AUTHORITY =

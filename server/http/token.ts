@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { constants, copyFile, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContextValues } from "@connectrpc/connect";
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { kBearerToken } from "./context.ts";
 
 export interface ServerToken {

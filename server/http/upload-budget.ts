@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { network } from "./rate-limit.ts";
 
 /** When a caller that was refused may try again: about what 16 pieces of 1 MiB take on a slow link's share. */

@@ -1,9 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import { Announcer, type AnnouncerStatus, type CopiesNews, type OtherWays } from "#core/announcer.ts";
-import { remoteTracker } from "#core/rpc.ts";
-import type { Announced, AnnouncedTorrent, FailureReport, Tracker } from "#core/tracker.ts";
+import {
+  Announcer,
+  type AnnouncerStatus,
+  type CopiesNews,
+  type OtherWays,
+} from "#core/announce/announcer.ts";
+import type { Announced, AnnouncedTorrent, FailureReport, Tracker } from "#core/ports/tracker.ts";
+import { remoteTracker } from "#core/rpc/rpc.ts";
 import { isLoopback } from "../http/host-names.ts";
 import { isWildcard } from "../http/outer-address.ts";
 import { openTransport } from "../http/transports.ts";

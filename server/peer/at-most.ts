@@ -1,4 +1,4 @@
-import { sleep } from "#core/clock.ts";
+import { sleep } from "#core/base/clock.ts";
 import { nodeClock } from "../node-clock.ts";
 
 /** Waits for `work`, but no longer than that; it goes on by itself then. */

@@ -1,8 +1,8 @@
-import { PiezaError } from "#core/errors.ts";
-import { sha256 } from "#core/hash.ts";
-import type { PieceIndex } from "#core/piece.ts";
-import { checkHeld } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import { sha256 } from "#core/base/hash.ts";
+import { checkHeld } from "#core/ports/store.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import type { ServedStore } from "./served-torrents.ts";
 

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "#core/errors.ts";
+import type { ErrorCode } from "#core/base/errors.ts";
 import type { ResponseHead } from "./http1-response.ts";
 
 /** Longest error that is worth reading to its end. */

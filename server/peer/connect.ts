@@ -1,7 +1,7 @@
-import type { RemotePeer } from "#core/peer.ts";
-import type { PieceIndex } from "#core/piece.ts";
-import type { Torrent } from "#core/torrent.ts";
-import type { Tracker } from "#core/tracker.ts";
+import type { RemotePeer } from "#core/ports/peer.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { proxyFor } from "../http/proxy.ts";
 import type { TransportKind } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";

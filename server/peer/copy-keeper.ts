@@ -1,4 +1,4 @@
-import type { Torrent } from "#core/torrent.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { ServedStore } from "./served-torrents.ts";
 
 /** The peer that serves what is copied, besides what it has elsewhere. */

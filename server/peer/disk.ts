@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { promisify } from "node:util";
-import { StoreFailed } from "#core/errors.ts";
+import { StoreFailed } from "#core/base/errors.ts";
 
 /** What a store needs to know of a file or folder. */
 export interface FileFacts {

@@ -1,8 +1,8 @@
-import type { Clock } from "#core/clock.ts";
-import type { DownloadSnapshot } from "#core/snapshot.ts";
-import type { PieceStore } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
-import type { FailureReport } from "#core/tracker.ts";
+import type { Clock } from "#core/base/clock.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import type { PieceStore } from "#core/ports/store.ts";
+import type { FailureReport } from "#core/ports/tracker.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../node-clock.ts";
 import { checkedStore } from "./checked-store.ts";
 import type { RunningPeer } from "./peer.ts";

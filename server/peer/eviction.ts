@@ -1,4 +1,4 @@
-import type { PieceRange, PieceRanges } from "#core/tracker.ts";
+import type { PieceRange, PieceRanges } from "#core/ports/tracker.ts";
 
 /** Over this share of the room that is lent, room is asked for ... */
 const HIGH_WATER = 0.95;

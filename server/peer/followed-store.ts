@@ -1,17 +1,17 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { Bitfield } from "#core/bitfield.ts";
-import { PiezaError } from "#core/errors.ts";
-import { type Hasher, sha256 } from "#core/hash.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import { type Hasher, sha256 } from "#core/base/hash.ts";
 import {
   JOURNAL_HEADER_BYTES,
   JOURNAL_RECORD_BYTES,
   parseJournal,
   type RecordKind,
   readJournalRecords,
-} from "#core/journal.ts";
-import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
-import { checkHeld } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
+} from "#core/ports/journal.ts";
+import { checkHeld } from "#core/ports/store.ts";
+import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeDisk } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { PartFiles } from "./part-files.ts";

@@ -1,4 +1,4 @@
-import type { PieceSink } from "#core/peer.ts";
+import type { PieceSink } from "#core/ports/peer.ts";
 
 /**
  * Hands small reads on in large ones: HTTP/2 comes in frames of 16 KiB, and to hash and to write each by itself costs

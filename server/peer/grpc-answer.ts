@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http2";
-import { type ErrorCode, PeerFailed } from "#core/errors.ts";
-import type { PieceSink } from "#core/peer.ts";
+import { type ErrorCode, PeerFailed } from "#core/base/errors.ts";
+import type { PieceSink } from "#core/ports/peer.ts";
 import { codeOfStatus, printable, retryHint } from "./connect-failure.ts";
 import { checkMessageLength } from "./piece-call.ts";
 import { PieceMessageReader, UnusualAnswer } from "./piece-message.ts";

@@ -1,5 +1,5 @@
-import type { PeerFailed } from "#core/errors.ts";
-import type { PieceSink, RemotePeer } from "#core/peer.ts";
+import type { PeerFailed } from "#core/base/errors.ts";
+import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
 import { LostWhileIdle, type OwnWay, type OwnWayOptions, OwnWayPeer } from "./own-way-peer.ts";
 import type { PieceAnswerLimits, PieceRequestMessage } from "./piece-call.ts";
 import { PieceSession } from "./piece-session.ts";

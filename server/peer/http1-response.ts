@@ -1,4 +1,4 @@
-import { PeerFailed } from "#core/errors.ts";
+import { PeerFailed } from "#core/base/errors.ts";
 
 /** Longest head that is read; a stock server's is a tenth of it. */
 const MAX_HEAD_BYTES = 16 << 10;

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { InvalidField } from "#core/errors.ts";
-import { isSha256Hex } from "#core/hash.ts";
-import { asArray, asObject, asText, asWholeNumber } from "#core/json-fields.ts";
-import { MAX_PIECES } from "#core/piece.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import { asArray, asObject, asText, asWholeNumber } from "#core/torrent/json-fields.ts";
+import { MAX_PIECES } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 
 /** A piece that an inventory names, and where it does, for messages. */
 interface InventoryPiece {

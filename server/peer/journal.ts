@@ -4,11 +4,11 @@ import {
   type JournalState,
   parseJournal,
   type RecordKind,
-} from "#core/journal.ts";
-import type { PieceGeometry } from "#core/piece.ts";
+} from "#core/ports/journal.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Disk } from "./disk.ts";
 
-/** The journal of a download on a disk: see core/journal.ts for what is in it. */
+/** The journal of a download on a disk: see core/ports/journal.ts for what is in it. */
 export class JournalFile {
   readonly #disk: Disk;
   readonly #file: number;

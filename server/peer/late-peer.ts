@@ -1,6 +1,6 @@
-import { PeerFailed } from "#core/errors.ts";
-import type { PieceSink, RemotePeer } from "#core/peer.ts";
-import type { PieceIndex } from "#core/piece.ts";
+import { PeerFailed } from "#core/base/errors.ts";
+import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
 
 /** A peer whose client is loaded by the first call. */
 export class LatePeer implements RemotePeer {

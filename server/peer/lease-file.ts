@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Lease } from "#core/tracker.ts";
+import type { Lease } from "#core/ports/tracker.ts";
 import { codeOf } from "./disk.ts";
 
 /** Where an announcer keeps its lease between two runs. */

@@ -1,11 +1,11 @@
 import { basename } from "node:path";
-import type { Random } from "#core/clock.ts";
-import { PiezaError, StoreFailed } from "#core/errors.ts";
-import { type Hasher, sha256 } from "#core/hash.ts";
-import type { JournalState } from "#core/journal.ts";
-import type { PieceGeometry } from "#core/piece.ts";
-import { piecesOfFiles } from "#core/selection.ts";
-import type { Torrent } from "#core/torrent.ts";
+import type { Random } from "#core/base/clock.ts";
+import { PiezaError, StoreFailed } from "#core/base/errors.ts";
+import { type Hasher, sha256 } from "#core/base/hash.ts";
+import type { JournalState } from "#core/ports/journal.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
+import { piecesOfFiles } from "#core/torrent/selection.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { type Disk, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { JournalFile } from "./journal.ts";

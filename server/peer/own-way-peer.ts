@@ -1,7 +1,7 @@
-import type { Clock } from "#core/clock.ts";
-import { PeerFailed } from "#core/errors.ts";
-import type { PieceSink, RemotePeer } from "#core/peer.ts";
-import { type PieceIndex, pieceNumber } from "#core/piece.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { PeerFailed } from "#core/base/errors.ts";
+import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
+import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import type { PieceAnswerLimits, PieceRequestMessage } from "./piece-call.ts";
 import { UnusualAnswer } from "./piece-message.ts";
 

@@ -1,4 +1,4 @@
-import { StoreFailed } from "#core/errors.ts";
+import { StoreFailed } from "#core/base/errors.ts";
 import type { Disk } from "./disk.ts";
 import type { FileMap, Segment } from "./file-map.ts";
 

@@ -1,5 +1,5 @@
-import { PiezaError } from "#core/errors.ts";
-import type { DownloadSnapshot } from "#core/snapshot.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import { nodeClock } from "../node-clock.ts";
 
 /** Nobody had the missing pieces for as long as the caller was willing to wait. */

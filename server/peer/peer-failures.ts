@@ -1,7 +1,7 @@
-import { type ErrorCode, PeerFailed } from "#core/errors.ts";
-import type { RemotePeer } from "#core/peer.ts";
-import type { PeerSnapshot } from "#core/snapshot.ts";
-import type { FailureKind, FailureReport } from "#core/tracker.ts";
+import { type ErrorCode, PeerFailed } from "#core/base/errors.ts";
+import type { PeerSnapshot } from "#core/download/snapshot.ts";
+import type { RemotePeer } from "#core/ports/peer.ts";
+import type { FailureKind, FailureReport } from "#core/ports/tracker.ts";
 
 /** What a peer that cannot be used says, or what is said for it; other refusals are its right. */
 const KINDS: Partial<Record<ErrorCode, FailureKind>> = {

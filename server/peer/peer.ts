@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { type PieceIndex, pieceNumber } from "#core/piece.ts";
-import type { Torrent } from "#core/torrent.ts";
-import type { FailureReport } from "#core/tracker.ts";
+import type { FailureReport } from "#core/ports/tracker.ts";
+import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { RunningServer } from "../http/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { type Announces, Announcing, type AnnouncingOptions } from "./announcing.ts";

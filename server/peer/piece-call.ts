@@ -1,5 +1,5 @@
-import type { Clock } from "#core/clock.ts";
-import { PeerFailed, type PiezaError, WrongPiece } from "#core/errors.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { PeerFailed, type PiezaError, WrongPiece } from "#core/base/errors.ts";
 
 export interface PieceRequestMessage {
   /** 64 lowercase hex digits. */

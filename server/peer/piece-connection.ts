@@ -1,7 +1,7 @@
 import net from "node:net";
-import { PeerFailed } from "#core/errors.ts";
-import type { PieceSink } from "#core/peer.ts";
-import { parseServerTiming } from "#core/server-timing.ts";
+import { PeerFailed } from "#core/base/errors.ts";
+import type { PieceSink } from "#core/ports/peer.ts";
+import { parseServerTiming } from "#core/ports/server-timing.ts";
 import { connectFailure, MAX_ERROR_BYTES } from "./connect-failure.ts";
 import { contentLength, HeadReader, type ResponseHead } from "./http1-response.ts";
 import {

@@ -1,4 +1,4 @@
-import type { PieceSink } from "#core/peer.ts";
+import type { PieceSink } from "#core/ports/peer.ts";
 
 /** Tag of `bytes data = 1`: field 1, length-delimited. */
 const DATA_TAG = 0x0a;

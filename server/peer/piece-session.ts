@@ -1,6 +1,6 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
-import { PeerFailed } from "#core/errors.ts";
-import type { PieceSink } from "#core/peer.ts";
+import { PeerFailed } from "#core/base/errors.ts";
+import type { PieceSink } from "#core/ports/peer.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { GatheringSink } from "./gathering-sink.ts";
 import { GrpcAnswer } from "./grpc-answer.ts";

@@ -1,5 +1,5 @@
 import net from "node:net";
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { connectFailure, MAX_ERROR_BYTES } from "./connect-failure.ts";
 import { contentLength, HeadReader, type ResponseHead } from "./http1-response.ts";
 import { UnusualAnswer } from "./piece-message.ts";

@@ -1,6 +1,6 @@
-import { LocateTables } from "#core/rpc-locate.ts";
-import { decodeLocateAnswer, encodeLocateRequest } from "#core/rpc-locate-wire.ts";
-import type { Announce, Announced, LocateQuery, SwarmTable, Tracker } from "#core/tracker.ts";
+import type { Announce, Announced, LocateQuery, SwarmTable, Tracker } from "#core/ports/tracker.ts";
+import { LocateTables } from "#core/rpc/locate.ts";
+import { decodeLocateAnswer, encodeLocateRequest } from "#core/rpc/locate-wire.ts";
 import { UnusualAnswer } from "./piece-message.ts";
 import { PlainCalls } from "./plain-calls.ts";
 

@@ -1,5 +1,5 @@
 import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import type { HttpRequest, HttpResponse } from "../http/adapter.ts";
 import { toConnectError } from "../http/connect-error.ts";
 import { callerAddress } from "../http/context.ts";

@@ -1,5 +1,5 @@
-import type { Random } from "#core/clock.ts";
-import type { JournalState } from "#core/journal.ts";
+import type { Random } from "#core/base/clock.ts";
+import type { JournalState } from "#core/ports/journal.ts";
 
 /** Durable pieces whose hash is taken again at every start, at most. One that fails makes all of them suspect. */
 const SAMPLED_PIECES = 16;

@@ -1,5 +1,5 @@
-import { type Clock, sleep } from "#core/clock.ts";
-import type { PieceIndex } from "#core/piece.ts";
+import { type Clock, sleep } from "#core/base/clock.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { ServedStore, ServedTorrent } from "./served-torrents.ts";
 
 export interface ScrubOptions {

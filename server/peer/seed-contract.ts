@@ -1,5 +1,5 @@
 import type { ServiceImpl } from "@connectrpc/connect";
-import { InvalidField, PiezaError } from "#core/errors.ts";
+import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import type { PeerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../http/context.ts";
 import type { ServedTorrent, ServedTorrents } from "./served-torrents.ts";

@@ -1,11 +1,11 @@
 import { realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { Bitfield } from "#core/bitfield.ts";
-import { InvalidField, PiezaError } from "#core/errors.ts";
-import { type Hasher, sha256, webCryptoHasher } from "#core/hash.ts";
-import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
-import { checkHeld } from "#core/store.ts";
-import { geometryOf, type Torrent } from "#core/torrent.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import { type Hasher, sha256, webCryptoHasher } from "#core/base/hash.ts";
+import { checkHeld } from "#core/ports/store.ts";
+import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { codeOf, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { KeptFiles } from "./kept-files.ts";

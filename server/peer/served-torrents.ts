@@ -1,8 +1,8 @@
-import { PiezaError } from "#core/errors.ts";
-import { parseInfoHash } from "#core/info-hash.ts";
-import type { PieceIndex } from "#core/piece.ts";
-import type { PieceStore } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { PieceStore } from "#core/ports/store.ts";
+import { parseInfoHash } from "#core/torrent/info-hash.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 
 /** What a peer needs of a store to serve from it. */
 export type ServedStore = Pick<PieceStore, "geometry" | "held" | "read"> & {

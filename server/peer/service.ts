@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { InvalidField } from "#core/errors.ts";
-import { torrentToMessage } from "#core/rpc-torrent.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { torrentToMessage } from "#core/rpc/torrent.ts";
 import type { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../http/context.ts";
 import type { ServedTorrents } from "./served-torrents.ts";

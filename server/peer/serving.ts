@@ -1,4 +1,4 @@
-import { RateLimit } from "#core/rate-limit.ts";
+import { RateLimit } from "#core/base/rate-limit.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
 import { directGetTorrent } from "../http/direct-torrent.ts";

@@ -1,10 +1,10 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { type CreateTorrentOptions, createTorrent, type TorrentDraft } from "#core/create-torrent.ts";
-import { InvalidField } from "#core/errors.ts";
-import { checkPath } from "#core/file-name.ts";
-import type { Torrent, TorrentFile } from "#core/torrent.ts";
-import { compareBytewise } from "#core/torrent-files.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { checkPath } from "#core/base/file-name.ts";
+import { type CreateTorrentOptions, createTorrent, type TorrentDraft } from "#core/torrent/create-torrent.ts";
+import type { Torrent, TorrentFile } from "#core/torrent/torrent.ts";
+import { compareBytewise } from "#core/torrent/torrent-files.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { nodeDisk, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";

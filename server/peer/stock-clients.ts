@@ -1,8 +1,8 @@
-import type { RemotePeer } from "#core/peer.ts";
-import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/piece.ts";
-import { remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc.ts";
-import type { Torrent } from "#core/torrent.ts";
-import type { Tracker } from "#core/tracker.ts";
+import type { RemotePeer } from "#core/ports/peer.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import { remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc/rpc.ts";
+import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { openTransport, type TransportKind } from "../http/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 

@@ -1,5 +1,5 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { InvalidField } from "#core/errors.ts";
+import { InvalidField } from "#core/base/errors.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { toConnectError } from "../http/connect-error.ts";
 import { kCallerAddress, kOnAnswered } from "../http/context.ts";

@@ -1,10 +1,10 @@
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { InvalidField, PiezaError } from "#core/errors.ts";
-import { sha256 } from "#core/hash.ts";
-import type { PieceIndex } from "#core/piece.ts";
-import { geometryOf, type Torrent } from "#core/torrent.ts";
-import { parseTorrentText, torrentText } from "#core/torrent-json.ts";
+import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import { sha256 } from "#core/base/hash.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
+import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { FilePieceStore } from "./file-piece-store.ts";
 

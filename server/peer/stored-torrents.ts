@@ -1,11 +1,11 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Catalog } from "#core/catalog.ts";
-import type { Clock } from "#core/clock.ts";
-import { messageOf, PiezaError } from "#core/errors.ts";
-import { isSha256Hex } from "#core/hash.ts";
-import { parseInfoHash } from "#core/info-hash.ts";
-import type { Torrent } from "#core/torrent.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import { parseInfoHash } from "#core/torrent/info-hash.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Log } from "../http/log.ts";
 import { nodeClock } from "../node-clock.ts";
 import type { ServedStore } from "./served-torrents.ts";

@@ -1,8 +1,8 @@
 import type { Writable } from "node:stream";
-import { Bitfield } from "#core/bitfield.ts";
-import { PiezaError, StoreFailed } from "#core/errors.ts";
-import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
-import { checkWrite, type PieceStore } from "#core/store.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError, StoreFailed } from "#core/base/errors.ts";
+import { checkWrite, type PieceStore } from "#core/ports/store.ts";
+import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 
 export interface StreamStoreOptions {
   readonly geometry: PieceGeometry;

@@ -1,8 +1,8 @@
-import { type Clock, sleep } from "#core/clock.ts";
-import { type ErrorCode, PiezaError } from "#core/errors.ts";
-import { type PieceIndex, pieceNumber } from "#core/piece.ts";
-import type { RateLimit } from "#core/rate-limit.ts";
-import { checkHeld } from "#core/store.ts";
+import { type Clock, sleep } from "#core/base/clock.ts";
+import { type ErrorCode, PiezaError } from "#core/base/errors.ts";
+import type { RateLimit } from "#core/base/rate-limit.ts";
+import { checkHeld } from "#core/ports/store.ts";
+import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import type { OnGone } from "../http/direct.ts";
 import type { UploadBudget } from "../http/upload-budget.ts";
 import { nodeClock } from "../node-clock.ts";

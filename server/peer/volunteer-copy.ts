@@ -1,10 +1,10 @@
-import type { Bitfield } from "#core/bitfield.ts";
-import { Download } from "#core/download.ts";
-import type { PieceIndex } from "#core/piece.ts";
-import type { RateLimit } from "#core/rate-limit.ts";
-import type { PieceStore } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
-import type { Tracker } from "#core/tracker.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import type { RateLimit } from "#core/base/rate-limit.ts";
+import { Download } from "#core/download/download.ts";
+import type { PieceStore } from "#core/ports/store.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../node-clock.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { connectPeer } from "./connect.ts";

@@ -1,8 +1,8 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, PiezaError } from "#core/errors.ts";
-import { isSha256Hex } from "#core/hash.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Log } from "../http/log.ts";
 import { nodeDisk } from "./disk.ts";
 import { StoredTorrent } from "./stored-torrent.ts";

@@ -1,4 +1,10 @@
-import type { DeclinedOrder, DeclineReason, PieceRange, ReplicationOrder, Tracker } from "#core/tracker.ts";
+import type {
+  DeclinedOrder,
+  DeclineReason,
+  PieceRange,
+  ReplicationOrder,
+  Tracker,
+} from "#core/ports/tracker.ts";
 
 /** An order of one tracker, as that named it last. */
 export interface KeptOrder extends ReplicationOrder {

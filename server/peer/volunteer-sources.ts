@@ -1,5 +1,5 @@
-import { Bitfield } from "#core/bitfield.ts";
-import type { SwarmPeer, Tracker } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { SwarmPeer, Tracker } from "#core/ports/tracker.ts";
 import type { KeptOrder } from "./volunteer-orders.ts";
 
 /** Ask again after so long where the tracker does not say. */

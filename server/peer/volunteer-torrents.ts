@@ -1,9 +1,9 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Catalog } from "#core/catalog.ts";
-import { PiezaError } from "#core/errors.ts";
-import { torrentFromPeer } from "#core/rpc.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import { torrentFromPeer } from "#core/rpc/rpc.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { openTransport } from "../http/transports.ts";
 import { nodeHasher } from "../node-hasher.ts";
 

@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import type { CopiesNews } from "#core/announcer.ts";
-import { Bitfield } from "#core/bitfield.ts";
-import type { Catalog } from "#core/catalog.ts";
-import { messageOf, PiezaError, StoreFailed } from "#core/errors.ts";
-import { RateLimit } from "#core/rate-limit.ts";
-import { geometryOf, type Torrent } from "#core/torrent.ts";
-import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/tracker.ts";
+import type { CopiesNews } from "#core/announce/announcer.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { messageOf, PiezaError, StoreFailed } from "#core/base/errors.ts";
+import { RateLimit } from "#core/base/rate-limit.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/ports/tracker.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import type { Log } from "../http/log.ts";
 import { nodeClock } from "../node-clock.ts";
 import type { Copying } from "./announcing.ts";

@@ -1,6 +1,6 @@
 import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
-import { InvalidField, PiezaError } from "#core/errors.ts";
+import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { type Ip, Networks, parseIp } from "../http/networks.ts";
 import type { LookUp } from "./look-up.ts";
 

@@ -1,8 +1,8 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { InvalidField } from "#core/errors.ts";
-import { parseInfoHash } from "#core/info-hash.ts";
-import { MAX_PIECE_LENGTH } from "#core/piece.ts";
-import type { Announce, AnnouncedTorrent, AnnounceEvent } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import type { Announce, AnnouncedTorrent, AnnounceEvent } from "#core/ports/tracker.ts";
+import { parseInfoHash } from "#core/torrent/info-hash.ts";
+import { MAX_PIECE_LENGTH } from "#core/torrent/piece.ts";
 import {
   type AnnouncedTorrent as AnnouncedTorrentMessage,
   type AnnounceRequest,

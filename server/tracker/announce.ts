@@ -1,5 +1,5 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { Announce, Announced, AnnounceEvent } from "#core/tracker.ts";
+import type { Announce, Announced, AnnounceEvent } from "#core/ports/tracker.ts";
 import {
   type AnnounceRequest,
   AnnounceRequestSchema,

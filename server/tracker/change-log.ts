@@ -1,4 +1,4 @@
-import type { SwarmKey } from "#core/tracker.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { SwarmChanges } from "./swarm-store.ts";
 
 /** Changes remembered; who asks for older ones looks at everything. */

@@ -1,5 +1,5 @@
-import { InvalidField } from "#core/errors.ts";
-import { MAX_PIECES } from "#core/piece.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { MAX_PIECES } from "#core/torrent/piece.ts";
 
 /** UTF-8 bytes of a name, a URL, an id. */
 const MAX_STRING_BYTES = 255;

@@ -1,4 +1,4 @@
-import type { Clock } from "#core/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 
 /** How late an expiry may come. */
 const SLOT_MS = 1_000;

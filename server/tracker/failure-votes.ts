@@ -1,5 +1,5 @@
-import type { Clock } from "#core/clock.ts";
-import type { FailureReport } from "#core/tracker.ts";
+import type { Clock } from "#core/base/clock.ts";
+import type { FailureReport } from "#core/ports/tracker.ts";
 import { subnetOf } from "./subnet.ts";
 
 /** So long a report counts, and so long its network has nothing new to say of that peer. */

@@ -1,6 +1,6 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { PiezaError } from "#core/errors.ts";
-import { holderInTurn } from "#core/round-robin.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import { holderInTurn } from "#core/base/round-robin.ts";
 import type { PeerAddresses } from "#gen/tracker_pb.ts";
 import type { Located } from "./locator.ts";
 import type { SeedMember } from "./swarm-store.ts";

@@ -1,4 +1,4 @@
-import { type Clock, type Random, sleep } from "#core/clock.ts";
+import { type Clock, type Random, sleep } from "#core/base/clock.ts";
 import type { ReachabilityCheck } from "./reachability.ts";
 import type { PeerLease, SwarmStore } from "./swarm-store.ts";
 

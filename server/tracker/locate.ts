@@ -1,8 +1,8 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { Random } from "#core/clock.ts";
-import { InvalidField } from "#core/errors.ts";
-import { parseInfoHash } from "#core/info-hash.ts";
-import { MAX_INT_FIELD_BYTES, writeIntField } from "#core/rpc-wire.ts";
+import type { Random } from "#core/base/clock.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { MAX_INT_FIELD_BYTES, writeIntField } from "#core/rpc/wire.ts";
+import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import {
   type LocatePiecesRequest,
   LocatePiecesRequestSchema,

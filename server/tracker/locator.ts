@@ -1,6 +1,6 @@
-import type { Random } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { Random } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { FailureVotes } from "./failure-votes.ts";
 import { namedPeers } from "./named-peers.ts";
 import { NearWindows } from "./near-windows.ts";
@@ -28,7 +28,7 @@ export interface Located {
   readonly swarm: Swarm | undefined;
   readonly peers: readonly SwarmMember[];
   readonly seeds: readonly SeedMember[];
-  /** See core/round-robin.ts. */
+  /** See core/base/round-robin.ts. */
   readonly turn: number;
 }
 

@@ -1,5 +1,5 @@
-import type { Clock } from "#core/clock.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { Clock } from "#core/base/clock.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { Order, OrderBook, OrderStore } from "./order-store.ts";
 
 /**

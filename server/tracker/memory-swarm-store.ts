@@ -1,7 +1,7 @@
-import type { Bitfield } from "#core/bitfield.ts";
-import type { Clock } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
-import type { PieceRange, SwarmKey } from "#core/tracker.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import { ChangeLog } from "./change-log.ts";
 import { ExpiryWheel } from "./expiry-wheel.ts";
 import { Holder } from "./holder.ts";

@@ -1,7 +1,7 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { CopyCount } from "#core/replication-copies.ts";
-import { wordsOf, wordsOfRanges } from "#core/replication-words.ts";
-import type { PieceRange, SwarmKey } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
+import { CopyCount } from "#core/replication/copies.ts";
+import { wordsOf, wordsOfRanges } from "#core/replication/words.ts";
 import type { PeerLease, Swarm, SwarmMember } from "./swarm-store.ts";
 
 /** What a member costs beside its bitfield, and a swarm beside its members: objects, map entries, strings. As measured. */

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { AnnounceEvent } from "#core/tracker.ts";
+import type { AnnounceEvent } from "#core/ports/tracker.ts";
 import type { SwarmStore } from "./swarm-store.ts";
 
 /** Upper bounds in seconds: half a millisecond in memory to a second, by when a store over a network has failed. */

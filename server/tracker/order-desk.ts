@@ -1,6 +1,6 @@
-import type { PlanVolunteer } from "#core/replication-input.ts";
-import { countWords, type PieceWords, rangesOf, wordsOf, wordsOfRanges } from "#core/replication-words.ts";
-import type { DeclinedOrder, DeclineReason, ReplicationOrder, SwarmKey } from "#core/tracker.ts";
+import type { DeclinedOrder, DeclineReason, ReplicationOrder, SwarmKey } from "#core/ports/tracker.ts";
+import type { PlanVolunteer } from "#core/replication/input.ts";
+import { countWords, type PieceWords, rangesOf, wordsOf, wordsOfRanges } from "#core/replication/words.ts";
 import type { TrackerLimits } from "./limits.ts";
 import type { Order, OrderBook } from "./order-store.ts";
 import type { EndReason, ReplicationMetrics } from "./replication-metrics.ts";

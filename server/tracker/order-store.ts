@@ -1,4 +1,4 @@
-import type { PieceRange, SwarmKey } from "#core/tracker.ts";
+import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 
 /** One volunteer's copying in one swarm. It ends with the volunteer's lease. */
 export interface Order extends SwarmKey {

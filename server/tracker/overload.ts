@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { Random } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
-import type { AnnounceEvent } from "#core/tracker.ts";
+import type { Random } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { AnnounceEvent } from "#core/ports/tracker.ts";
 import { nodeClock } from "../node-clock.ts";
 
 /**

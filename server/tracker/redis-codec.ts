@@ -1,5 +1,5 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { MAX_PIECE_LENGTH, MAX_PIECES } from "#core/piece.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { MAX_PIECE_LENGTH, MAX_PIECES } from "#core/torrent/piece.ts";
 import { MAX_TARGET } from "./checks.ts";
 import { bytesOf } from "./memory-swarm.ts";
 import { isDigest } from "./redis-keys.ts";

@@ -1,5 +1,5 @@
 import { Redis } from "iovalkey";
-import { messageOf, PiezaError } from "#core/errors.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
 import type { Log } from "../http/log.ts";
 import type { RedisScript } from "./redis-scripts.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
 
 /** Hex digits of what stands for a text in a key: 128 bits of its SHA-256. */
 const DIGEST_DIGITS = 32;

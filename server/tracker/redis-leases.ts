@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { nodeClock } from "../node-clock.ts";
 import type { TrackerLimits } from "./limits.ts";
 import { decodeLease, encodeLease } from "./redis-codec.ts";

@@ -1,4 +1,4 @@
-import type { PieceRange, SwarmKey } from "#core/tracker.ts";
+import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import type { Order } from "./order-store.ts";
 import type { LiveRow } from "./redis-tables.ts";
 

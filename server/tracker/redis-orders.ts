@@ -1,4 +1,4 @@
-import type { SwarmKey } from "#core/tracker.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { Order, OrderBook, OrderStore } from "./order-store.ts";
 import { digestOf, parseSwarmId, swarmIdOf } from "./redis-keys.ts";
 import type { RedisLeases, RedisParts } from "./redis-leases.ts";

@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import type { RedisAccounts } from "./redis-accounts.ts";
 import { decodeFiles, encodeFiles, revisionText } from "./redis-codec.ts";
 import { digestOf } from "./redis-keys.ts";

@@ -1,6 +1,6 @@
-import type { Clock } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
-import type { PieceRange, SwarmKey } from "#core/tracker.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import type { Log } from "../http/log.ts";
 import type { SharedRate } from "../http/rate-limit.ts";
 import { randomId } from "./lease-secret.ts";

@@ -1,6 +1,6 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { PiezaError } from "#core/errors.ts";
-import type { PieceRange, SwarmKey } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import { bytesOf, bytesOfSwarm, shownOf, withoutPieces } from "./memory-swarm.ts";
 import type { RedisAccounts } from "./redis-accounts.ts";
 import { decodeSaid, encodeSaid } from "./redis-codec.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "#core/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 import { MAX_VOTES, type SharedVotes, VOTE_MS, type Vote } from "./failure-votes.ts";
 import type { RedisParts } from "./redis-leases.ts";
 import * as scripts from "./redis-scripts.ts";

@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 
 /** Over a cap of this tracker. */
 export function refuse(what: string): never {

@@ -1,6 +1,6 @@
-import type { Random } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
-import type { Announce, Announced, Lease, Volunteer } from "#core/tracker.ts";
+import type { Random } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Announce, Announced, Lease, Volunteer } from "#core/ports/tracker.ts";
 import { type AddressPolicy, type DeclaredAddress, type PeerAddress, sourceOf } from "./address.ts";
 import { equalBytes, hashSecret, randomId } from "./lease-secret.ts";
 import type { TrackerLimits } from "./limits.ts";

@@ -1,6 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { InvalidField } from "#core/errors.ts";
-import { parseInfoHash } from "#core/info-hash.ts";
+import { InvalidField } from "#core/base/errors.ts";
 import type {
   Announce,
   Announced,
@@ -11,7 +10,8 @@ import type {
   PieceRange,
   PieceRanges,
   Volunteer,
-} from "#core/tracker.ts";
+} from "#core/ports/tracker.ts";
+import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import {
   type AnnounceRequest,
   type AnnounceResponseSchema,

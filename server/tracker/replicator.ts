@@ -1,9 +1,9 @@
-import type { Clock } from "#core/clock.ts";
-import { lastCopies, lostPieces } from "#core/replication-copies.ts";
-import { defaultPlanCaps, type PlanCaps } from "#core/replication-input.ts";
-import { type NewOrder, planReplication } from "#core/replication-plan.ts";
-import { piecesIn, rangesOf } from "#core/replication-words.ts";
-import type { Announce, Announced, PieceRanges, SwarmKey } from "#core/tracker.ts";
+import type { Clock } from "#core/base/clock.ts";
+import type { Announce, Announced, PieceRanges, SwarmKey } from "#core/ports/tracker.ts";
+import { lastCopies, lostPieces } from "#core/replication/copies.ts";
+import { defaultPlanCaps, type PlanCaps } from "#core/replication/input.ts";
+import { type NewOrder, planReplication } from "#core/replication/plan.ts";
+import { piecesIn, rangesOf } from "#core/replication/words.ts";
 import type { Log } from "../http/log.ts";
 import { randomId } from "./lease-secret.ts";
 import type { TrackerLimits } from "./limits.ts";

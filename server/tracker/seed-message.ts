@@ -1,6 +1,6 @@
-import { InvalidField } from "#core/errors.ts";
-import { isSha256Hex } from "#core/hash.ts";
-import { MAX_PIECES } from "#core/piece.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import { MAX_PIECES } from "#core/torrent/piece.ts";
 import type { FileInfo, RegisterPeerRequest } from "#gen/tracker_pb.ts";
 import { checkString } from "./checks.ts";
 import type { DeclaredFile, DeclaredPiece } from "./swarm-store.ts";

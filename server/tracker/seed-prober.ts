@@ -1,5 +1,5 @@
 import { createClient } from "@connectrpc/connect";
-import type { Clock } from "#core/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 import { PeerService } from "#gen/tracker_pb.ts";
 import { openTransport } from "../http/transports.ts";
 import type { FairSlots } from "./fair-slots.ts";

@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { type AddressPolicy, type PeerAddress, sourceOf } from "./address.ts";
 import { hashSecret, randomId } from "./lease-secret.ts";
 import type { SeedRegistration } from "./seed-message.ts";

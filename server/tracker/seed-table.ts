@@ -1,6 +1,6 @@
-import { Bitfield } from "#core/bitfield.ts";
-import type { Random } from "#core/clock.ts";
-import { MAX_PIECES } from "#core/piece.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { Random } from "#core/base/clock.ts";
+import { MAX_PIECES } from "#core/torrent/piece.ts";
 import type { DeclaredPiece, SeedMember } from "./swarm-store.ts";
 
 /** What surrounds a hash in a message, and the longest hash. */

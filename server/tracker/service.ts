@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { Clock } from "#core/clock.ts";
-import { InvalidField } from "#core/errors.ts";
-import { parseInfoHash } from "#core/info-hash.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
+import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import type { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { kCallerAddress } from "../http/context.ts";
 import type { Announcing } from "./announce.ts";

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { Bitfield } from "#core/bitfield.ts";
-import type { Random } from "#core/clock.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import type { Random } from "#core/base/clock.ts";
 import {
   LocatePiecesResponseSchema,
   type SwarmPeer,

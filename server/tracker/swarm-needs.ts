@@ -1,5 +1,5 @@
-import { MAX_PIECE_LENGTH } from "#core/piece.ts";
-import { type CopyState, copyState } from "#core/replication-copies.ts";
+import { type CopyState, copyState } from "#core/replication/copies.ts";
+import { MAX_PIECE_LENGTH } from "#core/torrent/piece.ts";
 import type { Swarm } from "./swarm-store.ts";
 
 /** What a tracker makes of the targets that it is told. */

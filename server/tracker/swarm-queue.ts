@@ -1,5 +1,5 @@
-import type { CopyState } from "#core/replication-copies.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
+import type { CopyState } from "#core/replication/copies.ts";
 
 /** A swarm below its target is looked at again after so long, even if nothing in it changes: a volunteer may have come. */
 const AGAIN_MS = 2_000;

@@ -1,5 +1,5 @@
-import type { Bitfield } from "#core/bitfield.ts";
-import type { PieceRange, SwarmKey, Volunteer } from "#core/tracker.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import type { PieceRange, SwarmKey, Volunteer } from "#core/ports/tracker.ts";
 import type { OrderStore } from "./order-store.ts";
 
 /** A peer's place in the tracker, for as long as it keeps announcing. */

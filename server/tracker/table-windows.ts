@@ -8,7 +8,7 @@ const MIN_SEEDERS = 3;
 /** Tables of one state of a swarm that are kept. */
 export const MAX_TABLES = 64;
 
-/** The peers that one answer names, and the turn in core/round-robin.ts' sense among them. */
+/** The peers that one answer names, and the turn in core/base/round-robin.ts' sense among them. */
 export interface Table {
   readonly peers: readonly SwarmMember[];
   readonly turn: number;

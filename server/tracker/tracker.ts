@@ -1,7 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
-import type { Clock, Random } from "#core/clock.ts";
-import type { PlanCaps } from "#core/replication-input.ts";
+import type { Clock, Random } from "#core/base/clock.ts";
+import type { PlanCaps } from "#core/replication/input.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { type EdgeOptions, startServer } from "../http/server.ts";
@@ -48,7 +48,7 @@ export interface TrackerOptions extends EdgeOptions {
   readonly replicationTarget?: number | undefined;
   /** A torrent that asks for more copies gets so many. Default 10. */
   readonly maxReplicationTarget?: number | undefined;
-  /** How much is copied at a time; each has its default in core/replication-input.ts. */
+  /** How much is copied at a time; each has its default in core/replication/input.ts. */
   readonly replicationCaps?: Partial<PlanCaps> | undefined;
   /** What this process may take: peers and torrents that do not fit are refused. Default: see memory-limits.ts. */
   readonly memoryBytes?: number | undefined;

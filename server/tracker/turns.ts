@@ -1,4 +1,4 @@
-import type { Random } from "#core/clock.ts";
+import type { Random } from "#core/base/clock.ts";
 
 /** So many swarms that were asked for last are remembered, and as many more at most; others start anew. */
 const MIN_TURNS = 50_000;

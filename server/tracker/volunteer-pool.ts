@@ -1,5 +1,5 @@
-import { hashOfText } from "#core/rendezvous.ts";
-import type { PlanVolunteer } from "#core/replication-input.ts";
+import { hashOfText } from "#core/base/rendezvous.ts";
+import type { PlanVolunteer } from "#core/replication/input.ts";
 import type { Order } from "./order-store.ts";
 import type { PeerLease, SwarmStore } from "./swarm-store.ts";
 

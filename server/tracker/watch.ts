@@ -1,4 +1,4 @@
-import { type Clock, sleep } from "#core/clock.ts";
+import { type Clock, sleep } from "#core/base/clock.ts";
 import type { Swarm } from "./swarm-store.ts";
 import type { Standing } from "./watched-copies.ts";
 

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { CopyState } from "#core/replication-copies.ts";
+import type { CopyState } from "#core/replication/copies.ts";
 import type { ReplicationStateSchema, WatchedOrderSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import type { OrderBook } from "./order-store.ts";
 import { rangesMessage } from "./replication-message.ts";

@@ -7,7 +7,7 @@ import { execFile } from "node:child_process";
 import { mkdir, rm } from "node:fs/promises";
 import { basename } from "node:path";
 import { promisify } from "node:util";
-import { messageOf } from "#core/errors.ts";
+import { messageOf } from "#core/base/errors.ts";
 import { ensurePackages, program } from "../../scripts/system-packages.ts";
 import { writeRandomFile } from "../support/local-swarm.ts";
 import type { Contender, Prepared } from "./download/contender.ts";

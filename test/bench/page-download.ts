@@ -5,7 +5,7 @@
 import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { promisify } from "node:util";
-import { messageOf } from "#core/errors.ts";
+import { messageOf } from "#core/base/errors.ts";
 import { ensurePackages, isExecutable, program } from "../../scripts/system-packages.ts";
 import { within } from "../support/deadline.ts";
 import { writeRandomFile } from "../support/local-swarm.ts";

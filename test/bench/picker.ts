@@ -2,10 +2,10 @@
  * What one decision of the picker costs: 100,000 pieces, 200 peers, from the first request to the last piece held. In
  * this process, without a network; --size, --dir and --pieza mean nothing here.
  */
-import { Bitfield } from "#core/bitfield.ts";
-import type { Random } from "#core/clock.ts";
-import { PiecePicker } from "#core/picker.ts";
-import type { PieceIndex } from "#core/piece.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { Random } from "#core/base/clock.ts";
+import { PiecePicker } from "#core/download/picker.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
 import { seededRandom } from "../support/fake-swarm.ts";
 import { machineLines } from "./support/machine.ts";
 import { benchOptions, isWanted } from "./support/options.ts";

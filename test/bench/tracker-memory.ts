@@ -8,7 +8,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { randomFillSync } from "node:crypto";
 import { once } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { shapeTrackerHeap } from "../../server/cli/tracker-heap.ts";
 import type { DirectMethod } from "../../server/http/direct.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Clock, sleep } from "#core/clock.ts";
+import { type Clock, sleep } from "#core/base/clock.ts";
 
 /** A clock, and how the test lets time pass: by hand, or by doing nothing. */
 export interface ClockCase {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Hasher, sha256 } from "#core/hash.ts";
+import { type Hasher, sha256 } from "#core/base/hash.ts";
 
 const text = (words: string) => new TextEncoder().encode(words);
 

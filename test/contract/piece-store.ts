@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { sha256, webCryptoHasher } from "#core/hash.ts";
-import { PieceGeometry, type PieceIndex } from "#core/piece.ts";
-import type { PieceStore } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { sha256, webCryptoHasher } from "#core/base/hash.ts";
+import type { PieceStore } from "#core/ports/store.ts";
+import { PieceGeometry, type PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 
 /** What a store is made for. Its `id` stands for one place: opened again, it is the same place. */
 export interface StoreCase {

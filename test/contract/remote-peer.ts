@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { Clock } from "#core/clock.ts";
-import { PeerFailed, PiezaError, WrongPiece } from "#core/errors.ts";
-import type { PieceSink, RemotePeer } from "#core/peer.ts";
-import type { PieceGeometry } from "#core/piece.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { PeerFailed, PiezaError, WrongPiece } from "#core/base/errors.ts";
+import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
 import type { RunningServer } from "../../server/http/server.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "../../server/tracker/limits.ts";
 import type { Membership, PeerLease, SwarmStore } from "../../server/tracker/swarm-store.ts";
 import { FakeClock } from "../support/fake-clock.ts";

@@ -4,8 +4,8 @@ import { createServer, get as httpGet, type IncomingMessage, type Server } from 
 import type { AddressInfo } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseJournal } from "#core/journal.ts";
-import { PieceGeometry } from "#core/piece.ts";
+import { parseJournal } from "#core/ports/journal.ts";
+import { PieceGeometry } from "#core/torrent/piece.ts";
 import { storePaths } from "../../server/peer/store-paths.ts";
 import {
   LocalSwarm,

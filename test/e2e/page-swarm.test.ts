@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { LocalSwarm, writeRandomFile } from "../support/local-swarm.ts";
 import { PageDriver } from "../support/page-driver.ts";
 import { pictureState } from "../support/state-picture.ts";

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { downloadDefaults } from "#core/options.ts";
+import { downloadDefaults } from "#core/download/options.ts";
 import { LocalSwarm, metric, sent, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
 import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
 import type { PiezaProcess } from "../support/pieza-process.ts";

@@ -1,9 +1,9 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { Download } from "#core/download.ts";
-import { StoreFailed } from "#core/errors.ts";
-import type { RemotePeer } from "#core/peer.ts";
-import { PieceGeometry } from "#core/piece.ts";
-import type { SwarmTable, Tracker } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { StoreFailed } from "#core/base/errors.ts";
+import { Download } from "#core/download/download.ts";
+import type { RemotePeer } from "#core/ports/peer.ts";
+import type { SwarmTable, Tracker } from "#core/ports/tracker.ts";
+import { PieceGeometry } from "#core/torrent/piece.ts";
 import { nodeClock } from "../../server/node-clock.ts";
 import { nodeHasher } from "../../server/node-hasher.ts";
 import { type Disk, nodeDisk } from "../../server/peer/disk.ts";

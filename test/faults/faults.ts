@@ -14,7 +14,9 @@ export const faults: Readonly<Record<string, Fault>> = {
     holds:
       "the others take over; only what was in flight comes twice; the last holder is used 2 s after it is back",
     tests: {
-      "test/core/download.test.ts": ["loses only the pieces in flight when one of four peers is killed"],
+      "test/core/download/download.test.ts": [
+        "loses only the pieces in flight when one of four peers is killed",
+      ],
       "test/faults/swarm-faults.test.ts": [
         "all but one, at four tenths",
         "all but one of %i, without a word: nothing comes for 10 s at most",
@@ -29,7 +31,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     what: "a peer is very slow, or alone has what is missing",
     holds: "it costs the others little, few bytes come twice, and it is used where nobody else can be",
     tests: {
-      "test/core/download-pace.test.ts": [
+      "test/core/download/download-pace.test.ts": [
         "one at 1 % costs the others little, and few bytes twice",
         "one that alone has some pieces is asked for them",
         "twelve that are all alike get the last piece too",
@@ -48,7 +50,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     what: "a piece is too short, too long, endless, another one, or of another torrent",
     holds: "reading stops just behind its length, the peer is banned after one, memory stays small",
     tests: {
-      "test/core/download.test.ts": ["is banned after its first: "],
+      "test/core/download/download.test.ts": ["is banned after its first: "],
       "test/contract/remote-peer.ts": [
         "reads no more than a piece and 1 KiB of an answer that is too long",
         "ends an answer without an end, and its connection",
@@ -63,7 +65,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     what: "a peer that named a piece does not have it",
     holds: "it is asked for its others, not banned, and not asked again for that one within a minute",
     tests: {
-      "test/core/download.test.ts": ["with a rotten or missing piece is asked for its others"],
+      "test/core/download/download.test.ts": ["with a rotten or missing piece is asked for its others"],
       "test/faults/download-faults.test.ts": [
         "is asked for each once a minute, and is never banned",
         "is given a pause after three, and asked for its others",
@@ -75,7 +77,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     holds: "it is tried again until it is back, at most 12 times in 5 s",
     tests: {
       "test/server/tracker/faults.test.ts": ["a tracker that is down at the start and up after 5 s"],
-      "test/core/download-pace.test.ts": ["one that is away at the start is asked until it is back"],
+      "test/core/download/download-pace.test.ts": ["one that is away at the start is asked until it is back"],
       "test/faults/download-faults.test.ts": ["is asked at most 12 times, and pieces come by 10 s"],
       "test/server/peer/peer.test.ts": ["announces to a tracker that was away when it started"],
     },
@@ -85,7 +87,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     holds:
       "the download completes with the peers it knows; the tracker is tried for ever, told of once a minute",
     tests: {
-      "test/core/download-pace.test.ts": ["a lost tracker does not stop a running download"],
+      "test/core/download/download-pace.test.ts": ["a lost tracker does not stop a running download"],
       "test/faults/download-faults.test.ts": ["that dies for good costs no piece: each is asked for once"],
       "test/server/tracker/faults.test.ts": ["a tracker that dies for good is tried for ever"],
       "test/e2e/comings-and-goings.test.ts": ["a download goes on without its tracker"],
@@ -161,7 +163,7 @@ export const faults: Readonly<Record<string, Fault>> = {
         "had all of it on the disk before it got its name",
         "has each of them on the disk before it has its place",
       ],
-      "test/core/journal.test.ts": ["torn at any byte, keeps every record before the tear"],
+      "test/core/ports/journal.test.ts": ["torn at any byte, keeps every record before the tear"],
     },
   },
   F18: {
@@ -233,9 +235,12 @@ export const faults: Readonly<Record<string, Fault>> = {
     holds: "every byte is at its place",
     tests: {
       "test/contract/piece-store.ts": ["and finishes it, twice"],
-      "test/core/piece.test.ts": ["cuts at the edge sizes", "reaches beyond 4 GiB without losing a byte"],
+      "test/core/torrent/piece.test.ts": [
+        "cuts at the edge sizes",
+        "reaches beyond 4 GiB without losing a byte",
+      ],
       "test/server/peer/file-piece-store.test.ts": ["writes behind 4 GiB, sparsely"],
-      "test/core/download-pace.test.ts": ["a download of 65,536 pieces"],
+      "test/core/download/download-pace.test.ts": ["a download of 65,536 pieces"],
     },
   },
 };

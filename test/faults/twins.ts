@@ -69,7 +69,10 @@ export const twins: readonly Twins[] = [
   },
   {
     claim: "a lost tracker does not stop a download",
-    simulated: ["test/core/download-pace.test.ts", "a lost tracker does not stop a running download"],
+    simulated: [
+      "test/core/download/download-pace.test.ts",
+      "a lost tracker does not stop a running download",
+    ],
     real: [comingsAndGoings, "a download goes on without its tracker"],
   },
   {

@@ -20,15 +20,15 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
   },
   {
     what: "of copies: an order goes on although its copies are too many",
-    file: "core/replication-plan.ts",
+    file: "core/replication/plan.ts",
     find: "for (let at = 0; at < words.length; at++) words[at]! &= ~copies.enoughAt(at);",
     replace: "",
-    test: "test/core/replication-plan.test.ts",
+    test: "test/core/replication/plan.test.ts",
     name: "who returns while its copies are being replaced ends the orders",
   },
   {
     what: "of copies: an order under way does not count",
-    file: "core/replication-plan.ts",
+    file: "core/replication/plan.ts",
     find: "    placement.ordered({ leaseId, zone }, words);\n",
     replace: "",
     test: "test/server/tracker/replicator.test.ts",
@@ -92,7 +92,7 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
   },
   {
     what: "an order stays whole when its pieces have enough copies without it",
-    file: "core/replication-plan.ts",
+    file: "core/replication/plan.ts",
     find: "for (let at = 0; at < words.length; at++) words[at]! &= ~copies.enoughAt(at);",
     replace: "for (let at = 0; at < words.length; at++) words[at]! &= ~(copies.enoughAt(at) & 0);",
     test: "test/simulation/replication.test.ts",

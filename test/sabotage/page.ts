@@ -13,7 +13,7 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   },
   {
     what: "of the page: a tab saves bytes that it did not verify",
-    file: "core/receiver.ts",
+    file: "core/download/receiver.ts",
     find: "if (digest !== hash) throw new WrongPiece(this.#whatIsWrong());",
     replace: "",
     test: "test/e2e/page-hostile.test.ts",
@@ -85,10 +85,10 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   },
   {
     what: "of the page: a publication is sent before it is known who has it",
-    file: "core/upload.ts",
+    file: "core/upload/upload.ts",
     find: "if (this.#stop.signal.aborted || !this.#begun) return;",
     replace: "if (this.#stop.signal.aborted) return;",
-    test: "test/core/upload.test.ts",
+    test: "test/core/upload/upload.test.ts",
     name: "although the one who has it answers last",
   },
 ];

@@ -4,7 +4,7 @@ import type { Sabotage } from "./sabotage.ts";
 export const sabotagesOfWaiting: readonly Sabotage[] = [
   {
     what: "the last holder is given the pause of one of many",
-    file: "core/swarm.ts",
+    file: "core/download/swarm.ts",
     find: "Math.min(pauseMs, LONE_PAUSE_MS * spread)",
     replace: "pauseMs",
     test: "test/faults/swarm-faults.test.ts",
@@ -12,7 +12,7 @@ export const sabotagesOfWaiting: readonly Sabotage[] = [
   },
   {
     what: "a peer that the tracker names again is not asked",
-    file: "core/swarm.ts",
+    file: "core/download/swarm.ts",
     find: "if (peer && this.#named?.has(named.url) === false) this.#onBack(peer);",
     replace: "",
     test: "test/faults/swarm-faults.test.ts",
@@ -20,10 +20,10 @@ export const sabotagesOfWaiting: readonly Sabotage[] = [
   },
   {
     what: "a peer that asked for a pause is asked again at once",
-    file: "core/swarm.ts",
+    file: "core/download/swarm.ts",
     find: 'if (known?.code === "resource_exhausted" || known?.retryAfterMs !== undefined)',
     replace: 'if (known?.code === "resource_exhausted")',
-    test: "test/core/waiting.test.ts",
+    test: "test/core/download/waiting.test.ts",
     name: "that asked for a pause gets it",
   },
 ];

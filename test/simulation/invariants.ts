@@ -1,7 +1,7 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { parseJournal } from "#core/journal.ts";
-import { PieceMap } from "#core/snapshot.ts";
-import type { SwarmTable } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PieceMap } from "#core/download/snapshot.ts";
+import { parseJournal } from "#core/ports/journal.ts";
+import type { SwarmTable } from "#core/ports/tracker.ts";
 import { type StorePaths, storePaths } from "../../server/peer/store-paths.ts";
 import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
 import type { PeerRun } from "./peer-run.ts";

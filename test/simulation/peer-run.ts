@@ -1,8 +1,8 @@
-import { Announcer } from "#core/announcer.ts";
-import { Download } from "#core/download.ts";
-import { StoreFailed } from "#core/errors.ts";
-import type { DownloadSnapshot } from "#core/snapshot.ts";
-import { MemoryPieceStore, type PieceStore } from "#core/store.ts";
+import { Announcer } from "#core/announce/announcer.ts";
+import { StoreFailed } from "#core/base/errors.ts";
+import { Download } from "#core/download/download.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import { MemoryPieceStore, type PieceStore } from "#core/ports/store.ts";
 import { UploadBudget } from "../../server/http/upload-budget.ts";
 import { nodeHasher } from "../../server/node-hasher.ts";
 import { FilePieceStore } from "../../server/peer/file-piece-store.ts";

@@ -1,4 +1,4 @@
-import type { Random } from "#core/clock.ts";
+import type { Random } from "#core/base/clock.ts";
 import type { SyncMode } from "../../server/peer/file-piece-store.ts";
 import { seededRandom } from "../support/fake-swarm.ts";
 

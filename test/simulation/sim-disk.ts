@@ -1,5 +1,5 @@
-import { type Random, sleep } from "#core/clock.ts";
-import { StoreFailed } from "#core/errors.ts";
+import { type Random, sleep } from "#core/base/clock.ts";
+import { StoreFailed } from "#core/base/errors.ts";
 import type { Disk } from "../../server/peer/disk.ts";
 import { PowerCutDisk } from "../support/power-cut-disk.ts";
 import type { PeerPlan } from "./plan.ts";

@@ -1,8 +1,8 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { StoreFailed } from "#core/errors.ts";
-import { type PieceIndex, pieceNumber } from "#core/piece.ts";
-import type { PieceStore } from "#core/store.ts";
-import type { Lease } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { StoreFailed } from "#core/base/errors.ts";
+import type { PieceStore } from "#core/ports/store.ts";
+import type { Lease } from "#core/ports/tracker.ts";
+import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import { PeerRun } from "./peer-run.ts";
 import type { End, PeerPlan } from "./plan.ts";
 import { SimDisk } from "./sim-disk.ts";

@@ -1,5 +1,5 @@
-import { type Clock, type Random, sleep } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
+import { type Clock, type Random, sleep } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
 
 /** A machine on the simulated network. */
 export interface Host {

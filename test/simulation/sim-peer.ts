@@ -1,9 +1,9 @@
-import type { Bitfield } from "#core/bitfield.ts";
-import { sleep } from "#core/clock.ts";
-import { PeerFailed, PiezaError } from "#core/errors.ts";
-import type { PieceSink, RemotePeer } from "#core/peer.ts";
-import type { PieceIndex } from "#core/piece.ts";
-import { toPeerFailed } from "#core/rpc-errors.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import { sleep } from "#core/base/clock.ts";
+import { PeerFailed, PiezaError } from "#core/base/errors.ts";
+import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
+import { toPeerFailed } from "#core/rpc/errors.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Host, SimNet } from "./sim-net.ts";
 import type { SimProcess } from "./sim-process.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "#core/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 
 /** A process of a simulated machine. What it still does once it is dead reaches nobody: no timer, no message, no disk. */
 export class SimProcess {

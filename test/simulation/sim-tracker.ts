@@ -1,7 +1,7 @@
 import { Registry } from "prom-client";
-import type { Random } from "#core/clock.ts";
-import { PiezaError } from "#core/errors.ts";
-import type { Announced, LocateQuery, SwarmTable, Tracker } from "#core/tracker.ts";
+import type { Random } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Announced, LocateQuery, SwarmTable, Tracker } from "#core/ports/tracker.ts";
 import { AddressPolicy } from "../../server/tracker/address.ts";
 import { FailureVotes } from "../../server/tracker/failure-votes.ts";
 import { equalBytes } from "../../server/tracker/lease-secret.ts";

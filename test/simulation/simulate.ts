@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { DownloadSnapshot } from "#core/snapshot.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import { seededBytes, seededRandom, torrentOf } from "../support/fake-swarm.ts";
 import { Invariants } from "./invariants.ts";
 import type { FaultPlan } from "./plan.ts";

@@ -1,6 +1,6 @@
-import type { Random } from "#core/clock.ts";
-import type { PieceGeometry } from "#core/piece.ts";
-import type { Torrent } from "#core/torrent.ts";
+import type { Random } from "#core/base/clock.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { SimClock } from "./sim-clock.ts";
 import type { SimMachine } from "./sim-machine.ts";
 import type { SimNet } from "./sim-net.ts";

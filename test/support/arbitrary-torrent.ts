@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { foldName } from "#core/file-name.ts";
-import type { TorrentJson } from "#core/torrent-json.ts";
+import { foldName } from "#core/base/file-name.ts";
+import type { TorrentJson } from "#core/torrent/torrent-json.ts";
 
 /** 64 hex digits. */
 export const anyHash = fc.nat().map((n) => createHash("sha256").update(`${n}`).digest("hex"));

@@ -2,7 +2,7 @@
  * Run as a process of its own, so that its memory is nobody else's: a peer with real pieces and a large torrent. Says
  * over IPC where it listens and, whenever it is asked, its figures. The argument is its limits, as JSON.
  */
-import { MemoryPieceStore } from "#core/store.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
 import { startServing } from "../../server/peer/serving.ts";
 import { makeTorrent } from "./made-torrent.ts";
 

@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 
 /** How often the tracker is asked. */
 const POLL_MS = 250;

@@ -1,9 +1,9 @@
-import { Bitfield } from "#core/bitfield.ts";
-import type { Clock } from "#core/clock.ts";
-import { sleep } from "#core/clock.ts";
-import { PeerFailed } from "#core/errors.ts";
-import type { PieceSink, RemotePeer } from "#core/peer.ts";
-import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { Clock } from "#core/base/clock.ts";
+import { sleep } from "#core/base/clock.ts";
+import { PeerFailed } from "#core/base/errors.ts";
+import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
+import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 
 export interface FakePeerOptions {
   url: string;

@@ -4,8 +4,8 @@
  */
 import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { PieceGeometry } from "#core/piece.ts";
-import { remotePeer } from "#core/rpc.ts";
+import { remotePeer } from "#core/rpc/rpc.ts";
+import { PieceGeometry } from "#core/torrent/piece.ts";
 import { openTransport } from "../../server/http/transports.ts";
 import { nodeClock } from "../../server/node-clock.ts";
 

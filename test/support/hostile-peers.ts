@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, constants as h2, type ServerHttp2Stream } from "node:http2";
 import net, { type AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
-import type { ErrorCode } from "#core/errors.ts";
+import type { ErrorCode } from "#core/base/errors.ts";
 
 /**
  * How a call for a piece ends: with no error, with a WrongPiece, or with a PeerFailed of a code. "either": fine or

@@ -1,10 +1,10 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import type { Clock } from "#core/clock.ts";
-import type { RemotePeer } from "#core/peer.ts";
-import type { PieceGeometry } from "#core/piece.ts";
-import { remotePeer } from "#core/rpc.ts";
-import { cappedFetch } from "#core/rpc-capped-fetch.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import type { Clock } from "#core/base/clock.ts";
+import type { RemotePeer } from "#core/ports/peer.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
+import { cappedFetch } from "#core/rpc/capped-fetch.ts";
+import { remotePeer } from "#core/rpc/rpc.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
 import { openTransport } from "../../server/http/transports.ts";
 import { grpcPeer } from "../../server/peer/grpc-peer.ts";
 import { socketPeer } from "../../server/peer/socket-peer.ts";

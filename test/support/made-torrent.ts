@@ -1,7 +1,7 @@
-import { createTorrent } from "#core/create-torrent.ts";
-import { webCryptoHasher } from "#core/hash.ts";
-import { PieceGeometry, type PieceIndex } from "#core/piece.ts";
-import type { Torrent, TorrentFile } from "#core/torrent.ts";
+import { webCryptoHasher } from "#core/base/hash.ts";
+import { createTorrent } from "#core/torrent/create-torrent.ts";
+import { PieceGeometry, type PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent, TorrentFile } from "#core/torrent/torrent.ts";
 
 /** A torrent and the bytes that it is of. */
 export interface MadeTorrent {

@@ -1,4 +1,4 @@
-import type { Clock } from "#core/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 import { MemorySwarmStore } from "../../server/tracker/memory-swarm-store.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { seededRandom } from "./fake-swarm.ts";

@@ -1,5 +1,5 @@
-import type { Random } from "#core/clock.ts";
-import { StoreFailed } from "#core/errors.ts";
+import type { Random } from "#core/base/clock.ts";
+import { StoreFailed } from "#core/base/errors.ts";
 import type { Disk, FileFacts } from "../../server/peer/disk.ts";
 
 /** A write or a change of size that the disk may not have yet. */

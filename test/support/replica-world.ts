@@ -1,8 +1,8 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { hashOfText } from "#core/rendezvous.ts";
-import { defaultPlanCaps, type PlanCaps, type PlanInput, type PlanOrder } from "#core/replication-input.ts";
-import { type NewOrder, planReplication, type ReplicationPlan } from "#core/replication-plan.ts";
-import { piecesIn } from "#core/replication-words.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { hashOfText } from "#core/base/rendezvous.ts";
+import { defaultPlanCaps, type PlanCaps, type PlanInput, type PlanOrder } from "#core/replication/input.ts";
+import { type NewOrder, planReplication, type ReplicationPlan } from "#core/replication/plan.ts";
+import { piecesIn } from "#core/replication/words.ts";
 import { infoHash } from "./router-tracker.ts";
 
 export const PIECE_BYTES = 1 << 20;

@@ -1,7 +1,7 @@
 import { type Client, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
-import { PiezaError } from "#core/errors.ts";
-import { remoteTracker } from "#core/rpc.ts";
-import type { Tracker } from "#core/tracker.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import { remoteTracker } from "#core/rpc/rpc.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../../server/http/context.ts";

@@ -1,5 +1,5 @@
 import { afterEach } from "vitest";
-import type { Download } from "#core/download.ts";
+import type { Download } from "#core/download/download.ts";
 import type { FakeSwarm } from "./fake-swarm.ts";
 
 let running: Download | undefined;

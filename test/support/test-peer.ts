@@ -1,9 +1,9 @@
 import { text } from "node:stream/consumers";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { Bitfield } from "#core/bitfield.ts";
-import { PieceGeometry } from "#core/piece.ts";
-import type { SwarmKey } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
+import { PieceGeometry } from "#core/torrent/piece.ts";
 import { type GetBitfieldResponseSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
 import type { HttpRequest, HttpResponse } from "../../server/http/http-types.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { webCryptoHasher } from "#core/hash.ts";
+import { webCryptoHasher } from "#core/base/hash.ts";
 import { browserHasher, wasmHasher } from "../../web/src/worker/browser-hasher.ts";
 import { hasherContract } from "../contract/hasher.ts";
 

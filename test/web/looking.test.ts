@@ -1,6 +1,6 @@
 import type uPlot from "uplot";
 import { describe, expect, it } from "vitest";
-import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
+import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/download/snapshot.ts";
 import { formatsFor } from "../../web/src/format.ts";
 import { LongHistory } from "../../web/src/long-history.ts";
 import { noNews } from "../../web/src/no-news.ts";

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { type ErrorCode, PiezaError } from "#core/errors.ts";
-import { sha256, webCryptoHasher } from "#core/hash.ts";
-import { PieceGeometry, type PieceIndex } from "#core/piece.ts";
-import { checkWrite, type PieceStore } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { type ErrorCode, PiezaError } from "#core/base/errors.ts";
+import { sha256, webCryptoHasher } from "#core/base/hash.ts";
+import { checkWrite, type PieceStore } from "#core/ports/store.ts";
+import { PieceGeometry, type PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { pieceStoreContract } from "../contract/piece-store.ts";
 import type { StoreAsk } from "./opfs-store.worker.ts";
 

@@ -1,8 +1,8 @@
-import { messageOf, PiezaError } from "#core/errors.ts";
-import { webCryptoHasher } from "#core/hash.ts";
-import { PieceGeometry } from "#core/piece.ts";
-import type { PieceStore } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { webCryptoHasher } from "#core/base/hash.ts";
+import type { PieceStore } from "#core/ports/store.ts";
+import { PieceGeometry } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { OpfsPieceStore } from "../../web/src/worker/opfs-piece-store.ts";
 
 /** What a test asks of the store in this worker. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { PieceMap } from "#core/snapshot.ts";
+import { PieceMap } from "#core/download/snapshot.ts";
 import { en } from "../../web/src/en.ts";
 import { es } from "../../web/src/es.ts";
 import { heldOfFiles } from "../../web/src/file-progress.ts";

@@ -1,5 +1,5 @@
-import type { TorrentSummary } from "#core/catalog.ts";
-import type { DownloadSnapshot } from "#core/snapshot.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import type { TorrentSummary } from "#core/ports/catalog.ts";
 import type { Engine, News } from "./engine.ts";
 import { keepTrackers, keptTrackers } from "./kept-trackers.ts";
 import { LongHistory } from "./long-history.ts";

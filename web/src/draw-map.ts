@@ -1,5 +1,5 @@
-import type { Bitfield } from "#core/bitfield.ts";
-import { PieceMap } from "#core/snapshot.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import { PieceMap } from "#core/download/snapshot.ts";
 import { fillOf, lookOf } from "./peer-look.ts";
 import { cellAt, type PieceGrid } from "./piece-grid.ts";
 

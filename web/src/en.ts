@@ -1,5 +1,5 @@
-import type { PeerState } from "#core/snapshot.ts";
-import type { UploadPeerState } from "#core/upload.ts";
+import type { PeerState } from "#core/download/snapshot.ts";
+import type { UploadPeerState } from "#core/upload/upload.ts";
 import type { PublicationStage } from "./messages.ts";
 import type { Standing } from "./timeline.ts";
 import type { ShownTrouble } from "./trouble.ts";

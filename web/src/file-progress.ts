@@ -1,5 +1,5 @@
-import { PieceMap } from "#core/snapshot.ts";
-import type { TorrentFile } from "#core/torrent.ts";
+import { PieceMap } from "#core/download/snapshot.ts";
+import type { TorrentFile } from "#core/torrent/torrent.ts";
 
 /**
  * How much of each of these files is held, 0 to 1, counted in the pieces that it touches: of the files at `indexes`, in

@@ -1,4 +1,4 @@
-import type { DownloadSnapshot } from "#core/snapshot.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 
 /** As many as a plot shows; then every two become one. */
 const MAX_POINTS = 480;

@@ -1,5 +1,5 @@
-import type { Bitfield } from "#core/bitfield.ts";
-import { type DownloadSnapshot, PieceMap } from "#core/snapshot.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import { type DownloadSnapshot, PieceMap } from "#core/download/snapshot.ts";
 import type { Words } from "./en.ts";
 import type { Formats } from "./format.ts";
 import { lookOf } from "./peer-look.ts";

@@ -1,8 +1,8 @@
-import type { CatalogPage, TorrentSummary } from "#core/catalog.ts";
-import type { Trouble } from "#core/errors.ts";
-import type { DownloadSnapshot } from "#core/snapshot.ts";
-import type { TorrentFile } from "#core/torrent.ts";
-import type { UploadPeerProgress } from "#core/upload.ts";
+import type { Trouble } from "#core/base/errors.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import type { CatalogPage, TorrentSummary } from "#core/ports/catalog.ts";
+import type { TorrentFile } from "#core/torrent/torrent.ts";
+import type { UploadPeerProgress } from "#core/upload/upload.ts";
 import type { ToldEntry } from "./timeline.ts";
 import type { Failure } from "./trouble.ts";
 

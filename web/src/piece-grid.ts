@@ -1,4 +1,4 @@
-import { PieceMap } from "#core/snapshot.ts";
+import { PieceMap } from "#core/download/snapshot.ts";
 
 /** How a map of pieces is laid out: squares in rows, one for each piece or for so many. Lengths are CSS pixels. */
 export interface PieceGrid {

@@ -1,4 +1,4 @@
-import { isSha256Hex } from "#core/hash.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
 
 /** One torrent that this browser put into the catalog. */
 export interface Published {

@@ -1,4 +1,4 @@
-import type { DownloadSnapshot } from "#core/snapshot.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 
 /** Seconds that a sparkline shows, one value each. */
 export const HISTORY_SECONDS = 60;

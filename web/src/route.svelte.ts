@@ -1,5 +1,5 @@
 import { createSubscriber } from "svelte/reactivity";
-import { isSha256Hex } from "#core/hash.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
 import type { TorrentKey } from "./messages.ts";
 
 /** The torrent that a fragment such as `#/t/<name>` or `#/t/<info hash>` opens, if it opens one. */

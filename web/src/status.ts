@@ -1,4 +1,4 @@
-import type { DownloadSnapshot } from "#core/snapshot.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import type { Words } from "./en.ts";
 import type { Formats } from "./format.ts";
 import type { DownloadRecord, Stage } from "./messages.ts";

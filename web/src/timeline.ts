@@ -1,4 +1,9 @@
-import { type DownloadSnapshot, type DownloadState, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
+import {
+  type DownloadSnapshot,
+  type DownloadState,
+  type PeerSnapshot,
+  PieceMap,
+} from "#core/download/snapshot.ts";
 import { peerTrouble, type ShownTrouble } from "./trouble.ts";
 
 /** How a peer stands in a timeline: sending and waiting to send is one thing there. */

@@ -1,4 +1,4 @@
-import type { TorrentSummary } from "#core/catalog.ts";
+import type { TorrentSummary } from "#core/ports/catalog.ts";
 import type { Engine } from "./engine.ts";
 import { type Failure, failureOf } from "./trouble.ts";
 

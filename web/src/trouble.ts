@@ -1,5 +1,5 @@
-import { messageOf, PiezaError, type Trouble, troubleOf } from "#core/errors.ts";
-import type { DownloadSnapshot } from "#core/snapshot.ts";
+import { messageOf, PiezaError, type Trouble, troubleOf } from "#core/base/errors.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 
 /** What only a page meets. */
 export type PageTrouble =

@@ -1,4 +1,4 @@
-import { crc32 } from "#core/journal.ts";
+import { crc32 } from "#core/ports/journal.ts";
 
 /** One file of an archive; `path` has "/" between its parts. */
 export interface ZipFile {

@@ -1,4 +1,4 @@
-import { messageOf, PiezaError } from "#core/errors.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
 import { proxyFor, proxyName } from "../../http/proxy.ts";
 import { tlsProblem } from "../../http/tls-problem.ts";
 import { formatDuration } from "../units.ts";

@@ -1,9 +1,9 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { messageOf, PiezaError } from "#core/errors.ts";
-import { MAX_PIECE_LENGTH } from "#core/piece.ts";
-import { remotePeer } from "#core/rpc.ts";
-import type { Torrent } from "#core/torrent.ts";
-import { locateQuery, type SwarmPeer } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { locateQuery, type SwarmPeer } from "#core/ports/tracker.ts";
+import { remotePeer } from "#core/rpc/rpc.ts";
+import { MAX_PIECE_LENGTH } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { openTransport } from "../../http/transports.ts";
 import { nodeClock } from "../../node-clock.ts";
 import { nodeDisk } from "../../peer/disk.ts";

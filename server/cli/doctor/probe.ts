@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import http from "node:http";
 import https from "node:https";
 import tls from "node:tls";
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { agentFor } from "../../http/proxy-agent.ts";
 
 /** A server that has not answered by then does not. */

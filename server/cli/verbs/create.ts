@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
-import type { Torrent } from "#core/torrent.ts";
-import { torrentText } from "#core/torrent-json.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { torrentText } from "#core/torrent/torrent-json.ts";
 import type { Invocation } from "../invocation.ts";
 import { makeTorrent } from "../make-torrent.ts";
 import type { CommonOption } from "../options.ts";

@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { readCa } from "../client-flags.ts";
 import { lookAtServer, roleOf } from "../doctor/check-server.ts";
 import { checkSpace, lookAtSwarm } from "../doctor/check-torrent.ts";

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { ASKED, type DownloadAccount, type WhyNot, whyNotWords } from "#core/explain.ts";
+import { ASKED, type DownloadAccount, type WhyNot, whyNotWords } from "#core/download/explain.ts";
 import { dataDir } from "../data-dir.ts";
 import { type DownloadRecord, readRecords, recordOf, stateNow } from "../download-records.ts";
 import { CliError, ExitCode } from "../exit-code.ts";

@@ -1,10 +1,10 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { sleep } from "#core/clock.ts";
-import { InvalidField, messageOf } from "#core/errors.ts";
-import { RateLimit } from "#core/rate-limit.ts";
-import { selectFiles } from "#core/selection.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { sleep } from "#core/base/clock.ts";
+import { InvalidField, messageOf } from "#core/base/errors.ts";
+import { RateLimit } from "#core/base/rate-limit.ts";
+import { selectFiles } from "#core/torrent/selection.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../node-clock.ts";
 import type { RunningGet } from "../../peer/get.ts";
 import { SharedPeer } from "../../peer/shared-peer.ts";

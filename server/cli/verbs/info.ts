@@ -1,4 +1,4 @@
-import { torrentJson } from "#core/torrent-json.ts";
+import { torrentJson } from "#core/torrent/torrent-json.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption } from "../options.ts";
 import { findTorrent } from "../torrent-source.ts";

@@ -1,4 +1,4 @@
-import type { Catalog, TorrentSummary } from "#core/catalog.ts";
+import type { Catalog, TorrentSummary } from "#core/ports/catalog.ts";
 import { withCatalog } from "../clients.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption } from "../options.ts";

@@ -1,4 +1,4 @@
-import { messageOf } from "#core/errors.ts";
+import { messageOf } from "#core/base/errors.ts";
 import { rememberUploadToken, uploadOptions, volunteerRules } from "../accept-uploads.ts";
 import { dataDir } from "../data-dir.ts";
 import { UsageError } from "../exit-code.ts";

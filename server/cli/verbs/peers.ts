@@ -1,6 +1,6 @@
-import { messageOf, PiezaError } from "#core/errors.ts";
-import type { Torrent } from "#core/torrent.ts";
-import { locateQuery, type SwarmPeer, type SwarmTable } from "#core/tracker.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { locateQuery, type SwarmPeer, type SwarmTable } from "#core/ports/tracker.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { withTracker } from "../clients.ts";
 import { trackersFor } from "../find-trackers.ts";
 import type { Invocation } from "../invocation.ts";

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { Torrent } from "#core/torrent.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { withCatalog } from "../clients.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption, Flags } from "../options.ts";

@@ -1,4 +1,4 @@
-import { InvalidField } from "#core/errors.ts";
+import { InvalidField } from "#core/base/errors.ts";
 import { CliError, ExitCode } from "../exit-code.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption } from "../options.ts";

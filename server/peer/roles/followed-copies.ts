@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isSha256Hex } from "#core/hash.ts";
-import { geometryOf } from "#core/torrent.ts";
-import { parseTorrentText } from "#core/torrent-json.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import { geometryOf } from "#core/torrent/torrent.ts";
+import { parseTorrentText } from "#core/torrent/torrent-json.ts";
 import { nodeClock } from "../../node-clock.ts";
 import { nodeHasher } from "../../node-hasher.ts";
 import type { CopyKeeper, CopyServing } from "../copy-keeper.ts";

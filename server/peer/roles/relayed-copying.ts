@@ -1,6 +1,6 @@
-import type { CopiesNews } from "#core/announcer.ts";
-import type { Bitfield } from "#core/bitfield.ts";
-import type { Announced, AnnouncedTorrent, PieceRanges, Tracker } from "#core/tracker.ts";
+import type { CopiesNews } from "#core/announce/announcer.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import type { Announced, AnnouncedTorrent, PieceRanges, Tracker } from "#core/ports/tracker.ts";
 import type { Copying } from "../announcing.ts";
 import {
   type AllNews,

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { type PieceIndex, pieceNumber } from "#core/piece.ts";
-import { remoteTracker } from "#core/rpc.ts";
-import type { Torrent } from "#core/torrent.ts";
-import type { Tracker } from "#core/tracker.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import { remoteTracker } from "#core/rpc/rpc.ts";
+import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Log } from "../../http/log.ts";
 import { openTransport } from "../../http/transports.ts";
 import { nodeClock } from "../../node-clock.ts";

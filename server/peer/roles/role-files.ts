@@ -1,9 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { CopiesNews } from "#core/announcer.ts";
-import { Bitfield } from "#core/bitfield.ts";
-import { isSha256Hex } from "#core/hash.ts";
-import type { Announced, AnnouncedTorrent } from "#core/tracker.ts";
+import type { CopiesNews } from "#core/announce/announcer.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import type { Announced, AnnouncedTorrent } from "#core/ports/tracker.ts";
 import { type Lock, takeLock } from "../lock.ts";
 
 /**

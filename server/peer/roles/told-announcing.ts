@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import type { AnnouncedTorrent } from "#core/tracker.ts";
+import type { AnnouncedTorrent } from "#core/ports/tracker.ts";
 import { nodeClock } from "../../node-clock.ts";
 import type { Announces, PeerAddress } from "../announcing.ts";
 import { heard, roleFiles, tellTorrent, told } from "./role-files.ts";

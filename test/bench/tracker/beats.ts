@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, AnnounceRequestSchema, AnnounceResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { identifyKey } from "./called-back.ts";
 import { dial } from "./load.ts";

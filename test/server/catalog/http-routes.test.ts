@@ -4,7 +4,7 @@ import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { torrentJson, torrentText } from "#core/torrent-json.ts";
+import { torrentJson, torrentText } from "#core/torrent/torrent-json.ts";
 import { contentSecurityPolicy } from "../../../server/catalog/page-headers.ts";
 import type { LogEvent } from "../../../server/http/log.ts";
 import { runningCatalog } from "./running-catalog.ts";

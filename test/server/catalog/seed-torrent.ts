@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Torrent } from "#core/torrent.ts";
-import { parseTorrent, type TorrentJson } from "#core/torrent-json.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { parseTorrent, type TorrentJson } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";
 
 /** A torrent of the seed's form with one piece, which holds `content`. */

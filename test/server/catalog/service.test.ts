@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { remoteCatalog } from "#core/rpc.ts";
-import { torrentJson } from "#core/torrent-json.ts";
+import { remoteCatalog } from "#core/rpc/rpc.ts";
+import { torrentJson } from "#core/torrent/torrent-json.ts";
 import { openTransport, type TransportKind } from "../../../server/http/transports.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";
 import { makeTorrent } from "../../support/made-torrent.ts";

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseTorrentText, torrentText } from "#core/torrent-json.ts";
+import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import type { BadFile } from "../../../server/catalog/directory-index.ts";
 import { TorrentDirectory } from "../../../server/catalog/torrent-directory.ts";
 import { readTorrentFile, stampAt } from "../../../server/catalog/torrent-file.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { parseTorrentText } from "#core/torrent-json.ts";
+import { parseTorrentText } from "#core/torrent/torrent-json.ts";
 import { DEMO_PEERS, inventoryText, partOf } from "../../../server/cli/demo.ts";
 import { demoFiles, silentMp3 } from "../../../server/cli/demo-files.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";

@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/snapshot.ts";
+import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/download/snapshot.ts";
 import { Output } from "../../../server/cli/output.ts";
 import { ProgressBoard, type Watched } from "../../../server/cli/progress.ts";
 import { doneLine, headLine, pieceBar, progressLines } from "../../../server/cli/progress-lines.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { torrentText } from "#core/torrent-json.ts";
+import { torrentText } from "#core/torrent/torrent-json.ts";
 import { makeTorrent } from "../../support/made-torrent.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

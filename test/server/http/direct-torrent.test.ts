@@ -1,9 +1,9 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it } from "vitest";
-import { EncodedTorrents } from "#core/rpc-encoded-torrents.ts";
-import { torrentToMessage } from "#core/rpc-torrent.ts";
-import { MemoryPieceStore } from "#core/store.ts";
-import { torrentText } from "#core/torrent-json.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
+import { EncodedTorrents } from "#core/rpc/encoded-torrents.ts";
+import { torrentToMessage } from "#core/rpc/torrent.ts";
+import { torrentText } from "#core/torrent/torrent-json.ts";
 import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { TorrentSchema } from "#gen/pieza/v1/torrent_pb.ts";

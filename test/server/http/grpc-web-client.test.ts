@@ -1,8 +1,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { MethodDescriptor, RpcError } from "grpc-web";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
-import { sha256 } from "#core/hash.ts";
-import { MemoryPieceStore } from "#core/store.ts";
+import { sha256 } from "#core/base/hash.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
 import {
   type GetPieceRequest,
   GetPieceRequestSchema,

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { Download } from "#core/download.ts";
-import { PiezaError } from "#core/errors.ts";
-import { MemoryPieceStore } from "#core/store.ts";
-import type { Tracker } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import { Download } from "#core/download/download.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
 import type { RunningServer } from "../../../server/http/server.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { MemoryPieceStore } from "#core/store.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
 import { type Serving, startServing } from "../../../server/peer/serving.ts";
 import { freePort } from "../../support/free-port.ts";
 import { type MadeTorrent, makeTorrent } from "../../support/made-torrent.ts";

@@ -6,7 +6,7 @@ import tls from "node:tls";
 import { promisify } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { remoteCatalog, remotePeer, remoteTracker } from "#core/rpc.ts";
+import { remoteCatalog, remotePeer, remoteTracker } from "#core/rpc/rpc.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { getText } from "../../../server/cli/http-get.ts";
 import type { LogEvent } from "../../../server/http/log.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { StoreFailed } from "#core/errors.ts";
+import { StoreFailed } from "#core/base/errors.ts";
 import { type Disk, nodeDisk } from "../../../server/peer/disk.ts";
 import type { FilePieceStore, SyncMode } from "../../../server/peer/file-piece-store.ts";
 import { makeTorrent } from "../../support/made-torrent.ts";

@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { link, mkdir, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { PieceGeometry } from "#core/piece.ts";
+import { PieceGeometry } from "#core/torrent/piece.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { makeTorrent, noise } from "../../support/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";

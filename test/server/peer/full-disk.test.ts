@@ -4,7 +4,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { StoreFailed } from "#core/errors.ts";
+import { StoreFailed } from "#core/base/errors.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";
 import { FilePieceStore } from "../../../server/peer/file-piece-store.ts";
 import { makeTorrent } from "../../support/made-torrent.ts";

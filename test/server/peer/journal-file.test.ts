@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { JOURNAL_HEADER_BYTES, JOURNAL_RECORD_BYTES } from "#core/journal.ts";
+import { JOURNAL_HEADER_BYTES, JOURNAL_RECORD_BYTES } from "#core/ports/journal.ts";
 import { JournalFile } from "../../../server/peer/journal.ts";
 import { seededBytes, seededRandom, torrentOf } from "../../support/fake-swarm.ts";
 import { PowerCutDisk } from "../../support/power-cut-disk.ts";

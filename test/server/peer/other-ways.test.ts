@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { Announcer, type AnnouncerStatus } from "#core/announcer.ts";
-import { Bitfield } from "#core/bitfield.ts";
-import { PiezaError } from "#core/errors.ts";
-import type { Announce, Tracker } from "#core/tracker.ts";
+import { Announcer, type AnnouncerStatus } from "#core/announce/announcer.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Announce, Tracker } from "#core/ports/tracker.ts";
 import { otherWays } from "../../../server/peer/announcing.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { infoHash, RouterTracker } from "../../support/router-tracker.ts";

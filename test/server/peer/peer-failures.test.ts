@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { PeerFailed, WrongPiece } from "#core/errors.ts";
-import type { RemotePeer } from "#core/peer.ts";
-import { PieceGeometry } from "#core/piece.ts";
-import type { PeerSnapshot } from "#core/snapshot.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PeerFailed, WrongPiece } from "#core/base/errors.ts";
+import type { PeerSnapshot } from "#core/download/snapshot.ts";
+import type { RemotePeer } from "#core/ports/peer.ts";
+import { PieceGeometry } from "#core/torrent/piece.ts";
 import { PeerFailures } from "../../../server/peer/peer-failures.ts";
 
 const url = "http://127.0.0.1:1";

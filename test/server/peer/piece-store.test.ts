@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import { MemoryPieceStore } from "#core/store.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "../../../server/peer/file-piece-store.ts";
 import { pieceStoreContract } from "../../contract/piece-store.ts";

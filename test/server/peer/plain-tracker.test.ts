@@ -1,7 +1,7 @@
 import net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import type { LocateQuery, Tracker } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { LocateQuery, Tracker } from "#core/ports/tracker.ts";
 import { PlainCalls } from "../../../server/peer/plain-calls.ts";
 import { PlainTracker } from "../../../server/peer/plain-tracker.ts";
 import { stockTracker } from "../../../server/peer/stock-clients.ts";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Random } from "#core/clock.ts";
-import { StoreFailed } from "#core/errors.ts";
-import type { PieceIndex } from "#core/piece.ts";
+import type { Random } from "#core/base/clock.ts";
+import { StoreFailed } from "#core/base/errors.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { FilePieceStore, SyncMode } from "../../../server/peer/file-piece-store.ts";
 import { storePaths } from "../../../server/peer/store-paths.ts";
 import { seededBytes, seededRandom, torrentOf } from "../../support/fake-swarm.ts";

@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import { createClient } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
-import { MemoryPieceStore } from "#core/store.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
 import { PeerService } from "#gen/tracker_pb.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { type Serving, startServing } from "../../../server/peer/serving.ts";

@@ -3,8 +3,8 @@ import { mkdir, open, rename, rm, symlink, truncate, utimes, writeFile } from "n
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Hasher, webCryptoHasher } from "#core/hash.ts";
-import type { PieceIndex } from "#core/piece.ts";
+import { type Hasher, webCryptoHasher } from "#core/base/hash.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
 import { openSeed, type SeedOptions, type SeedStore } from "../../../server/peer/seed-store.ts";
 import { type MadeTorrent, makeTorrent, noise } from "../../support/made-torrent.ts";
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { link, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { piecesOfFiles } from "#core/selection.ts";
+import { piecesOfFiles } from "#core/torrent/selection.ts";
 import { type MadeTorrent, makeTorrent } from "../../support/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { MemoryPieceStore } from "#core/store.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
 import { ServedTorrents } from "../../../server/peer/served-torrents.ts";
 import { type MadeTorrent, makeTorrent } from "../../support/made-torrent.ts";
 

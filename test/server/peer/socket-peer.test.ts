@@ -1,4 +1,4 @@
-import { remotePeer } from "#core/rpc.ts";
+import { remotePeer } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { socketPeer } from "../../../server/peer/socket-peer.ts";
 import { remotePeerContract } from "../../contract/remote-peer.ts";

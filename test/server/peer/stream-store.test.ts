@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { piecesOfFiles } from "#core/selection.ts";
+import { piecesOfFiles } from "#core/torrent/selection.ts";
 import { StreamStore, type StreamStoreOptions } from "../../../server/peer/stream-store.ts";
 import { FakeSwarm } from "../../support/fake-swarm.ts";
 

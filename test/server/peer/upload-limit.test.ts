@@ -1,9 +1,9 @@
 import { createClient } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
-import type { Clock } from "#core/clock.ts";
-import type { PiezaError } from "#core/errors.ts";
-import { RateLimit } from "#core/rate-limit.ts";
-import { MemoryPieceStore } from "#core/store.ts";
+import type { Clock } from "#core/base/clock.ts";
+import type { PiezaError } from "#core/base/errors.ts";
+import { RateLimit } from "#core/base/rate-limit.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import type { OnGone } from "../../../server/http/direct.ts";
 import { openTransport } from "../../../server/http/transports.ts";

@@ -2,9 +2,9 @@ import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Catalog } from "#core/catalog.ts";
-import { remoteCatalog } from "#core/rpc.ts";
-import { MemoryPieceStore } from "#core/store.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import { MemoryPieceStore } from "#core/ports/store.ts";
+import { remoteCatalog } from "#core/rpc/rpc.ts";
 import { startCatalog } from "../../../server/catalog/catalog.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Clock } from "#core/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 import { FailureVotes } from "../../../server/tracker/failure-votes.ts";
 import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";
 import { failureVotesContract } from "../../contract/failure-votes.ts";

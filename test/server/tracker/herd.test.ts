@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { Announcer } from "#core/announcer.ts";
-import { Bitfield } from "#core/bitfield.ts";
-import { sleep } from "#core/clock.ts";
+import { Announcer } from "#core/announce/announcer.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { sleep } from "#core/base/clock.ts";
 import { FairSlots } from "../../../server/tracker/fair-slots.ts";
 import type { ReachabilityCheck } from "../../../server/tracker/reachability.ts";
 import { FakeClock } from "../../support/fake-clock.ts";

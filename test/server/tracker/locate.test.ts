@@ -1,6 +1,6 @@
 import { createClient } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { openTransport, type TransportKind } from "../../../server/http/transports.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";

@@ -1,8 +1,8 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { remoteTracker } from "#core/rpc.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { remoteTracker } from "#core/rpc/rpc.ts";
 import { limitsFor, machineMemory, memoryOf } from "../../../server/tracker/memory-limits.ts";
 import { MemorySwarmStore } from "../../../server/tracker/memory-swarm-store.ts";
 import { lease } from "../../contract/swarm-store.ts";

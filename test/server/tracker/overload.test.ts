@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { Announcer } from "#core/announcer.ts";
-import { Bitfield } from "#core/bitfield.ts";
-import type { PiezaError } from "#core/errors.ts";
-import type { AnnounceEvent } from "#core/tracker.ts";
+import { Announcer } from "#core/announce/announcer.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { PiezaError } from "#core/base/errors.ts";
+import type { AnnounceEvent } from "#core/ports/tracker.ts";
 import { EventLoopDelay, Overload } from "../../../server/tracker/overload.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { within } from "../../support/deadline.ts";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { Announcer } from "#core/announcer.ts";
-import { Bitfield } from "#core/bitfield.ts";
-import { remoteTracker } from "#core/rpc.ts";
-import type { Tracker } from "#core/tracker.ts";
+import { Announcer } from "#core/announce/announcer.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import { remoteTracker } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { otherWays } from "../../../server/peer/announcing.ts";

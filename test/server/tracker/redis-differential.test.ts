@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { PiezaError } from "#core/errors.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { MemorySwarmStore } from "../../../server/tracker/memory-swarm-store.ts";
 import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";
 import type { SwarmStore } from "../../../server/tracker/swarm-store.ts";

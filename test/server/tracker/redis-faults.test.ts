@@ -1,11 +1,11 @@
 import { tmpdir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Announcer } from "#core/announcer.ts";
-import { Bitfield } from "#core/bitfield.ts";
-import type { PiezaError } from "#core/errors.ts";
-import { remoteTracker } from "#core/rpc.ts";
-import type { Tracker } from "#core/tracker.ts";
+import { Announcer } from "#core/announce/announcer.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { PiezaError } from "#core/base/errors.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import { remoteTracker } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";

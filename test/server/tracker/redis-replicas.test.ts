@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { locateLoop } from "#core/locate-loop.ts";
-import { holderInTurn } from "#core/round-robin.ts";
-import { remoteTracker } from "#core/rpc.ts";
-import type { Announced, Lease, SwarmTable, Tracker } from "#core/tracker.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { holderInTurn } from "#core/base/round-robin.ts";
+import { locateLoop } from "#core/download/locate-loop.ts";
+import type { Announced, Lease, SwarmTable, Tracker } from "#core/ports/tracker.ts";
+import { remoteTracker } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { Redis } from "iovalkey";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";
 import { order } from "../../contract/order-store.ts";

@@ -1,8 +1,8 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { InvalidField } from "#core/errors.ts";
-import { ordersOf, replicationOf } from "#core/rpc-replication.ts";
-import type { Announce, Announced } from "#core/tracker.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import type { Announce, Announced } from "#core/ports/tracker.ts";
+import { ordersOf, replicationOf } from "#core/rpc/replication.ts";
 import { AnnounceRequestSchema, AnnounceResponseSchema, type FailureKind } from "#gen/pieza/v1/tracker_pb.ts";
 import { announceAnswer, parseReplication } from "../../../server/tracker/replication-message.ts";
 

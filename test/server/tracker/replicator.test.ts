@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Registry } from "prom-client";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Clock } from "#core/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 import { defaultTrackerLimits } from "../../../server/tracker/limits.ts";
 import { MemorySwarmStore } from "../../../server/tracker/memory-swarm-store.ts";
 import { RedisSwarmStore } from "../../../server/tracker/redis-swarm-store.ts";

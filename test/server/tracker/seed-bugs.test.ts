@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { holderInTurn } from "#core/round-robin.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { holderInTurn } from "#core/base/round-robin.ts";
 import { AnnounceEvent, type LocatePiecesResponse } from "#gen/pieza/v1/tracker_pb.ts";
 import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
 

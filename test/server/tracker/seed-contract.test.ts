@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { PiezaError } from "#core/errors.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { AnnounceEvent } from "#gen/pieza/v1/tracker_pb.ts";
 import { GetFilePiecesResponseSchema } from "#gen/tracker_pb.ts";
 import { filePieces } from "../../../server/tracker/file-pieces.ts";

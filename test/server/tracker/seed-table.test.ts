@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { LocatePiecesResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { seedTable } from "../../../server/tracker/seed-table.ts";
 import { seedPeers, swarmPeers } from "../../../server/tracker/swarm-message.ts";

@@ -1,7 +1,7 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, LocatePiecesResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
 

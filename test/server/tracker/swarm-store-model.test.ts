@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { MemorySwarmStore } from "../../../server/tracker/memory-swarm-store.ts";
 import type { SwarmStore } from "../../../server/tracker/swarm-store.ts";
 import { lease, torrent } from "../../contract/swarm-store.ts";

@@ -1,6 +1,6 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, LocatePiecesResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { infoHash, RouterTracker } from "../../support/router-tracker.ts";

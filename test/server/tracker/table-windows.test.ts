@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { holderInTurn } from "#core/round-robin.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { holderInTurn } from "#core/base/round-robin.ts";
 import type { Swarm, SwarmMember } from "../../../server/tracker/swarm-store.ts";
 import { TableWindows } from "../../../server/tracker/table-windows.ts";
 import { infoHash } from "../../support/router-tracker.ts";

@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Bitfield } from "#core/bitfield.ts";
-import { remoteTracker } from "#core/rpc.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { remoteTracker } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../server/http/transports.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "#core/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 
 /** The browser's monotonic clock. */
 export const browserClock: Clock = {

@@ -1,4 +1,4 @@
-import { type Hasher, webCryptoHasher } from "#core/hash.ts";
+import { type Hasher, webCryptoHasher } from "#core/base/hash.ts";
 
 /** WebCrypto where the page has it, else WebAssembly, which is loaded only then and is several times slower. */
 export async function browserHasher(): Promise<Hasher> {

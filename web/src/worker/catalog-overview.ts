@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { fetchUpTo } from "./transport.ts";
 
 const MAX_OVERVIEW_BYTES = 64 << 10;

@@ -1,5 +1,5 @@
-import { PiezaError } from "#core/errors.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Calls, Handlers, StorageInfo, TorrentKey } from "../messages.ts";
 import { httpUrl, torrentFromElsewhere } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";

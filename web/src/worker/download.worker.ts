@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import type { CallMessage, CallName, Calls, Handlers, WorkerMessage } from "../messages.ts";
 import { failureOf } from "../trouble.ts";
 import { browserHasher } from "./browser-hasher.ts";

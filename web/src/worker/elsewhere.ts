@@ -1,7 +1,7 @@
-import { messageOf } from "#core/errors.ts";
-import type { Hasher } from "#core/hash.ts";
-import type { Torrent } from "#core/torrent.ts";
-import { parseTorrentText } from "#core/torrent-json.ts";
+import { messageOf } from "#core/base/errors.ts";
+import type { Hasher } from "#core/base/hash.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { parseTorrentText } from "#core/torrent/torrent-json.ts";
 import { PageFailure } from "../trouble.ts";
 import { fetchUpTo } from "./transport.ts";
 

@@ -1,4 +1,4 @@
-import type { Torrent } from "#core/torrent.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { OpenStore } from "./open-store.ts";
 
 /** A file of a torrent with its place in the whole, bytes. */

@@ -1,7 +1,7 @@
-import { learnLengths } from "#core/learn-lengths.ts";
-import type { LearnedPieces } from "#core/learned-pieces.ts";
-import type { PieceGeometry } from "#core/piece.ts";
-import { geometryOf, type Torrent } from "#core/torrent.ts";
+import { learnLengths } from "#core/download/learn-lengths.ts";
+import type { LearnedPieces } from "#core/download/learned-pieces.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
 import type { KeptDownload } from "./kept-downloads.ts";

@@ -1,12 +1,12 @@
-import type { Catalog } from "#core/catalog.ts";
-import type { Random } from "#core/clock.ts";
-import type { Hasher } from "#core/hash.ts";
-import type { RemotePeer } from "#core/peer.ts";
-import type { PieceGeometry } from "#core/piece.ts";
-import type { WatchedCopies, WatchedPeer } from "#core/rpc-watch.ts";
-import type { Torrent } from "#core/torrent.ts";
-import type { SwarmPeer, Tracker } from "#core/tracker.ts";
-import type { UploadPeer } from "#core/upload-peer.ts";
+import type { Random } from "#core/base/clock.ts";
+import type { Hasher } from "#core/base/hash.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import type { RemotePeer } from "#core/ports/peer.ts";
+import type { SwarmPeer, Tracker } from "#core/ports/tracker.ts";
+import type { UploadPeer } from "#core/ports/upload-peer.ts";
+import type { WatchedCopies, WatchedPeer } from "#core/rpc/watch.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { StorageInfo, WorkerMessage } from "../messages.ts";
 
 /** A peer as a tracker names it: where it is, and whether it only knows the seed's contract. */
@@ -34,7 +34,7 @@ export interface HostPorts {
    * with not_found.
    */
   trackersOf(torrent: Torrent): Promise<readonly Tracker[]>;
-  /** Watches at the first tracker that answers, as watchSwarm in core/rpc-watch.ts. */
+  /** Watches at the first tracker that answers, as watchSwarm in core/rpc/watch.ts. */
   watch(
     torrent: Torrent,
     onSwarm: (peers: readonly WatchedPeer[], copies: WatchedCopies) => void,

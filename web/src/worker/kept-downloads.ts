@@ -1,8 +1,8 @@
-import { messageOf, PiezaError } from "#core/errors.ts";
-import type { Hasher } from "#core/hash.ts";
-import { PieceGeometry } from "#core/piece.ts";
-import type { Torrent } from "#core/torrent.ts";
-import { parseTorrentText, torrentText } from "#core/torrent-json.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import type { Hasher } from "#core/base/hash.ts";
+import { PieceGeometry } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import type { EarlierRun } from "../messages.ts";
 import { OpfsFile } from "./opfs-file.ts";
 import { DATA_FILE } from "./opfs-piece-store.ts";

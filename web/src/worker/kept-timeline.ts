@@ -1,4 +1,4 @@
-import type { DownloadSnapshot, DownloadState } from "#core/snapshot.ts";
+import type { DownloadSnapshot, DownloadState } from "#core/download/snapshot.ts";
 import type { EarlierRun } from "../messages.ts";
 import { Timeline, toldOf } from "../timeline.ts";
 import type { KeptDownload } from "./kept-downloads.ts";

@@ -1,9 +1,9 @@
-import type { Bitfield } from "#core/bitfield.ts";
-import { StoreFailed } from "#core/errors.ts";
-import type { Hasher } from "#core/hash.ts";
-import type { PieceGeometry } from "#core/piece.ts";
-import { MemoryPieceStore, type PieceStore } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import { StoreFailed } from "#core/base/errors.ts";
+import type { Hasher } from "#core/base/hash.ts";
+import { MemoryPieceStore, type PieceStore } from "#core/ports/store.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Stage, StorageInfo } from "../messages.ts";
 import type { KeptDownload } from "./kept-downloads.ts";
 import { endOf, OpfsPieceStore } from "./opfs-piece-store.ts";

@@ -1,4 +1,4 @@
-import { StoreFailed } from "#core/errors.ts";
+import { StoreFailed } from "#core/base/errors.ts";
 
 /** A file of this origin's private storage, open for this worker alone. Every failure is a StoreFailed. */
 export class OpfsFile {

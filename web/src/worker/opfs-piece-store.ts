@@ -1,10 +1,15 @@
-import { Bitfield } from "#core/bitfield.ts";
-import { PiezaError } from "#core/errors.ts";
-import { type Hasher, sha256 } from "#core/hash.ts";
-import { encodeJournalHeader, encodeJournalRecords, parseJournal, type RecordKind } from "#core/journal.ts";
-import type { PieceGeometry, PieceIndex } from "#core/piece.ts";
-import { checkHeld, checkWrite, type PieceStore } from "#core/store.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import { type Hasher, sha256 } from "#core/base/hash.ts";
+import {
+  encodeJournalHeader,
+  encodeJournalRecords,
+  parseJournal,
+  type RecordKind,
+} from "#core/ports/journal.ts";
+import { checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
+import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { OpfsFile } from "./opfs-file.ts";
 
 /** The names inside a download's folder. */

@@ -1,15 +1,15 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import type { AnswerBuffers } from "#core/rpc-answer-buffers.ts";
+import type { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
 import {
   type CappedFetchOptions,
   cappedFetch,
   cappedWhole,
   type Fetch,
   type WholeAnswer,
-} from "#core/rpc-capped-fetch.ts";
-import { fieldsOf } from "#core/rpc-wire.ts";
+} from "#core/rpc/capped-fetch.ts";
+import { fieldsOf } from "#core/rpc/wire.ts";
 
 export interface PeerTransportOptions extends CappedFetchOptions {
   /** Scheme, host and port. */

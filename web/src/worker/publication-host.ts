@@ -1,4 +1,4 @@
-import { PiezaError } from "#core/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import type { Handlers } from "../messages.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { Publication } from "./publication.ts";

@@ -1,8 +1,8 @@
-import { createTorrent } from "#core/create-torrent.ts";
-import { PiezaError } from "#core/errors.ts";
-import { geometryOf, type Torrent } from "#core/torrent.ts";
-import { compareBytewise } from "#core/torrent-files.ts";
-import { type UploadPeerProgress, type UploadProgress, uploadPieces } from "#core/upload.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import { createTorrent } from "#core/torrent/create-torrent.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
+import { compareBytewise } from "#core/torrent/torrent-files.ts";
+import { type UploadPeerProgress, type UploadProgress, uploadPieces } from "#core/upload/upload.ts";
 import type { PublicationStage, PublishAsk } from "../messages.ts";
 import { failureOf, PageFailure } from "../trouble.ts";
 import { browserClock } from "./browser-clock.ts";

@@ -1,10 +1,10 @@
-import { PiezaError } from "#core/errors.ts";
-import type { Hasher } from "#core/hash.ts";
-import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/piece.ts";
-import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker, remoteUploadPeer } from "#core/rpc.ts";
-import { AnswerBuffers } from "#core/rpc-answer-buffers.ts";
-import { watchSwarm } from "#core/rpc-watch.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Hasher } from "#core/base/hash.ts";
+import { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
+import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker, remoteUploadPeer } from "#core/rpc/rpc.ts";
+import { watchSwarm } from "#core/rpc/watch.ts";
+import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { PageFailure } from "../trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";

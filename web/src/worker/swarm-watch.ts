@@ -1,6 +1,6 @@
-import { sleep } from "#core/clock.ts";
-import type { WatchedCopies, WatchedPeer } from "#core/rpc-watch.ts";
-import type { Torrent } from "#core/torrent.ts";
+import { sleep } from "#core/base/clock.ts";
+import type { WatchedCopies, WatchedPeer } from "#core/rpc/watch.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { SwarmNews } from "../messages.ts";
 import { noNews } from "../no-news.ts";
 import { failureOf } from "../trouble.ts";

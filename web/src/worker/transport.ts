@@ -1,8 +1,8 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { PeerFailed } from "#core/errors.ts";
-import { downloadDefaults } from "#core/options.ts";
-import type { AnswerBuffers } from "#core/rpc-answer-buffers.ts";
-import { cappedFetch } from "#core/rpc-capped-fetch.ts";
+import { PeerFailed } from "#core/base/errors.ts";
+import { downloadDefaults } from "#core/download/options.ts";
+import type { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
+import { cappedFetch } from "#core/rpc/capped-fetch.ts";
 import { NO_ADDRESS, NO_LEAVE } from "../trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { lacksLeave } from "./local-network.ts";

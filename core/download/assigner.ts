@@ -1,0 +1,147 @@
+import type { Clock } from "../base/clock.ts";
+import type { RateLimit } from "../base/rate-limit.ts";
+import type { PieceGeometry, PieceIndex } from "../torrent/piece.ts";
+import { MAX_REQUESTERS, tooSlow, worthHedging } from "./assignment.ts";
+import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
+import { ASKED, MAX_EXPLAINED_PEERS, type WhyNot } from "./explain.ts";
+import type { DownloadOptions } from "./options.ts";
+import type { PiecePicker } from "./picker.ts";
+import type { Swarm } from "./swarm.ts";
+
+export interface AssignerInput {
+  readonly picker: PiecePicker;
+  readonly swarm: Swarm;
+  readonly geometry: PieceGeometry;
+  readonly clock: Clock;
+  readonly options: Required<DownloadOptions>;
+  readonly limit: RateLimit | undefined;
+  /** It is worth looking for assignments again. */
+  readonly onRoom: () => void;
+}
+
+/** One piece to be asked for at one peer. */
+export interface Assignment {
+  readonly peer: DownloadPeer;
+  readonly index: PieceIndex;
+  /** Why not another peer: see PieceAccounts in explain.ts. */
+  readonly others: string;
+}
+
+/** Decides whom to ask for which piece next. Makes no request itself: the download does, and keeps the books. */
+export class Assigner {
+  /** Bytes requested and not yet stored; the download counts them. */
+  inFlightBytes = 0;
+  /** Nobody could be asked for anything when last looked at, and nothing was under way. */
+  idle = false;
+  /** Somebody could be asked, were it not for the rate limit, or for whoever takes the pieces in order. */
+  heldBack: "limited" | "blocked" | undefined;
+  readonly #input: AssignerInput;
+  readonly #retry: () => void;
+
+  constructor(input: AssignerInput) {
+    this.#input = input;
+    this.#retry = () => input.onRoom();
+  }
+
+  /**
+   * One request a round for every peer that has room, the promptest first, until nobody takes one. Each has to be made
+   * before the next is asked for.
+   */
+  *assignments(): Generator<Assignment> {
+    this.heldBack = undefined;
+    this.idle = false;
+    const usable = this.#input.swarm.usable();
+    const { pieceLength } = this.#input.geometry;
+    const promptness = (peer: DownloadPeer) => peer.pace.expectedMs(pieceLength) ?? 0;
+    usable.sort((a, b) => promptness(a) - promptness(b));
+    for (let given = true; given; ) {
+      given = false;
+      for (const peer of usable) {
+        const index = this.#hasRoom(peer) ? this.#pieceFor(peer, usable) : undefined;
+        if (index === undefined) continue;
+        if (!this.#inRate(index)) {
+          this.heldBack = "limited";
+          return;
+        }
+        given = true;
+        yield { peer, index, others: this.#whyNotOthers(peer, index, usable) };
+      }
+    }
+    if (this.#input.picker.atHorizon) this.heldBack = "blocked";
+    this.idle = this.inFlightBytes === 0 && !this.heldBack;
+  }
+
+  /** No more assignments are wanted. */
+  stop(): void {
+    this.#input.limit?.leave(this.#retry);
+  }
+
+  #inRate(index: PieceIndex): boolean {
+    const { limit, geometry } = this.#input;
+    return limit === undefined || limit.take(geometry.lengthOf(index), this.#retry);
+  }
+
+  #hasRoom(peer: DownloadPeer): boolean {
+    const { options, geometry } = this.#input;
+    const { maxInFlightPerPeer: limit } = options;
+    // Of one that has given nothing and lacked a piece, the next word is awaited: what it has after all.
+    if (peer.doubted && !peer.proven && !peer.seed) return false;
+    // A peer that has failed proves itself with one request before it gets its window again.
+    const most = peer.failures > 0 ? 1 : typeof limit === "function" ? limit(peer.url) : limit;
+    if (peer.inFlight >= peer.pace.window(geometry.pieceLength, most)) return false;
+    return this.inFlightBytes === 0 || this.inFlightBytes + geometry.pieceLength <= options.maxInFlightBytes;
+  }
+
+  #pieceFor(peer: DownloadPeer, usable: DownloadPeer[]): PieceIndex | undefined {
+    const { picker, swarm, geometry, clock } = this.#input;
+    const index = picker.pick(peer.slot, swarm.preference(peer));
+    // The rarest that it has: if others can give even that sooner, it is not needed for anything.
+    if (index !== undefined) return this.#isTooSlow(peer, index, usable) ? undefined : index;
+    return worthHedging(peer, this.#hedgeable(peer, usable), clock.now(), geometry.pieceLength)?.index;
+  }
+
+  #whyNotOthers(chosen: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): string {
+    let letters = "";
+    for (const peer of this.#input.swarm.peers.slice(0, MAX_EXPLAINED_PEERS)) {
+      letters += peer === chosen ? ASKED : this.#whyNot(peer, index, usable);
+    }
+    return letters;
+  }
+
+  #whyNot(peer: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): WhyNot {
+    const { kind } = peer.standing;
+    if (kind !== "usable") return kind === "banned" ? "x" : kind === "skipped" ? "k" : "w";
+    if (!peer.has) return "c";
+    if (!peer.has.has(index)) return "n";
+    if (peer.lacks.has(index)) return "l";
+    if (peer.requests.has(index)) return "r";
+    if (this.#isTooSlow(peer, index, usable)) return "s";
+    return this.#hasRoom(peer) ? "o" : "b";
+  }
+
+  /** Beside the others that can give this piece; one that alone has it is never too slow. */
+  #isTooSlow(peer: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): boolean {
+    const { picker, geometry } = this.#input;
+    const holders = usable.filter((other) => mayGive(other, index));
+    return tooSlow(peer, holders, picker.idle, geometry.pieceLength);
+  }
+
+  *#hedgeable(peer: DownloadPeer, usable: readonly DownloadPeer[]): Generator<PieceRequest> {
+    // A piece has one hedge: a peer that has failed leaves it to those that have not.
+    const better = peer.failures > 0 ? usable.filter(({ failures }) => failures === 0) : [];
+    for (const other of this.#input.swarm.peers) {
+      if (other === peer) continue;
+      for (const request of other.requests.values()) {
+        const { index, receiver } = request;
+        const once = this.#input.picker.requesters(index) < MAX_REQUESTERS;
+        const isComing = receiver.received < this.#input.geometry.lengthOf(index);
+        if (!once || !isComing || !mayGive(peer, index)) continue;
+        if (!better.some((one) => one !== other && mayGive(one, index))) yield request;
+      }
+    }
+  }
+}
+
+function mayGive({ has, lacks }: DownloadPeer, index: PieceIndex): boolean {
+  return has?.has(index) === true && !lacks.has(index);
+}

@@ -1,0 +1,208 @@
+import type { Bitfield } from "../base/bitfield.ts";
+import type { Clock } from "../base/clock.ts";
+import { messageOf, troubleOf } from "../base/errors.ts";
+import { RateMeter } from "../base/meter.ts";
+import type { PieceStore } from "../ports/store.ts";
+import type { PieceIndex } from "../torrent/piece.ts";
+import { type DownloadPeer, pauseEndMs } from "./download-peer.ts";
+import { type DownloadSnapshot, type DownloadState, PieceMap } from "./snapshot.ts";
+
+/** Peers whose trouble is told when a download waits. */
+const MAX_EXCUSES = 4;
+
+/** Where a download stands; what the world sees of "running" follows from what is under way. */
+export type Phase = "new" | "running" | "paused" | "complete" | "failed" | "stopped";
+
+/** What the world sees of a download: the owner keeps it up to date, everybody else reads snapshots. */
+export class DownloadView {
+  phase: Phase = "new";
+  /** A tracker has answered. */
+  located = false;
+  /** Why no tracker answers, in words. */
+  trackerProblem: string | undefined;
+  /** Peers would be asked, were it not for the rate limit or for whoever takes the pieces. */
+  heldBack = false;
+  /** What ended a failed download. */
+  failure: unknown;
+  wastedBytes = 0;
+  readonly whenEnded: Promise<DownloadSnapshot>;
+  readonly #peers: readonly DownloadPeer[];
+  readonly #clock: Clock;
+  readonly #snapshotMs: number;
+  readonly #startedMs: number;
+  readonly #store: PieceStore;
+  readonly #map: Uint16Array;
+  readonly #meter: RateMeter;
+  readonly #subscribers = new Set<() => void>();
+  #totalPieces = 0;
+  #totalBytes = 0;
+  #heldPieces = 0;
+  #heldBytes = 0;
+  #downloadedBytes = 0;
+  #snapshot: DownloadSnapshot | undefined;
+  #toldMs = Number.NEGATIVE_INFINITY;
+  #cancelTelling: (() => void) | undefined;
+  #resolveEnded: (last: DownloadSnapshot) => void = () => {};
+
+  /** `peers` is live, in order of slot. */
+  constructor(input: {
+    store: PieceStore;
+    /** By default all. */
+    wanted?: Bitfield | undefined;
+    clock: Clock;
+    peers: readonly DownloadPeer[];
+    snapshotMs: number;
+    /** When the first byte was asked for, if that was before now. */
+    startedMs: number;
+  }) {
+    this.#peers = input.peers;
+    this.#clock = input.clock;
+    this.#snapshotMs = input.snapshotMs;
+    this.#startedMs = input.startedMs;
+    this.#meter = new RateMeter(this.#startedMs);
+    this.#store = input.store;
+    this.#map = new Uint16Array(input.store.geometry.count);
+    this.want(input.wanted);
+    this.whenEnded = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  get ended(): boolean {
+    return this.phase === "complete" || this.phase === "failed" || this.phase === "stopped";
+  }
+
+  /** The pieces to get from now on; undefined: all. */
+  want(wanted: Bitfield | undefined): void {
+    const { geometry, held } = this.#store;
+    [this.#totalPieces, this.#totalBytes, this.#heldPieces, this.#heldBytes] = [0, 0, 0, 0];
+    for (const index of geometry.indices()) {
+      // One in flight that is held by now is about to be told by `onHeld`.
+      if (held.has(index) && this.#map[index] === PieceMap.MISSING) this.#map[index] = PieceMap.HELD_BEFORE;
+      if (wanted?.has(index) === false) continue;
+      this.#totalPieces++;
+      this.#totalBytes += geometry.lengthOf(index);
+      if (PieceMap.isHeld(this.#map[index]!)) this.#count(geometry.lengthOf(index));
+    }
+  }
+
+  onRequested(index: PieceIndex, slot: number): void {
+    this.#map[index] = PieceMap.inFlight(slot);
+  }
+
+  /** A request ended without the piece; `slot` is a peer that is still asked for it. */
+  onUnrequested(index: PieceIndex, slot: number | undefined): void {
+    this.#map[index] = slot === undefined ? PieceMap.MISSING : PieceMap.inFlight(slot);
+  }
+
+  onHeld(index: PieceIndex, slot: number, bytes: number): void {
+    this.#map[index] = PieceMap.from(slot);
+    this.#count(bytes);
+    this.#downloadedBytes += bytes;
+    this.#meter.add(this.#clock.now(), bytes);
+  }
+
+  /** A piece that is held already was fetched for this download. */
+  onLearned(index: PieceIndex, slot: number, bytes: number, atMs: number): void {
+    this.#map[index] = PieceMap.from(slot);
+    this.#downloadedBytes += bytes;
+    this.#meter.add(atMs, bytes);
+  }
+
+  #count(bytes: number): void {
+    this.#heldPieces++;
+    this.#heldBytes += bytes;
+  }
+
+  peek(): DownloadSnapshot {
+    this.#snapshot ??= this.#take();
+    return this.#snapshot;
+  }
+
+  subscribe(fn: () => void): () => void {
+    this.#subscribers.add(fn);
+    return () => this.#subscribers.delete(fn);
+  }
+
+  /** Something changed: the next `peek` is new, and subscribers hear of it, now or when their time has come. */
+  changed(): void {
+    this.#snapshot = undefined;
+    if (this.#cancelTelling) return;
+    const waitMs = this.#toldMs + this.#snapshotMs - this.#clock.now();
+    if (waitMs <= 0) this.#tell();
+    else this.#cancelTelling = this.#clock.after(waitMs, () => this.#tell());
+  }
+
+  end(phase: "complete" | "failed" | "stopped"): void {
+    this.phase = phase;
+    this.#snapshot = undefined;
+    this.#tell();
+    this.#resolveEnded(this.peek());
+  }
+
+  #tell(): void {
+    this.#cancelTelling?.();
+    this.#cancelTelling = undefined;
+    this.#toldMs = this.#clock.now();
+    for (const subscriber of [...this.#subscribers]) subscriber();
+  }
+
+  #take(): DownloadSnapshot {
+    const now = this.#clock.now();
+    const rate = this.ended ? 0 : this.#meter.rate(now);
+    const state = this.#state();
+    return {
+      state,
+      reason: this.#reason(state, now),
+      trouble: this.#trouble(state),
+      located: this.located,
+      totalPieces: this.#totalPieces,
+      heldPieces: this.#heldPieces,
+      totalBytes: this.#totalBytes,
+      heldBytes: this.#heldBytes,
+      downloadedBytes: this.#downloadedBytes,
+      wastedBytes: this.wastedBytes,
+      rate,
+      etaMs: rate > 0 ? ((this.#totalBytes - this.#heldBytes) * 1000) / rate : undefined,
+      elapsedMs: now - this.#startedMs,
+      peers: this.#peers.map((peer) => peer.snapshot(now)),
+      pieceMap: this.#map.slice(),
+    };
+  }
+
+  #state(): DownloadState {
+    if (this.phase === "new") return "starting";
+    if (this.phase !== "running") return this.phase;
+    const peers = this.#peers;
+    const busy =
+      this.#heldPieces === this.#totalPieces || this.heldBack || peers.some((peer) => peer.inFlight > 0);
+    if (busy) return "downloading";
+    const asking = peers.some((peer) => peer.usable && peer.polling && !peer.spoke);
+    return asking || (!this.located && this.trackerProblem === undefined) ? "starting" : "waiting";
+  }
+
+  #trouble(state: DownloadState): DownloadSnapshot["trouble"] {
+    if (state === "failed") return troubleOf(this.failure);
+    if (state !== "waiting") return undefined;
+    if (this.#peers.length > 0) return "no_holder";
+    return this.trackerProblem === undefined ? "no_peer" : "no_tracker";
+  }
+
+  #reason(state: DownloadState, now: number): string {
+    if (state === "failed") return messageOf(this.failure);
+    if (state !== "waiting") return "";
+    const peers = this.#peers;
+    if (peers.length === 0) return this.trackerProblem ?? "no peer has this torrent yet";
+    const missing = this.#totalPieces - this.#heldPieces;
+    const excuses = peers.flatMap(({ standing, url }) => {
+      if (standing.kind === "usable") return [];
+      const pause =
+        standing.kind === "backing off"
+          ? `, again in ${Math.ceil(Math.max(0, pauseEndMs(standing, true) - now) / 1000)} s`
+          : "";
+      return [`${url} ${standing.kind}: ${messageOf(standing.because)}${pause}`];
+    });
+    const pieces = missing === 1 ? "the missing piece" : `the ${missing} missing pieces`;
+    return [`no reachable peer has ${pieces}`, ...excuses.slice(0, MAX_EXCUSES)].join("; ");
+  }
+}

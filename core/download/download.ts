@@ -1,0 +1,400 @@
+import type { Bitfield } from "../base/bitfield.ts";
+import { type ErrorCode, PeerFailed, PiezaError, WrongPiece } from "../base/errors.ts";
+import { locateQuery, type SwarmTable } from "../ports/tracker.ts";
+import type { Torrent } from "../torrent/torrent.ts";
+import { Assigner, type Assignment } from "./assigner.ts";
+import type { DownloadEvent } from "./download-event.ts";
+import type { DownloadInput } from "./download-input.ts";
+import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
+import { DownloadView } from "./download-view.ts";
+import { Account, type Doing, type DownloadAccount } from "./explain.ts";
+import { locateLoop } from "./locate-loop.ts";
+import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
+import { PiecePicker } from "./picker.ts";
+import { PieceReceiver } from "./receiver.ts";
+import type { DownloadSnapshot } from "./snapshot.ts";
+import { Swarm } from "./swarm.ts";
+
+/** How often back-off, overdue requests and rates are looked at. */
+const TICK_MS = 250;
+/** What an honest peer says of a piece that it turns out not to have, or whose copy has rotted. */
+const LACKING: ReadonlySet<ErrorCode> = new Set(["not_found", "out_of_range", "data_loss"]);
+
+/**
+ * One torrent on its way into one store: the owner of all state about it.
+ *
+ * Everything that happens is an event, handled synchronously by `#handle`; workers await and post events back, so no
+ * await stands between reading and changing state. A request is in its peer's `requests` exactly while the picker
+ * counts that peer among the piece's requesters.
+ */
+export class Download {
+  readonly torrent: Torrent;
+  /** Resolves with the last snapshot once the download is complete, failed or stopped. */
+  readonly whenDone: Promise<DownloadSnapshot>;
+  readonly #input: DownloadInput;
+  readonly #options: Required<DownloadOptions>;
+  readonly #picker: PiecePicker;
+  readonly #view: DownloadView;
+  readonly #swarm: Swarm;
+  readonly #account: Account;
+  readonly #stop = new AbortController();
+  readonly #workers = new Set<Promise<void>>();
+  readonly #assigner: Assigner;
+  #cancelTick = () => {};
+  #endedMs: number | undefined;
+
+  constructor(input: DownloadInput) {
+    this.#input = input;
+    this.torrent = input.torrent;
+    this.#options = resolveDownloadOptions(input.options);
+    const { random, store, clock, wanted, connect, isSelf } = input;
+    const picker = new PiecePicker(store.held, { random, sequential: this.#options.sequential, wanted });
+    this.#picker = picker;
+    this.#swarm = new Swarm({ picker, connect, isSelf, clock, random, options: this.#options });
+    this.#assigner = new Assigner({
+      picker,
+      swarm: this.#swarm,
+      geometry: store.geometry,
+      clock,
+      options: this.#options,
+      limit: input.limit,
+      onRoom: () => this.#handle({ type: "room" }),
+    });
+    const [first] = input.learned?.values() ?? [];
+    const startedMs = first?.askedAtMs ?? clock.now();
+    this.#view = new DownloadView({
+      store,
+      wanted,
+      clock,
+      peers: this.#swarm.peers,
+      snapshotMs: this.#options.snapshotMs,
+      startedMs,
+    });
+    this.#account = new Account(startedMs, this.#swarm.peers, store.held, store.geometry.count);
+    this.#creditLearned();
+    this.whenDone = this.#view.whenEnded;
+  }
+
+  /** What ended a failed download. */
+  get failure(): unknown {
+    return this.#view.failure;
+  }
+
+  /** The latest state. */
+  peek(): DownloadSnapshot {
+    return this.#view.peek();
+  }
+
+  /** Who served what and who did not, and where the time went so far. */
+  explain(): DownloadAccount {
+    return this.#account.take(this.#endedMs ?? this.#input.clock.now());
+  }
+
+  /** Calls `fn` after changes, at most every `snapshotMs`, and at the end. Returns what stops that. */
+  subscribe(fn: () => void): () => void {
+    return this.#view.subscribe(fn);
+  }
+
+  /** Begins. Does nothing the second time. */
+  start(): void {
+    if (this.#view.phase !== "new") return;
+    this.#view.phase = "running";
+    const { trackers, clock, random } = this.#input;
+    const swarm = locateQuery(this.#input.torrent);
+    const onTable = (table: SwarmTable) => this.#handle({ type: "located", table });
+    const isIdle = () => this.#assigner.idle && this.#view.phase !== "paused";
+    const onFailure = (reason: string) => this.#handle({ type: "trackerFailed", reason });
+    if (this.#picker.done) this.#finish();
+    else {
+      const asked = { trackers, swarm, clock, random, onTable, onFailure, isIdle };
+      this.#work(locateLoop(asked, this.#stop.signal));
+    }
+    this.#tick();
+  }
+
+  /**
+   * Asks for no piece from this index on until told another: for a store that gives pieces away in order and cannot keep
+   * what comes far ahead. Goes with `sequential`.
+   */
+  askBelow(horizon: number): void {
+    this.#picker.pickBelow(horizon);
+    this.#handle({ type: "room" });
+  }
+
+  /** Gets these pieces from now on, and no others. False if that is too late: it has ended, or has all and is finishing. */
+  want(wanted: Bitfield): boolean {
+    if (this.#view.ended || this.#picker.done) return false;
+    const requests = this.#swarm.peers.flatMap((peer) => [...peer.requests.values()]);
+    for (const request of requests) if (!wanted.has(request.index)) this.#cancel(request);
+    this.#picker.want(wanted, this.#input.store.held);
+    this.#view.want(wanted);
+    if (this.#picker.done) this.#finish();
+    this.#advance();
+    return true;
+  }
+
+  /** Stops asking and drops what is under way; `resume` goes on. */
+  pause(): void {
+    if (this.#view.phase !== "running") return;
+    this.#view.phase = "paused";
+    for (const peer of this.#swarm.peers) this.#cancelRequests(peer);
+    this.#changed();
+  }
+
+  resume(): void {
+    if (this.#view.phase !== "paused") return;
+    this.#view.phase = "running";
+    this.#advance();
+  }
+
+  /** Something outside has changed, such as the network: peers that are given a pause are asked again now. */
+  wake(): void {
+    if (this.#view.ended) return;
+    this.#swarm.wake();
+    this.#advance();
+  }
+
+  /** Ends everything; resolves when nothing is left running. The store is the caller's to close. */
+  async stop(): Promise<void> {
+    this.#end("stopped");
+    while (this.#workers.size > 0) await Promise.allSettled(this.#workers);
+  }
+
+  #creditLearned(): void {
+    const { learned = [], store } = this.#input;
+    for (const [index, source] of learned) {
+      const bytes = store.geometry.lengthOf(index);
+      const peer = this.#swarm.onLearned(source, index, bytes, store.geometry.count);
+      if (!peer) continue;
+      this.#view.onLearned(index, peer.slot, bytes, source.endedAtMs);
+      this.#account.onLearned(peer, index, source);
+    }
+  }
+
+  #handle(event: DownloadEvent): void {
+    if (this.#view.ended) return;
+    const now = this.#input.clock.now();
+    switch (event.type) {
+      case "located":
+        this.#view.located = true;
+        this.#view.trackerProblem = undefined;
+        this.#swarm.onTable(event.table);
+        this.#account.onMet(now);
+        break;
+      case "trackerFailed":
+        this.#swarm.onNoTable();
+        this.#view.trackerProblem = event.reason;
+        this.#account.trackerProblem = event.reason;
+        break;
+      case "bitfield":
+        this.#swarm.onBitfield(event.peer, event.has);
+        this.#account.onAnswered(event.peer, now);
+        break;
+      case "pollFailed":
+        event.peer.polling = false;
+        this.#swarm.backOff(event.peer, event.error);
+        this.#account.onFailed(event.peer, undefined, event.error, now);
+        break;
+      case "held":
+        this.#onHeld(event.request);
+        break;
+      case "requestFailed":
+        this.#onRequestFailed(event.request, event.error);
+        break;
+      case "finished":
+        this.#end("complete");
+        break;
+      case "failed":
+        this.#fail(event.error);
+        break;
+      case "room":
+      case "tick":
+        break;
+    }
+    if (!this.#view.ended) this.#advance();
+  }
+
+  /** What follows from the state as it is now. */
+  #advance(): void {
+    if (this.#view.phase === "running" && !this.#picker.done) {
+      for (const peer of this.#swarm.revive(this.#assigner.idle)) this.#poll(peer);
+      for (const assignment of this.#assigner.assignments()) this.#request(assignment);
+      this.#view.heldBack = this.#assigner.heldBack !== undefined;
+    }
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#account.spend(this.#doing(), this.#input.clock.now());
+    this.#view.changed();
+  }
+
+  #doing(): Doing {
+    if (this.#picker.done) return "finishing";
+    if (this.#view.phase === "paused") return "paused";
+    if (this.#assigner.inFlightBytes > 0) return "downloading";
+    if (this.#assigner.heldBack) return this.#assigner.heldBack;
+    if (!this.#view.located) return "tracker";
+    const connecting = this.#swarm.peers.some(({ usable, polling, spoke }) => usable && polling && !spoke);
+    return connecting ? "connecting" : "waiting";
+  }
+
+  #tick(): void {
+    if (this.#view.ended) return;
+    this.#cancelTick = this.#input.clock.after(TICK_MS, () => {
+      this.#handle({ type: "tick" });
+      this.#tick();
+    });
+  }
+
+  /** Asks a peer which pieces it has now. */
+  #poll(peer: DownloadPeer): void {
+    const { remote } = peer;
+    if (!remote) return;
+    peer.polling = true;
+    this.#work(
+      remote.getBitfield(this.#stop.signal).then(
+        (has) => this.#handle({ type: "bitfield", peer, has }),
+        (error: unknown) => this.#handle({ type: "pollFailed", peer, error }),
+      ),
+    );
+  }
+
+  #request({ peer, index, others }: Assignment): void {
+    const { store, hasher, torrent, clock } = this.#input;
+    const receiver = new PieceReceiver({
+      index,
+      hash: torrent.pieces[index]!,
+      store,
+      hasher,
+      direct: this.#picker.requesters(index) === 0,
+      lengthKnown: torrent.lengths !== undefined,
+      clock,
+    });
+    const request = { peer, index, receiver, abort: new AbortController(), startedMs: clock.now() };
+    peer.onRequested(request);
+    this.#account.onRequested(request, others);
+    this.#picker.onRequested(peer.slot, index);
+    this.#assigner.inFlightBytes += store.geometry.lengthOf(index);
+    this.#view.onRequested(index, peer.slot);
+    this.#work(this.#fetch(request));
+  }
+
+  async #fetch(request: PieceRequest): Promise<void> {
+    const { peer, index, receiver, abort } = request;
+    try {
+      await peer.remote!.getPiece(index, receiver, abort.signal);
+      if (await receiver.finish(() => this.#claim(request))) this.#handle({ type: "held", request });
+    } catch (error) {
+      this.#handle({ type: "requestFailed", request, error });
+    }
+  }
+
+  /** The piece has come whole and right: the first to say so has it, and everybody else is told to stop. */
+  #claim(request: PieceRequest): boolean {
+    if (this.#view.ended || request.peer.requests.get(request.index) !== request) return false;
+    this.#cancelOthers(request);
+    return true;
+  }
+
+  #cancelOthers(request: PieceRequest): void {
+    for (const peer of this.#swarm.peers) {
+      const other = peer.requests.get(request.index);
+      if (!other || other === request) continue;
+      this.#account.onOvertaken(peer, this.#input.clock.now());
+      this.#cancel(other);
+    }
+  }
+
+  #onHeld(request: PieceRequest): void {
+    const { peer, index } = request;
+    const bytes = this.#input.store.geometry.lengthOf(index);
+    // Paused or banned while the store took its time: the piece is in it all the same, and whoever was asked for it
+    // since is not needed, or was even faster.
+    if (this.#picker.isHeld(index)) return;
+    if (peer.requests.get(index) === request) this.#endRequest(request, bytes);
+    this.#cancelOthers(request);
+    this.#account.onHeld(request, this.#input.clock.now());
+    this.#picker.onHeld(index);
+    this.#view.onHeld(index, peer.slot, bytes);
+    this.#input.onHeld?.(index);
+    if (this.#picker.done) this.#finish();
+  }
+
+  #onRequestFailed(request: PieceRequest, error: unknown): void {
+    const { peer, index } = request;
+    if (peer.requests.get(index) !== request) return;
+    this.#cancel(request);
+    if (error instanceof WrongPiece) this.#dismiss(peer, "ban", error);
+    else if (!(error instanceof PeerFailed)) this.#fail(error);
+    else if (peer.seed && error.code === "unimplemented")
+      // The original of the seed's contract registers pieces and has no call that gives them.
+      this.#dismiss(peer, "skip", new PiezaError(error.code, `gives no pieces: ${error.message}`));
+    else if (LACKING.has(error.code)) this.#swarm.onLacks(peer, index, error);
+    else this.#swarm.backOff(peer, error);
+    this.#account.onFailed(peer, index, error, this.#input.clock.now());
+  }
+
+  /** It is not asked again in this download. */
+  #dismiss(peer: DownloadPeer, how: "ban" | "skip", because: unknown): void {
+    this.#cancelRequests(peer);
+    this.#swarm[how](peer, because);
+  }
+
+  #cancelRequests(peer: DownloadPeer): void {
+    for (const request of [...peer.requests.values()]) this.#cancel(request);
+  }
+
+  #cancel(request: PieceRequest): void {
+    const { received } = request.receiver;
+    this.#view.wastedBytes += received;
+    this.#input.limit?.giveBack(Math.max(0, this.#input.store.geometry.lengthOf(request.index) - received));
+    request.receiver.close();
+    this.#endRequest(request, 0);
+    request.abort.abort(
+      new CancelledRequest(`piece ${request.index + 1} is not needed from ${request.peer.url}`),
+    );
+  }
+
+  /** The request leaves every book that it stands in. `bytes` of a verified piece, or 0. */
+  #endRequest(request: PieceRequest, bytes: number): void {
+    const { peer, index } = request;
+    peer.onEnded(request, this.#input.clock.now(), bytes);
+    this.#assigner.inFlightBytes -= this.#input.store.geometry.lengthOf(index);
+    if (bytes > 0 || this.#input.store.held.has(index)) return;
+    this.#picker.onFailed(peer.slot, index);
+    this.#view.onUnrequested(index, this.#swarm.requesterOf(index)?.slot);
+  }
+
+  #finish(): void {
+    this.#work(
+      this.#input.store.finish().then(
+        () => this.#handle({ type: "finished" }),
+        (error: unknown) => this.#handle({ type: "failed", error }),
+      ),
+    );
+  }
+
+  #fail(error: unknown): void {
+    this.#view.failure = error;
+    this.#end("failed");
+  }
+
+  #end(phase: "complete" | "failed" | "stopped"): void {
+    if (this.#view.ended) return;
+    this.#endedMs = this.#input.clock.now();
+    this.#cancelTick();
+    this.#assigner.stop();
+    for (const peer of this.#swarm.peers) {
+      this.#cancelRequests(peer);
+      peer.remote?.close();
+    }
+    this.#stop.abort(new CancelledRequest(`the download is ${phase}`));
+    this.#view.end(phase);
+  }
+
+  #work(worker: Promise<void>): void {
+    const tracked = worker.finally(() => this.#workers.delete(tracked));
+    this.#workers.add(tracked);
+  }
+}

@@ -1,0 +1,177 @@
+import { type Clock, type Random, sleep } from "../base/clock.ts";
+import { messageOf, PeerFailed, PiezaError, WrongPiece } from "../base/errors.ts";
+import { type Hasher, sha256 } from "../base/hash.ts";
+import { holderInTurn } from "../base/round-robin.ts";
+import type { PieceSink, RemotePeer } from "../ports/peer.ts";
+import { locateQuery, type SwarmPeer, type SwarmTable, type Tracker } from "../ports/tracker.ts";
+import { MAX_PIECE_LENGTH, PieceGeometry, type PieceIndex } from "../torrent/piece.ts";
+import type { Torrent } from "../torrent/torrent.ts";
+import type { LearnedPiece, LearnedPieces } from "./learned-pieces.ts";
+import { locateLoop } from "./locate-loop.ts";
+
+/** How long nobody is asked after nobody had the piece. */
+const PAUSE_MS = 1_000;
+
+export interface LearnLengthsInput {
+  /** A torrent of the seed's form: without lengths. */
+  readonly torrent: Torrent;
+  readonly trackers: readonly Tracker[];
+  /** Makes the way to a peer, or to a seed peer, for pieces of up to 16 MiB. */
+  readonly connect: (url: string, seed: boolean) => RemotePeer;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+  /** Nobody has given the piece so far: in words, what it waits for, and whether a tracker has answered. */
+  readonly onWaiting?: (reason: string, located: boolean) => void;
+}
+
+export interface LearnedLengths {
+  readonly geometry: PieceGeometry;
+  /** The verified pieces that told: the first and the last. */
+  readonly pieces: LearnedPieces;
+}
+
+/**
+ * Learns the lengths that a torrent of the seed's form does not tell: all its pieces but the last have one length, so
+ * the first and the last piece, fetched whole and verified in memory, tell everything. Waits for peers for ever; ends
+ * with the signal's reason, or with invalid_argument if the two contradict each other.
+ */
+export async function learnLengths(input: LearnLengthsInput): Promise<LearnedLengths> {
+  const learner = new LengthLearner(input);
+  const done = new AbortController();
+  const signal = AbortSignal.any([input.signal, done.signal]);
+  const { torrent, trackers, clock, random } = input;
+  const swarm = locateQuery(torrent);
+  const onTable = (table: SwarmTable) => learner.onTable(table);
+  const onFailure = (reason: string) => learner.onProblem(reason);
+  const locating = locateLoop({ trackers, swarm, clock, random, onTable, onFailure }, signal);
+  try {
+    const last = (torrent.pieces.length - 1) as PieceIndex;
+    const first = await learner.fetch(0 as PieceIndex);
+    const pieces = new Map([[0 as PieceIndex, first]]);
+    if (last > 0) pieces.set(last, await learner.fetch(last));
+    return { geometry: geometryFrom(first.bytes.length, pieces.get(last)!.bytes.length, last + 1), pieces };
+  } finally {
+    done.abort(new Error("lengths are learned"));
+    learner.close();
+    await locating;
+  }
+}
+
+function geometryFrom(firstLength: number, lastLength: number, count: number): PieceGeometry {
+  if (count === 1) return new PieceGeometry(firstLength, Math.max(1, firstLength));
+  if (firstLength === 0 || lastLength === 0 || lastLength > firstLength) {
+    const problem = `${lastLength} bytes where the first piece has ${firstLength}`;
+    throw new PiezaError("invalid_argument", `pieces[${count - 1}]: ${problem}`);
+  }
+  return new PieceGeometry(firstLength * (count - 1) + lastLength, firstLength);
+}
+
+/** Asks one peer after the other, in the tracker's order of turns, until one gives the piece. */
+class LengthLearner {
+  readonly #input: LearnLengthsInput;
+  readonly #remotes = new Map<string, RemotePeer>();
+  /** URLs that are not asked again: who sent what was not the piece, and seed peers that have no call for it. */
+  readonly #useless = new Set<string>();
+  #table: SwarmTable | undefined;
+  #problem = "no peer has this torrent yet";
+
+  constructor(input: LearnLengthsInput) {
+    this.#input = input;
+  }
+
+  onTable(table: SwarmTable): void {
+    this.#table = table;
+  }
+
+  onProblem(reason: string): void {
+    this.#problem = reason;
+    this.#input.onWaiting?.(reason, this.#table !== undefined);
+  }
+
+  async fetch(index: PieceIndex): Promise<LearnedPiece> {
+    for (;;) {
+      for (const peer of this.#holders(index)) {
+        const piece = await this.#fetchFrom(peer, index);
+        if (piece) return piece;
+      }
+      if (this.#table) this.#input.onWaiting?.(this.#problem, true);
+      await sleep(this.#input.clock, this.#table ? PAUSE_MS : PAUSE_MS / 20, this.#input.signal);
+    }
+  }
+
+  close(): void {
+    for (const remote of this.#remotes.values()) remote.close();
+  }
+
+  #holders(index: PieceIndex): SwarmPeer[] {
+    const holders =
+      this.#table?.peers.filter(({ url, bitfield }) => bitfield.has(index) && !this.#useless.has(url)) ?? [];
+    if (holders.length === 0) return [];
+    const start = holderInTurn(this.#table!.turn, index + 1, holders.length);
+    return [...holders.slice(start), ...holders.slice(0, start)];
+  }
+
+  async #fetchFrom({ url, seed = false }: SwarmPeer, index: PieceIndex): Promise<LearnedPiece | undefined> {
+    const { torrent, hasher, clock, signal } = this.#input;
+    try {
+      const askedAtMs = clock.now();
+      const sink = new WholePiece(clock);
+      await this.#remote(url, seed).getPiece(index, sink, signal);
+      const bytes = sink.bytes();
+      const cameMs = clock.now();
+      const hash = await sha256(hasher, bytes);
+      if (hash !== torrent.pieces[index]) throw new WrongPiece(`piece ${index + 1} has the wrong hash`);
+      const endedAtMs = clock.now();
+      const { firstByteAtMs = cameMs } = sink;
+      return {
+        bytes,
+        source: { url, seed, askedAtMs, firstByteAtMs, endedAtMs, hashMs: endedAtMs - cameMs },
+      };
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      if (!(error instanceof WrongPiece || error instanceof PeerFailed)) throw error;
+      const gives = error instanceof PeerFailed && !(seed && error.code === "unimplemented");
+      if (!gives) this.#useless.add(url);
+      this.#problem = `${url}: ${messageOf(error)}`;
+      return undefined;
+    }
+  }
+
+  #remote(url: string, seed: boolean): RemotePeer {
+    const remote = this.#remotes.get(url) ?? this.#input.connect(url, seed);
+    this.#remotes.set(url, remote);
+    return remote;
+  }
+}
+
+/** Keeps one piece of unknown length in memory, up to the longest that there is. */
+class WholePiece implements PieceSink {
+  /** When the first of its bytes came. */
+  firstByteAtMs: number | undefined;
+  readonly #clock: Clock;
+  readonly #parts: Uint8Array[] = [];
+  #length = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  write(bytes: Uint8Array): void {
+    this.firstByteAtMs ??= this.#clock.now();
+    this.#length += bytes.length;
+    if (this.#length > MAX_PIECE_LENGTH) throw new WrongPiece("the piece is longer than 16 MiB");
+    this.#parts.push(new Uint8Array(bytes));
+  }
+
+  bytes(): Uint8Array {
+    const whole = new Uint8Array(this.#length);
+    let offset = 0;
+    for (const part of this.#parts) {
+      whole.set(part, offset);
+      offset += part.length;
+    }
+    return whole;
+  }
+}

@@ -1,0 +1,48 @@
+import type { Torrent } from "../torrent/torrent.ts";
+
+/** A torrent without its pieces, as a catalog lists it. */
+export interface TorrentSummary {
+  readonly name: string;
+  readonly infoHash: string;
+  readonly fileName: string;
+  readonly totalPieces: number;
+  /** Bytes; absent for a torrent of the seed's form. */
+  readonly length?: number | undefined;
+  readonly pieceLength?: number | undefined;
+  /** 0 for a single file. */
+  readonly fileCount: number;
+  readonly comment: string;
+  readonly createdAt: string;
+}
+
+export interface CatalogPage {
+  readonly torrents: readonly TorrentSummary[];
+  /** Empty on the last page. */
+  readonly nextPageToken: string;
+  /** Matches on all pages together. */
+  readonly totalSize: number;
+}
+
+/**
+ * A catalog seen from a client. Calls fail with PiezaError; an aborted signal rejects with its reason. A torrent that
+ * comes back has been checked, info hash included.
+ */
+export interface Catalog {
+  readonly url: string;
+  list(
+    query: { search?: string; pageSize?: number; pageToken?: string },
+    signal?: AbortSignal,
+  ): Promise<CatalogPage>;
+  /** By name (`.json` allowed) or by info hash (64 hex digits, in either case). */
+  get(
+    key: { name: string } | { infoHash: string },
+    signal?: AbortSignal,
+  ): Promise<{ name: string; torrent: Torrent }>;
+  /** Fails with already_exists if the name points to another torrent and `replace` is not set. */
+  publish(
+    torrent: Torrent,
+    options: { name?: string; replace?: boolean },
+    signal?: AbortSignal,
+  ): Promise<{ name: string; changed: boolean }>;
+  delete(name: string, signal?: AbortSignal): Promise<void>;
+}

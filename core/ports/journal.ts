@@ -1,0 +1,131 @@
+import { StoreFailed } from "../base/errors.ts";
+import type { PieceGeometry } from "../torrent/piece.ts";
+
+/**
+ * The journal beside a working file: which pieces of it are verified. One format for disks and for a page's storage.
+ *
+ * Append-only. A header of 64 bytes, then records of 12; a record that is cut short or damaged ends the journal, what
+ * follows it was never written as far as we are concerned. Numbers are little-endian.
+ *
+ *     header  0 magic (8)  8 version (4)  12 piece length (4)  16 length (8)  24 info hash (32)  60 CRC-32 of the 60
+ *     record  0 kind (4)   4 piece index (4)   8 CRC-32 of the 8
+ */
+export const JOURNAL_VERSION = 1;
+export const JOURNAL_HEADER_BYTES = 64;
+export const JOURNAL_RECORD_BYTES = 12;
+
+const MAGIC = [...new TextEncoder().encode("pieza-jl")];
+
+export type RecordKind =
+  /** The piece's bytes, verified, were handed to the system: hash them again before believing it after a restart. */
+  | "written"
+  /** The system has said that they are on the disk. */
+  | "durable"
+  /** The piece turned out not to be there after all. */
+  | "lost";
+
+const KINDS: readonly (RecordKind | undefined)[] = [undefined, "written", "durable", "lost"];
+
+/** The beginning of a journal for this torrent. */
+export function encodeJournalHeader(infoHash: string, geometry: PieceGeometry): Uint8Array {
+  const header = new Uint8Array(JOURNAL_HEADER_BYTES);
+  const view = new DataView(header.buffer);
+  header.set(MAGIC);
+  view.setUint32(8, JOURNAL_VERSION, true);
+  view.setUint32(12, geometry.pieceLength, true);
+  view.setBigUint64(16, BigInt(geometry.length), true);
+  for (let at = 0; at < 32; at++) header[24 + at] = Number.parseInt(infoHash.slice(at * 2, at * 2 + 2), 16);
+  view.setUint32(60, crc32(header.subarray(0, 60)), true);
+  return header;
+}
+
+/** One record for each of `indices`, in that order. */
+export function encodeJournalRecords(kind: RecordKind, indices: readonly number[]): Uint8Array {
+  const records = new Uint8Array(indices.length * JOURNAL_RECORD_BYTES);
+  const view = new DataView(records.buffer);
+  indices.forEach((index, n) => {
+    const at = n * JOURNAL_RECORD_BYTES;
+    view.setUint32(at, KINDS.indexOf(kind), true);
+    view.setUint32(at + 4, index, true);
+    view.setUint32(at + 8, crc32(records.subarray(at, at + 8)), true);
+  });
+  return records;
+}
+
+/** What a journal says. */
+export interface JournalState {
+  /** The last word on each piece. */
+  readonly pieces: Map<number, "written" | "durable">;
+  /** Where the next record goes: what lies behind is a torn tail. */
+  readonly endBytes: number;
+}
+
+/**
+ * Reads a journal. Undefined if its header was never finished, or is the zeros that a power cut may leave of one (so
+ * nothing was ever recorded). Throws StoreFailed if it
+ * is of another torrent, another cut, another version, or no journal at all.
+ */
+export function parseJournal(
+  bytes: Uint8Array,
+  infoHash: string,
+  geometry: PieceGeometry,
+): JournalState | undefined {
+  if (!bytes.subarray(0, JOURNAL_HEADER_BYTES).some((byte) => byte !== 0)) return undefined;
+  if (bytes.length < JOURNAL_HEADER_BYTES) return undefined;
+  checkHeader(bytes, encodeJournalHeader(infoHash, geometry));
+  const pieces = new Map<number, "written" | "durable">();
+  const records = bytes.subarray(JOURNAL_HEADER_BYTES);
+  const readBytes = readJournalRecords(records, geometry, (kind, index) => {
+    if (kind === "lost") pieces.delete(index);
+    else pieces.set(index, kind);
+  });
+  return { pieces, endBytes: JOURNAL_HEADER_BYTES + readBytes };
+}
+
+/**
+ * Reads records, as they stand behind the header or behind others, until one that is cut short, damaged or none.
+ * Returns how many bytes those before it take.
+ */
+export function readJournalRecords(
+  bytes: Uint8Array,
+  geometry: PieceGeometry,
+  onRecord: (kind: RecordKind, index: number) => void,
+): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let at = 0;
+  for (; at + JOURNAL_RECORD_BYTES <= bytes.length; at += JOURNAL_RECORD_BYTES) {
+    const kind = KINDS[view.getUint32(at, true)];
+    const index = view.getUint32(at + 4, true);
+    const crc = view.getUint32(at + 8, true);
+    if (!kind || index >= geometry.count || crc !== crc32(bytes.subarray(at, at + 8))) break;
+    onRecord(kind, index);
+  }
+  return at;
+}
+
+function checkHeader(found: Uint8Array, expected: Uint8Array): void {
+  const view = new DataView(found.buffer, found.byteOffset, JOURNAL_HEADER_BYTES);
+  if (MAGIC.some((byte, at) => found[at] !== byte)) throw new StoreFailed("the journal is not one of ours");
+  const version = view.getUint32(8, true);
+  if (version !== JOURNAL_VERSION) {
+    throw new StoreFailed(`the journal has version ${version}, this program knows ${JOURNAL_VERSION}`);
+  }
+  if (view.getUint32(60, true) !== crc32(found.subarray(0, 60)))
+    throw new StoreFailed("the journal is damaged");
+  if (expected.some((byte, at) => found[at] !== byte)) {
+    throw new StoreFailed("the journal is of another torrent, or of the same one cut in another way");
+  }
+}
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
+  let crc = n;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? 0xedb88320 ^ (crc >>> 1) : crc >>> 1;
+  return crc;
+});
+
+/** CRC-32 as in zip and Ethernet; with what it gave for the bytes before these, that of all of them. */
+export function crc32(bytes: Uint8Array, before = 0): number {
+  let crc = ~before;
+  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
+  return ~crc >>> 0;
+}

@@ -1,0 +1,63 @@
+import type { PieceRange, SwarmKey } from "../ports/tracker.ts";
+import type { Copies } from "./copies.ts";
+
+/** A peer of the swarm. */
+export interface PlanHolder extends Copies {
+  readonly leaseId: string;
+  readonly url: string;
+  readonly zone: string;
+}
+
+/** A listed peer that stays and lends space. */
+export interface PlanVolunteer {
+  readonly leaseId: string;
+  readonly url: string;
+  /** `hashOfText(url)`, which places it: the same after a restart. */
+  readonly urlHash: number;
+  readonly zone: string;
+  /** Neither taken nor promised to any order. */
+  readonly freeBytes: number;
+  /** What it spends on copies; 0: no bound. */
+  readonly bytesPerSecond: number;
+  /** Orders that it carries out, of this swarm and others. */
+  readonly orders: number;
+}
+
+/** An order under way. A volunteer has at most one in a swarm. */
+export interface PlanOrder {
+  readonly leaseId: string;
+  readonly zone: string;
+  readonly ranges: readonly PieceRange[];
+}
+
+export interface PlanCaps {
+  /** Orders that one peer carries out at a time, and that may be served by one peer. Default 2. */
+  readonly maxOrdersPerPeer: number;
+  /** Orders under way at a time, over all swarms. Default 1,000. */
+  readonly maxOrders: number;
+  /** Bytes of one order; at least a piece. Default 256 MiB. */
+  readonly maxOrderBytes: number;
+}
+
+export const defaultPlanCaps: PlanCaps = {
+  maxOrdersPerPeer: 2,
+  maxOrders: 1_000,
+  maxOrderBytes: 256 << 20,
+};
+
+/** One swarm at one moment, and who could help it. */
+export interface PlanInput extends SwarmKey {
+  /** Copies of every piece. */
+  readonly target: number;
+  /** The longest that a piece can be. */
+  readonly pieceBytes: number;
+  readonly holders: readonly PlanHolder[];
+  readonly volunteers: readonly PlanVolunteer[];
+  /** Oldest first. */
+  readonly orders: readonly PlanOrder[];
+  /** Orders that this peer is a source of, over all swarms. */
+  readonly served: (url: string) => number;
+  /** Orders under way, over all swarms. */
+  readonly underWay: number;
+  readonly caps: PlanCaps;
+}

@@ -1,0 +1,84 @@
+import { createClient, type Transport } from "@connectrpc/connect";
+import { CatalogService, type TorrentSummary as SummaryMessage } from "../../gen/pieza/v1/catalog_pb.ts";
+import { PiezaError } from "../base/errors.ts";
+import type { Hasher } from "../base/hash.ts";
+import type { Catalog, TorrentSummary } from "../ports/catalog.ts";
+import { calling } from "./call.ts";
+import { torrentToMessage } from "./torrent.ts";
+import { torrentFromMessage } from "./torrent-fields.ts";
+
+/** Lists and single changes. */
+const TIMEOUT_MS = 10_000;
+/** A torrent of 16 MiB at 256 KiB/s. */
+const TORRENT_TIMEOUT_MS = 90_000;
+
+export interface RemoteCatalogOptions {
+  /** Scheme, host and port. */
+  readonly url: string;
+  readonly transport: Transport;
+  readonly hasher: Hasher;
+  /** The catalog's bearer token, for `publish` and `delete`. Sent with these only. */
+  readonly token?: string | undefined;
+}
+
+export function remoteCatalog({ url, transport, hasher, token }: RemoteCatalogOptions): Catalog {
+  const client = createClient(CatalogService, transport);
+  const authority = token === undefined ? undefined : { authorization: `Bearer ${token}` };
+
+  return {
+    url,
+    list: (query, signal) =>
+      calling(signal, async () => {
+        const { torrents, nextPageToken, totalSize } = await client.listTorrents(query, {
+          ...until(signal, TIMEOUT_MS),
+        });
+        return { torrents: torrents.map(summaryOf), nextPageToken, totalSize };
+      }),
+    get: (key, signal) =>
+      calling(signal, async () => {
+        const wanted =
+          "name" in key
+            ? ({ case: "name", value: key.name } as const)
+            : ({ case: "infoHash", value: key.infoHash } as const);
+        const answer = await client.getTorrent({ key: wanted }, until(signal, TORRENT_TIMEOUT_MS));
+        const torrent = await torrentFromMessage(answer.torrent, hasher);
+        if ("infoHash" in key && torrent.infoHash !== key.infoHash.toLowerCase()) {
+          throw new PiezaError("internal", "the catalog answered with another torrent");
+        }
+        return { name: answer.name, torrent };
+      }),
+    publish: (torrent, { name, replace }, signal) =>
+      calling(signal, async () => {
+        const answer = await client.publishTorrent(
+          { name: name ?? "", torrent: torrentToMessage(torrent), replace: replace ?? false },
+          { ...until(signal, TORRENT_TIMEOUT_MS), ...(authority && { headers: authority }) },
+        );
+        return { name: answer.name, changed: answer.changed };
+      }),
+    delete: (name, signal) =>
+      calling(signal, async () => {
+        await client.deleteTorrent(
+          { name },
+          { ...until(signal, TIMEOUT_MS), ...(authority && { headers: authority }) },
+        );
+      }),
+  };
+}
+
+function until(signal: AbortSignal | undefined, timeoutMs: number) {
+  return { timeoutMs, ...(signal && { signal }) };
+}
+
+function summaryOf(message: SummaryMessage): TorrentSummary {
+  return {
+    name: message.name,
+    infoHash: message.infoHash,
+    fileName: message.fileName,
+    totalPieces: message.totalPieces,
+    length: message.length === undefined ? undefined : Number(message.length),
+    pieceLength: message.pieceLength,
+    fileCount: message.fileCount,
+    comment: message.comment,
+    createdAt: message.createdAt,
+  };
+}

@@ -1,0 +1,121 @@
+import { Bitfield } from "../base/bitfield.ts";
+import { PiezaError } from "../base/errors.ts";
+import type { LocateQuery, SwarmPeer, SwarmTable } from "../ports/tracker.ts";
+
+/** What a tracker names at most; more is cut off. */
+const MAX_PEERS = 50;
+/** Swarms whose last answer is kept, and how long a revision may be. */
+const MAX_KNOWN = 16;
+const MAX_REVISION_BYTES = 400;
+/** A tracker may slow us down, not send us away; and it may not make us hammer it. */
+const MIN_INTERVAL_MS = 250;
+const MAX_INTERVAL_MS = 300_000;
+
+/** LocatePiecesRequest, whoever writes it. */
+export interface LocateRequest {
+  readonly infoHash: string;
+  readonly fileName: string;
+  readonly totalPieces: number;
+  readonly since?: Uint8Array<ArrayBuffer>;
+  readonly zone: string;
+}
+
+/** LocatePiecesResponse, whoever has read it. */
+export interface LocateAnswer {
+  readonly totalPieces: number;
+  readonly peers: readonly LocatedPeer[];
+  readonly turn: number;
+  readonly trackerId: string;
+  readonly nextLocateMs: number;
+  readonly seedPeers: readonly { readonly url: string; readonly declared: Uint8Array }[];
+  readonly seedPieces: readonly { readonly number: number; readonly hash: string }[];
+  readonly revision: Uint8Array;
+}
+
+export interface LocatedPeer {
+  readonly url: string;
+  readonly complete: boolean;
+  readonly bitfield: Uint8Array;
+  readonly unchanged: boolean;
+}
+
+/** An answer, and what the tracker calls its state. */
+interface KnownTable {
+  readonly revision: Uint8Array<ArrayBuffer>;
+  readonly table: SwarmTable;
+}
+
+/** What one tracker has answered: the last table of each swarm, so that only what has changed since need be sent. */
+export class LocateTables {
+  readonly #tables = new Map<string, KnownTable>();
+
+  /** What to send, and what reads the answer to that: it throws PiezaError for one that is of something else. */
+  asking(query: LocateQuery): { request: LocateRequest; read(answer: LocateAnswer): SwarmTable } {
+    const { infoHash, totalPieces, fileName = "", zone = "" } = query;
+    const known = this.#tables.get(keyOf(query));
+    return {
+      request: { infoHash, totalPieces, fileName, zone, ...(known && { since: known.revision }) },
+      read: (answer) => {
+        const table = tableOf(answer, query, known?.table);
+        this.#keep(keyOf(query), { revision: Uint8Array.from(answer.revision), table });
+        return table;
+      },
+    };
+  }
+
+  /** The swarm that was asked for longest ago is forgotten first. A revision that is too long is none. */
+  #keep(key: string, known: KnownTable): void {
+    this.#tables.delete(key);
+    if (known.revision.length === 0 || known.revision.length > MAX_REVISION_BYTES) return;
+    this.#tables.set(key, known);
+    if (this.#tables.size > MAX_KNOWN) this.#tables.delete(this.#tables.keys().next().value!);
+  }
+}
+
+function keyOf({ infoHash, totalPieces }: LocateQuery): string {
+  return `${infoHash} ${totalPieces}`;
+}
+
+function tableOf(answer: LocateAnswer, swarm: LocateQuery, before?: SwarmTable): SwarmTable {
+  if (answer.totalPieces !== swarm.totalPieces) {
+    throw new PiezaError(
+      "internal",
+      `the tracker spoke of ${answer.totalPieces} pieces, not ${swarm.totalPieces}`,
+    );
+  }
+  const peers = answer.peers.slice(0, MAX_PEERS).map((peer) => ({
+    url: peer.url,
+    bitfield: bitfieldOf(peer, swarm, before),
+  }));
+  return {
+    peers: [...peers, ...seedPeersOf(answer, swarm.pieces ?? [])],
+    turn: answer.turn,
+    trackerId: answer.trackerId,
+    nextLocateMs: interval(answer.nextLocateMs),
+  };
+}
+
+/** A tracker that calls something unchanged that it has not told us says that the peer has nothing. */
+function bitfieldOf(peer: LocatedPeer, { totalPieces }: LocateQuery, before?: SwarmTable): Bitfield {
+  if (peer.complete) return Bitfield.full(totalPieces);
+  if (!peer.unchanged) return Bitfield.fromBytes(totalPieces, peer.bitfield);
+  const known = before?.peers.find(({ url, seed }) => url === peer.url && !seed);
+  return known?.bitfield ?? new Bitfield(totalPieces);
+}
+
+/** What seed peers declare of this torrent; those that declare nothing of it, or the pieces of another, are left out. */
+function seedPeersOf({ seedPeers, seedPieces }: LocateAnswer, pieces: readonly string[]): SwarmPeer[] {
+  const ours = seedPieces.map(({ number, hash }) => pieces[number - 1] === hash.toLowerCase());
+  return seedPeers.slice(0, MAX_PEERS).flatMap(({ url, declared }) => {
+    const bitfield = new Bitfield(pieces.length);
+    for (const place of Bitfield.fromBytes(seedPieces.length, declared)) {
+      if (ours[place]) bitfield.set(seedPieces[place]!.number - 1);
+    }
+    return bitfield.count > 0 ? [{ url, bitfield, seed: true }] : [];
+  });
+}
+
+/** The pause that a tracker asks for, within bounds. */
+export function interval(ms: number): number {
+  return Math.min(MAX_INTERVAL_MS, Math.max(MIN_INTERVAL_MS, ms));
+}

@@ -1,0 +1,83 @@
+import type { CallOptions } from "@connectrpc/connect";
+import type { Clock } from "../base/clock.ts";
+import { PeerFailed, WrongPiece } from "../base/errors.ts";
+import type { PieceSink } from "../ports/peer.ts";
+import { calling } from "./call.ts";
+import { AnswerTooLong, toPeerFailed } from "./errors.ts";
+
+/** A deadline that no honest link misses: this long for the answer to begin and end ... */
+const GRACE_MS = 30_000;
+/** ... and as long as its bytes need at this rate. */
+const MIN_BYTES_PER_SECOND = 8 << 10;
+/** Room for what is around a piece in its message. */
+const MESSAGE_SLACK_BYTES = 1 << 10;
+
+/** Calls to one peer, each ended by its signal, by its deadline or by `close`; they fail as RemotePeer says. */
+export class PeerCalls {
+  readonly #url: string;
+  readonly #clock: Clock;
+  readonly #closed = new AbortController();
+
+  constructor(url: string, clock: Clock) {
+    this.#url = url;
+    this.#clock = clock;
+  }
+
+  /** A call with a small answer. */
+  small<T>(signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
+    return this.#call(signal, GRACE_MS, run);
+  }
+
+  /** A call that is answered with a piece of `length` bytes, handed to `sink` in one write and then to `release`. */
+  async piece(
+    length: number,
+    sink: PieceSink,
+    signal: AbortSignal,
+    run: (options: CallOptions) => Promise<{ data: Uint8Array }>,
+    release?: (data: Uint8Array) => void,
+  ): Promise<void> {
+    const { data } = await this.#call(signal, deadlineOf(length), run).catch((error) => {
+      throw error instanceof AnswerTooLong ? tooLong(length, error) : error;
+    });
+    if (data.length > length + MESSAGE_SLACK_BYTES) throw tooLong(length);
+    await sink.write(data);
+    release?.(data);
+  }
+
+  /** A call that sends `length` bytes. */
+  upload<T>(length: number, signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
+    return this.#call(signal, deadlineOf(length), run);
+  }
+
+  close(): void {
+    this.#closed.abort(new PeerFailed("unavailable", `the connection to ${this.#url} was closed`));
+  }
+
+  async #call<T>(signal: AbortSignal, deadlineMs: number, run: (options: CallOptions) => Promise<T>) {
+    const late = new AbortController();
+    const closed = this.#closed.signal;
+    const cancel = this.#clock.after(deadlineMs, () => {
+      late.abort(new PeerFailed("deadline_exceeded", `no answer from ${this.#url} in ${deadlineMs} ms`));
+    });
+    const either = AbortSignal.any([signal, late.signal, closed]);
+    try {
+      // timeoutMs tells the peer when we give up; the clock is what we go by.
+      return await calling(
+        signal,
+        () => run({ signal: either, timeoutMs: deadlineMs }),
+        (error) => toPeerFailed(late.signal.aborted || closed.aborted ? either.reason : error),
+      );
+    } finally {
+      cancel();
+    }
+  }
+}
+
+/** Milliseconds for a call that moves so many bytes. */
+function deadlineOf(bytes: number): number {
+  return Math.ceil((bytes / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
+}
+
+function tooLong(length: number, cause?: unknown): WrongPiece {
+  return new WrongPiece(`the answer is too long for a piece of ${length} bytes`, { cause });
+}

@@ -1,0 +1,33 @@
+import { create } from "@bufbuild/protobuf";
+import { type Torrent as TorrentMessage, TorrentSchema } from "../../gen/pieza/v1/torrent_pb.ts";
+import type { Torrent } from "../torrent/torrent.ts";
+
+/** Messages that calls have under way: of a torrent with many pieces one has 20 MB, and a hundred callers one each. */
+const underWay = new WeakMap<Torrent, WeakRef<TorrentMessage>>();
+
+/** Not to be changed: others may have the same message. */
+export function torrentToMessage(torrent: Torrent): TorrentMessage {
+  const known = underWay.get(torrent)?.deref();
+  if (known) return known;
+  const message = makeMessage(torrent);
+  underWay.set(torrent, new WeakRef(message));
+  return message;
+}
+
+function makeMessage(torrent: Torrent): TorrentMessage {
+  return create(TorrentSchema, {
+    fileName: torrent.fileName,
+    totalPieces: torrent.pieces.length,
+    pieces: torrent.pieces.map((hash, index) => ({ number: index + 1, hash })),
+    ...(torrent.lengths && {
+      length: BigInt(torrent.lengths.length),
+      pieceLength: torrent.lengths.pieceLength,
+    }),
+    infoHash: torrent.infoHash,
+    files: torrent.files?.map(({ path, length }) => ({ path, length: BigInt(length) })) ?? [],
+    trackers: [...torrent.trackers],
+    comment: torrent.comment ?? "",
+    createdAt: torrent.createdAt ?? "",
+    ...(torrent.replicationTarget !== undefined && { replicationTarget: torrent.replicationTarget }),
+  });
+}

@@ -1,0 +1,105 @@
+import { InvalidField, PiezaError } from "../base/errors.ts";
+import { type Hasher, sha256 } from "../base/hash.ts";
+import { automaticPieceLength, MAX_PIECES, PieceGeometry, type PieceIndex, pieceNumber } from "./piece.ts";
+import type { Torrent, TorrentFile } from "./torrent.ts";
+import { checkPieceLength, HASH_OF_NOTHING, parseTorrent, torrentText } from "./torrent-json.ts";
+
+/** Pieces read and hashed at once: reading overlaps hashing, and memory stays at four pieces (64 MiB at the most). */
+const PIECES_IN_FLIGHT = 4;
+
+/** Bytes to cut into pieces, and what the torrent is to say of them. */
+export interface TorrentDraft {
+  readonly fileName: string;
+  /** Bytes of the whole: for a folder, of all its files together. */
+  readonly length: number;
+  /** For a folder, in bytewise order of path; their bytes one after the other are the whole. */
+  readonly files?: readonly TorrentFile[] | undefined;
+  /** Exactly `length` bytes from `offset`; up to four calls at once. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Bytes, a power of two from 16 KiB to 16 MiB. Default: automaticPieceLength. */
+  readonly pieceLength?: number | undefined;
+  readonly trackers?: readonly string[] | undefined;
+  readonly comment?: string | undefined;
+  /** RFC 3339. */
+  readonly createdAt?: string | undefined;
+  readonly replicationTarget?: number | undefined;
+}
+
+export interface CreateTorrentOptions {
+  /** Told after each piece, with the bytes hashed so far. */
+  readonly onProgress?: ((hashedBytes: number) => void) | undefined;
+  /** Ends the work before its next piece; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Cuts a source of bytes into a torrent. Every field is checked before the first byte is read. Fails with InvalidField,
+ * with failed_precondition if the source gives more or fewer bytes than it said, or with what `read` threw; then no
+ * read is under way any more.
+ */
+export async function createTorrent(
+  draft: TorrentDraft,
+  hasher: Hasher,
+  options: CreateTorrentOptions = {},
+): Promise<Torrent> {
+  const geometry = geometryOf(draft);
+  const blank = new Array<string>(geometry.count).fill(HASH_OF_NOTHING);
+  torrentText(await parseTorrent(jsonOf(draft, geometry, blank), hasher));
+  const hashes = await hashPieces(draft, geometry, hasher, options);
+  return parseTorrent(jsonOf(draft, geometry, hashes), hasher);
+}
+
+function geometryOf(draft: TorrentDraft): PieceGeometry {
+  const pieceLength = checkPieceLength(draft.pieceLength ?? automaticPieceLength(draft.length));
+  const geometry = new PieceGeometry(draft.length, pieceLength);
+  if (geometry.count > MAX_PIECES)
+    throw new InvalidField("piece_length", `makes ${geometry.count} pieces, but ${MAX_PIECES} is the limit`);
+  return geometry;
+}
+
+function jsonOf(draft: TorrentDraft, geometry: PieceGeometry, hashes: readonly string[]): unknown {
+  return {
+    file_name: draft.fileName,
+    total_pieces: geometry.count,
+    length: geometry.length,
+    piece_length: geometry.pieceLength,
+    files: draft.files,
+    trackers: draft.trackers,
+    comment: draft.comment,
+    created_at: draft.createdAt,
+    replication_target: draft.replicationTarget,
+    pieces: [...geometry.indices()].map((index) => ({ number: pieceNumber(index), hash: hashes[index] })),
+  };
+}
+
+async function hashPieces(
+  draft: TorrentDraft,
+  geometry: PieceGeometry,
+  hasher: Hasher,
+  { onProgress, signal }: CreateTorrentOptions,
+): Promise<string[]> {
+  const hashes = new Array<string>(geometry.count);
+  const indices = geometry.indices();
+  let hashedBytes = 0;
+  // All workers draw from one generator. The first to fail closes it, and the others end with the piece they hold.
+  const work = async () => {
+    for (const index of indices) {
+      signal?.throwIfAborted();
+      hashes[index] = await hashPiece(draft, geometry, index, hasher);
+      hashedBytes += geometry.lengthOf(index);
+      onProgress?.(hashedBytes);
+    }
+  };
+  const ends = await Promise.allSettled(Array.from({ length: PIECES_IN_FLIGHT }, work));
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed) throw failed.reason;
+  return hashes;
+}
+
+async function hashPiece(draft: TorrentDraft, geometry: PieceGeometry, index: PieceIndex, hasher: Hasher) {
+  const length = geometry.lengthOf(index);
+  const bytes = await draft.read(geometry.offset(index), length);
+  if (bytes.length !== length)
+    throw new PiezaError("failed_precondition", `${draft.fileName}: its length changed while it was read`);
+  return sha256(hasher, bytes);
+}

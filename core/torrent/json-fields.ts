@@ -1,0 +1,36 @@
+import { InvalidField } from "../base/errors.ts";
+
+/**
+ * A parsed JSON object's own members. Its prototype is null: a member called `__proto__` or `constructor` is a member
+ * like any other, and a missing one is undefined. Throws InvalidField.
+ */
+export function asObject(value: unknown, field: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new InvalidField(field, "must be an object");
+  const members: Record<string, unknown> = Object.create(null);
+  return Object.assign(members, value);
+}
+
+/** Throws InvalidField. */
+export function asArray(value: unknown, field: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw new InvalidField(field, "must be a list");
+  return value;
+}
+
+/** A whole number from `min` to `max`. Throws InvalidField. */
+export function asWholeNumber(value: unknown, field: string, min: number, max: number): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value))
+    throw new InvalidField(field, "must be a whole number");
+  if (value < min || value > max) throw new InvalidField(field, `must be ${min} to ${max}`);
+  // -0 reads like 0 and must be written like it.
+  return value + 0;
+}
+
+/** Well-formed text of at most `maxBytes` bytes of UTF-8. Throws InvalidField. */
+export function asText(value: unknown, field: string, maxBytes: number): string {
+  if (typeof value !== "string") throw new InvalidField(field, "must be a string");
+  if (!value.isWellFormed()) throw new InvalidField(field, "must not contain half a character");
+  if (value.length > maxBytes || new TextEncoder().encode(value).length > maxBytes)
+    throw new InvalidField(field, `must be at most ${maxBytes} bytes`);
+  return value;
+}

@@ -1,0 +1,39 @@
+import { InvalidField } from "../base/errors.ts";
+
+/** Nesting that no file of ours has; JSON.parse needs some 50 bytes of memory a level. */
+const MAX_DEPTH = 32;
+
+/**
+ * JSON from outside, at most `maxBytes` (whole MiB) of UTF-8 and not nested deeply: a text of brackets alone would take
+ * many times its own size. Throws InvalidField with `field`.
+ */
+export function parseJson(text: string, field: string, maxBytes: number): unknown {
+  checkJsonSize(text, field, maxBytes);
+  if (depthOf(text) > MAX_DEPTH) throw new InvalidField(field, "is nested too deeply");
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new InvalidField(field, "is not JSON", { cause });
+  }
+}
+
+/** Throws InvalidField. */
+export function checkJsonSize(text: string, field: string, maxBytes: number): void {
+  if (text.length > maxBytes || new TextEncoder().encode(text).length > maxBytes)
+    throw new InvalidField(field, `must be at most ${maxBytes >> 20} MiB of JSON`);
+}
+
+/** The deepest nesting of brackets outside strings; exact for JSON, harmless for anything else. */
+function depthOf(text: string): number {
+  let deepest = 0;
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === '"') inString = !inString;
+    else if (inString && char === "\\") at++;
+    else if (!inString && (char === "[" || char === "{")) deepest = Math.max(deepest, ++depth);
+    else if (!inString && (char === "]" || char === "}")) depth--;
+  }
+  return deepest;
+}

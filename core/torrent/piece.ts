@@ -1,0 +1,91 @@
+import type { Bitfield } from "../base/bitfield.ts";
+import { InvalidField } from "../base/errors.ts";
+
+/** 16 KiB: smaller pieces cost more in requests and hashes than they give. */
+export const MIN_PIECE_LENGTH = 16 << 10;
+/** 16 MiB: a peer, a tab and a gRPC message hold one piece at a time in memory. */
+export const MAX_PIECE_LENGTH = 16 << 20;
+/** Keeps a torrent's JSON under 16 MiB and its bitfield at 16 KiB. */
+export const MAX_PIECES = 131_072;
+
+/**
+ * A piece's place in its torrent, from 0. Only a PieceGeometry makes one, so that a number from outside cannot reach a
+ * store unchecked. In JSON and on the wire the same piece has `number` = index + 1.
+ */
+export type PieceIndex = number & { readonly __brand: "PieceIndex" };
+
+/** The piece's number in JSON and on the wire, from 1. */
+export function pieceNumber(index: PieceIndex): number {
+  return index + 1;
+}
+
+/**
+ * Where each piece lies in the whole: the one home of piece arithmetic. All pieces have `pieceLength` bytes but the
+ * last, which has what remains (1 to pieceLength). A torrent of 0 bytes has one piece of 0 bytes.
+ */
+export class PieceGeometry {
+  /** Bytes of the whole. */
+  readonly length: number;
+  /** Bytes of every piece but the last. */
+  readonly pieceLength: number;
+  /** At least 1. */
+  readonly count: number;
+
+  /** `pieceLength` is not held to the limits of a torrent here: a seed torrent's pieces may have any length. */
+  constructor(length: number, pieceLength: number) {
+    if (!Number.isSafeInteger(length) || length < 0)
+      throw new InvalidField("length", "must be a whole number of bytes");
+    if (!Number.isSafeInteger(pieceLength) || pieceLength < 1)
+      throw new InvalidField("piece_length", "must be at least 1 byte");
+    this.length = length;
+    this.pieceLength = pieceLength;
+    this.count = Math.max(1, Math.ceil(length / pieceLength));
+  }
+
+  /** The index of a wire number, or undefined if there is no such piece. */
+  indexOfNumber(number: number): PieceIndex | undefined {
+    return Number.isInteger(number) && number >= 1 && number <= this.count
+      ? ((number - 1) as PieceIndex)
+      : undefined;
+  }
+
+  /** The index itself if it is one. Throws RangeError otherwise: a bug of ours, not bad input. */
+  index(n: number): PieceIndex {
+    if (!Number.isInteger(n) || n < 0 || n >= this.count) throw new RangeError(`no piece with index ${n}`);
+    return n as PieceIndex;
+  }
+
+  /** Every index in order. */
+  *indices(): Generator<PieceIndex> {
+    for (let n = 0; n < this.count; n++) yield n as PieceIndex;
+  }
+
+  /** Byte offset of the piece in the whole. */
+  offset(index: PieceIndex): number {
+    return index * this.pieceLength;
+  }
+
+  /** Bytes of this piece. */
+  lengthOf(index: PieceIndex): number {
+    return index === this.count - 1 ? this.length - this.offset(index) : this.pieceLength;
+  }
+
+  /** Bytes of these pieces together. */
+  bytesOf(pieces: Bitfield): number {
+    const last = (this.count - 1) as PieceIndex;
+    const missing = pieces.has(last) ? this.pieceLength - this.lengthOf(last) : 0;
+    return pieces.count * this.pieceLength - missing;
+  }
+}
+
+/**
+ * The piece length for `length` bytes: 1 MiB up to 4 GiB, 2 MiB up to 64 GiB (under the 4 MiB message limit of stock
+ * gRPC clients), then doubled to keep 32,768 pieces, at most 16 MiB.
+ */
+export function automaticPieceLength(length: number): number {
+  const GiB = 2 ** 30;
+  if (length <= 4 * GiB) return 1 << 20;
+  let pieceLength = 2 << 20;
+  while (length > pieceLength * 32_768 && pieceLength < MAX_PIECE_LENGTH) pieceLength *= 2;
+  return pieceLength;
+}

@@ -1,0 +1,88 @@
+import { InvalidField } from "../base/errors.ts";
+import { checkPath, foldName } from "../base/file-name.ts";
+import { asArray, asObject, asWholeNumber } from "./json-fields.ts";
+import type { TorrentFile } from "./torrent.ts";
+
+/** A folder of the tree that the paths make; names are folded, so that what collides on some system meets here. */
+interface Folder {
+  readonly name: string;
+  readonly entries: Map<string, Folder | "file">;
+}
+
+/**
+ * The `files` of a folder torrent: at least one, in bytewise order of path, no two that are one file on some system,
+ * none that is another's folder, lengths that sum up to `totalLength` bytes. Throws InvalidField, as in `files[2].path`.
+ */
+export function parseFiles(value: unknown, totalLength: number): TorrentFile[] {
+  const list = asArray(value, "files");
+  if (list.length === 0) throw new InvalidField("files", "must have at least one file");
+  const files = list.map(parseFile);
+  const root: Folder = { name: "", entries: new Map() };
+  let sum = 0;
+  for (const [index, file] of files.entries()) {
+    const previous = files[index - 1];
+    if (previous) checkOrder(previous.path, file.path, `files[${index}].path`);
+    place(root, file.path, `files[${index}].path`);
+    sum += file.length;
+  }
+  if (sum !== totalLength)
+    throw new InvalidField("files", `their lengths sum up to ${sum}, but length is ${totalLength}`);
+  return files;
+}
+
+function parseFile(value: unknown, index: number): TorrentFile {
+  const field = `files[${index}]`;
+  const entry = asObject(value, field);
+  return {
+    path: checkPath(entry.path, `${field}.path`),
+    length: asWholeNumber(entry.length, `${field}.length`, 0, Number.MAX_SAFE_INTEGER),
+  };
+}
+
+function checkOrder(previous: string, path: string, field: string): void {
+  const order = compareBytewise(previous, path);
+  if (order === 0) throw new InvalidField(field, "is there twice");
+  if (order > 0) throw new InvalidField(field, "is out of order: files go in bytewise order of path");
+}
+
+/**
+ * The order of two strings' UTF-8 bytes, which is the order of their code points and not that of `<`: a surrogate pair
+ * stands for a code point above U+FFFF.
+ */
+export function compareBytewise(a: string, b: string): number {
+  for (let at = 0; at < a.length && at < b.length; at++) {
+    if (a[at] === b[at]) continue;
+    return rank(a.charCodeAt(at)) - rank(b.charCodeAt(at));
+  }
+  return a.length - b.length;
+}
+
+/** Moves the surrogates (U+D800 to U+DFFF) behind U+FFFF and keeps their order. */
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
+function place(root: Folder, path: string, field: string): void {
+  const names = path.split("/");
+  const fileName = names.pop()!;
+  let folder = root;
+  for (const name of names) folder = enter(folder, name, field);
+  const key = foldName(fileName);
+  const there = folder.entries.get(key);
+  if (there === "file") throw new InvalidField(field, "is the same file as another on some systems");
+  if (there) throw new InvalidField(field, "is another file's folder");
+  folder.entries.set(key, "file");
+}
+
+function enter(folder: Folder, name: string, field: string): Folder {
+  const key = foldName(name);
+  const there = folder.entries.get(key);
+  if (there === "file") throw new InvalidField(field, "has another file as its folder");
+  // Two spellings of one folder would be one folder here and two there.
+  if (there && there.name !== name)
+    throw new InvalidField(field, "has the same folder as another on some systems");
+  if (there) return there;
+  const made: Folder = { name, entries: new Map() };
+  folder.entries.set(key, made);
+  return made;
+}

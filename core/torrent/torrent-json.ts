@@ -1,0 +1,142 @@
+import { InvalidField } from "../base/errors.ts";
+import { checkFileName } from "../base/file-name.ts";
+import type { Hasher } from "../base/hash.ts";
+import { infoHashOf, parseInfoHash } from "./info-hash.ts";
+import { asArray, asObject, asWholeNumber } from "./json-fields.ts";
+import { checkJsonSize, parseJson } from "./json-text.ts";
+import { MAX_PIECE_LENGTH, MAX_PIECES, MIN_PIECE_LENGTH, PieceGeometry } from "./piece.ts";
+import type { Torrent, TorrentFile } from "./torrent.ts";
+import { parseFiles } from "./torrent-files.ts";
+import { parseRemarks } from "./torrent-remarks.ts";
+
+/** UTF-8 bytes of a torrent's JSON: what a catalog takes in one message. */
+export const MAX_TORRENT_JSON_BYTES = 16 << 20;
+/** SHA-256 of no bytes: the only piece of an empty file. */
+export const HASH_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/** A torrent file's exact form on disk and at GET /files/<name>.json. What is absent is left out, never null. */
+export interface TorrentJson {
+  file_name: string;
+  total_pieces: number;
+  length?: number;
+  piece_length?: number;
+  info_hash: string;
+  files?: { path: string; length: number }[];
+  trackers?: string[];
+  comment?: string;
+  created_at?: string;
+  replication_target?: number;
+  pieces: { number: number; hash: string }[];
+}
+
+/**
+ * The only way to a Torrent: checks a parsed JSON value against every rule of the format and recomputes the info hash.
+ * The seed's form (`file_name`, `total_pieces`, `pieces`) is enough; fields that it does not know are left alone. Throws
+ * InvalidField with the field's place, as in `pieces[3].hash`.
+ */
+export async function parseTorrent(value: unknown, hasher: Hasher): Promise<Torrent> {
+  const json = asObject(value, "torrent");
+  const fileName = checkFileName(json.file_name, "file_name");
+  const pieces = parsePieces(json);
+  const lengths = parseLengths(json, pieces);
+  const files = parseFolder(json, lengths);
+  const checked = {
+    fileName,
+    pieces,
+    ...(lengths && { lengths }),
+    ...(files && { files }),
+    ...parseRemarks(json),
+  };
+  const infoHash = await infoHashOf(checked, hasher);
+  if (json.info_hash !== undefined && parseInfoHash(json.info_hash) !== infoHash)
+    throw new InvalidField("info_hash", `does not match the torrent, whose info hash is ${infoHash}`);
+  return { ...checked, infoHash };
+}
+
+/** The same from a file's text, which must be JSON of at most 16 MiB. Throws InvalidField. */
+export async function parseTorrentText(text: string, hasher: Hasher): Promise<Torrent> {
+  return parseTorrent(parseJson(text, "torrent", MAX_TORRENT_JSON_BYTES), hasher);
+}
+
+/** The hashes in order of number, which the list need not be in. */
+function parsePieces(json: Record<string, unknown>): string[] {
+  const list = asArray(json.pieces, "pieces");
+  if (list.length > MAX_PIECES) throw new InvalidField("pieces", `must be at most ${MAX_PIECES}`);
+  const total = asWholeNumber(json.total_pieces, "total_pieces", 1, MAX_PIECES);
+  if (list.length !== total)
+    throw new InvalidField("total_pieces", `is ${total}, but pieces has ${list.length}`);
+  const hashes: string[] = new Array(total);
+  for (const [place, value] of list.entries()) {
+    const field = `pieces[${place}]`;
+    const piece = asObject(value, field);
+    const number = asWholeNumber(piece.number, `${field}.number`, 1, total);
+    if (hashes[number - 1] !== undefined)
+      throw new InvalidField(`${field}.number`, `${number} is there twice`);
+    hashes[number - 1] = parseInfoHash(piece.hash, `${field}.hash`);
+  }
+  return hashes;
+}
+
+function parseLengths(json: Record<string, unknown>, pieces: readonly string[]): Torrent["lengths"] {
+  if (json.length === undefined && json.piece_length === undefined) return undefined;
+  if (json.length === undefined) throw new InvalidField("length", "must come with piece_length");
+  if (json.piece_length === undefined) throw new InvalidField("piece_length", "must come with length");
+  const length = asWholeNumber(json.length, "length", 0, Number.MAX_SAFE_INTEGER);
+  const pieceLength = checkPieceLength(json.piece_length);
+  const { count } = new PieceGeometry(length, pieceLength);
+  if (count !== pieces.length)
+    throw new InvalidField("total_pieces", `is ${pieces.length}, but length and piece_length make ${count}`);
+  if (length === 0 && pieces[0] !== HASH_OF_NOTHING)
+    throw new InvalidField("pieces[0].hash", "must be the hash of no bytes, as length is 0");
+  return { length, pieceLength };
+}
+
+/** A power of two from 16 KiB to 16 MiB. Throws InvalidField on `piece_length`. */
+export function checkPieceLength(value: unknown): number {
+  const pieceLength = asWholeNumber(value, "piece_length", MIN_PIECE_LENGTH, MAX_PIECE_LENGTH);
+  if ((pieceLength & (pieceLength - 1)) !== 0)
+    throw new InvalidField("piece_length", "must be a power of two");
+  return pieceLength;
+}
+
+function parseFolder(json: Record<string, unknown>, lengths: Torrent["lengths"]): TorrentFile[] | undefined {
+  if (json.files === undefined) return undefined;
+  if (!lengths) throw new InvalidField("files", "must come with length and piece_length");
+  return parseFiles(json.files, lengths.length);
+}
+
+/** The torrent's file form; parseTorrent reads it back to the same torrent. */
+export function torrentJson(torrent: Torrent): TorrentJson {
+  const { lengths, files, trackers, comment, createdAt, replicationTarget } = torrent;
+  return {
+    file_name: torrent.fileName,
+    total_pieces: torrent.pieces.length,
+    ...(lengths && { length: lengths.length, piece_length: lengths.pieceLength }),
+    info_hash: torrent.infoHash,
+    ...(files && { files: files.map(({ path, length }) => ({ path, length })) }),
+    ...(trackers.length > 0 && { trackers: [...trackers] }),
+    ...(comment && { comment }),
+    ...(createdAt && { created_at: createdAt }),
+    ...(replicationTarget !== undefined && { replication_target: replicationTarget }),
+    // Last, so that the head of the file tells what it is.
+    pieces: torrent.pieces.map((hash, index) => ({ number: index + 1, hash })),
+  };
+}
+
+/**
+ * The torrent as a file's text: a line for every piece and file, so that it can be read and compared, and a newline at
+ * the end. Throws InvalidField past 16 MiB.
+ */
+export function torrentText(torrent: Torrent): string {
+  const members = Object.entries(torrentJson(torrent)).map(
+    ([key, value]) =>
+      `  ${JSON.stringify(key)}: ${Array.isArray(value) ? lines(value) : JSON.stringify(value)}`,
+  );
+  const text = `{\n${members.join(",\n")}\n}\n`;
+  checkJsonSize(text, "torrent", MAX_TORRENT_JSON_BYTES);
+  return text;
+}
+
+function lines(list: readonly unknown[]): string {
+  return `[\n${list.map((entry) => `    ${JSON.stringify(entry)}`).join(",\n")}\n  ]`;
+}

@@ -1,6 +1,0 @@
-import { webCryptoHasher } from "#core/hash.ts";
-import { nodeHasher } from "../../server/node-hasher.ts";
-import { hasherContract } from "../contract/hasher.ts";
-
-hasherContract("node:crypto", () => nodeHasher);
-hasherContract("WebCrypto", () => webCryptoHasher);
