@@ -138,7 +138,11 @@ describe("what the tree's tests notice", () => {
       `import { PeerSchema } from "#gen/pieza/v1/peer_pb.ts";`,
     ],
     ["core that imports Node", "core/base/hash.ts", `import { createHash } from "node:crypto";`],
-    ["core that imports an edge", "core/rpc/rpc.ts", `let x: import("../server/http/token.ts").Token;`],
+    [
+      "core that imports an edge",
+      "core/rpc/rpc.ts",
+      `let x: import("../server/http/guards/token.ts").Token;`,
+    ],
     ["a server that imports the page", "server/cli/up.ts", `import "../../web/src/app.ts";`],
     ["a page that imports gen/", "web/src/app.ts", `import { PeerSchema } from "#gen/pieza/v1/peer_pb.ts";`],
     [

@@ -3,7 +3,7 @@ import { InvalidField } from "#core/base/errors.ts";
 import { torrentToMessage } from "#core/rpc/torrent.ts";
 import { torrentFromMessage } from "#core/rpc/torrent-fields.ts";
 import type { CatalogService, GetTorrentRequest } from "#gen/pieza/v1/catalog_pb.ts";
-import { requireToken } from "../http/token.ts";
+import { requireToken } from "../http/guards/token.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import type { TorrentKey } from "./directory-index.ts";
 import type { ListedTorrent } from "./listing.ts";

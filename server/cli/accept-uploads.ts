@@ -1,7 +1,7 @@
 import type { Catalog } from "#core/ports/catalog.ts";
 import { remoteCatalog } from "#core/rpc/rpc.ts";
-import { loadOrMakeToken, rememberToken } from "../http/token.ts";
-import { openTransport } from "../http/transports.ts";
+import { openTransport } from "../http/client/transports.ts";
+import { loadOrMakeToken, rememberToken } from "../http/guards/token.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import type { UploadOptions } from "../peer/stored-torrents.ts";
 import type { VolunteerRules } from "../peer/volunteer.ts";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { type CatalogOptions, type RunningCatalog, startCatalog } from "../catalog/catalog.ts";
-import type { EdgeOptions } from "../http/options.ts";
-import { isWildcard } from "../http/outer-address.ts";
-import { loadOrMakeToken, rememberToken } from "../http/token.ts";
+import { isWildcard } from "../http/base/outer-address.ts";
+import { loadOrMakeToken, rememberToken } from "../http/guards/token.ts";
+import type { EdgeOptions } from "../http/handling/options.ts";
 import { dataDir, serverDir } from "./data-dir.ts";
 import type { CommonOption, Flags, OptionName } from "./options.ts";
 import type { Output } from "./output.ts";

@@ -1,8 +1,8 @@
 import type { Catalog } from "#core/ports/catalog.ts";
 import type { Tracker } from "#core/ports/tracker.ts";
 import { remoteCatalog, remoteTracker } from "#core/rpc/rpc.ts";
-import { tokenFor } from "../http/token.ts";
-import { openTransport } from "../http/transports.ts";
+import { openTransport } from "../http/client/transports.ts";
+import { tokenFor } from "../http/guards/token.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { type ClientFlags, readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";

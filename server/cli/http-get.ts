@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
 import { messageOf, PiezaError } from "#core/base/errors.ts";
-import { agentFor } from "../http/proxy-agent.ts";
-import { tlsProblem } from "../http/tls-problem.ts";
+import { agentFor } from "../http/client/proxy-agent.ts";
+import { tlsProblem } from "../http/client/tls-problem.ts";
 
 /** How long a server may take for a whole answer. */
 const DEADLINE_MS = 30_000;

@@ -1,5 +1,5 @@
 import { messageOf } from "#core/base/errors.ts";
-import type { LogEvent } from "../http/log.ts";
+import type { LogEvent } from "../http/base/log.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import type { Canvas } from "./progress-lines.ts";
 import { printable } from "./units.ts";

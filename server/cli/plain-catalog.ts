@@ -4,7 +4,7 @@ import { torrentFromMessage } from "#core/rpc/torrent-fields.ts";
 import { decodeGetTorrent, encodeGetTorrent } from "#core/rpc/torrent-wire.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { MAX_TORRENT_JSON_BYTES } from "#core/torrent/torrent-json.ts";
-import { proxyFor } from "../http/proxy.ts";
+import { proxyFor } from "../http/client/proxy.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { UnusualAnswer } from "../peer/piece-message.ts";
 import { PlainCalls } from "../peer/plain-calls.ts";

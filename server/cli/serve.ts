@@ -1,5 +1,5 @@
-import type { EdgeOptions } from "../http/options.ts";
-import { isWildcard } from "../http/outer-address.ts";
+import { isWildcard } from "../http/base/outer-address.ts";
+import type { EdgeOptions } from "../http/handling/options.ts";
 import { CliError, ExitCode, type Interrupted } from "./exit-code.ts";
 import { environmentName, longFlag } from "./invocation.ts";
 import type { Flags, OptionName, ServerOption } from "./options.ts";

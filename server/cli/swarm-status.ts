@@ -2,7 +2,7 @@ import { messageOf, PiezaError } from "#core/base/errors.ts";
 import type { PieceRange } from "#core/ports/tracker.ts";
 import { type WatchedCopies, type WatchedPeer, watchSwarm } from "#core/rpc/watch.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { openTransport } from "../http/transports.ts";
+import { openTransport } from "../http/client/transports.ts";
 import { type ClientFlags, readCa } from "./client-flags.ts";
 import type { Output } from "./output.ts";
 import { table } from "./table.ts";

@@ -9,9 +9,9 @@ import {
 } from "#core/announce/announcer.ts";
 import type { Announced, AnnouncedTorrent, FailureReport, Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
-import { isLoopback } from "../http/host-names.ts";
-import { isWildcard } from "../http/outer-address.ts";
-import { openTransport } from "../http/transports.ts";
+import { isLoopback } from "../http/base/host-names.ts";
+import { isWildcard } from "../http/base/outer-address.ts";
+import { openTransport } from "../http/client/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 import { leaseInMemory, leaseOnDisk } from "./lease-file.ts";
 

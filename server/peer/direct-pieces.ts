@@ -1,7 +1,7 @@
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { GetPieceRequestSchema } from "#gen/pieza/v1/peer_pb.ts";
 import { DownloadPieceRequestSchema } from "#gen/tracker_pb.ts";
-import type { DirectAnswer, DirectMethod } from "../http/direct.ts";
+import type { DirectAnswer, DirectMethod } from "../http/direct/direct.ts";
 import { pieceMessagePrefix } from "./piece-message.ts";
 import { findNamed } from "./seed-contract.ts";
 import type { ServedTorrents } from "./served-torrents.ts";

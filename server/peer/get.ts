@@ -11,7 +11,7 @@ import type { Tracker } from "#core/ports/tracker.ts";
 import { MAX_PIECE_LENGTH, type PieceGeometry, type PieceIndex } from "#core/torrent/piece.ts";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
-import type { TransportKind } from "../http/transports.ts";
+import type { TransportKind } from "../http/client/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 import { nodeHasher } from "../node-hasher.ts";
 import { connectPeer, type OpenTracker, openTracker, type Ways } from "./connect.ts";

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Registry } from "prom-client";
-import type { UploadBudget } from "../http/upload-budget.ts";
+import type { UploadBudget } from "../http/guards/upload-budget.ts";
 import type { CopySpace } from "./copy-keeper.ts";
 import type { ServedTorrents } from "./served-torrents.ts";
 import type { PieceRequest } from "./uploads.ts";

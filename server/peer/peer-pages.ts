@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse } from "../http/adapter.ts";
+import type { HttpRequest, HttpResponse } from "../http/handling/adapter.ts";
 import type { PeerMetrics } from "./peer-metrics.ts";
 import { servePiece } from "./raw-pieces.ts";
 import type { ServedTorrents } from "./served-torrents.ts";

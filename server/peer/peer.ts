@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { FailureReport } from "#core/ports/tracker.ts";
 import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { RunningServer } from "../http/server.ts";
+import type { RunningServer } from "../http/listening/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { type Announces, Announcing, type AnnouncingOptions } from "./announcing.ts";
 import { atMost } from "./at-most.ts";

@@ -1,8 +1,8 @@
 import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { PiezaError } from "#core/base/errors.ts";
-import type { HttpRequest, HttpResponse } from "../http/adapter.ts";
-import { toConnectError } from "../http/connect-error.ts";
-import { callerAddress } from "../http/context.ts";
+import { toConnectError } from "../http/base/connect-error.ts";
+import { callerAddress } from "../http/base/context.ts";
+import type { HttpRequest, HttpResponse } from "../http/handling/adapter.ts";
 import { parseRange } from "./byte-range.ts";
 import { serverTiming } from "./server-timing.ts";
 import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";

@@ -1,7 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import type { PeerService } from "#gen/tracker_pb.ts";
-import { kCallerAddress, kOnAnswered } from "../http/context.ts";
+import { kCallerAddress, kOnAnswered } from "../http/base/context.ts";
 import type { ServedTorrent, ServedTorrents } from "./served-torrents.ts";
 import { serverTiming } from "./server-timing.ts";
 import { onAbort, type Uploads } from "./uploads.ts";

@@ -3,7 +3,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { InvalidField } from "#core/base/errors.ts";
 import { torrentToMessage } from "#core/rpc/torrent.ts";
 import type { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { kCallerAddress, kOnAnswered } from "../http/context.ts";
+import { kCallerAddress, kOnAnswered } from "../http/base/context.ts";
 import type { ServedTorrents } from "./served-torrents.ts";
 import { serverTiming } from "./server-timing.ts";
 import { onAbort, type Uploads } from "./uploads.ts";

@@ -1,9 +1,9 @@
 import { RateLimit } from "#core/base/rate-limit.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
-import { directGetTorrent } from "../http/direct-torrent.ts";
-import { type EdgeOptions, type RunningServer, startServer } from "../http/server.ts";
-import { UploadBudget } from "../http/upload-budget.ts";
+import { directGetTorrent } from "../http/direct/direct-torrent.ts";
+import { UploadBudget } from "../http/guards/upload-budget.ts";
+import { type EdgeOptions, type RunningServer, startServer } from "../http/listening/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { directDownloadPiece, directGetPiece } from "./direct-pieces.ts";
 import { PeerMetrics } from "./peer-metrics.ts";

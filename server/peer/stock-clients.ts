@@ -3,7 +3,7 @@ import type { Tracker } from "#core/ports/tracker.ts";
 import { remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc/rpc.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { openTransport, type TransportKind } from "../http/transports.ts";
+import { openTransport, type TransportKind } from "../http/client/transports.ts";
 import { nodeClock } from "../node-clock.ts";
 
 /** Room for what is around a piece in its message. */

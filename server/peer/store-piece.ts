@@ -1,11 +1,11 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { InvalidField } from "#core/base/errors.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { toConnectError } from "../http/connect-error.ts";
-import { kCallerAddress, kOnAnswered } from "../http/context.ts";
-import { requestBytesOf } from "../http/limits.ts";
-import { requireToken } from "../http/token.ts";
-import type { UploadBudget } from "../http/upload-budget.ts";
+import { toConnectError } from "../http/base/connect-error.ts";
+import { kCallerAddress, kOnAnswered } from "../http/base/context.ts";
+import { requestBytesOf } from "../http/base/limits.ts";
+import { requireToken } from "../http/guards/token.ts";
+import type { UploadBudget } from "../http/guards/upload-budget.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
 
 /** StorePiece, which a peer has only if its operator lets others store there. */

@@ -6,7 +6,7 @@ import { isSha256Hex } from "#core/base/hash.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { Log } from "../http/log.ts";
+import type { Log } from "../http/base/log.ts";
 import { nodeClock } from "../node-clock.ts";
 import type { ServedStore } from "./served-torrents.ts";
 import { StoredTorrent } from "./stored-torrent.ts";

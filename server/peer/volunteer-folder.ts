@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { messageOf, PiezaError } from "#core/base/errors.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { Log } from "../http/log.ts";
+import type { Log } from "../http/base/log.ts";
 import { nodeDisk } from "./disk.ts";
 import { StoredTorrent } from "./stored-torrent.ts";
 

@@ -6,7 +6,7 @@ import { RateLimit } from "#core/base/rate-limit.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/ports/tracker.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
-import type { Log } from "../http/log.ts";
+import type { Log } from "../http/base/log.ts";
 import { nodeClock } from "../node-clock.ts";
 import type { Copying } from "./announcing.ts";
 import type { CopyKeeper, CopyServing, CopySpace } from "./copy-keeper.ts";

@@ -1,7 +1,7 @@
 import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
-import { type Ip, Networks, parseIp } from "../http/networks.ts";
+import { type Ip, Networks, parseIp } from "../http/base/networks.ts";
 import type { LookUp } from "./look-up.ts";
 
 /** Where an address lies: on this machine, in a private network, on the internet, or nowhere that a peer can be. */

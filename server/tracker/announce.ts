@@ -6,7 +6,7 @@ import {
   AnnounceResponseSchema,
   AnnounceEvent as EventMessage,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import type { DirectMethod } from "../http/direct.ts";
+import type { DirectMethod } from "../http/direct/direct.ts";
 import { parseAnnounce } from "./announce-message.ts";
 import type { FailureVotes } from "./failure-votes.ts";
 import type { TrackerMetrics } from "./metrics.ts";

@@ -6,7 +6,7 @@ import type { Clock } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import { toPiezaError } from "#core/rpc/errors.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { openTransport, type TransportKind } from "../http/transports.ts";
+import { openTransport, type TransportKind } from "../http/client/transports.ts";
 import type { AddressPolicy } from "./address.ts";
 import type { FairSlots } from "./fair-slots.ts";
 import { equalBytes } from "./lease-secret.ts";

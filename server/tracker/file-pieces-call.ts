@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { GetFilePiecesRequestSchema, GetFilePiecesResponseSchema } from "#gen/tracker_pb.ts";
-import type { DirectMethod } from "../http/direct.ts";
+import type { DirectMethod } from "../http/direct/direct.ts";
 import type { AnswerCache } from "./answer-cache.ts";
 import { type FilePieces, filePieces } from "./file-pieces.ts";
 import type { Located, Locator } from "./locator.ts";

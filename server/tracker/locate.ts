@@ -9,7 +9,7 @@ import {
   LocatePiecesResponseSchema,
   type SwarmPeer,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import type { DirectMethod } from "../http/direct.ts";
+import type { DirectMethod } from "../http/direct/direct.ts";
 import type { AnswerCache } from "./answer-cache.ts";
 import { checkString, checkTotalPieces } from "./checks.ts";
 import type { Located, Locator, SwarmQuery } from "./locator.ts";

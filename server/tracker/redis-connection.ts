@@ -1,6 +1,6 @@
 import { Redis } from "iovalkey";
 import { messageOf, PiezaError } from "#core/base/errors.ts";
-import type { Log } from "../http/log.ts";
+import type { Log } from "../http/base/log.ts";
 import type { RedisScript } from "./redis-scripts.ts";
 
 /** A command that has not been answered by then has failed; so has a first connection. */

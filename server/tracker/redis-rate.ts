@@ -1,5 +1,5 @@
 import { RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
-import type { SharedRate } from "../http/rate-limit.ts";
+import type { SharedRate } from "../http/guards/rate-limit.ts";
 import type { RedisConnection } from "./redis-connection.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import { type RedisScript, script } from "./redis-scripts.ts";

@@ -1,8 +1,8 @@
 import type { Clock } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
-import type { Log } from "../http/log.ts";
-import type { SharedRate } from "../http/rate-limit.ts";
+import type { Log } from "../http/base/log.ts";
+import type { SharedRate } from "../http/guards/rate-limit.ts";
 import { randomId } from "./lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./limits.ts";
 import { showsChange } from "./memory-swarm.ts";

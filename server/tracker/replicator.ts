@@ -4,7 +4,7 @@ import { lastCopies, lostPieces } from "#core/replication/copies.ts";
 import { defaultPlanCaps, type PlanCaps } from "#core/replication/input.ts";
 import { type NewOrder, planReplication } from "#core/replication/plan.ts";
 import { piecesIn, rangesOf } from "#core/replication/words.ts";
-import type { Log } from "../http/log.ts";
+import type { Log } from "../http/base/log.ts";
 import { randomId } from "./lease-secret.ts";
 import type { TrackerLimits } from "./limits.ts";
 import { OrderDesk } from "./order-desk.ts";

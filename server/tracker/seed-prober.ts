@@ -1,7 +1,7 @@
 import { createClient } from "@connectrpc/connect";
 import type { Clock } from "#core/base/clock.ts";
 import { PeerService } from "#gen/tracker_pb.ts";
-import { openTransport } from "../http/transports.ts";
+import { openTransport } from "../http/client/transports.ts";
 import type { FairSlots } from "./fair-slots.ts";
 import type { TrackerLimits } from "./limits.ts";
 import type { SeedPeer, SwarmStore } from "./swarm-store.ts";

@@ -1,6 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { TrackerService } from "#gen/tracker_pb.ts";
-import { kCallerAddress } from "../http/context.ts";
+import { kCallerAddress } from "../http/base/context.ts";
 import type { FilePiecesCall } from "./file-pieces-call.ts";
 import { parsePort, parseRegistration } from "./seed-message.ts";
 import type { SeedProber } from "./seed-prober.ts";

@@ -5,7 +5,7 @@ import { InvalidField } from "#core/base/errors.ts";
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import type { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
-import { kCallerAddress } from "../http/context.ts";
+import { kCallerAddress } from "../http/base/context.ts";
 import type { Announcing } from "./announce.ts";
 import { countsOf } from "./availability.ts";
 import { checkTotalPieces } from "./checks.ts";

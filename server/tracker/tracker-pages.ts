@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse } from "../http/adapter.ts";
+import type { HttpRequest, HttpResponse } from "../http/handling/adapter.ts";
 import type { TrackerMetrics } from "./metrics.ts";
 import type { SwarmStore } from "./swarm-store.ts";
 

@@ -4,7 +4,7 @@ import type { Clock, Random } from "#core/base/clock.ts";
 import type { PlanCaps } from "#core/replication/input.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
-import { type EdgeOptions, startServer } from "../http/server.ts";
+import { type EdgeOptions, startServer } from "../http/listening/server.ts";
 import { nodeClock } from "../node-clock.ts";
 import { AddressPolicy, classOfHost } from "./address.ts";
 import { Announcing } from "./announce.ts";

@@ -4,7 +4,7 @@ import { PeerFailed, PiezaError, WrongPiece } from "#core/base/errors.ts";
 import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
-import type { RunningServer } from "../../server/http/server.ts";
+import type { RunningServer } from "../../server/http/listening/server.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import {
   type Behaviour,

@@ -43,7 +43,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     holds: "each liar is banned after its first wrong piece, and nobody else; not one wrong byte is kept",
     tests: {
       "test/faults/swarm-faults.test.ts": ["half of 32 seeders send a wrong piece or break off"],
-      "test/server/http/liars.test.ts": ["bans who sends what is no piece after one"],
+      "test/server/http/client/liars.test.ts": ["bans who sends what is no piece after one"],
     },
   },
   F4: {
@@ -55,7 +55,7 @@ export const faults: Readonly<Record<string, Fault>> = {
         "reads no more than a piece and 1 KiB of an answer that is too long",
         "ends an answer without an end, and its connection",
       ],
-      "test/server/http/hostile-peers.test.ts": [
+      "test/server/http/client/hostile-peers.test.ts": [
         "needs little memory for all of them at once",
         "a client of a peer that $does needs no memory for it",
       ],
@@ -196,8 +196,8 @@ export const faults: Readonly<Record<string, Fault>> = {
     what: "a peer says GOAWAY, resets, or sends endless headers",
     holds: "the process lives, the call is the peer's failure",
     tests: {
-      "test/server/http/transports.test.ts": ["costs some calls at most, never the process"],
-      "test/server/http/hostile-peers.test.ts": ["is told each by its code, every time"],
+      "test/server/http/client/transports.test.ts": ["costs some calls at most, never the process"],
+      "test/server/http/client/hostile-peers.test.ts": ["is told each by its code, every time"],
     },
   },
   F28: {

@@ -35,7 +35,7 @@ export const twins: readonly Twins[] = [
   {
     claim: "a piece that is held is right",
     simulated: [invariants, "is held and wrong"],
-    real: ["test/server/http/liars.test.ts", "bans who sends what is no piece after one"],
+    real: ["test/server/http/client/liars.test.ts", "bans who sends what is no piece after one"],
   },
   {
     claim: "what is recorded is held after a restart, and asked of nobody again",
@@ -96,7 +96,7 @@ export const twins: readonly Twins[] = [
   {
     claim: "each liar is banned after its first wrong piece",
     simulated: [swarmFaults, "half of 32 seeders send a wrong piece or break off"],
-    real: ["test/server/http/liars.test.ts", "bans who sends what is no piece after one"],
+    real: ["test/server/http/client/liars.test.ts", "bans who sends what is no piece after one"],
   },
   {
     claim: "silence ends nothing, and a download goes on after it",

@@ -120,10 +120,10 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     what: "anybody says where it calls from",
-    file: "server/http/caller.ts",
+    file: "server/http/base/caller.ts",
     find: "while (isProxy(caller) && hops.length > 0) {",
     replace: 'while (typeof isProxy === "function" && hops.length > 0) {',
-    test: "test/server/http/caller.test.ts",
+    test: "test/server/http/base/caller.test.ts",
     name: "the caller is no proxy",
   },
   {
@@ -177,7 +177,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     what: "any token publishes",
-    file: "server/http/token.ts",
+    file: "server/http/guards/token.ts",
     find: "if (!checkToken(expected, given))",
     replace: 'if (!checkToken(expected, given) && expected === "")',
     test: "test/server/catalog/service.test.ts",
@@ -300,7 +300,7 @@ export const sabotages: readonly Sabotage[] = [
     file: "core/rpc/call.ts",
     find: "throw asError(error);",
     replace: "throw (error as { code?: number }).code === 1 ? error : asError(error);",
-    test: "test/server/http/liars.test.ts",
+    test: "test/server/http/client/liars.test.ts",
     name: "is finished beside every hostile peer there is",
   },
   {

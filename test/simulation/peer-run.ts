@@ -3,7 +3,7 @@ import { StoreFailed } from "#core/base/errors.ts";
 import { Download } from "#core/download/download.ts";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import { MemoryPieceStore, type PieceStore } from "#core/ports/store.ts";
-import { UploadBudget } from "../../server/http/upload-budget.ts";
+import { UploadBudget } from "../../server/http/guards/upload-budget.ts";
 import { nodeHasher } from "../../server/node-hasher.ts";
 import { FilePieceStore } from "../../server/peer/file-piece-store.ts";
 import { ServedTorrents } from "../../server/peer/served-torrents.ts";

@@ -5,7 +5,7 @@ import type { SwarmKey } from "#core/ports/tracker.ts";
 import { cappedFetch } from "#core/rpc/capped-fetch.ts";
 import { remotePeer } from "#core/rpc/rpc.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
-import { openTransport } from "../../server/http/transports.ts";
+import { openTransport } from "../../server/http/client/transports.ts";
 import { grpcPeer } from "../../server/peer/grpc-peer.ts";
 import { socketPeer } from "../../server/peer/socket-peer.ts";
 

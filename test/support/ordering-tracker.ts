@@ -6,7 +6,7 @@ import {
   type AnnounceResponseSchema,
   TrackerService,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import { type RunningServer, startServer } from "../../server/http/server.ts";
+import { type RunningServer, startServer } from "../../server/http/listening/server.ts";
 
 type Answer = MessageInitShape<typeof AnnounceResponseSchema>;
 

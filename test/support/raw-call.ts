@@ -1,4 +1,4 @@
-import "../../server/http/guard-http2.ts";
+import "../../server/http/client/guard-http2.ts";
 import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";

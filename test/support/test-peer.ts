@@ -6,8 +6,8 @@ import type { SwarmKey } from "#core/ports/tracker.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import { type GetBitfieldResponseSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
-import type { HttpRequest, HttpResponse } from "../../server/http/http-types.ts";
-import { type RunningServer, type ServerOptions, startServer } from "../../server/http/server.ts";
+import type { HttpRequest, HttpResponse } from "../../server/http/base/http-types.ts";
+import { type RunningServer, type ServerOptions, startServer } from "../../server/http/listening/server.ts";
 
 export const swarm: SwarmKey = { infoHash: "ab".repeat(32), totalPieces: 4 };
 /** Three pieces of 64 KiB and one of 1,000 bytes. */

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { TrackerService, type WatchSwarmResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
-import { type RunningServer, startServer } from "../../server/http/server.ts";
+import { type RunningServer, startServer } from "../../server/http/listening/server.ts";
 import type { CertificatePaths } from "./certificates.ts";
 
 type Watched = Pick<MessageInitShape<typeof WatchSwarmResponseSchema>, "peers" | "replication" | "orders">;

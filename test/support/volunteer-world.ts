@@ -2,7 +2,7 @@ import { Registry } from "prom-client";
 import { Bitfield } from "#core/base/bitfield.ts";
 import type { Clock } from "#core/base/clock.ts";
 import type { ReplicationOrder, SwarmKey } from "#core/ports/tracker.ts";
-import type { LogEvent } from "../../server/http/log.ts";
+import type { LogEvent } from "../../server/http/base/log.ts";
 import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
 import { ReplicationMetrics } from "../../server/tracker/replication-metrics.ts";
 import { Replicator } from "../../server/tracker/replicator.ts";

@@ -1,6 +1,6 @@
 import { messageOf, PiezaError } from "#core/base/errors.ts";
-import { proxyFor, proxyName } from "../../http/proxy.ts";
-import { tlsProblem } from "../../http/tls-problem.ts";
+import { proxyFor, proxyName } from "../../http/client/proxy.ts";
+import { tlsProblem } from "../../http/client/tls-problem.ts";
 import { formatDuration } from "../units.ts";
 import { checkWindows } from "./check-windows.ts";
 import { type Finding, type LookOptions, ok, problem, type Role, warning } from "./finding.ts";

@@ -4,7 +4,7 @@ import { locateQuery, type SwarmPeer } from "#core/ports/tracker.ts";
 import { remotePeer } from "#core/rpc/rpc.ts";
 import { MAX_PIECE_LENGTH } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { openTransport } from "../../http/transports.ts";
+import { openTransport } from "../../http/client/transports.ts";
 import { nodeClock } from "../../node-clock.ts";
 import { nodeDisk } from "../../peer/disk.ts";
 import type { ClientFlags } from "../client-flags.ts";

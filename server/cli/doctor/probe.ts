@@ -3,7 +3,7 @@ import http from "node:http";
 import https from "node:https";
 import tls from "node:tls";
 import { PiezaError } from "#core/base/errors.ts";
-import { agentFor } from "../../http/proxy-agent.ts";
+import { agentFor } from "../../http/client/proxy-agent.ts";
 
 /** A server that has not answered by then does not. */
 export const ANSWER_MS = 5_000;

@@ -1,4 +1,4 @@
-import { isWildcard, outerAddress } from "../../http/outer-address.ts";
+import { isWildcard, outerAddress } from "../../http/base/outer-address.ts";
 import { startCatalogServer } from "../catalog-server.ts";
 import type { Invocation } from "../invocation.ts";
 import type { CommonOption, Flags, ServerOption } from "../options.ts";

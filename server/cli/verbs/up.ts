@@ -1,6 +1,6 @@
 import { copyFile, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isLoopback } from "../../http/host-names.ts";
+import { isLoopback } from "../../http/base/host-names.ts";
 import { type RunningTracker, startTracker } from "../../tracker/tracker.ts";
 import { startCatalogServer, torrentsDir } from "../catalog-server.ts";
 import { type ChildPeer, type ChildPeerOptions, startChildPeer } from "../child-peer.ts";

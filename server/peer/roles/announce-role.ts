@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AnnouncedTorrent } from "#core/ports/tracker.ts";
-import type { Log } from "../../http/log.ts";
+import type { Log } from "../../http/base/log.ts";
 import { nodeClock } from "../../node-clock.ts";
 import { Announcing, type AnnouncingOptions, type PeerAddress } from "../announcing.ts";
 import { atMost } from "../at-most.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Log } from "../../http/log.ts";
+import type { Log } from "../../http/base/log.ts";
 import type { PeerOptions } from "../peer.ts";
 import { FollowedCopies } from "./followed-copies.ts";
 import { ToldAnnouncing } from "./told-announcing.ts";

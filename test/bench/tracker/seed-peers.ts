@@ -1,6 +1,6 @@
 import { createClient } from "@connectrpc/connect";
 import { TrackerService } from "#gen/tracker_pb.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import type { Server } from "./load.ts";
 
 /** So many peers of the seed's contract that hold all pieces of a file. */

@@ -7,7 +7,7 @@ import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { callerAddress, kCallerAddress } from "../../../server/http/context.ts";
+import { callerAddress, kCallerAddress } from "../../../server/http/base/context.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { composeTracker } from "../../../server/tracker/tracker.ts";

@@ -6,8 +6,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type ErrorCode, PeerFailed, PiezaError } from "#core/base/errors.ts";
 import { toPeerFailed, toPiezaError } from "#core/rpc/errors.ts";
 import { remotePeer } from "#core/rpc/rpc.ts";
-import { toConnectError } from "../../../server/http/connect-error.ts";
-import { openTransport, type TransportKind } from "../../../server/http/transports.ts";
+import { toConnectError } from "../../../server/http/base/connect-error.ts";
+import { openTransport, type TransportKind } from "../../../server/http/client/transports.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { geometry, startTestPeer, swarm } from "../../support/test-peer.ts";
 

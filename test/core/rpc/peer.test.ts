@@ -2,7 +2,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
 import { cappedFetch } from "#core/rpc/capped-fetch.ts";
 import { remotePeer, remoteSeedPeer } from "#core/rpc/rpc.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { peerTransport } from "../../../web/src/worker/peer-transport.ts";
 import { type PeerCase, remotePeerContract } from "../../contract/remote-peer.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { torrentJson, torrentText } from "#core/torrent/torrent-json.ts";
 import { contentSecurityPolicy } from "../../../server/catalog/page-headers.ts";
-import type { LogEvent } from "../../../server/http/log.ts";
+import type { LogEvent } from "../../../server/http/base/log.ts";
 import { runningCatalog } from "./running-catalog.ts";
 import { seedTorrent } from "./seed-torrent.ts";
 

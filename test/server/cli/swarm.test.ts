@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { outerAddress } from "../../../server/http/outer-address.ts";
+import { outerAddress } from "../../../server/http/base/outer-address.ts";
 import { LocalSwarm, sha256sum, writeRandomFile } from "../../support/local-swarm.ts";
 import { pieza, type Ran, type RunOptions } from "../../support/pieza.ts";
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PiezaError } from "#core/base/errors.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { type PeerOptions, type RunningPeer, startPeer } from "../../../server/peer/peer.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
 import { freePort } from "../../support/free-port.ts";

@@ -3,7 +3,7 @@ import { createClient } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { PeerService } from "#gen/tracker_pb.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { type Serving, startServing } from "../../../server/peer/serving.ts";
 import { type MadeTorrent, type MakeOptions, makeTorrent } from "../../support/made-torrent.ts";
 

@@ -6,7 +6,7 @@ import { PiezaError } from "#core/base/errors.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { type Serving, type ServingOptions, startServing } from "../../../server/peer/serving.ts";
 import { type MadeTorrent, makeTorrent } from "../../support/made-torrent.ts";
 

@@ -1,5 +1,5 @@
 import { remotePeer } from "#core/rpc/rpc.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { socketPeer } from "../../../server/peer/socket-peer.ts";
 import { remotePeerContract } from "../../contract/remote-peer.ts";
 

@@ -2,7 +2,7 @@ import { beforeEach, expect, it } from "vitest";
 import { PiezaError } from "#core/base/errors.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
-import { UploadBudget } from "../../../server/http/upload-budget.ts";
+import { UploadBudget } from "../../../server/http/guards/upload-budget.ts";
 import { ServedTorrents } from "../../../server/peer/served-torrents.ts";
 import { Uploads } from "../../../server/peer/uploads.ts";
 import { type MadeTorrent, makeTorrent } from "../../support/made-torrent.ts";

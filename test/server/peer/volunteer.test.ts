@@ -6,7 +6,7 @@ import type { Catalog } from "#core/ports/catalog.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { remoteCatalog } from "#core/rpc/rpc.ts";
 import { startCatalog } from "../../../server/catalog/catalog.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { nodeHasher } from "../../../server/node-hasher.ts";
 import { type PeerOptions, type RunningPeer, startPeer } from "../../../server/peer/peer.ts";
 import type { VolunteerRules } from "../../../server/peer/volunteer.ts";

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, type AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
-import { startServer } from "../../../server/http/server.ts";
+import { startServer } from "../../../server/http/listening/server.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { composeTracker } from "../../../server/tracker/tracker.ts";
 import { FakeClock } from "../../support/fake-clock.ts";

@@ -7,7 +7,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { AnnounceEvent, type AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { limitsFor } from "../../../server/tracker/memory-limits.ts";
 import { within } from "../../support/deadline.ts";
 import { PiezaProcess } from "../../support/pieza-process.ts";

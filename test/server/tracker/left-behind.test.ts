@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { afterEach, expect, it } from "vitest";
 import { AnnounceEvent, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { infoHash } from "../../support/router-tracker.ts";
 
 const CALLS = 1_000;

@@ -2,7 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
-import { openTransport, type TransportKind } from "../../../server/http/transports.ts";
+import { openTransport, type TransportKind } from "../../../server/http/client/transports.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
 import { neverBusy } from "../../support/never-busy.ts";

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { PiezaError } from "#core/base/errors.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { startGet } from "../../../server/peer/get.ts";
 import { type RunningPeer, type ServedStore, startPeer } from "../../../server/peer/peer.ts";
 import { type RunningTracker, startTracker, type TrackerOptions } from "../../../server/tracker/tracker.ts";

@@ -3,7 +3,7 @@ import { Announcer } from "#core/announce/announcer.ts";
 import { Bitfield } from "#core/base/bitfield.ts";
 import type { Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { otherWays } from "../../../server/peer/announcing.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";

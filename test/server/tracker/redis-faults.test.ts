@@ -6,7 +6,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { PiezaError } from "#core/base/errors.ts";
 import type { Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";

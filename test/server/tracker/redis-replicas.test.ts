@@ -4,7 +4,7 @@ import { holderInTurn } from "#core/base/round-robin.ts";
 import { locateLoop } from "#core/download/locate-loop.ts";
 import type { Announced, Lease, SwarmTable, Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
-import { openTransport } from "../../../server/http/transports.ts";
+import { openTransport } from "../../../server/http/client/transports.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";

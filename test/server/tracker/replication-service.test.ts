@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import type { Announce, Announced, Tracker } from "#core/ports/tracker.ts";
 import { type WatchedCopies, watchSwarm } from "#core/rpc/watch.ts";
-import type { LogEvent } from "../../../server/http/log.ts";
+import type { LogEvent } from "../../../server/http/base/log.ts";
 import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
 
 const MIB = 1 << 20;

@@ -1,7 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
 import { PeerService } from "#gen/tracker_pb.ts";
-import { type RunningServer, startServer } from "../../../server/http/server.ts";
+import { type RunningServer, startServer } from "../../../server/http/listening/server.ts";
 import { dialHasPiece } from "../../../server/tracker/seed-prober.ts";
 
 const never = new AbortController().signal;

@@ -1,0 +1,157 @@
+import type { Http2Session, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { versions } from "node:process";
+import { httpDate } from "../base/http-date.ts";
+import type { RequestHead, ShortCall, ShortResponse } from "../base/http-types.ts";
+
+// V8 keeps what is left of a stream of Node's until its next great collection, with all that its listeners close over.
+// So the listeners here are functions of no call's own, and what they work for hangs on the stream until it closes.
+// Accessors are those of classes: V8 puts those of object literals, and functions that are assigned to a property, into
+// the old generation, where each keeps what it closes over as long.
+
+/** A call over HTTP/2 without the request and the response that Node makes of it; finishCall() it when its stream closes. */
+export function streamCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): ShortCall {
+  return { head: new StreamHead(stream, headers), body: stream, response: new StreamResponse(stream) };
+}
+
+class StreamHead implements RequestHead {
+  readonly headers: IncomingHttpHeaders;
+  readonly httpVersionMajor = 2;
+  readonly #stream: ServerHttp2Stream;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    this.#stream = stream;
+    this.headers = headers;
+  }
+
+  get method(): string | undefined {
+    return this.headers[":method"];
+  }
+
+  get socket(): RequestHead["socket"] {
+    return remoteOf(this.#stream.session);
+  }
+}
+
+const remotes = new WeakMap<Http2Session, RequestHead["socket"]>();
+
+/** Asked for once a connection: what Node gives out as an HTTP/2 session's socket looks everything up anew. */
+function remoteOf(session: Http2Session | undefined): RequestHead["socket"] {
+  if (!session) return {};
+  const known = remotes.get(session) ?? { remoteAddress: session.socket.remoteAddress };
+  remotes.set(session, known);
+  return known;
+}
+
+type Headers = Record<string, string | number>;
+
+class StreamResponse implements ShortResponse {
+  readonly stream: ServerHttp2Stream;
+  statusCode = 200;
+  readonly #headers: Headers = {};
+  #trailers: Readonly<Record<string, string>> | undefined;
+  #onClose: (() => void)[] | undefined;
+
+  constructor(stream: AnsweredStream) {
+    this.stream = stream;
+    stream[kResponse] = this;
+  }
+
+  get closed(): boolean {
+    return this.stream.closed;
+  }
+
+  get destroyed(): boolean {
+    return this.stream.destroyed;
+  }
+
+  setHeader(name: string, value: string | number): void {
+    this.#headers[name] = value;
+  }
+
+  addTrailers(trailers: Readonly<Record<string, string>>): void {
+    this.#trailers = trailers;
+  }
+
+  once(_event: "close", fn: () => void): void {
+    if (this.#onClose) this.#onClose.push(fn);
+    else this.#onClose = [fn];
+  }
+
+  cork(): void {
+    this.stream.cork();
+  }
+
+  uncork(): void {
+    this.stream.uncork();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#respond();
+    return this.stream.write(chunk);
+  }
+
+  end(chunk: Uint8Array | string, encoding: BufferEncoding = "latin1"): void {
+    this.#respond();
+    this.stream.end(chunk, encoding);
+  }
+
+  sendTrailers(): void {
+    this.stream.sendTrailers(this.#trailers ?? {});
+  }
+
+  /** Its caller has all of it, or is gone. */
+  finish(): void {
+    for (const fn of this.#onClose ?? []) fn();
+  }
+
+  #respond(): void {
+    const { stream } = this;
+    if (stream.headersSent) return;
+    const waitForTrailers = this.#trailers !== undefined;
+    stream.respond(responseHeaders(this.statusCode, this.#headers), { waitForTrailers });
+    if (waitForTrailers) stream.on("wantTrailers", onWantTrailers);
+  }
+}
+
+const kResponse = Symbol("response");
+
+interface AnsweredStream extends ServerHttp2Stream {
+  [kResponse]?: StreamResponse | undefined;
+}
+
+/** Its stream has closed: its caller has all of the answer, or is gone. */
+export function finishCall(stream: AnsweredStream): void {
+  const response = stream[kResponse];
+  stream[kResponse] = undefined;
+  response?.finish();
+}
+
+function onWantTrailers(this: AnsweredStream): void {
+  this[kResponse]?.sendTrailers();
+}
+
+/** Node takes a list of names and values since 24.8, and makes no copy of it. */
+const takesLists = isSince(24, 8);
+
+/** That of the last answer: the next one mostly says the same. */
+let latest: readonly string[] = [];
+
+function responseHeaders(status: number, headers: Headers): OutgoingHttpHeaders | readonly string[] {
+  if (!takesLists) return { ":status": status, ...headers };
+  const date = httpDate();
+  let length = 4;
+  let isLatest = latest[1] === String(status) && latest[3] === date;
+  for (const name in headers) {
+    isLatest &&= latest[length] === name && latest[length + 1] === String(headers[name]);
+    length += 2;
+  }
+  if (isLatest && latest.length === length) return latest;
+  const fields = Object.entries(headers).flatMap(([name, value]) => [name, String(value)]);
+  latest = [":status", String(status), "date", date, ...fields];
+  return latest;
+}
+
+function isSince(major: number, minor: number): boolean {
+  const [ourMajor = 0, ourMinor = 0] = versions.node.split(".").map(Number);
+  return ourMajor > major || (ourMajor === major && ourMinor >= minor);
+}

@@ -1,0 +1,110 @@
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import { constants, createServer } from "node:http2";
+import type { Limits } from "../base/limits.ts";
+import { finishCall, streamCall } from "../direct/stream-call.ts";
+import type { ShortOrigin } from "../handling/adapter.ts";
+import type { RequestHandler } from "../handling/request-handler.ts";
+
+/**
+ * An HTTP/2 server that gives up on callers by itself: Node's never times anything out, opens any number of streams
+ * and lets a caller reset them as fast as it likes.
+ */
+export function createGuardedHttp2Server(
+  limits: Limits,
+  { onRequest, onShort }: RequestHandler,
+): Http2Server {
+  // Never listens: it makes requests of the streams that it is given.
+  const requests = createServer(onRequest);
+  const server = createServer({
+    settings: {
+      maxConcurrentStreams: limits.maxStreams,
+      maxHeaderListSize: limits.maxHeaderBytes,
+      initialWindowSize: limits.streamWindowBytes,
+    },
+    maxSessionInvalidFrames: 100,
+    maxSessionMemory: limits.sessionMemoryMB,
+  });
+  server.on("stream", (stream: GuardedStream, headers, flags, rawHeaders) => {
+    guardStream(stream);
+    const origin = new StreamOrigin(stream);
+    const asRequest = () => {
+      stream.setTimeout(limits.idleMs, () => origin.kill());
+      requests.emit("stream", stream, headers, flags, rawHeaders);
+    };
+    // A short call is under the clock of its bodies, and a session ends with its last sign of life.
+    const answered = onShort(headers[":path"] ?? "", streamCall(stream, headers), origin);
+    if (!answered) return asRequest();
+    stream.on("error", ignore);
+    void answered.then((isAnswered) => isAnswered || stream.destroyed || asRequest());
+  });
+  server.on("sessionError", ignore);
+  server.on("session", (session) => guardSession(session, limits));
+  return server;
+}
+
+class StreamOrigin implements ShortOrigin {
+  readonly origin: ServerHttp2Stream;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.origin = stream;
+  }
+
+  kill(): void {
+    this.origin.close(constants.NGHTTP2_CANCEL);
+  }
+}
+
+function guardSession(session: GuardedSession, limits: Limits): void {
+  session.on("error", ignore);
+  session.setLocalWindowSize(limits.connectionWindowBytes);
+  session.setTimeout(limits.idleMs, () => {
+    session.close();
+    // Destroyed also after close(): its GOAWAY may never be read.
+    setTimeout(() => session.destroy(), 1000).unref();
+  });
+  session[kGuard] = { session, resets: resetBucket(limits) };
+}
+
+interface SessionGuard {
+  readonly session: ServerHttp2Session;
+  /** Says whether one more reset is bearable. */
+  readonly resets: () => boolean;
+}
+
+const kGuard = Symbol("guard");
+
+interface GuardedSession extends ServerHttp2Session {
+  [kGuard]?: SessionGuard;
+}
+
+interface GuardedStream extends ServerHttp2Stream {
+  [kGuard]?: SessionGuard | undefined;
+}
+
+function guardStream(stream: GuardedStream): void {
+  // Its session may have ended meanwhile, and no longer counts.
+  stream[kGuard] = (stream.session as GuardedSession | undefined)?.[kGuard];
+  stream.on("close", onStreamClose);
+}
+
+/** A function of no call's own, as all that listen to streams: see stream-call.ts. */
+function onStreamClose(this: GuardedStream): void {
+  finishCall(this);
+  const guard = this[kGuard];
+  if (this.rstCode === constants.NGHTTP2_CANCEL && guard?.resets() === false) guard.session.destroy();
+}
+
+function ignore(): void {}
+
+/** Says whether one more reset is bearable. */
+function resetBucket(limits: Limits): () => boolean {
+  let tokens = limits.resetBurst;
+  let atMs = performance.now();
+  return () => {
+    const nowMs = performance.now();
+    tokens = Math.min(limits.resetBurst, tokens + ((nowMs - atMs) / 1000) * limits.resetsPerSecond);
+    atMs = nowMs;
+    tokens -= 1;
+    return tokens >= 0;
+  };
+}

@@ -1,0 +1,93 @@
+import net from "node:net";
+import tls from "node:tls";
+import type { Limits } from "../base/limits.ts";
+import { answerWithoutTls } from "../base/no-tls.ts";
+import type { Certificate } from "./certificate.ts";
+
+/** The beginning of HTTP/2's preface; no method of HTTP/1.1 begins so. */
+const PREFACE = Buffer.from("PRI");
+/** The first byte of every TLS connection: a record of the handshake. */
+const HANDSHAKE = 0x16;
+
+/** A port whose certificate can be renewed. */
+export type TlsPort = net.Server & Pick<tls.Server, "setSecureContext">;
+
+/** Who takes a connection, and what has been read of it. */
+export interface PortServers {
+  readonly h1: (socket: net.Socket, begun: Buffer) => void;
+  readonly h2: (socket: net.Socket, begun: Buffer) => void;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * One port for both: the first bytes tell HTTP/2 from HTTP/1.1, over TLS the handshake (ALPN) does.
+ */
+export function createPort(servers: PortServers, limits: Limits, certificate?: Certificate) {
+  const port = certificate ? tlsPort(servers, limits, certificate) : cleartextPort(servers, limits);
+  port.maxConnections = limits.maxConnections;
+  return port;
+}
+
+function cleartextPort(servers: PortServers, limits: Limits): net.Server {
+  return net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    sniff(socket, limits.firstBytesMs, httpVersion, (version, begun) => {
+      // HTTP/1.1 callers may half-close after their request, as http.Server allows them to.
+      socket.allowHalfOpen = version === "h1";
+      servers[version](socket, begun);
+    });
+  });
+}
+
+/** Who speaks HTTP without TLS here is told so. */
+function tlsPort(servers: PortServers, limits: Limits, certificate: Certificate): TlsPort {
+  const handshakes = tls.createServer({
+    ...certificate.files,
+    ALPNProtocols: ["h2", "http/1.1"],
+    handshakeTimeout: limits.firstBytesMs,
+  });
+  handshakes.on("tlsClientError", (_error, socket) => socket.destroy());
+  handshakes.on("secureConnection", (socket) => {
+    servers[socket.alpnProtocol === "h2" ? "h2" : "h1"](socket, NOTHING);
+  });
+  const port = net.createServer({ noDelay: true }, (socket) => {
+    sniff(socket, limits.firstBytesMs, tlsOrHttp, (version, begun) => {
+      socket.unshift(begun);
+      if (version === "tls") handshakes.emit("connection", socket);
+      else answerWithoutTls(socket, version);
+    });
+  });
+  return Object.assign(port, { setSecureContext: handshakes.setSecureContext.bind(handshakes) });
+}
+
+/** Hands a connection over, with what has been read of it, once its first bytes tell what it speaks; ends one that never says. */
+function sniff<T>(
+  socket: net.Socket,
+  timeoutMs: number,
+  kindOf: (seen: Buffer) => T | undefined,
+  handOver: (kind: T, begun: Buffer) => void,
+): void {
+  const drop = () => socket.destroy();
+  let seen: Buffer = NOTHING;
+  const look = () => {
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) return;
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+    const kind = kindOf(seen);
+    if (kind === undefined) return;
+    socket.off("readable", look).off("end", drop).off("error", drop).off("timeout", drop).setTimeout(0);
+    handOver(kind, seen);
+  };
+  socket.on("readable", look).on("end", drop).on("error", drop).on("timeout", drop);
+  socket.setTimeout(timeoutMs);
+}
+
+/** Undefined while one or two bytes may still become either. */
+function httpVersion(seen: Buffer): "h1" | "h2" | undefined {
+  if (seen.subarray(0, PREFACE.length).equals(PREFACE)) return "h2";
+  return PREFACE.subarray(0, seen.length).equals(seen) ? undefined : "h1";
+}
+
+function tlsOrHttp(seen: Buffer): "tls" | "h1" | "h2" | undefined {
+  return seen[0] === HANDSHAKE ? "tls" : httpVersion(seen);
+}
