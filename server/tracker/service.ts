@@ -6,16 +6,16 @@ import type { SwarmKey } from "#core/ports/tracker.ts";
 import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import type { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { kCallerAddress } from "../http/base/context.ts";
-import type { Announcing } from "./announce.ts";
-import { countsOf } from "./availability.ts";
-import { checkTotalPieces } from "./checks.ts";
-import type { Locate } from "./locate.ts";
-import type { Locator } from "./locator.ts";
-import type { Replicator } from "./replicator.ts";
-import { watchedPeers } from "./swarm-message.ts";
-import type { SwarmStore } from "./swarm-store.ts";
+import type { Announcing } from "./announce/announce.ts";
+import type { Locate } from "./locate/locate.ts";
+import type { Locator } from "./locate/locator.ts";
+import { watchedPeers } from "./locate/swarm-message.ts";
+import { countsOf } from "./metrics/availability.ts";
+import type { Replicator } from "./replication/replicator.ts";
+import { replicationState, type Standing, watchedOrders } from "./replication/watched-copies.ts";
+import { checkTotalPieces } from "./store/checks.ts";
+import type { SwarmStore } from "./store/swarm-store.ts";
 import { watchSwarm } from "./watch.ts";
-import { replicationState, type Standing, watchedOrders } from "./watched-copies.ts";
 
 /** Swarms in one answer to Scrape. */
 const MAX_SCRAPED = 1_000;

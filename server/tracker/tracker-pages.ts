@@ -1,6 +1,6 @@
 import type { HttpRequest, HttpResponse } from "../http/handling/adapter.ts";
-import type { TrackerMetrics } from "./metrics.ts";
-import type { SwarmStore } from "./swarm-store.ts";
+import type { TrackerMetrics } from "./metrics/metrics.ts";
+import type { SwarmStore } from "./store/swarm-store.ts";
 
 /** The plain HTTP of a tracker, beside its RPCs: for people, curl and Prometheus. */
 export function trackerPages(store: SwarmStore, metrics: TrackerMetrics) {

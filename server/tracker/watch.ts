@@ -1,6 +1,6 @@
 import { type Clock, sleep } from "#core/base/clock.ts";
-import type { Swarm } from "./swarm-store.ts";
-import type { Standing } from "./watched-copies.ts";
+import type { Standing } from "./replication/watched-copies.ts";
+import type { Swarm } from "./store/swarm-store.ts";
 
 /** At most two messages a second, however fast the swarm changes. */
 const LOOK_MS = 500;

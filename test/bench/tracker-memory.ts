@@ -13,11 +13,11 @@ import { AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.
 import { shapeTrackerHeap } from "../../server/cli/tracker-heap.ts";
 import type { DirectMethod } from "../../server/http/direct/direct.ts";
 import { startServer } from "../../server/http/listening/server.ts";
-import { hashSecret } from "../../server/tracker/lease-secret.ts";
-import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
-import { BEING_CHECKED } from "../../server/tracker/listings.ts";
-import { trustAllowedNetworks } from "../../server/tracker/reachability.ts";
-import type { SwarmStore } from "../../server/tracker/swarm-store.ts";
+import { BEING_CHECKED } from "../../server/tracker/announce/listings.ts";
+import { trustAllowedNetworks } from "../../server/tracker/announce/reachability.ts";
+import { hashSecret } from "../../server/tracker/store/lease-secret.ts";
+import { defaultTrackerLimits } from "../../server/tracker/store/limits.ts";
+import type { SwarmStore } from "../../server/tracker/store/swarm-store.ts";
 import { composeTracker } from "../../server/tracker/tracker.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { machineLines } from "./support/machine.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { FailureVotes } from "../../server/tracker/failure-votes.ts";
+import type { FailureVotes } from "../../server/tracker/store/failure-votes.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 export interface MadeVotes {

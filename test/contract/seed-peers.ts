@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { defaultTrackerLimits, type TrackerLimits } from "../../server/tracker/limits.ts";
-import type { DeclaredFile, SwarmStore } from "../../server/tracker/swarm-store.ts";
+import { defaultTrackerLimits, type TrackerLimits } from "../../server/tracker/store/limits.ts";
+import type { DeclaredFile, SwarmStore } from "../../server/tracker/store/swarm-store.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { lease, type MakeSwarmStore } from "./swarm-store.ts";
 

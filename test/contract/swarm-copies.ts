@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
-import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
-import type { SwarmStore } from "../../server/tracker/swarm-store.ts";
+import { defaultTrackerLimits } from "../../server/tracker/store/limits.ts";
+import type { SwarmStore } from "../../server/tracker/store/swarm-store.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { infoHash } from "../support/router-tracker.ts";
 import { lease, type MakeSwarmStore, torrent } from "./swarm-store.ts";

@@ -169,7 +169,9 @@ export const faults: Readonly<Record<string, Fault>> = {
   F18: {
     what: "one peer announces itself 1,000 times",
     holds: "it is named once, and has its share of the turns and no more",
-    tests: { "test/server/tracker/seed-bugs.test.ts": ["1,000 duplicate announces are one location"] },
+    tests: {
+      "test/server/tracker/legacy/legacy-bugs.test.ts": ["1,000 duplicate announces are one location"],
+    },
   },
   F19: {
     what: "a file changes under its seeder: a byte, its length, another in its place, none",

@@ -44,10 +44,10 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
   },
   {
     what: "a call leaves a table behind for the great collection",
-    file: "server/tracker/turns.ts",
+    file: "server/tracker/locate/turns.ts",
     find: "    this.#recent.set(swarm,",
     replace: "    this.#recent.delete(swarm);\n    this.#recent.set(swarm,",
-    test: "test/server/tracker/left-behind.test.ts",
+    test: "test/server/tracker/announce/left-behind.test.ts",
     name: "a call over connect leaves next to nothing for the great collection",
   },
   {
@@ -76,10 +76,10 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
   },
   {
     what: "every tracker over one store calls every peer back",
-    file: "server/tracker/listings.ts",
+    file: "server/tracker/announce/listings.ts",
     find: "if (waitMs > 0 && waitMs <= LONGEST_MS) return;",
     replace: "if (waitMs > LONGEST_MS && waitMs <= LONGEST_MS) return;",
-    test: "test/server/tracker/listings.test.ts",
+    test: "test/server/tracker/announce/listings.test.ts",
     name: "another tracker over the same store",
   },
 ];

@@ -4,18 +4,18 @@ import type { Sabotage } from "./sabotage.ts";
 export const sabotagesOfCopies: readonly Sabotage[] = [
   {
     what: "of copies: a drop is granted although nobody else has the piece",
-    file: "server/tracker/memory-swarm.ts",
+    file: "server/tracker/store/rules/swarm-rules.ts",
     find: "if ((dropped[at]! & ~copies.enoughAt(at)) !== 0) return undefined;",
     replace: "if ((dropped[at]! & ~copies.enoughAt(at)) !== 0 && size < 0) return undefined;",
-    test: "test/server/tracker/replication-service.test.ts",
+    test: "test/server/tracker/replication/replication-service.test.ts",
     name: "of the last copy is never granted, whatever the target",
   },
   {
     what: "of copies: a tracker that begins orders at once",
-    file: "server/tracker/replicator.ts",
+    file: "server/tracker/replication/replicator.ts",
     find: "if (!swarm || !state || now < this.#settledAtMs) return;",
     replace: "if (!swarm || !state) return;",
-    test: "test/server/tracker/replicator.test.ts",
+    test: "test/server/tracker/replication/replicator.test.ts",
     name: "a tracker that was restarted empty orders nothing before",
   },
   {
@@ -31,7 +31,7 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
     file: "core/replication/plan.ts",
     find: "    placement.ordered({ leaseId, zone }, words);\n",
     replace: "",
-    test: "test/server/tracker/replicator.test.ts",
+    test: "test/server/tracker/replication/replicator.test.ts",
     name: "200 volunteers and 2,000 torrents: all come",
   },
   {
@@ -52,10 +52,10 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
   },
   {
     what: "of copies: planning has no bound in time",
-    file: "server/tracker/replicator.ts",
+    file: "server/tracker/replication/replicator.ts",
     find: "if (this.#workedMs < MAX_WORK_MS) await",
     replace: "if (this.#workedMs >= 0) await",
-    test: "test/server/tracker/replicator.test.ts",
+    test: "test/server/tracker/replication/replicator.test.ts",
     name: "a look ends after 5 ms of work",
   },
   {

@@ -72,7 +72,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     what: "turn stands still",
-    file: "server/tracker/turns.ts",
+    file: "server/tracker/locate/turns.ts",
     find: "this.#recent.set(swarm, (turn + 1) % 2 ** 32);",
     replace: "this.#recent.set(swarm, turn);",
     test: "test/server/tracker/service.test.ts",
@@ -88,7 +88,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     what: "a lease needs no secret",
-    file: "server/tracker/registrar.ts",
+    file: "server/tracker/announce/registrar.ts",
     find: "if (lease && lease.secretHash !== hashSecret(secret)) {",
     replace: "if (lease && hashSecret(secret) === secret) {",
     test: "test/server/tracker/service.test.ts",
@@ -96,7 +96,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     what: "no lease ends by itself",
-    file: "server/tracker/memory-swarm-store.ts",
+    file: "server/tracker/store/memory/memory-swarm-store.ts",
     find: "(holder) => this.#end(holder),",
     replace: "() => {},",
     test: "test/server/tracker/faults.test.ts",
@@ -104,18 +104,18 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     what: "whoever answers at an address is believed to be its peer",
-    file: "server/tracker/dial-back.ts",
+    file: "server/tracker/announce/dial-back.ts",
     find: "return proofs.some((proof) => equalBytes(proof, expected));",
     replace: "return proofs.length >= 0 || equalBytes(expected, expected);",
-    test: "test/server/tracker/dial-back.test.ts",
+    test: "test/server/tracker/announce/dial-back.test.ts",
     name: "is not what others say it is",
   },
   {
     what: "a peer's name may lead anywhere",
-    file: "server/tracker/address.ts",
+    file: "server/tracker/announce/address.ts",
     find: "if (!found.every((ip) => ip && this.#allows(ip))) throw forbidden(hostname);",
     replace: "",
-    test: "test/server/tracker/address.test.ts",
+    test: "test/server/tracker/announce/address.test.ts",
     name: "a public tracker refuses inside.example",
   },
   {
@@ -128,10 +128,10 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     what: "only the first fifty peers of a swarm are named",
-    file: "server/tracker/table-windows.ts",
+    file: "server/tracker/locate/table-windows.ts",
     find: "const window = answer % this.count;",
     replace: "const window = 0 * answer;",
-    test: "test/server/tracker/table-windows.test.ts",
+    test: "test/server/tracker/locate/table-windows.test.ts",
     name: "inside its table each holder of a piece",
   },
   {

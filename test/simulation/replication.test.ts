@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { MemorySwarmStore } from "../../server/tracker/memory-swarm-store.ts";
+import { MemorySwarmStore } from "../../server/tracker/store/memory/memory-swarm-store.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { seededRandom } from "../support/fake-swarm.ts";
 import { infoHash } from "../support/router-tracker.ts";

@@ -2,17 +2,21 @@ import { Registry } from "prom-client";
 import type { Random } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { Announced, LocateQuery, SwarmTable, Tracker } from "#core/ports/tracker.ts";
-import { AddressPolicy } from "../../server/tracker/address.ts";
-import { FailureVotes } from "../../server/tracker/failure-votes.ts";
-import { equalBytes } from "../../server/tracker/lease-secret.ts";
-import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
-import { Listings } from "../../server/tracker/listings.ts";
-import { Locator } from "../../server/tracker/locator.ts";
-import { MemorySwarmStore } from "../../server/tracker/memory-swarm-store.ts";
-import type { CheckedPeer, Reachability, ReachabilityCheck } from "../../server/tracker/reachability.ts";
-import { Registrar } from "../../server/tracker/registrar.ts";
-import { ReplicationMetrics } from "../../server/tracker/replication-metrics.ts";
-import { Replicator } from "../../server/tracker/replicator.ts";
+import { AddressPolicy } from "../../server/tracker/announce/address.ts";
+import { Listings } from "../../server/tracker/announce/listings.ts";
+import type {
+  CheckedPeer,
+  Reachability,
+  ReachabilityCheck,
+} from "../../server/tracker/announce/reachability.ts";
+import { Registrar } from "../../server/tracker/announce/registrar.ts";
+import { Locator } from "../../server/tracker/locate/locator.ts";
+import { ReplicationMetrics } from "../../server/tracker/metrics/replication-metrics.ts";
+import { Replicator } from "../../server/tracker/replication/replicator.ts";
+import { FailureVotes } from "../../server/tracker/store/failure-votes.ts";
+import { equalBytes } from "../../server/tracker/store/lease-secret.ts";
+import { defaultTrackerLimits } from "../../server/tracker/store/limits.ts";
+import { MemorySwarmStore } from "../../server/tracker/store/memory/memory-swarm-store.ts";
 import type { Host, SimNet } from "./sim-net.ts";
 import { SimProcess } from "./sim-process.ts";
 

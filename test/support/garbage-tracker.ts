@@ -4,7 +4,7 @@
  * great collection does.
  */
 import { getHeapSpaceStatistics } from "node:v8";
-import { trustAllowedNetworks } from "../../server/tracker/reachability.ts";
+import { trustAllowedNetworks } from "../../server/tracker/announce/reachability.ts";
 import { startTracker } from "../../server/tracker/tracker.ts";
 
 const tracker = await startTracker({ port: 0, reachability: trustAllowedNetworks });

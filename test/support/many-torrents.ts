@@ -1,5 +1,5 @@
 import type { Clock } from "#core/base/clock.ts";
-import { MemorySwarmStore } from "../../server/tracker/memory-swarm-store.ts";
+import { MemorySwarmStore } from "../../server/tracker/store/memory/memory-swarm-store.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { seededRandom } from "./fake-swarm.ts";
 import { SETTLED_MS, VolunteerWorld } from "./volunteer-world.ts";

@@ -7,7 +7,7 @@ import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../../server/http/base/context.ts";
 import type { LogEvent } from "../../server/http/base/log.ts";
 import { reportErrors } from "../../server/http/handling/report-errors.ts";
-import { trustAllowedNetworks } from "../../server/tracker/reachability.ts";
+import { trustAllowedNetworks } from "../../server/tracker/announce/reachability.ts";
 import { composeTracker, type TrackerOptions } from "../../server/tracker/tracker.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { neverBusy } from "./never-busy.ts";

@@ -3,10 +3,10 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { Clock } from "#core/base/clock.ts";
 import type { ReplicationOrder, SwarmKey } from "#core/ports/tracker.ts";
 import type { LogEvent } from "../../server/http/base/log.ts";
-import { defaultTrackerLimits } from "../../server/tracker/limits.ts";
-import { ReplicationMetrics } from "../../server/tracker/replication-metrics.ts";
-import { Replicator } from "../../server/tracker/replicator.ts";
-import type { SwarmStore } from "../../server/tracker/swarm-store.ts";
+import { ReplicationMetrics } from "../../server/tracker/metrics/replication-metrics.ts";
+import { Replicator } from "../../server/tracker/replication/replicator.ts";
+import { defaultTrackerLimits } from "../../server/tracker/store/limits.ts";
+import type { SwarmStore } from "../../server/tracker/store/swarm-store.ts";
 import type { FakeClock } from "./fake-clock.ts";
 
 export const PIECE_BYTES = 1 << 20;

@@ -5,7 +5,7 @@
 import { setFlagsFromString } from "node:v8";
 import { shapeTrackerHeap } from "../../../server/cli/tracker-heap.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
-import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
+import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
 
 setFlagsFromString("--semi-space-growth-factor=1");

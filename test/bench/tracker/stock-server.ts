@@ -9,7 +9,7 @@ import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { callerAddress, kCallerAddress } from "../../../server/http/base/context.ts";
 import { nodeClock } from "../../../server/node-clock.ts";
-import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
+import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { composeTracker } from "../../../server/tracker/tracker.ts";
 
 const { routes } = composeTracker({

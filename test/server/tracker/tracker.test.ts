@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../server/http/client/transports.ts";
-import { trustAllowedNetworks } from "../../../server/tracker/reachability.ts";
+import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
 import { neverBusy } from "../../support/never-busy.ts";
 import { infoHash } from "../../support/router-tracker.ts";

@@ -1,0 +1,87 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { Announce, Announced, AnnounceEvent } from "#core/ports/tracker.ts";
+import {
+  type AnnounceRequest,
+  AnnounceRequestSchema,
+  AnnounceResponseSchema,
+  AnnounceEvent as EventMessage,
+} from "#gen/pieza/v1/tracker_pb.ts";
+import type { DirectMethod } from "../../http/direct/direct.ts";
+import type { TrackerMetrics } from "../metrics/metrics.ts";
+import { announceAnswer } from "../replication/replication-message.ts";
+import type { FailureVotes } from "../store/failure-votes.ts";
+import { parseAnnounce } from "./announce-message.ts";
+import type { Overload } from "./overload.ts";
+import type { Registrar } from "./registrar.ts";
+
+export interface AnnounceParts {
+  readonly registrar: Registrar;
+  readonly metrics: TrackerMetrics;
+  readonly overload: Overload;
+  readonly votes: FailureVotes;
+}
+
+type AnnounceAnswer = MessageInitShape<typeof AnnounceResponseSchema>;
+
+/** TrackerService.Announce: from what a peer says to what it is answered, as a message or in its bytes. */
+export class Announcing {
+  readonly #parts: AnnounceParts;
+
+  constructor(parts: AnnounceParts) {
+    this.#parts = parts;
+  }
+
+  /** For the library's handler. */
+  async answer(request: AnnounceRequest, caller: string, signal: AbortSignal): Promise<AnnounceAnswer> {
+    const { metrics, overload, votes } = this.#parts;
+    const announce = parseAnnounce(request);
+    metrics.announced(announce.event);
+    this.#admit(announce.event);
+    const announced = await this.#registered(announce, caller, signal);
+    // Only now is it known that the caller holds a lease.
+    votes.report(announce.failures ?? [], announced.lease.id, caller);
+    metrics.answered(announced.listed);
+    const nextAnnounceMs = overload.heartbeatMs(announced.nextAnnounceMs);
+    return announceAnswer({ ...announced, nextAnnounceMs }, request.leaseSecret);
+  }
+
+  /** In front of it. STARTED comes once in a peer's life, and may dial: it needs the library's signal. */
+  readonly direct: DirectMethod = async (message, caller) => {
+    const request = decode(message);
+    if (!request || request.event === EventMessage.STARTED) return undefined;
+    const answer = await this.answer(request, caller.address, NEVER);
+    const bytes = toBinary(AnnounceResponseSchema, create(AnnounceResponseSchema, answer));
+    return { parts: [bytes], headers: NO_STORE };
+  };
+
+  async #registered(announce: Announce, caller: string, signal: AbortSignal): Promise<Announced> {
+    const { metrics, registrar } = this.#parts;
+    const startedMs = performance.now();
+    try {
+      return await registrar.announce(announce, caller, signal);
+    } finally {
+      metrics.took("announce", startedMs);
+    }
+  }
+
+  #admit(event: AnnounceEvent): void {
+    try {
+      this.#parts.overload.admit(event);
+    } catch (error) {
+      this.#parts.metrics.shed(event);
+      throw error;
+    }
+  }
+}
+
+const NEVER = new AbortController().signal;
+const NO_STORE = { "cache-control": "no-store" };
+
+/** Undefined for what is no such message: the library says so. */
+function decode(message: Uint8Array): AnnounceRequest | undefined {
+  try {
+    return fromBinary(AnnounceRequestSchema, message);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,126 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { LookupFunction } from "node:net";
+import { createClient } from "@connectrpc/connect";
+import ipaddr from "ipaddr.js";
+import type { Clock } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import { toPiezaError } from "#core/rpc/errors.ts";
+import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import { openTransport, type TransportKind } from "../../http/client/transports.ts";
+import { equalBytes } from "../store/lease-secret.ts";
+import type { AddressPolicy } from "./address.ts";
+import type { FairSlots } from "./fair-slots.ts";
+import type { CheckedPeer, Reachability, ReachabilityCheck } from "./reachability.ts";
+
+/** For the name's look-up, the connection and the answer together. */
+const DIAL_MS = 2_000;
+/** Sixteen proofs of 32 bytes and what is around them. */
+const MAX_ANSWER_BYTES = 4 << 10;
+const NONCE_BYTES = 32;
+/** What a reason says of the other side's words. */
+const MAX_REASON_CHARS = 200;
+
+/** Connect passes every proxy in front of a peer; gRPC is what peers in any language speak. */
+const kinds: readonly TransportKind[] = ["connect", "grpc"];
+
+export interface DialBackOptions {
+  readonly addresses: AddressPolicy;
+  /** How many peers are dialled at once, those of one source in turn with others'. */
+  readonly slots: FairSlots;
+  readonly clock: Clock;
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca?: string | undefined;
+}
+
+/**
+ * Calls each peer at the address that others would be told of: it is proven if whoever answers there knows the key of
+ * the peer's announce. Dials only what the policy allows at that moment, follows no redirect, and reads 4 KiB at most.
+ */
+export class DialBack implements ReachabilityCheck {
+  readonly #options: DialBackOptions;
+
+  constructor(options: DialBackOptions) {
+    this.#options = options;
+  }
+
+  async check({ url, source, identifyKey }: CheckedPeer, signal: AbortSignal): Promise<Reachability> {
+    if (identifyKey.length === 0) return notListed("it sent no key, so that nothing can prove its address");
+    const { slots } = this.#options;
+    try {
+      await slots.run(source, signal, () => this.#prove(url, identifyKey, signal));
+      return { listed: true, reason: "", proven: true };
+    } catch (error) {
+      signal.throwIfAborted();
+      return notListed(reasonOf(url, error));
+    }
+  }
+
+  async #prove(url: string, key: Uint8Array, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const cancel = this.#options.clock.after(DIAL_MS, () =>
+      over.abort(new PiezaError("deadline_exceeded", `no answer within ${DIAL_MS / 1_000} s`)),
+    );
+    const either = AbortSignal.any([signal, over.signal]);
+    try {
+      const literals = await this.#options.addresses.literalsOf(url);
+      let last: unknown;
+      for (const kind of kinds) {
+        either.throwIfAborted();
+        const proven = await this.#identify(url, kind, literals, key, either).catch((error: unknown) => {
+          last ??= error;
+        });
+        if (proven === true) return;
+        if (proven === false) throw new PiezaError("permission_denied", "another peer answers there");
+      }
+      throw either.aborted ? either.reason : last;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Whether somebody answers there who knows the key. Fails if nobody answers. */
+  async #identify(
+    url: string,
+    kind: TransportKind,
+    literals: readonly string[],
+    key: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { transport, close } = openTransport(url, kind, {
+      ca: this.#options.ca,
+      readMaxBytes: MAX_ANSWER_BYTES,
+      lookup: pinnedTo(literals),
+      direct: true,
+    });
+    try {
+      const nonce = randomBytes(NONCE_BYTES);
+      const { proofs } = await createClient(PeerService, transport).identify({ nonce }, { signal });
+      const expected = createHmac("sha256", key).update(nonce).digest();
+      return proofs.some((proof) => equalBytes(proof, expected));
+    } finally {
+      close();
+    }
+  }
+}
+
+function notListed(reason: string): Reachability {
+  return { listed: false, reason, proven: false };
+}
+
+function reasonOf(url: string, error: unknown): string {
+  const { code, message } = toPiezaError(error);
+  if (code === "unimplemented") return `whoever answers at ${url} is no peer`;
+  return `not reached at ${url}: ${message}`.slice(0, MAX_REASON_CHARS);
+}
+
+/** Answers with these addresses whatever name is asked for. */
+function pinnedTo(literals: readonly string[]): LookupFunction {
+  const found = literals.map((address) => ({
+    address,
+    family: ipaddr.parse(address).kind() === "ipv6" ? 6 : 4,
+  }));
+  return (_, options, callback) => {
+    if (options.all) callback(null, found);
+    else callback(null, found[0]!.address, found[0]!.family);
+  };
+}

@@ -1,0 +1,178 @@
+import type { Random } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Announce, Announced, Lease, Volunteer } from "#core/ports/tracker.ts";
+import type { Replicator } from "../replication/replicator.ts";
+import { equalBytes, hashSecret, randomId } from "../store/lease-secret.ts";
+import type { TrackerLimits } from "../store/limits.ts";
+import type { LeaseChange, PeerLease, SwarmStore, VolunteerSpace } from "../store/swarm-store.ts";
+import { type AddressPolicy, type DeclaredAddress, type PeerAddress, sourceOf } from "./address.ts";
+import { BEING_CHECKED, type Listings } from "./listings.ts";
+import type { ReachabilityCheck } from "./reachability.ts";
+
+/** While a peer's address is being checked, or others copy what it takes with it, it announces again soon to learn of that. */
+const SOON_MS = 1_000;
+
+export interface RegistrarParts {
+  readonly store: SwarmStore;
+  readonly addresses: AddressPolicy;
+  readonly reachability: ReachabilityCheck;
+  readonly listings: Listings;
+  readonly replicator: Replicator;
+  readonly limits: TrackerLimits;
+  readonly random: Random;
+}
+
+/** A live lease together with the secret that its peer knows. */
+interface Held {
+  readonly lease: PeerLease;
+  readonly secret: string;
+}
+
+/** Decides on announces: who gets a lease, who may change one, and what follows from what a peer says. */
+export class Registrar {
+  readonly #parts: RegistrarParts;
+
+  constructor(parts: RegistrarParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * `caller` is the observed source address. Nothing changes before the caller has proven that the lease is its own.
+   * A torrent that is refused (a cap) fails the call, but the lease has been renewed: a peer that wants too much keeps
+   * its place.
+   *
+   * Fails with unauthenticated without a lease, not_found if it has ended, permission_denied for a wrong secret and
+   * already_exists if another holds the address. `lease.secret` of the answer is the caller's own or a new one.
+   */
+  async announce(announce: Announce, caller: string, signal: AbortSignal): Promise<Announced> {
+    const held =
+      announce.event === "started"
+        ? await this.#start(announce, caller, signal)
+        : await this.#renew(announce);
+    if (announce.event === "stopped") {
+      await this.#parts.store.end(held.lease.id);
+      this.#parts.listings.forget(held.lease.id);
+      await this.#parts.replicator.stopped();
+      return this.#answer(held, {});
+    }
+    for (const infoHash of await this.#leaves(held.lease, announce)) {
+      await this.#parts.store.leave(held.lease.id, infoHash);
+    }
+    const resend = await this.#join(held.lease, announce);
+    return this.#answer(held, { resend, ...(await this.#parts.replicator.announced(announce, held.lease)) });
+  }
+
+  /** Takes up the lease that the peer had before, if it lives and is for the same address; else makes a new one. */
+  async #start(announce: Announce, caller: string, signal: AbortSignal): Promise<Held> {
+    const declared = announce.address ?? { port: 0, tls: false, identifyKey: new Uint8Array() };
+    const address = await this.#addressOf(declared, caller);
+    const { url, address: hostAndPort, refusal } = address;
+    const { identifyKey } = declared;
+    const listing = refusal ? { listed: false, notListedReason: refusal } : BEING_CHECKED;
+    const { zone } = announce;
+    const volunteer = announce.volunteer && (await this.#spaceOf(announce.volunteer));
+    const news = { ...listing, identifyKey, draining: false, zone, volunteer };
+    const before = announce.lease && (await this.#authenticate(announce.lease));
+    if (before?.url === url) {
+      const lease = await this.#parts.store.renew(before.id, news);
+      if (lease) return { lease: await this.#parts.listings.check(lease), secret: announce.lease!.secret };
+    } else if (before) {
+      await this.#parts.store.end(before.id);
+    }
+    const secret = randomId();
+    const mine = { id: randomId(), secretHash: hashSecret(secret), url, address: hostAndPort };
+    const lease: PeerLease = { ...mine, ...news, source: sourceOf(caller) };
+    await this.#open(lease, signal);
+    return { lease: await this.#parts.listings.check(lease), secret };
+  }
+
+  /** A name that means nothing now is no error: the peer is not listed until it does. */
+  async #addressOf(declared: DeclaredAddress, caller: string): Promise<PeerAddress> {
+    const address = this.#parts.addresses.resolve(declared, caller);
+    if (!declared.publicUrl) return address;
+    await this.#parts.addresses.literalsOf(address.url).catch((error: unknown) => {
+      if (!(error instanceof PiezaError && error.code === "unavailable")) throw error;
+    });
+    return address;
+  }
+
+  /** A held address changes hands if its holder's own key is shown again, or if the new key is found there. */
+  async #open(lease: PeerLease, signal: AbortSignal): Promise<void> {
+    const { store, reachability } = this.#parts;
+    const holder = lease.address === "" ? undefined : await store.holderOf(lease.address);
+    if (holder) {
+      const same = lease.identifyKey.length > 0 && equalBytes(holder.identifyKey, lease.identifyKey);
+      if (same || (await reachability.check(lease, signal)).proven) await store.end(holder.id);
+    }
+    await store.open(lease);
+  }
+
+  async #renew(announce: Announce): Promise<Held> {
+    const { lease } = announce;
+    if (!lease) throw new PiezaError("unauthenticated", "lease_id and lease_secret are needed");
+    const known = await this.#authenticate(lease);
+    const renewed = known && (await this.#parts.store.renew(lease.id, await this.#changeOf(known, announce)));
+    if (!renewed) throw new PiezaError("not_found", "the lease has ended: announce STARTED");
+    if (announce.event !== "stopped") await this.#parts.listings.recheck(renewed);
+    return { lease: renewed, secret: lease.secret };
+  }
+
+  async #changeOf(known: PeerLease, { event, volunteer }: Announce): Promise<LeaseChange | undefined> {
+    if (event !== "draining" && !volunteer && !known.volunteer) return undefined;
+    return {
+      ...(event === "draining" && { draining: true }),
+      volunteer: volunteer && (await this.#spaceOf(volunteer)),
+    };
+  }
+
+  async #spaceOf(volunteer: Volunteer): Promise<VolunteerSpace> {
+    return { ...volunteer, saidAtMs: await this.#parts.store.orders.now() };
+  }
+
+  /** The live lease, or undefined if it has ended. */
+  async #authenticate({ id, secret }: Lease): Promise<PeerLease | undefined> {
+    if (!id || !secret) throw new PiezaError("unauthenticated", "lease_id and lease_secret are needed");
+    const lease = await this.#parts.store.find(id);
+    if (lease && lease.secretHash !== hashSecret(secret)) {
+      throw new PiezaError("permission_denied", "lease_secret is not that of this lease");
+    }
+    return lease;
+  }
+
+  /** The info hashes that this announce ends. STARTED names everything that the peer takes part in. */
+  async #leaves(lease: PeerLease, announce: Announce): Promise<readonly string[]> {
+    if (announce.event !== "started") return announce.left;
+    const named = new Set(announce.torrents.map(({ infoHash }) => infoHash));
+    return (await this.#parts.store.joined(lease.id)).filter((infoHash) => !named.has(infoHash));
+  }
+
+  /** Returns the info hashes whose bitfield the tracker lacks. */
+  async #join(lease: PeerLease, announce: Announce): Promise<readonly string[]> {
+    const resend: string[] = [];
+    for (const torrent of announce.torrents) {
+      const kept = await this.#parts.store.join(lease.id, torrent, announce.event === "started");
+      if (!kept) resend.push(torrent.infoHash);
+    }
+    return resend;
+  }
+
+  #answer({ lease, secret }: Held, told: Partial<Announced>): Announced {
+    return {
+      lease: { id: lease.id, secret },
+      trackerId: this.#parts.store.trackerId,
+      nextAnnounceMs: this.#nextAnnounceMs(lease, told.lastCopies ?? 0),
+      listed: lease.listed,
+      notListedReason: lease.notListedReason,
+      url: lease.url,
+      resend: [],
+      ...told,
+    };
+  }
+
+  #nextAnnounceMs(lease: PeerLease, lastCopies: number): number {
+    const { limits, listings, random } = this.#parts;
+    if (lastCopies > 0 || (!lease.listed && listings.isChecking(lease.id))) return SOON_MS;
+    const spread = 1 + limits.heartbeatJitter * (2 * random() - 1);
+    return Math.round((lease.volunteer ? limits.volunteerMs : limits.heartbeatMs) * spread);
+  }
+}

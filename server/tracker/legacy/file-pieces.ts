@@ -1,0 +1,78 @@
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import { holderInTurn } from "#core/base/round-robin.ts";
+import type { PeerAddresses } from "#gen/tracker_pb.ts";
+import type { Located } from "../locate/locator.ts";
+import type { SeedMember } from "../store/swarm-store.ts";
+
+/** What stock gRPC clients take is 4 MiB. */
+const MAX_ENCODED_BYTES = 3 << 20;
+
+/** Who has each piece, by number: the one whose turn it is first, the other holders after it in the table's order. */
+export type FilePieces = Record<number, Pick<PeerAddresses, "addresses">>;
+
+/**
+ * The table and turn of LocatePieces as a map: the same choice. Fails with out_of_range past 3 MiB in binary, and with
+ * failed_precondition if seed peers declare different hashes for one piece: then they speak of several files.
+ */
+export function filePieces({ peers, seeds, turn }: Located): FilePieces {
+  checkOneFile(seeds);
+  const holders = [...peers.map(({ url, bitfield }) => ({ address: addressOf(url), has: bitfield }))];
+  for (const { url, pieces } of seeds) holders.push({ address: addressOf(url), has: numbersOf(pieces) });
+  const last = Math.max(0, ...holders.map(({ has }) => has.size));
+  const answer: FilePieces = {};
+  let encodedBytes = 0;
+  for (let number = 1; number <= last; number++) {
+    const having = holders.filter(({ has }) => has.has(number - 1)).map(({ address }) => address);
+    if (having.length === 0) continue;
+    const first = holderInTurn(turn, number, having.length);
+    answer[number] = { addresses: [...having.slice(first), ...having.slice(0, first)] };
+    encodedBytes += bytesOfEntry(number, having);
+    if (encodedBytes > MAX_ENCODED_BYTES) {
+      throw new PiezaError(
+        "out_of_range",
+        "too many pieces for one answer: ask pieza.v1.TrackerService.LocatePieces",
+      );
+    }
+  }
+  return answer;
+}
+
+function checkOneFile(seeds: readonly SeedMember[]): void {
+  if (seeds.length < 2) return;
+  const hashes = new Map<number, string>();
+  for (const { pieces } of seeds) {
+    for (const { number, hash } of pieces) {
+      if ((hashes.get(number) ?? hash) !== hash) {
+        throw new PiezaError("failed_precondition", "peers declare different files of this name");
+      }
+      hashes.set(number, hash);
+    }
+  }
+}
+
+function numbersOf(pieces: SeedMember["pieces"]): Bitfield {
+  return Bitfield.of(
+    pieces.at(-1)?.number ?? 0,
+    pieces.map(({ number }) => number - 1),
+  );
+}
+
+/** Host and port of a URL that has both, also where the port is the scheme's own. */
+function addressOf(url: string): string {
+  return url.slice(url.indexOf("//") + 2);
+}
+
+/** Of one entry of the map in protobuf's binary form: tags of one byte, lengths before what has one. */
+function bytesOfEntry(number: number, addresses: readonly string[]): number {
+  const value = addresses.reduce((sum, { length }) => sum + sized(length), 0);
+  return sized(1 + varintBytes(number) + sized(value));
+}
+
+function sized(length: number): number {
+  return 1 + varintBytes(length) + length;
+}
+
+function varintBytes(value: number): number {
+  return value < 1 << 7 ? 1 : value < 1 << 14 ? 2 : value < 1 << 21 ? 3 : 4;
+}

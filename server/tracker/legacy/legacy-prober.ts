@@ -1,0 +1,118 @@
+import { createClient } from "@connectrpc/connect";
+import type { Clock } from "#core/base/clock.ts";
+import { PeerService } from "#gen/tracker_pb.ts";
+import { openTransport } from "../../http/client/transports.ts";
+import type { FairSlots } from "../announce/fair-slots.ts";
+import type { TrackerLimits } from "../store/limits.ts";
+import type { SeedPeer, SwarmStore } from "../store/swarm-store.ts";
+
+/** A peer that has not answered by then is gone. */
+const ANSWER_MS = 2_000;
+const MAX_ANSWER_BYTES = 1 << 10;
+
+/** Whether a seed peer says that it has this piece; a peer that cannot be reached says nothing. Never fails. */
+export type HasPiece = (
+  url: string,
+  fileName: string,
+  number: number,
+  signal: AbortSignal,
+) => Promise<boolean>;
+
+export interface SeedProberParts {
+  readonly store: SwarmStore;
+  readonly clock: Clock;
+  readonly limits: Pick<TrackerLimits, "seedProbeMs" | "maxDials">;
+  /** Shared with all that the tracker dials. */
+  readonly slots: FairSlots;
+  readonly hasPiece: HasPiece;
+}
+
+/**
+ * Keeps the registrations of seed peers honest. They send no heartbeat, so each is asked for a piece that it declared
+ * now and then: who answers gets its lease's full time again, who does not, or denies, is dropped.
+ *
+ * Dials only what is registered, so only addresses that the tracker's policy allows. Goes by rounds; a peer is left
+ * alone in the first that it meets, because the original registers before it listens.
+ */
+export class SeedProber {
+  readonly #parts: SeedProberParts;
+  readonly #closing = new AbortController();
+  /** Leases that were there when the last round began, and have not registered since. */
+  #known = new Set<string>();
+  #cancel: (() => void) | undefined;
+  #round: Promise<void> | undefined;
+
+  constructor(parts: SeedProberParts) {
+    this.#parts = parts;
+  }
+
+  /** A peer registered, for the first time or again: nothing that is asked before the next round counts against it. */
+  onRegistered(leaseId: string): void {
+    this.#known.delete(leaseId);
+    this.start();
+  }
+
+  /** There may be seed peers: rounds go on until there is none. */
+  start(): void {
+    if (this.#closing.signal.aborted || this.#cancel || this.#round) return;
+    const { clock, limits } = this.#parts;
+    this.#cancel = clock.after(limits.seedProbeMs, () => {
+      this.#cancel = undefined;
+      // A store that cannot be reached has lost nobody.
+      this.#round = this.#probeAll()
+        .catch(() => true)
+        .then((goOn) => {
+          this.#round = undefined;
+          if (goOn) this.start();
+        });
+    });
+  }
+
+  /** Ends every dial. */
+  async close(): Promise<void> {
+    this.#closing.abort(new Error("the tracker was closed"));
+    this.#cancel?.();
+    await this.#round;
+  }
+
+  /** Returns whether there is anybody left to ask. */
+  async #probeAll(): Promise<boolean> {
+    const { store, slots, limits } = this.#parts;
+    const peers = await store.seedPeers();
+    const due = peers.filter(({ leaseId }) => this.#known.has(leaseId)).values();
+    this.#known = new Set(peers.map(({ leaseId }) => leaseId));
+    const { signal } = this.#closing;
+    const dial = async () => {
+      for (const peer of due) await slots.run("seed peers", signal, () => this.#probe(peer));
+    };
+    await Promise.allSettled(Array.from({ length: limits.maxDials }, dial));
+    return peers.length > 0;
+  }
+
+  async #probe({ leaseId, url, files }: SeedPeer): Promise<void> {
+    const file = files.find(({ pieces }) => pieces.length > 0);
+    if (!file) return;
+    const { store, hasPiece } = this.#parts;
+    const { signal } = this.#closing;
+    if (await hasPiece(url, file.fileName, file.pieces[0]!.number, signal)) await store.renew(leaseId);
+    else if (this.#known.has(leaseId) && !signal.aborted) await store.end(leaseId);
+  }
+}
+
+/** Asks over gRPC, the one protocol that every peer of the seed's contract speaks. */
+export const dialHasPiece: HasPiece = async (url, fileName, pieceNumber, signal) => {
+  const { transport, close } = openTransport(url, "grpc", {
+    readMaxBytes: MAX_ANSWER_BYTES,
+    stallMs: ANSWER_MS,
+    direct: true,
+  });
+  try {
+    const client = createClient(PeerService, transport);
+    const { hasPiece } = await client.hasPiece({ fileName, pieceNumber }, { signal, timeoutMs: ANSWER_MS });
+    return hasPiece;
+  } catch {
+    return false;
+  } finally {
+    close();
+  }
+};

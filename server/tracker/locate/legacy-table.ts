@@ -1,0 +1,89 @@
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { Random } from "#core/base/clock.ts";
+import { MAX_PIECES } from "#core/torrent/piece.ts";
+import type { DeclaredPiece, SeedMember } from "../store/swarm-store.ts";
+
+/** What surrounds a hash in a message, and the longest hash. */
+const PAIR_BYTES = 8;
+const MAX_HASH_BYTES = 255;
+
+/** What seed peers declare, as LocatePieces tells it. */
+export interface SeedTable {
+  /** Each different pair once. */
+  readonly pairs: readonly DeclaredPiece[];
+  /** By member: which of the pairs it declares. */
+  readonly declared: readonly Bitfield[];
+}
+
+/**
+ * The members' pairs in the order of their numbers. If they may be more than `budgetBytes`, as many as fit, of numbers
+ * that follow one another from a random one on and go round: whoever asks again sees the others. Costs the pairs that
+ * are in the answer, not those that there are.
+ */
+export function seedTable(members: readonly SeedMember[], budgetBytes: number, random: Random): SeedTable {
+  const first = firstNumber(members, budgetBytes, random);
+  const cursors = members.map(({ pieces }) => new Cursor(pieces, first));
+  const pairs: DeclaredPiece[] = [];
+  const places: number[][] = members.map(() => []);
+  for (let bytes = 0; bytes < budgetBytes; ) {
+    const next = Math.min(...cursors.map(({ distance }) => distance));
+    if (next === Number.POSITIVE_INFINITY) break;
+    const byHash = new Map<string, number>();
+    for (const [member, cursor] of cursors.entries()) {
+      if (cursor.distance !== next) continue;
+      const pair = cursor.take();
+      const place = byHash.get(pair.hash) ?? pairs.push(pair) - 1;
+      if (!byHash.has(pair.hash)) bytes += PAIR_BYTES + pair.hash.length;
+      byHash.set(pair.hash, place);
+      places[member]!.push(place);
+    }
+  }
+  return { pairs, declared: places.map((list) => Bitfield.of(pairs.length, list)) };
+}
+
+/** The lowest, from which on everything comes, if everything is sure to fit. */
+function firstNumber(members: readonly SeedMember[], budgetBytes: number, random: Random): number {
+  const pieces = members.reduce((sum, member) => sum + member.pieces.length, 0);
+  if (pieces * (PAIR_BYTES + MAX_HASH_BYTES) <= budgetBytes) return 1;
+  const last = Math.max(...members.map((member) => member.pieces.at(-1)?.number ?? 1));
+  return 1 + Math.floor(random() * last);
+}
+
+/** Walks one member's pieces once round, from a number on. */
+class Cursor {
+  readonly #pieces: readonly DeclaredPiece[];
+  readonly #first: number;
+  #at: number;
+  #left: number;
+
+  constructor(pieces: readonly DeclaredPiece[], first: number) {
+    this.#pieces = pieces;
+    this.#first = first;
+    this.#at = placeOf(first, pieces);
+    this.#left = pieces.length;
+  }
+
+  /** How far the next piece is from where the walk began; infinite at its end. */
+  get distance(): number {
+    if (this.#left === 0) return Number.POSITIVE_INFINITY;
+    const { number } = this.#pieces[this.#at % this.#pieces.length]!;
+    return number >= this.#first ? number - this.#first : number - this.#first + MAX_PIECES;
+  }
+
+  take(): DeclaredPiece {
+    this.#left--;
+    return this.#pieces[this.#at++ % this.#pieces.length]!;
+  }
+}
+
+/** Where the first piece of at least this number stands. */
+function placeOf(number: number, pieces: readonly DeclaredPiece[]): number {
+  let low = 0;
+  let high = pieces.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (pieces[middle]!.number < number) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

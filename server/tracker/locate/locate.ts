@@ -1,0 +1,158 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { Random } from "#core/base/clock.ts";
+import { InvalidField } from "#core/base/errors.ts";
+import { MAX_INT_FIELD_BYTES, writeIntField } from "#core/rpc/wire.ts";
+import { parseInfoHash } from "#core/torrent/info-hash.ts";
+import {
+  type LocatePiecesRequest,
+  LocatePiecesRequestSchema,
+  LocatePiecesResponseSchema,
+  type SwarmPeer,
+} from "#gen/pieza/v1/tracker_pb.ts";
+import type { DirectMethod } from "../../http/direct/direct.ts";
+import type { Overload } from "../announce/overload.ts";
+import type { TrackerMetrics } from "../metrics/metrics.ts";
+import { checkString, checkTotalPieces } from "../store/checks.ts";
+import type { SwarmStore } from "../store/swarm-store.ts";
+import type { AnswerCache } from "./answer-cache.ts";
+import type { Located, Locator, SwarmQuery } from "./locator.ts";
+import { peerFields, seedPeers, swarmPeers } from "./swarm-message.ts";
+import { revisionOf } from "./table-revision.ts";
+
+export interface LocateParts {
+  readonly store: SwarmStore;
+  readonly locator: Locator;
+  readonly metrics: TrackerMetrics;
+  readonly overload: Overload;
+  readonly answers: AnswerCache;
+  readonly random: Random;
+  readonly locateMs: number;
+}
+
+/** Questions that are kept in their bytes, and the longest of them: one without `since`. */
+const MAX_QUESTIONS = 4_096;
+const MAX_QUESTION_BYTES = 384;
+
+/** What was asked, and what it means once that was needed. */
+interface Question {
+  readonly request: LocatePiecesRequest;
+  query?: SwarmQuery;
+}
+
+type LocateAnswer = MessageInitShape<typeof LocatePiecesResponseSchema>;
+
+/** TrackerService.LocatePieces: from what was asked to what is answered, as a message or in its bytes. */
+export class Locate {
+  readonly #parts: LocateParts;
+  /** What LocatePieces was asked lately, by the bytes of the question: downloaders of one swarm all send the same. */
+  readonly #questions = new Map<string, Question>();
+
+  constructor(parts: LocateParts) {
+    this.#parts = parts;
+  }
+
+  /** For the library's handler. */
+  async answer(request: LocatePiecesRequest): Promise<LocateAnswer> {
+    const question = { request };
+    const located = await this.#located(question);
+    return this.#message(question, located, swarmPeers(located.peers, request.since));
+  }
+
+  /** In front of it: what answers between two changes of a swarm have in common is encoded once. */
+  readonly direct: DirectMethod = async (message) => {
+    const question = this.#decode(message);
+    if (!question) return undefined;
+    const located = await this.#located(question);
+    const plain = located.swarm && located.seeds.length === 0 && question.request.since.length === 0;
+    const parts = plain
+      ? [this.#turn(located), this.#rest(question, located)]
+      : [encode(this.#message(question, located, swarmPeers(located.peers, question.request.since)))];
+    return { parts, headers: NO_STORE };
+  };
+
+  /** Undefined for what is no such message: the library says so. */
+  #decode(message: Uint8Array): Question | undefined {
+    const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString("latin1");
+    const known = this.#questions.get(bytes);
+    if (known) return known;
+    try {
+      const question = { request: fromBinary(LocatePiecesRequestSchema, message) };
+      if (bytes.length <= MAX_QUESTION_BYTES) {
+        if (this.#questions.size === MAX_QUESTIONS) this.#questions.clear();
+        this.#questions.set(bytes, question);
+      }
+      return question;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #located(question: Question): Promise<Located> {
+    const { metrics, locator } = this.#parts;
+    metrics.located();
+    const query = queryOf(question);
+    const startedMs = performance.now();
+    try {
+      return await locator.locate(query);
+    } finally {
+      metrics.took("locate", startedMs);
+    }
+  }
+
+  #message(question: Question, located: Located, peers: SwarmPeer[]): LocateAnswer {
+    const { infoHash, totalPieces } = located.swarm ?? queryOf(question);
+    return {
+      infoHash: infoHash ?? "",
+      totalPieces,
+      peers,
+      revision: revisionOf(located.peers),
+      turn: located.turn,
+      trackerId: this.#parts.store.trackerId,
+      nextLocateMs: this.#nextLocateMs(),
+      ...seedPeers(located, this.#parts.random),
+    };
+  }
+
+  /** All but the fields of `#turn`. */
+  #rest(question: Question, located: Located): Uint8Array {
+    const { answers, store } = this.#parts;
+    return answers.get(located.peers, store.trackerId, () => {
+      const others = encode({ ...this.#message(question, located, []), turn: 0, nextLocateMs: 0 });
+      return Buffer.concat([others, ...peerFields(located.peers)]);
+    });
+  }
+
+  /** Fields may come in any order: in front, the few bytes that change share a write with the answer's envelope. */
+  #turn({ turn }: Located): Uint8Array {
+    const bytes = Buffer.allocUnsafe(2 * MAX_INT_FIELD_BYTES);
+    const next = writeIntField(bytes, 0, TURN, turn);
+    return bytes.subarray(0, writeIntField(bytes, next, NEXT_LOCATE_MS, this.#nextLocateMs()));
+  }
+
+  #nextLocateMs(): number {
+    return this.#parts.overload.locateMs(this.#parts.locateMs);
+  }
+}
+
+function encode(answer: LocateAnswer): Uint8Array {
+  return toBinary(LocatePiecesResponseSchema, create(LocatePiecesResponseSchema, answer));
+}
+
+const { turn: turnField, nextLocateMs: nextLocateMsField } = LocatePiecesResponseSchema.field;
+const [TURN, NEXT_LOCATE_MS] = [turnField.number, nextLocateMsField.number];
+const NO_STORE = { "cache-control": "no-store" };
+
+/** Fails with InvalidField, every time. */
+function queryOf(question: Question): SwarmQuery {
+  question.query ??= parseQuery(question.request);
+  return question.query;
+}
+
+function parseQuery(request: LocatePiecesRequest): SwarmQuery {
+  const totalPieces = request.totalPieces && checkTotalPieces(request.totalPieces);
+  const fileName = checkString("file_name", request.fileName);
+  const zone = checkString("zone", request.zone);
+  if (request.infoHash) return { infoHash: parseInfoHash(request.infoHash), fileName, totalPieces, zone };
+  if (!fileName) throw new InvalidField("info_hash", "this or file_name is needed");
+  return { fileName, totalPieces, zone };
+}

@@ -1,0 +1,143 @@
+import type { Random } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { SwarmKey } from "#core/ports/tracker.ts";
+import type { FailureVotes } from "../store/failure-votes.ts";
+import type { SeedMember, Swarm, SwarmMember, SwarmStore } from "../store/swarm-store.ts";
+import { namedPeers } from "./named-peers.ts";
+import { NearWindows } from "./near-windows.ts";
+import { TableWindows, type Windows } from "./table-windows.ts";
+import { Turns } from "./turns.ts";
+
+/** Seed peers that one answer names behind the others. */
+const SEED_TABLE_SIZE = 16;
+
+const NONE: readonly never[] = [];
+
+/** Which swarm somebody asks for: by info hash, or by file name for who knows none. Seed peers go by the name alone. */
+export interface SwarmQuery {
+  readonly infoHash?: string | undefined;
+  readonly fileName?: string | undefined;
+  /** 0: not known. */
+  readonly totalPieces: number;
+  /** The asker's own; left out: not known. */
+  readonly zone?: string | undefined;
+}
+
+export interface Located {
+  /** Undefined if only seed peers are known. */
+  readonly swarm: Swarm | undefined;
+  readonly peers: readonly SwarmMember[];
+  readonly seeds: readonly SeedMember[];
+  /** See core/base/round-robin.ts. */
+  readonly turn: number;
+}
+
+/** Made of one state of a swarm, and of what was reported at the time. */
+interface Tables {
+  readonly version: number;
+  readonly byZone: Map<string, ZoneTables>;
+}
+
+interface ZoneTables {
+  readonly windows: Windows;
+  /** Askers of a zone of its own take turns among themselves. */
+  readonly turnKey: string;
+}
+
+/** Answers who has which pieces, and whose turn it is. */
+export class Locator {
+  readonly #store: SwarmStore;
+  readonly #turns: Turns;
+  readonly #votes: FailureVotes;
+  readonly #tables = new WeakMap<Swarm, Tables>();
+
+  constructor(store: SwarmStore, votes: FailureVotes, random: Random) {
+    this.#store = store;
+    this.#votes = votes;
+    this.#turns = new Turns(random);
+  }
+
+  /** Every call is the next turn of its swarm. Fails as `find` does, but not while seed peers are known. */
+  async locate(query: SwarmQuery): Promise<Located> {
+    const seedFile = query.fileName ? await this.#store.seedFile(query.fileName) : undefined;
+    const swarm = await this.#search(query);
+    const seeders = seedFile?.members ?? NONE;
+    if (!swarm) {
+      if (!seedFile) throw notAnnounced();
+      const turn = this.#turns.next(`name ${query.fileName}`);
+      return { swarm, peers: [], seeds: window(seeders, SEED_TABLE_SIZE, turn), turn };
+    }
+    const { windows, turnKey } = this.#tablesFor(swarm, zoneOf(swarm, query));
+    const answer = this.#turns.next(turnKey);
+    const { peers, turn } = windows.at(answer);
+    return { swarm, peers, seeds: window(seeders, SEED_TABLE_SIZE, answer), turn };
+  }
+
+  /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
+  async find(query: SwarmQuery): Promise<Swarm> {
+    const swarm = await this.#search(query);
+    if (!swarm) throw notAnnounced();
+    return swarm;
+  }
+
+  #search(query: SwarmQuery): Promise<Swarm | undefined> {
+    const { infoHash, totalPieces } = query;
+    return infoHash && totalPieces > 0
+      ? this.#store.swarm({ infoHash, totalPieces })
+      : this.#searchAll(query);
+  }
+
+  async #searchAll(query: SwarmQuery): Promise<Swarm | undefined> {
+    const live: Swarm[] = [];
+    for (const key of await this.#keys(query)) {
+      const swarm = await this.#store.swarm(key);
+      if (swarm) live.push(swarm);
+    }
+    if (live.length > 1) {
+      const missing = query.infoHash ? "total_pieces" : "info_hash";
+      throw new PiezaError("failed_precondition", `several torrents fit: say ${missing} too`);
+    }
+    return live[0];
+  }
+
+  async #keys({ infoHash, fileName, totalPieces }: SwarmQuery): Promise<readonly SwarmKey[]> {
+    const keys = infoHash
+      ? await this.#store.swarmsOf(infoHash)
+      : await this.#store.swarmsNamed(fileName ?? "");
+    return totalPieces > 0 ? keys.filter((key) => key.totalPieces === totalPieces) : keys;
+  }
+
+  #tablesFor(swarm: Swarm, zone: string): ZoneTables {
+    const { version } = this.#votes;
+    const known = this.#tables.get(swarm);
+    const tables = known?.version === version ? known : { version, byZone: new Map<string, ZoneTables>() };
+    if (tables !== known) this.#tables.set(swarm, tables);
+    const made = tables.byZone.get(zone);
+    if (made) return made;
+    const turnKey = `${swarm.infoHash} ${swarm.totalPieces} ${zone}`;
+    const fresh = { windows: this.#makeWindows(swarm, zone), turnKey };
+    tables.byZone.set(zone, fresh);
+    return fresh;
+  }
+
+  #makeWindows({ members }: Swarm, zone: string): Windows {
+    const { near, far } = namedPeers(members, zone, (url) => this.#votes.isSuspect(url));
+    if (near.length > 0 && far.length > 0) return new NearWindows(near, far);
+    return new TableWindows({ members: near.length > 0 ? near : far });
+  }
+}
+
+function notAnnounced(): PiezaError {
+  return new PiezaError("not_found", "no peer has announced this torrent");
+}
+
+/** Zones that nobody of the swarm is in are one and the same: an asker can make up as many as it likes. */
+function zoneOf({ members }: Swarm, { zone = "" }: SwarmQuery): string {
+  return zone !== "" && members.some((member) => member.zone === zone) ? zone : "";
+}
+
+/** At most `size` of a list: all of it, or another part of it at every turn. */
+function window<T>(list: readonly T[], size: number, turn: number): readonly T[] {
+  if (list.length <= size) return list;
+  return Array.from({ length: size }, (_, at) => list[(turn + at) % list.length]!);
+}

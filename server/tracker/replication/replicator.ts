@@ -1,0 +1,237 @@
+import type { Clock } from "#core/base/clock.ts";
+import type { Announce, Announced, PieceRanges, SwarmKey } from "#core/ports/tracker.ts";
+import { lastCopies, lostPieces } from "#core/replication/copies.ts";
+import { defaultPlanCaps, type PlanCaps } from "#core/replication/input.ts";
+import { type NewOrder, planReplication } from "#core/replication/plan.ts";
+import { piecesIn, rangesOf } from "#core/replication/words.ts";
+import type { Log } from "../../http/base/log.ts";
+import type { EndReason, ReplicationMetrics } from "../metrics/replication-metrics.ts";
+import { randomId } from "../store/lease-secret.ts";
+import type { TrackerLimits } from "../store/limits.ts";
+import type { Order, OrderBook } from "../store/order-store.ts";
+import type { PeerLease, Swarm, SwarmStore } from "../store/swarm-store.ts";
+import { OrderDesk } from "./order-desk.ts";
+import { pieceBytesOf, stateOf, type TargetOptions } from "./swarm-needs.ts";
+import { SwarmQueue } from "./swarm-queue.ts";
+import { VolunteerPool } from "./volunteer-pool.ts";
+
+/** Swarms that one announce may have looked at, ... */
+const MAX_LOOKS = 32;
+/** ... and the work after which no other one is begun: meanwhile nobody else is answered. */
+const MAX_WORK_MS = 5;
+/** Peers that lend nothing have the tracker look so often at most. */
+const LOOK_MS = 250;
+/** Ranges of lost pieces that a line of the log names. */
+const MAX_NAMED = 20;
+
+export interface ReplicatorParts {
+  readonly store: SwarmStore;
+  /** Tells how long planning takes. */
+  readonly clock: Clock;
+  readonly limits: TrackerLimits;
+  readonly targets: TargetOptions;
+  readonly caps?: Partial<PlanCaps> | undefined;
+  readonly metrics: ReplicationMetrics;
+  readonly log?: Log | undefined;
+}
+
+/** What a peer is told of copies. */
+type Told = Required<Pick<Announced, "orders" | "grants" | "lastCopies">>;
+
+/**
+ * Keeps torrents at their targets: looks at swarms that changed, has volunteers copy what has too few copies, and says
+ * who may drop what. It has no timer: announces move it, a bounded step each.
+ *
+ * A tracker that begins, or has not been reached for a while, knows of too few peers: it waits until each could announce
+ * twice before it orders anything.
+ */
+export class Replicator {
+  readonly #parts: ReplicatorParts;
+  readonly #caps: PlanCaps;
+  readonly #queue = new SwarmQueue();
+  readonly #pool: VolunteerPool;
+  readonly #desk: OrderDesk;
+  #cursor = "";
+  #lookedAtMs = -Infinity;
+  #settledAtMs = Number.POSITIVE_INFINITY;
+  /** Of the look under way, waiting for the store aside. */
+  #workedMs = 0;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(parts: ReplicatorParts) {
+    this.#parts = parts;
+    this.#caps = { ...defaultPlanCaps, ...parts.caps };
+    this.#pool = new VolunteerPool(parts.store);
+    this.#desk = new OrderDesk({ ...parts, pool: this.#pool, onChange: (key) => this.#queue.changed(key) });
+    parts.metrics.watch(() => ({ ...this.#queue.totals, underWay: this.#pool.underWay }));
+  }
+
+  /** What follows from an announce, once what it says of torrents is in the store. */
+  async announced(announce: Announce, lease: PeerLease): Promise<Told> {
+    const grants = await this.#grants(lease, announce.drops ?? []);
+    if (!lease.volunteer && !lease.draining) {
+      if ((await this.#parts.store.orders.now()) >= this.#lookedAtMs + LOOK_MS) await this.#look();
+      return { orders: [], grants, lastCopies: 0 };
+    }
+    await this.#desk.review(lease, announce.declined ?? []);
+    await this.#look();
+    const orders = lease.volunteer ? await this.#desk.tell(lease) : [];
+    return { orders, grants, lastCopies: lease.draining ? await this.#lastCopies(lease) : 0 };
+  }
+
+  /** A peer has gone. */
+  stopped(): Promise<void> {
+    return this.#look();
+  }
+
+  /** How the copies of a swarm stand, for people who look. */
+  async standing(key: SwarmKey) {
+    const { store, targets } = this.#parts;
+    const book = await store.orders.book(key);
+    const swarm = await store.swarm(key);
+    const state = swarm && stateOf(swarm, targets);
+    return { swarm, book, state, bytesCopied: this.#desk.bytesCopied(key) };
+  }
+
+  /** Who comes while one look is under way waits for the next, together with all others who come. */
+  #look(): Promise<void> {
+    this.#next ??= (this.#running ?? Promise.resolve())
+      .catch(() => {})
+      .then(() => {
+        this.#running = this.#next;
+        this.#next = undefined;
+        return this.#lookOnce();
+      });
+    return this.#next;
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { store } = this.#parts;
+    const now = await store.orders.now();
+    const { cursor, keys, all } = await store.changes(this.#cursor);
+    this.#settle(now, all && this.#cursor !== "");
+    this.#cursor = cursor;
+    for (const key of keys) this.#queue.changed(key);
+    await this.#pool.refresh(now);
+    const taken = this.#queue.take(now, MAX_LOOKS);
+    this.#workedMs = 0;
+    for (const [at, key] of taken.entries()) {
+      if (this.#workedMs < MAX_WORK_MS) await this.#lookAt(key, now);
+      else return this.#queue.putBack(taken.slice(at));
+    }
+  }
+
+  /** `forgot`: the store has lost what it knew. */
+  #settle(now: number, forgot: boolean): void {
+    const { leaseMs, heartbeatMs, heartbeatJitter } = this.#parts.limits;
+    if (forgot || now > this.#lookedAtMs + leaseMs / 2)
+      this.#settledAtMs = now + 2 * heartbeatMs * (1 + heartbeatJitter);
+    this.#lookedAtMs = now;
+  }
+
+  async #lookAt(key: SwarmKey, now: number): Promise<void> {
+    const { store, targets } = this.#parts;
+    // The book first: an order that is done leaves it after its pieces are in the swarm.
+    const book = await store.orders.book(key);
+    const swarm = await store.swarm(key);
+    const state = swarm && this.#timed(() => stateOf(swarm, targets));
+    const loses = this.#queue.seen(key, state, now);
+    if (!swarm || !state || now < this.#settledAtMs) return;
+    if (loses) this.#nameLost(swarm);
+    const room = this.#pool.underWay < this.#caps.maxOrders && this.#pool.idle(this.#caps.maxOrdersPerPeer);
+    if ((state.under > 0 && room) || book.orders.length > 0) await this.#plan(swarm, book, now);
+  }
+
+  async #plan(swarm: Swarm, book: OrderBook, now: number): Promise<void> {
+    const { infoHash, totalPieces, members } = swarm;
+    const plan = this.#timed(() =>
+      planReplication({
+        infoHash,
+        totalPieces,
+        target: stateOf(swarm, this.#parts.targets).target,
+        pieceBytes: pieceBytesOf(swarm),
+        holders: members,
+        volunteers: this.#desk.askable(swarm, this.#pool.volunteers, now),
+        orders: book.orders,
+        served: this.#pool.served,
+        underWay: this.#pool.underWay,
+        caps: this.#caps,
+      }),
+    );
+    const given = plan.give.map((order) => orderOf(swarm, order, now));
+    const cut = plan.cut.map(({ leaseId, ranges }) => {
+      const order = book.orders.find((order) => order.leaseId === leaseId)!;
+      return { ...order, ranges, left: piecesIn(ranges) };
+    });
+    const off = cut.filter(({ left }) => left === 0);
+    await this.#desk.change(book, {
+      given,
+      kept: cut.filter(({ left }) => left > 0),
+      ended: off.map((order) => ({ order, reason: "called_off" satisfies EndReason })),
+    });
+  }
+
+  #timed<T>(work: () => T): T {
+    const { clock } = this.#parts;
+    const beganMs = clock.now();
+    const done = work();
+    this.#workedMs += clock.now() - beganMs;
+    return done;
+  }
+
+  /** Each whole or not at all. The last copy stays even where nobody asked for copies. */
+  async #grants(lease: PeerLease, drops: readonly PieceRanges[]): Promise<PieceRanges[]> {
+    const { store, targets, metrics } = this.#parts;
+    const grants: PieceRanges[] = [];
+    for (const drop of drops) {
+      const swarm = await store.swarm(drop);
+      const least = Math.max(1, swarm ? stateOf(swarm, targets).target : 0);
+      const granted = await store.withdraw(lease.id, drop, drop.ranges, least);
+      metrics.drop(granted);
+      if (granted) grants.push(drop);
+    }
+    return grants;
+  }
+
+  /** Pieces that would go with this peer although somebody could take them. */
+  async #lastCopies(lease: PeerLease): Promise<number> {
+    const { store, targets } = this.#parts;
+    let count = 0;
+    for (const infoHash of await store.joined(lease.id)) {
+      for (const key of await store.swarmsOf(infoHash)) {
+        const swarm = await store.swarm(key);
+        const member = swarm?.members.find(({ leaseId }) => leaseId === lease.id);
+        if (!swarm || !member?.listed || stateOf(swarm, targets).target === 0) continue;
+        const { orders } = await store.orders.book(key);
+        const room = this.#pool.volunteers.some(({ freeBytes }) => freeBytes >= pieceBytesOf(swarm));
+        if (room || orders.length > 0) count += lastCopies(member.bitfield, swarm.members);
+      }
+    }
+    return count;
+  }
+
+  #nameLost({ infoHash, totalPieces, members }: Swarm): void {
+    const lost = lostPieces(totalPieces, members);
+    const ranges = rangesOf(lost, MAX_NAMED);
+    const pieces = ranges.map(({ first, last }) =>
+      first === last ? `${first + 1}` : `${first + 1}-${last + 1}`,
+    );
+    this.#parts.log?.({
+      level: "error",
+      event: "pieces_lost",
+      message: `nobody has these pieces of ${members[0]!.fileName} any more: ${pieces.join(", ")}`,
+      info_hash: infoHash,
+      total_pieces: totalPieces,
+      pieces,
+    });
+  }
+}
+
+function orderOf({ infoHash, totalPieces, ...swarm }: Swarm, order: NewOrder, now: number): Order {
+  const { volunteer, ranges, sources, pieces } = order;
+  const { leaseId, url, zone } = volunteer;
+  const pieceBytes = pieceBytesOf({ infoHash, totalPieces, ...swarm });
+  const told = { left: pieces, toldAtMs: 0, movedAtMs: now };
+  return { infoHash, totalPieces, id: randomId(), leaseId, url, zone, ranges, sources, pieceBytes, ...told };
+}

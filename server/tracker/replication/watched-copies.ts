@@ -1,0 +1,34 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { CopyState } from "#core/replication/copies.ts";
+import type { ReplicationStateSchema, WatchedOrderSchema } from "#gen/pieza/v1/tracker_pb.ts";
+import type { OrderBook } from "../store/order-store.ts";
+import { rangesMessage } from "./replication-message.ts";
+
+const MAX_ORDERS = 1_000;
+
+/** How the copies of a swarm stand, as people see it. */
+export interface Standing {
+  readonly book: OrderBook;
+  readonly state: CopyState | undefined;
+  readonly bytesCopied: number;
+}
+
+export function replicationState({
+  book,
+  state,
+  bytesCopied,
+}: Standing): MessageInitShape<typeof ReplicationStateSchema> {
+  return {
+    target: state?.target ?? 0,
+    piecesUnderTarget: state?.under ?? 0,
+    piecesLost: state?.lost ?? 0,
+    piecesOrdered: book.orders.reduce((sum, { left }) => sum + left, 0),
+    bytesCopied: BigInt(bytesCopied),
+  };
+}
+
+export function watchedOrders({ orders }: OrderBook): MessageInitShape<typeof WatchedOrderSchema>[] {
+  return orders
+    .slice(0, MAX_ORDERS)
+    .map(({ url, ranges, sources }) => ({ url, ranges: rangesMessage(ranges), sources: [...sources] }));
+}

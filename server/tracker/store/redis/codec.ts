@@ -1,0 +1,183 @@
+import { Bitfield } from "#core/base/bitfield.ts";
+import { MAX_PIECE_LENGTH, MAX_PIECES } from "#core/torrent/piece.ts";
+import { MAX_TARGET } from "../checks.ts";
+import { bytesOfFiles } from "../rules/legacy-files.ts";
+import { bytesOf } from "../rules/swarm-rules.ts";
+import type { DeclaredFile, Membership, PeerLease, VolunteerSpace } from "../swarm-store.ts";
+import { isDigest } from "./keys.ts";
+
+/** What a row says of one torrent, without the number of pieces. */
+export type Said = Pick<Membership, "fileName" | "revision" | "replicationTarget" | "pieceLength"> & {
+  readonly bitfield: Bitfield;
+};
+
+/** One row of a table, as putRow in redis-scripts.ts keeps it. */
+export interface Row {
+  /** The lease that the row is of. */
+  readonly digest: string;
+  readonly revision: number;
+  /** Rows are in the order of their places. */
+  readonly place: string;
+  readonly rest: Buffer;
+}
+
+const REVISION_DIGITS = 16;
+const PLACE_END = 32;
+const REST_AT = 40;
+const MAX_NAME_BYTES = 255;
+/** Before a name in what a row says: two flags, the target, the length of a piece. */
+const HEAD_BYTES = 8;
+
+export function revisionText(revision: number): string {
+  return String(revision).padStart(REVISION_DIGITS, "0");
+}
+
+/** Undefined if this is no row: whoever can write to Redis can write anything. */
+export function parseRow(digest: string, value: Buffer): Row | undefined {
+  const head = value.toString("latin1", 0, REST_AT);
+  if (!isDigest(digest) || !/^\d{40}$/.test(head)) return undefined;
+  const revision = Number(head.slice(0, REVISION_DIGITS));
+  if (!Number.isSafeInteger(revision)) return undefined;
+  return { digest, revision, place: head.slice(REVISION_DIGITS, PLACE_END), rest: value.subarray(REST_AT) };
+}
+
+/** The arguments of putRow that say what a member says. */
+export function encodeSaid({
+  fileName,
+  revision,
+  bitfield,
+  replicationTarget = 0,
+  pieceLength = 0,
+}: Said): [string, string, Buffer] {
+  const name = Buffer.from(fileName);
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt8(bitfield.complete ? 1 : 0, 0);
+  head.writeUInt8(name.length, 1);
+  head.writeUInt16BE(replicationTarget, 2);
+  head.writeUInt32BE(pieceLength, 4);
+  const bits = bitfield.complete ? [] : [bitfield.toBytes()];
+  return [
+    revisionText(revision),
+    String(bytesOf(bitfield)).padStart(8, "0"),
+    Buffer.concat([head, name, ...bits]),
+  ];
+}
+
+/** Undefined if it is malformed. `full` is what all complete members share. */
+export function decodeSaid({ revision, rest }: Row, totalPieces: number, full: () => Bitfield) {
+  if (rest.length <= HEAD_BYTES) return undefined;
+  const [flag, nameBytes = 0] = rest;
+  const replicationTarget = rest.readUInt16BE(2);
+  const pieceLength = rest.readUInt32BE(4);
+  const fileName = rest.toString("utf8", HEAD_BYTES, HEAD_BYTES + nameBytes);
+  const bits = rest.subarray(HEAD_BYTES + nameBytes);
+  if (replicationTarget > MAX_TARGET || pieceLength > MAX_PIECE_LENGTH) return undefined;
+  if (Buffer.byteLength(fileName) !== nameBytes || nameBytes === 0) return undefined;
+  const said = { fileName, revision, replicationTarget, pieceLength };
+  if (flag === 1) return bits.length === 0 ? { ...said, bitfield: full() } : undefined;
+  try {
+    return flag === 0 ? { ...said, bitfield: Bitfield.fromBytes(totalPieces, bits) } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Begins with "s" for a seed peer and "p" for another, which is all that the scripts look at. */
+export function encodeLease(lease: PeerLease): string {
+  const identifyKey = Buffer.from(lease.identifyKey).toString("hex");
+  return (lease.seed ? "s" : "p") + JSON.stringify({ ...lease, identifyKey });
+}
+
+/** Undefined if it is malformed, or another lease's. */
+export function decodeLease(value: Buffer): PeerLease | undefined {
+  const json = parseJson(value.toString("utf8", 1));
+  if (!isRecord(json)) return undefined;
+  const { id, secretHash, address, url, source, identifyKey, listed, notListedReason, draining, seed } = json;
+  const { zone, volunteer, checkAtSeconds, checkFailures } = json;
+  if (checkAtSeconds !== undefined && !isCount(checkAtSeconds)) return undefined;
+  if (checkFailures !== undefined && !isCount(checkFailures)) return undefined;
+  if (zone !== undefined && !isName(zone)) return undefined;
+  if (volunteer !== undefined && !isSpace(volunteer)) return undefined;
+  const texts = [id, secretHash, address, url, source, identifyKey, notListedReason];
+  if (!texts.every((text) => typeof text === "string" && text.length <= 2_048)) return undefined;
+  if (typeof listed !== "boolean" || typeof draining !== "boolean") return undefined;
+  const key = bytes(identifyKey as string);
+  if (!/^[0-9a-f]{64}$/.test(secretHash as string) || !key || (key.length !== 0 && key.length !== 32))
+    return undefined;
+  if (url !== "" && !/^https?:\/\/[^\s/?#@\\]+$/.test(url as string)) return undefined;
+  return {
+    id: id as string,
+    secretHash: secretHash as string,
+    address: address as string,
+    url: url as string,
+    source: source as string,
+    identifyKey: key,
+    listed,
+    notListedReason: notListedReason as string,
+    draining,
+    ...(typeof seed === "boolean" && { seed }),
+    ...(zone !== undefined && { zone }),
+    ...(volunteer !== undefined && { volunteer }),
+    ...(checkAtSeconds !== undefined && { checkAtSeconds }),
+    ...(checkFailures !== undefined && { checkFailures }),
+  };
+}
+
+/** What a seed peer declares, and the bytes that count for it. */
+export function encodeFiles(files: readonly DeclaredFile[]): { value: string; bytes: number } {
+  const value = JSON.stringify(
+    files.map(({ fileName, pieces }) => [fileName, pieces.map(({ number, hash }) => [number, hash])]),
+  );
+  return { value, bytes: bytesOfFiles(files) };
+}
+
+/** Undefined if anything in it is malformed. */
+export function decodeFiles(value: Buffer): DeclaredFile[] | undefined {
+  const json = parseJson(value.toString());
+  if (!Array.isArray(json)) return undefined;
+  const files: DeclaredFile[] = [];
+  for (const file of json) {
+    const [fileName, pieces] = Array.isArray(file) ? file : [];
+    if (!isName(fileName) || fileName === "" || !Array.isArray(pieces) || !pieces.every(isPiece))
+      return undefined;
+    files.push({ fileName, pieces: pieces.map(([number, hash]) => ({ number, hash })) });
+  }
+  return files;
+}
+
+function isSpace(space: unknown): space is VolunteerSpace {
+  if (!isRecord(space)) return false;
+  const { capacityBytes, freeBytes, bytesPerSecond, saidAtMs } = space;
+  return [capacityBytes, freeBytes, bytesPerSecond, saidAtMs].every(isCount);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+}
+
+function isPiece(piece: unknown): piece is [number, string] {
+  if (!Array.isArray(piece)) return false;
+  const [number, hash] = piece;
+  return Number.isInteger(number) && number >= 1 && number <= MAX_PIECES && isName(hash);
+}
+
+function isName(text: unknown): text is string {
+  return typeof text === "string" && Buffer.byteLength(text) <= MAX_NAME_BYTES;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/** Undefined if it is no hex. A plain array: what callers compare is bytes, not Node's kind of them. */
+function bytes(text: string): Uint8Array | undefined {
+  return /^([0-9a-f]{2})*$/.test(text) ? Uint8Array.from(Buffer.from(text, "hex")) : undefined;
+}

@@ -1,0 +1,47 @@
+import { RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import type { SharedRate } from "../../../http/guards/rate-limit.ts";
+import type { RedisKeys } from "./keys.ts";
+import type { RedisConnection } from "./redis-connection.ts";
+import { type RedisScript, script } from "./scripts.ts";
+
+/**
+ * Counts the calls of an address in Redis, for all trackers that share it: as many in a window as the bucket of one
+ * server lets through at the same rate, so that several servers are no more to a caller than one. While Redis is away
+ * everything is let through: each server's own limit stands in front.
+ */
+export class RedisRate implements SharedRate {
+  readonly #limiter: RateLimiterRedis;
+  readonly #keys: RedisKeys;
+
+  constructor(connection: RedisConnection, keys: RedisKeys, burst: number, perSecond: number) {
+    this.#keys = keys;
+    const windowSeconds = Math.max(1, Math.ceil(burst / perSecond));
+    this.#limiter = new RateLimiterRedis({
+      storeClient: asClient(connection),
+      useRedisPackage: true,
+      keyPrefix: "",
+      points: Math.max(burst, Math.round(perSecond * windowSeconds)),
+      duration: windowSeconds,
+    });
+  }
+
+  async take(network: string): Promise<number> {
+    try {
+      await this.#limiter.consume(this.#keys.rate(network));
+      return 0;
+    } catch (refusal) {
+      return refusal instanceof RateLimiterRes ? Math.max(1, refusal.msBeforeNext) : 0;
+    }
+  }
+}
+
+/** What the library uses of a client, over the connection that never waits for a Redis that is away. */
+function asClient(connection: RedisConnection) {
+  let counting: RedisScript | undefined;
+  return {
+    eval(text: string, { keys, arguments: args }: { keys: string[]; arguments: string[] }) {
+      counting = counting?.text === text ? counting : script(text);
+      return connection.script(counting, keys, args);
+    },
+  };
+}

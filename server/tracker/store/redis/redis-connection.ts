@@ -1,0 +1,138 @@
+import { Redis } from "iovalkey";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import type { Log } from "../../../http/base/log.ts";
+import type { RedisScript } from "./scripts.ts";
+
+/** A command that has not been answered by then has failed; so has a first connection. */
+const COMMAND_MS = 500;
+/** Between two tries to reach a Redis that is away, and as much again at random, so that replicas spread. */
+const RECONNECT_MS = 100;
+/** What callers are told to wait, and as much again at random, so that they do not come back all at once. */
+const RETRY_AFTER_MS = 500;
+
+export interface RedisConnectionOptions {
+  /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
+  readonly url: string;
+  /** Once it is there, and each time that it is there again, before anybody else may use it. */
+  readonly onReady?: ((connection: RedisConnection) => Promise<void>) | undefined;
+  readonly log?: Log | undefined;
+}
+
+/**
+ * One connection to a Redis that may be away at any time. Calls never wait for it longer than 0.5 s, never queue up and
+ * are never sent twice: whatever goes wrong is `unavailable`, and the connection mends itself meanwhile.
+ *
+ * After a command without an answer the connection is closed: until Redis answers again, callers are told at once.
+ */
+export class RedisConnection {
+  readonly #client: Redis;
+  readonly #options: RedisConnectionOptions;
+  /** Resolves when Redis is first there, or has not been for COMMAND_MS. */
+  readonly #first = Promise.withResolvers<void>();
+  readonly #firstTimer = setTimeout(() => this.#first.resolve(), COMMAND_MS);
+  #usable = false;
+  #toldAway = false;
+  #errors = 0;
+
+  constructor(options: RedisConnectionOptions) {
+    this.#options = options;
+    this.#client = new Redis(options.url, {
+      commandTimeout: COMMAND_MS,
+      connectTimeout: COMMAND_MS,
+      disconnectTimeout: 0,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      autoResendUnfulfilledCommands: false,
+      retryStrategy: () => RECONNECT_MS * (1 + Math.random()),
+      // A failed-over Redis whose old address now leads to a replica: look the address up again.
+      reconnectOnError: (error) => error.message.startsWith("READONLY"),
+    });
+    this.#client.on("ready", () => void this.#ready());
+    this.#client.on("close", () => {
+      this.#usable = false;
+    });
+    this.#client.on("error", (error) => this.#away(error));
+  }
+
+  /** Commands that failed or could not be sent, since the start. */
+  get errors(): number {
+    return this.#errors;
+  }
+
+  /** The answer's texts are Buffers. Fails with `unavailable`. */
+  command(name: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
+    return this.#run(() => this.#client.callBuffer(name, ...args));
+  }
+
+  /** Fails with `unavailable`. */
+  script(script: RedisScript, keys: readonly string[], args: readonly (string | number | Buffer)[]) {
+    return this.#run(() => this.#evaluate(script, [keys.length, ...keys, ...args]));
+  }
+
+  /** Leaves no socket and no timer. */
+  async close(): Promise<void> {
+    clearTimeout(this.#firstTimer);
+    this.#first.resolve();
+    this.#usable = false;
+    const open = ["connecting", "connect", "ready"].includes(this.#client.status);
+    const ended = new Promise((resolve) => this.#client.once("end", resolve));
+    this.#client.disconnect();
+    if (open) await ended;
+  }
+
+  async #run(work: () => Promise<unknown>): Promise<unknown> {
+    if (!this.#usable) await this.#first.promise;
+    try {
+      if (!this.#usable) throw new Error("Redis is away");
+      return await work();
+    } catch (error) {
+      this.#errors++;
+      if (messageOf(error) === "Command timed out") this.#drop();
+      throw unavailable(error);
+    }
+  }
+
+  /** By its digest; in full if this Redis does not know it yet. */
+  async #evaluate({ sha, text }: RedisScript, rest: (string | number | Buffer)[]): Promise<unknown> {
+    try {
+      return await this.#client.callBuffer("EVALSHA", sha, ...rest);
+    } catch (error) {
+      if (!messageOf(error).startsWith("NOSCRIPT")) throw error;
+      return await this.#client.callBuffer("EVAL", text, ...rest);
+    }
+  }
+
+  async #ready(): Promise<void> {
+    this.#usable = true;
+    try {
+      await this.#options.onReady?.(this);
+    } catch (error) {
+      // It went away again, or answers nonsense: try anew.
+      this.#away(error);
+      this.#drop();
+      return;
+    }
+    if (this.#toldAway) this.#options.log?.({ level: "info", event: "store_back", message: "Redis is back" });
+    this.#toldAway = false;
+    clearTimeout(this.#firstTimer);
+    this.#first.resolve();
+  }
+
+  /** Closes the connection; another is tried soon. */
+  #drop(): void {
+    if (this.#usable && this.#client.status === "ready") this.#client.disconnect(true);
+    this.#usable = false;
+  }
+
+  #away(error: unknown): void {
+    if (this.#toldAway) return;
+    this.#toldAway = true;
+    const message = `Redis is away: ${messageOf(error)}`;
+    this.#options.log?.({ level: "warn", event: "store_away", message });
+  }
+}
+
+function unavailable(cause?: unknown): PiezaError {
+  const retryAfterMs = Math.round(RETRY_AFTER_MS * (1 + Math.random()));
+  return new PiezaError("unavailable", "the tracker's store does not answer", { cause, retryAfterMs });
+}

@@ -1,0 +1,160 @@
+import type { PeerLease } from "../swarm-store.ts";
+import { parseRow, type Row } from "./codec.ts";
+import type { RedisLeases, RedisParts } from "./leases.ts";
+import * as scripts from "./scripts.ts";
+
+/** Tables whose picture is kept; the one made longest ago is forgotten first. */
+const MAX_CACHED = 2_000;
+/** A table of more rows than that is read again at most every LARGE_MS, however fast it changes. */
+const LARGE_ROWS = 500;
+const LARGE_MS = 500;
+
+/** A row whose lease lives. */
+export type LiveRow = Row & { readonly lease: PeerLease };
+
+export interface TableReader<T> {
+  make(rows: LiveRow[]): T | undefined | Promise<T | undefined>;
+  onEnded(digest: string): Promise<unknown>;
+}
+
+interface Cached {
+  readonly version: string;
+  readonly value: unknown;
+  /** Digests of the leases that it shows. */
+  readonly digests: readonly string[];
+  readonly readAtMs: number;
+  /** The first of its leases may have ended by then. */
+  checkAtMs: number;
+}
+
+/**
+ * Tables of rows by lease, each a hash with a version. What is made of a table is kept in this process until the
+ * table's version changes or a lease in it ends: then it is read again. So an unchanged table costs one small question.
+ */
+export class RedisTables {
+  readonly #parts: RedisParts;
+  readonly #leases: RedisLeases;
+  readonly #cache = new Map<string, Cached>();
+  /** By key and the version that was seen. */
+  readonly #versions = new WeakMap<object, string>();
+  readonly #readings = new Map<string, Promise<unknown>>();
+
+  constructor(parts: RedisParts, leases: RedisLeases) {
+    this.#parts = parts;
+    this.#leases = leases;
+  }
+
+  /**
+   * What `make` makes of the live rows, in the order of their places: the same object as before if nothing changed.
+   * Undefined without rows. `onEnded` takes away a row whose lease has ended.
+   */
+  async read<T>(key: string, { make, onEnded }: TableReader<T>): Promise<T | undefined> {
+    const [version, now] = await Promise.all([
+      this.#parts.connection.command("HGET", key, "v"),
+      this.#leases.now(),
+    ]);
+    const cached = this.#cache.get(key);
+    if (!version) {
+      this.#cache.delete(key);
+      return undefined;
+    }
+    if (cached && (await this.#holds(cached, String(version), now))) return cached.value as T;
+    // Whoever saw the same version waits for the same reading, which is at least as new.
+    const reading = `${key} ${version}`;
+    const underWay = this.#readings.get(reading) ?? this.#readAll(key, { make, onEnded }, now);
+    this.#readings.set(reading, underWay);
+    try {
+      return (await underWay) as T | undefined;
+    } finally {
+      this.#readings.delete(reading);
+    }
+  }
+
+  async #holds(cached: Cached, version: string, now: number): Promise<boolean> {
+    const calm = cached.digests.length > LARGE_ROWS && now < cached.readAtMs + LARGE_MS;
+    if (cached.version !== version && !calm) return false;
+    if (now < cached.checkAtMs) return true;
+    cached.checkAtMs = least(await this.#leases.endsOf(cached.digests));
+    return now < cached.checkAtMs;
+  }
+
+  async #readAll<T>(key: string, reader: TableReader<T>, now: number, again = false): Promise<T | undefined> {
+    const { version, rows } = await this.#rows(key);
+    const ends = await this.#leases.endsOf(rows.map(({ digest }) => digest));
+    const ended = rows.filter((_, at) => ends[at]! <= now);
+    for (const { digest } of ended) await reader.onEnded(digest);
+    // Taking rows away has changed the version.
+    if (ended.length > 0 && !again) return this.#readAll(key, reader, now, true);
+    const live = rows.filter((_, at) => ends[at]! > now);
+    const digests = live.map(({ digest }) => digest);
+    const leases = await this.#leases.many(digests);
+    const known = live.flatMap((row, at) => (leases[at] ? [{ ...row, lease: leases[at] }] : []));
+    known.sort((a, b) => (a.place < b.place ? -1 : a.place > b.place ? 1 : 0));
+    const value = known.length > 0 ? await reader.make(known) : undefined;
+    if (typeof value === "object" && value !== null) this.#versions.set(value, version);
+    const checkAtMs = least(ends.filter((end) => end > now));
+    this.#cache.delete(key);
+    this.#cache.set(key, { version, value, digests, readAtMs: now, checkAtMs });
+    if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value!);
+    return value;
+  }
+
+  async #rows(key: string): Promise<{ version: string; rows: Row[] }> {
+    const all = (await this.#parts.connection.command("HGETALL", key)) as Buffer[];
+    const rows: Row[] = [];
+    let version = "";
+    for (let at = 0; at + 1 < all.length; at += 2) {
+      const field = String(all[at]);
+      const value = all[at + 1]!;
+      if (field === "v") version = String(value);
+      if (field === "v" || field === "b") continue;
+      const row = parseRow(field, value);
+      if (row) rows.push(row);
+      else this.#parts.onGarbage();
+    }
+    return { version, rows };
+  }
+
+  /** The version of the table that this was made of. */
+  versionOf(value: object): string {
+    return this.#versions.get(value) ?? "";
+  }
+
+  /** One row of a table, live or not. */
+  async row(key: string, digest: string): Promise<Row | undefined> {
+    const value = await this.#parts.connection.command("HGET", key, digest);
+    return Buffer.isBuffer(value) ? parseRow(digest, value) : undefined;
+  }
+
+  /**
+   * Bytes of the table, or undefined if a row as new is there, or if the table has another version than is asked for.
+   * `row`: revision, bytes and rest.
+   */
+  async put(
+    key: string,
+    digest: string,
+    row: readonly [string, string, Buffer | string],
+    { replace, tableBytes, version = "" }: { replace: boolean; tableBytes: number; version?: string },
+  ): Promise<number | undefined> {
+    const args = [digest, ...row, replace ? "1" : "", tableBytes, this.#parts.netMs, version];
+    const bytes = Number(await this.#parts.connection.script(scripts.putRow, [key], args));
+    return bytes < 0 ? undefined : bytes;
+  }
+
+  /** Bytes of what is left of the table, 0 if nothing; undefined if the row was not there. */
+  async remove(key: string, digest: string): Promise<number | undefined> {
+    const bytes = Number(await this.#parts.connection.script(scripts.removeRow, [key], [digest]));
+    return bytes < 0 ? undefined : bytes;
+  }
+
+  /** What the row stands for has changed. */
+  async touch(key: string, digest: string): Promise<void> {
+    await this.#parts.connection.script(scripts.touchRow, [key], [digest]);
+  }
+}
+
+function least(values: readonly number[]): number {
+  let result = Number.POSITIVE_INFINITY;
+  for (const value of values) if (value < result) result = value;
+  return result;
+}
