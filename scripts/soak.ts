@@ -9,11 +9,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { startGet } from "../server/peer/get.ts";
+import { startGet } from "../server/peer/downloading/get.ts";
+import { SharedPeer } from "../server/peer/downloading/shared-peer.ts";
 import { type RunningPeer, startPeer } from "../server/peer/peer.ts";
-import { openSeed, type SeedStore } from "../server/peer/seed-store.ts";
-import { SharedPeer } from "../server/peer/shared-peer.ts";
-import { createTorrentFromPath } from "../server/peer/source.ts";
+import { openSeed, type SeedStore } from "../server/peer/stores/in-place-store.ts";
+import { createTorrentFromPath } from "../server/peer/stores/source.ts";
 import { type RunningTracker, startTracker } from "../server/tracker/tracker.ts";
 import { isMain } from "./run-command.ts";
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../node-hasher.ts";
-import { createTorrentFromPath } from "../peer/source.ts";
+import { createTorrentFromPath } from "../peer/stores/source.ts";
 import { type DemoFile, demoFiles, writeDemoFiles } from "./demo-files.ts";
 
 /** How many peers the demo has. */

@@ -3,7 +3,7 @@ import { realpath, stat } from "node:fs/promises";
 import { InvalidField } from "#core/base/errors.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeDisk } from "../peer/disk.ts";
+import { nodeDisk } from "../peer/stores/disk.ts";
 
 /**
  * A torrent of the seed's form does not say how long its pieces are. Its file tells: of all lengths that make the right

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { createTorrentFromPath } from "../peer/source.ts";
+import { createTorrentFromPath } from "../peer/stores/source.ts";
 import { UsageError } from "./exit-code.ts";
 import type { CommonOption, Flags } from "./options.ts";
 import type { Output } from "./output.ts";

@@ -1,7 +1,7 @@
 import type { PeerOptions } from "../peer/peer.ts";
 import { AnnounceRole } from "../peer/roles/announce-role.ts";
 import { ReplicateRole } from "../peer/roles/replicate-role.ts";
-import type { VolunteerRules } from "../peer/volunteer.ts";
+import type { VolunteerRules } from "../peer/volunteer/volunteer.ts";
 import { readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";
 import type { CommonOption, Flags } from "./options.ts";

@@ -1,9 +1,9 @@
 import { basename, resolve } from "node:path";
 import type { AnnouncerStatus } from "#core/announce/announcer.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
-import { Inventory } from "../peer/inventory.ts";
 import { type PeerOptions, type RunningPeer, type ServedStore, startPeer } from "../peer/peer.ts";
-import { openSeed } from "../peer/seed-store.ts";
+import { Inventory } from "../peer/serving/inventory.ts";
+import { openSeed } from "../peer/stores/in-place-store.ts";
 import { readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";
 import { UsageError } from "./exit-code.ts";

@@ -4,9 +4,9 @@ import { sha256 } from "#core/base/hash.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../node-hasher.ts";
-import { nodeDisk } from "../peer/disk.ts";
-import { FileMap } from "../peer/file-map.ts";
-import { PartFiles } from "../peer/part-files.ts";
+import { nodeDisk } from "../peer/stores/disk.ts";
+import { FileMap } from "../peer/stores/file-map.ts";
+import { PartFiles } from "../peer/stores/part-files.ts";
 import { learnGeometry } from "./learn-geometry.ts";
 
 /** A piece whose bytes are not the torrent's. */

@@ -4,17 +4,17 @@ import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { RunningServer } from "../http/listening/server.ts";
 import { nodeClock } from "../node-clock.ts";
-import { type Announces, Announcing, type AnnouncingOptions } from "./announcing.ts";
-import { atMost } from "./at-most.ts";
-import type { CopyKeeper, CopyServing } from "./copy-keeper.ts";
-import { Scrub } from "./scrub.ts";
-import type { Part, PieceCounts, ServedStore, ServedTorrents } from "./served-torrents.ts";
-import { type Serving, type ServingOptions, startServing } from "./serving.ts";
-import { type StoredServing, StoredTorrents, type UploadOptions } from "./stored-torrents.ts";
-import type { Uploads } from "./uploads.ts";
-import { Volunteer, type VolunteerRules } from "./volunteer.ts";
+import { type Announces, Announcing, type AnnouncingOptions } from "./announcing/announcing.ts";
+import { atMost } from "./announcing/at-most.ts";
+import type { CopyKeeper, CopyServing } from "./announcing/copy-keeper.ts";
+import { Scrub } from "./serving/scrub.ts";
+import { type Serving, type ServingOptions, startServing } from "./serving/serving.ts";
+import { type StoredServing, StoredTorrents, type UploadOptions } from "./serving/stored-torrents.ts";
+import type { Uploads } from "./serving/uploads.ts";
+import type { Part, PieceCounts, ServedStore, ServedTorrents } from "./stores/served-torrents.ts";
+import { Volunteer, type VolunteerRules } from "./volunteer/volunteer.ts";
 
-export type { ServedStore } from "./served-torrents.ts";
+export type { ServedStore } from "./stores/served-torrents.ts";
 
 export interface PeerOptions extends Omit<ServingOptions, "identifyKeys" | "stored"> {
   /** URLs; at most 16. None: the peer serves and tells nobody. */

@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseJournal } from "#core/ports/journal.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
-import { storePaths } from "../../server/peer/store-paths.ts";
+import { storePaths } from "../../server/peer/stores/store-paths.ts";
 import {
   LocalSwarm,
   readTorrentJson,

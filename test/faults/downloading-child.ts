@@ -6,8 +6,8 @@ import type { SwarmTable, Tracker } from "#core/ports/tracker.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import { nodeClock } from "../../server/node-clock.ts";
 import { nodeHasher } from "../../server/node-hasher.ts";
-import { type Disk, nodeDisk } from "../../server/peer/disk.ts";
-import { FilePieceStore } from "../../server/peer/file-piece-store.ts";
+import { type Disk, nodeDisk } from "../../server/peer/stores/disk.ts";
+import { FilePieceStore } from "../../server/peer/stores/file-piece-store.ts";
 import type { Failpoint, FromChild, Job, ToChild } from "./killed-download.ts";
 
 /**

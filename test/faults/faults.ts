@@ -127,10 +127,10 @@ export const faults: Readonly<Record<string, Fault>> = {
     what: "the disk is full, has a limit, or fails at any call",
     holds: "the download ends in words that say so; later it goes on, and asks for no verified piece again",
     tests: {
-      "test/server/peer/full-disk.test.ts": [
+      "test/server/peer/stores/full-disk.test.ts": [
         "stops the download with noSpace, and it goes on when there is room",
       ],
-      "test/server/peer/failing-disk.test.ts": [
+      "test/server/peer/stores/failing-disk.test.ts": [
         "for every n (sync",
         "while it opens a finished file says that it fails",
       ],
@@ -155,11 +155,11 @@ export const faults: Readonly<Record<string, Fault>> = {
     what: "the power goes, at any moment: what was not flushed is there in part, in another order, or not",
     holds: "no piece is held that is not there, none is lost that was durable, no name is on half a file",
     tests: {
-      "test/server/peer/power-cut.test.ts": [
+      "test/server/peer/stores/power-cut.test.ts": [
         "leaves no piece held that is not there, and no name on half a file",
         "finds a whole file: what the system only still remembers is not believed",
       ],
-      "test/server/peer/flushed.test.ts": [
+      "test/server/peer/stores/flushed.test.ts": [
         "had all of it on the disk before it got its name",
         "has each of them on the disk before it has its place",
       ],
@@ -177,7 +177,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     what: "a file changes under its seeder: a byte, its length, another in its place, none",
     holds: "no changed byte leaves; the piece is withdrawn, the others are served, nobody is banned",
     tests: {
-      "test/server/peer/seed-store.test.ts": [
+      "test/server/peer/stores/in-place-store.test.ts": [
         "withdraws a piece of which one byte flipped, even with the old times put back",
         "withdraws what a truncation took, and only that",
         "notices another file that was renamed into its place",
@@ -216,8 +216,8 @@ export const faults: Readonly<Record<string, Fault>> = {
     tests: {
       "test/server/peer/roles/role-lock.test.ts": ["one process at a time is the part %s of a peer"],
       "test/e2e/faults.test.ts": ["of which another process has the target ends and names that process"],
-      "test/server/peer/lock.test.ts": ["of a process id that was given to another process since"],
-      "test/server/peer/killed-writer.test.ts": ["leaves a lock that the next one takes over"],
+      "test/server/peer/stores/lock.test.ts": ["of a process id that was given to another process since"],
+      "test/server/peer/stores/killed-writer.test.ts": ["leaves a lock that the next one takes over"],
     },
   },
   F30: {
@@ -229,7 +229,7 @@ export const faults: Readonly<Record<string, Fault>> = {
         "that takes no file so large, or none at all",
         "is told of in words, with a code for scripts",
       ],
-      "test/server/peer/file-piece-store.test.ts": ["keeps few of them open"],
+      "test/server/peer/stores/file-piece-store.test.ts": ["keeps few of them open"],
     },
   },
   F31: {
@@ -241,7 +241,7 @@ export const faults: Readonly<Record<string, Fault>> = {
         "cuts at the edge sizes",
         "reaches beyond 4 GiB without losing a byte",
       ],
-      "test/server/peer/file-piece-store.test.ts": ["writes behind 4 GiB, sparsely"],
+      "test/server/peer/stores/file-piece-store.test.ts": ["writes behind 4 GiB, sparsely"],
       "test/core/download/download-pace.test.ts": ["a download of 65,536 pieces"],
     },
   },

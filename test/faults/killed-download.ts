@@ -6,9 +6,9 @@ import type { Random } from "#core/base/clock.ts";
 import { parseJournal } from "#core/ports/journal.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { Disk } from "../../server/peer/disk.ts";
-import type { SyncMode } from "../../server/peer/file-piece-store.ts";
-import { storePaths } from "../../server/peer/store-paths.ts";
+import type { Disk } from "../../server/peer/stores/disk.ts";
+import type { SyncMode } from "../../server/peer/stores/file-piece-store.ts";
+import { storePaths } from "../../server/peer/stores/store-paths.ts";
 import { seededBytes, torrentOf } from "../support/fake-swarm.ts";
 
 /** Where in a store's work a process ends. */

@@ -115,12 +115,12 @@ export const twins: readonly Twins[] = [
   },
   {
     claim: "a disk that is full or fails costs no verified piece",
-    simulated: ["test/server/peer/failing-disk.test.ts", "for every n (sync"],
+    simulated: ["test/server/peer/stores/failing-disk.test.ts", "for every n (sync"],
     real: [realFaults, "that is full ends the download with 6; when there is room it goes on"],
   },
   {
     claim: "a power cut or a kill costs only what was not recorded",
-    simulated: ["test/server/peer/power-cut.test.ts", "leaves no piece held that is not there"],
+    simulated: ["test/server/peer/stores/power-cut.test.ts", "leaves no piece held that is not there"],
     real: [kills, "moments loses only pieces in flight"],
   },
 ];

@@ -36,18 +36,18 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
   },
   {
     what: "of copies: a volunteer copies what its torrent does not want copied",
-    file: "server/peer/volunteer.ts",
+    file: "server/peer/volunteer/volunteer.ts",
     find: 'return torrent.replicationTarget === 0 || !torrent.lengths ? "not-wanted" : undefined;',
     replace: "return undefined;",
-    test: "test/server/peer/volunteer.test.ts",
+    test: "test/server/peer/volunteer/volunteer.test.ts",
     name: "declines what is more than it lends, what lies about the torrent",
   },
   {
     what: "of copies: the leave of one tracker is enough to drop",
-    file: "server/peer/eviction.ts",
+    file: "server/peer/volunteer/eviction.ts",
     find: "else if (!granted.has(trackerId)) return false;",
     replace: "",
-    test: "test/server/peer/eviction.test.ts",
+    test: "test/server/peer/volunteer/eviction.test.ts",
     name: "a drop is complete when every tracker that has answered",
   },
   {
@@ -60,10 +60,10 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
   },
   {
     what: "of copies: a volunteer asks peers for a torrent that its catalogs never knew",
-    file: "server/peer/volunteer-torrents.ts",
+    file: "server/peer/volunteer/volunteer-torrents.ts",
     find: "if (!away || !this.#known.has(infoHash))",
     replace: "if (!away)",
-    test: "test/server/peer/volunteer.test.ts",
+    test: "test/server/peer/volunteer/volunteer.test.ts",
     name: "asks a peer for the torrent only while its catalogs are away, and only if it was known",
   },
   {
@@ -76,10 +76,10 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
   },
   {
     what: "of copies: what another process recorded is served unseen",
-    file: "server/peer/followed-store.ts",
+    file: "server/peer/stores/followed-store.ts",
     find: "if (this.#checked.has(index)) return bytes;",
     replace: "return bytes;",
-    test: "test/server/peer/followed-store.test.ts",
+    test: "test/server/peer/stores/followed-store.test.ts",
     name: "gives out no byte of a piece that is recorded and not there",
   },
   {

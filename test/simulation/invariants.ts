@@ -2,7 +2,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import { PieceMap } from "#core/download/snapshot.ts";
 import { parseJournal } from "#core/ports/journal.ts";
 import type { SwarmTable } from "#core/ports/tracker.ts";
-import { type StorePaths, storePaths } from "../../server/peer/store-paths.ts";
+import { type StorePaths, storePaths } from "../../server/peer/stores/store-paths.ts";
 import { defaultTrackerLimits } from "../../server/tracker/store/limits.ts";
 import type { PeerRun } from "./peer-run.ts";
 import type { SimMachine } from "./sim-machine.ts";

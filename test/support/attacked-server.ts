@@ -3,7 +3,7 @@
  * over IPC where it listens and, whenever it is asked, its figures. The argument is its limits, as JSON.
  */
 import { MemoryPieceStore } from "#core/ports/store.ts";
-import { startServing } from "../../server/peer/serving.ts";
+import { startServing } from "../../server/peer/serving/serving.ts";
 import { makeTorrent } from "./made-torrent.ts";
 
 const MiB = 1 << 20;

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { type Disk, nodeDisk } from "../../server/peer/disk.ts";
+import { type Disk, nodeDisk } from "../../server/peer/stores/disk.ts";
 
 /** The machine's disk, and what of it a power cut could still take: it keeps the books that the real one keeps. */
 export class FlushLedger {

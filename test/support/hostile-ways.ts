@@ -6,8 +6,8 @@ import { cappedFetch } from "#core/rpc/capped-fetch.ts";
 import { remotePeer } from "#core/rpc/rpc.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
 import { openTransport } from "../../server/http/client/transports.ts";
-import { grpcPeer } from "../../server/peer/grpc-peer.ts";
-import { socketPeer } from "../../server/peer/socket-peer.ts";
+import { grpcPeer } from "../../server/peer/transports/grpc-peer.ts";
+import { socketPeer } from "../../server/peer/transports/socket-peer.ts";
 
 /** Everything that a downloader of ours reaches a peer over; "fetch" is what a page does. */
 export const ways = ["grpc", "connect", "grpc-web", "sockets", "sessions", "fetch"] as const;

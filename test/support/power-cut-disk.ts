@@ -1,6 +1,6 @@
 import type { Random } from "#core/base/clock.ts";
 import { StoreFailed } from "#core/base/errors.ts";
-import type { Disk, FileFacts } from "../../server/peer/disk.ts";
+import type { Disk, FileFacts } from "../../server/peer/stores/disk.ts";
 
 /** A write or a change of size that the disk may not have yet. */
 type Change = { readonly at: number; readonly bytes: Uint8Array } | { readonly size: number };

@@ -6,7 +6,7 @@ import { MAX_PIECE_LENGTH } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { openTransport } from "../../http/client/transports.ts";
 import { nodeClock } from "../../node-clock.ts";
-import { nodeDisk } from "../../peer/disk.ts";
+import { nodeDisk } from "../../peer/stores/disk.ts";
 import type { ClientFlags } from "../client-flags.ts";
 import { withTracker } from "../clients.ts";
 import { formatBytes, plural } from "../units.ts";

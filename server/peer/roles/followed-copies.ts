@@ -5,9 +5,9 @@ import { geometryOf } from "#core/torrent/torrent.ts";
 import { parseTorrentText } from "#core/torrent/torrent-json.ts";
 import { nodeClock } from "../../node-clock.ts";
 import { nodeHasher } from "../../node-hasher.ts";
-import type { CopyKeeper, CopyServing } from "../copy-keeper.ts";
-import { FollowedStore } from "../followed-store.ts";
-import { contentOf, torrentFileOf } from "../stored-torrent.ts";
+import type { CopyKeeper, CopyServing } from "../announcing/copy-keeper.ts";
+import { contentOf, torrentFileOf } from "../serving/stored-torrent.ts";
+import { FollowedStore } from "../stores/followed-store.ts";
 import { Looking } from "./told-file.ts";
 
 export interface FollowedCopiesOptions {

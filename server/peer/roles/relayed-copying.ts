@@ -1,7 +1,7 @@
 import type { CopiesNews } from "#core/announce/announcer.ts";
 import type { Bitfield } from "#core/base/bitfield.ts";
 import type { Announced, AnnouncedTorrent, PieceRanges, Tracker } from "#core/ports/tracker.ts";
-import type { Copying } from "../announcing.ts";
+import type { Copying } from "../announcing/announcing.ts";
 import {
   type AllNews,
   heard,

@@ -6,10 +6,10 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Log } from "../../http/base/log.ts";
 import { openTransport } from "../../http/client/transports.ts";
 import { nodeClock } from "../../node-clock.ts";
-import type { Lock } from "../lock.ts";
-import { Scrub } from "../scrub.ts";
-import { ServedTorrents } from "../served-torrents.ts";
-import { Volunteer, type VolunteerRules } from "../volunteer.ts";
+import { Scrub } from "../serving/scrub.ts";
+import type { Lock } from "../stores/lock.ts";
+import { ServedTorrents } from "../stores/served-torrents.ts";
+import { Volunteer, type VolunteerRules } from "../volunteer/volunteer.ts";
 import {
   type AllNews,
   heard,

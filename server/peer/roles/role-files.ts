@@ -4,7 +4,7 @@ import type { CopiesNews } from "#core/announce/announcer.ts";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import type { Announced, AnnouncedTorrent } from "#core/ports/tracker.ts";
-import { type Lock, takeLock } from "../lock.ts";
+import { type Lock, takeLock } from "../stores/lock.ts";
 
 /**
  * What the processes of one peer tell each other, in its folder. Each file has one writer:

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "#core/base/clock.ts";
-import { codeOf } from "../disk.ts";
+import { codeOf } from "../stores/disk.ts";
 
 /** How often a file that another process writes is looked at. */
 export const LOOK_MS = 250;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { MemoryPieceStore } from "#core/ports/store.ts";
-import { type Serving, startServing } from "../../../../server/peer/serving.ts";
+import { type Serving, startServing } from "../../../../server/peer/serving/serving.ts";
 import { freePort } from "../../../support/free-port.ts";
 import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
 

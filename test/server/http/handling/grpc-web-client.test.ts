@@ -10,7 +10,7 @@ import {
   GetPieceResponseSchema,
 } from "#gen/pieza/v1/peer_pb.ts";
 import { nodeHasher } from "../../../../server/node-hasher.ts";
-import { startServing } from "../../../../server/peer/serving.ts";
+import { startServing } from "../../../../server/peer/serving/serving.ts";
 import { makeTorrent } from "../../../support/made-torrent.ts";
 import { XmlHttpRequest } from "../../../support/xml-http-request.ts";
 

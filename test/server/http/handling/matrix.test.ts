@@ -9,7 +9,7 @@ import type { PieceIndex } from "#core/torrent/piece.ts";
 import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { startCatalog } from "../../../../server/catalog/catalog.ts";
-import { startServing } from "../../../../server/peer/serving.ts";
+import { startServing } from "../../../../server/peer/serving/serving.ts";
 import { TestAuthority } from "../../../support/certificates.ts";
 import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
 import { type RawAnswer, RawClient, type RawRequest } from "../../../support/raw-call.ts";

@@ -7,7 +7,7 @@ import { PiezaError } from "#core/base/errors.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
-import { startGet } from "../../../../server/peer/get.ts";
+import { startGet } from "../../../../server/peer/downloading/get.ts";
 import { type RunningPeer, type ServedStore, startPeer } from "../../../../server/peer/peer.ts";
 import {
   type RunningTracker,

@@ -5,7 +5,7 @@ import type { Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../../../server/http/client/transports.ts";
 import { nodeClock } from "../../../../../server/node-clock.ts";
-import { otherWays } from "../../../../../server/peer/announcing.ts";
+import { otherWays } from "../../../../../server/peer/announcing/announcing.ts";
 import { type RunningTracker, startTracker } from "../../../../../server/tracker/tracker.ts";
 import { within } from "../../../../support/deadline.ts";
 import { neverBusy } from "../../../../support/never-busy.ts";

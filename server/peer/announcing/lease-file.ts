@@ -1,0 +1,51 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Lease } from "#core/ports/tracker.ts";
+import { codeOf } from "../stores/disk.ts";
+
+/** Where an announcer keeps its lease between two runs. */
+export interface Leases {
+  load(): Promise<Lease | undefined>;
+  save(lease: Lease): Promise<void>;
+}
+
+/** For this run only. */
+export function leaseInMemory(): Leases {
+  let kept: Lease | undefined;
+  return {
+    load: async () => kept,
+    save: async (lease) => {
+      kept = lease;
+    },
+  };
+}
+
+/**
+ * In a file that only this user reads: whoever has the secret can end the lease. `folder` belongs to one role and port,
+ * so that several peers of one user do not take each other's. A file that is damaged is no lease.
+ */
+export function leaseOnDisk(folder: string, trackerUrl: string): Leases {
+  const path = join(folder, `lease-${encodeURIComponent(new URL(trackerUrl).host)}.json`);
+  return {
+    async load() {
+      try {
+        return parseLease(await readFile(path, "utf8"));
+      } catch (error) {
+        if (codeOf(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
+        throw error;
+      }
+    },
+    async save({ id, secret }) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const fresh = `${path}.${randomBytes(4).toString("hex")}`;
+      await writeFile(fresh, `${JSON.stringify({ id, secret })}\n`, { mode: 0o600, flag: "wx" });
+      await rename(fresh, path);
+    },
+  };
+}
+
+function parseLease(text: string): Lease | undefined {
+  const { id, secret } = JSON.parse(text) ?? {};
+  return typeof id === "string" && typeof secret === "string" ? { id, secret } : undefined;
+}

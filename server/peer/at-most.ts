@@ -1,9 +1,0 @@
-import { sleep } from "#core/base/clock.ts";
-import { nodeClock } from "../node-clock.ts";
-
-/** Waits for `work`, but no longer than that; it goes on by itself then. */
-export async function atMost(ms: number, work: Promise<void>): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([work, sleep(nodeClock, ms, over.signal).catch(() => {})]);
-  over.abort();
-}

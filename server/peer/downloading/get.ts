@@ -1,0 +1,248 @@
+import type { Writable } from "node:stream";
+import type { Bitfield } from "#core/base/bitfield.ts";
+import type { RateLimit } from "#core/base/rate-limit.ts";
+import { Download } from "#core/download/download.ts";
+import { learnLengths } from "#core/download/learn-lengths.ts";
+import { type LearnedPieces, putLearned } from "#core/download/learned-pieces.ts";
+import type { DownloadOptions } from "#core/download/options.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import type { PieceStore } from "#core/ports/store.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import { MAX_PIECE_LENGTH, type PieceGeometry, type PieceIndex } from "#core/torrent/piece.ts";
+import { piecesOfFiles } from "#core/torrent/selection.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
+import type { TransportKind } from "../../http/client/transports.ts";
+import { nodeClock } from "../../node-clock.ts";
+import { nodeHasher } from "../../node-hasher.ts";
+import type { RunningPeer } from "../peer.ts";
+import { FilePieceStore, type SyncMode } from "../stores/file-piece-store.ts";
+import { StreamStore } from "../stores/stream-store.ts";
+import { connectPeer, type OpenTracker, openTracker, type Ways } from "../transports/connect.ts";
+import { PeerFailures } from "../transports/peer-failures.ts";
+import { DownloadServing } from "./download-serving.ts";
+import { Patience } from "./patience.ts";
+import type { SharedPeer } from "./shared-peer.ts";
+
+export interface GetOptions {
+  readonly torrent: Torrent;
+  /** The path that the finished file or folder gets, or a stream that gets the bytes in order and is not closed. */
+  readonly target: string | Writable;
+  /** Of a folder, the files to get, by index; for a stream exactly one. Default: all. */
+  readonly select?: readonly number[] | undefined;
+  /** URLs in order of preference; at least one. */
+  readonly trackers: readonly string[];
+  /** What carries the pieces; "auto" is the fastest way that a peer speaks. Default "auto". */
+  readonly transport?: TransportKind | "auto" | undefined;
+  readonly sync?: SyncMode | undefined;
+  /** Take the place of what has the target's name. Default false. */
+  readonly replace?: boolean | undefined;
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca?: string | undefined;
+  /** Peers of the same zone are asked where there are enough of them. */
+  readonly zone?: string | undefined;
+  /** Ends the download when it has waited for peers for so long without a piece. Default: never. */
+  readonly giveUpAfterMs?: number | undefined;
+  readonly download?: DownloadOptions | undefined;
+  /** What the download asks for keeps to this rate; several may share one. */
+  readonly limit?: RateLimit | undefined;
+  /** Serves what has come to others meanwhile; the caller closes it. Default: nobody is served. */
+  readonly serve?: SharedPeer | undefined;
+  /** Whether to go on serving when the download is done. Default true. */
+  readonly seedWhenDone?: boolean | undefined;
+  /** While a torrent without lengths waits for its first pieces: what it waits for. */
+  readonly onWaiting?: ((reason: string) => void) | undefined;
+  /** Ends startGet while it waits. Once it has resolved, `stop` ends the download. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RunningGet {
+  readonly download: Download;
+  /**
+   * Resolves when the file has its name. Rejects with what failed, with GaveUp, or with an
+   * AbortError if `stop` came first.
+   */
+  readonly done: Promise<DownloadSnapshot>;
+  /** After `done`: what serves it from where it lies, or undefined if nobody is served. Rejects if that cannot start. */
+  readonly seeding: Promise<RunningPeer | undefined>;
+  /** Ends everything; with `drain`, others get what they have asked for first and `serve` is closed. What is held stays for the next time. */
+  stop(options?: { drain?: boolean }): Promise<void>;
+}
+
+/** Downloads one torrent to the disk and serves it to others while it does: a leecher on Node. */
+export async function startGet(options: GetOptions): Promise<RunningGet> {
+  const { torrent } = options;
+  const cleanUp: CleanUp[] = [];
+  try {
+    const trackers = await openTrackers(options);
+    cleanUp.unshift(...trackers.map((tracker) => () => tracker.close()));
+    const { geometry, pieces } = await lengthsOf(options, trackers);
+    const store = await openStore(options, geometry);
+    cleanUp.unshift(() => store.close());
+    const learned = await putLearned(store, pieces);
+    const serving = servingOf(options, store);
+    const failures = new PeerFailures(torrent.infoHash, (failure) => serving?.report(failure));
+    const download = new Download({
+      torrent,
+      store,
+      wanted: wantedPieces(options, geometry),
+      learned,
+      trackers,
+      connect: (url, seed) => {
+        const pieceLength = (index: PieceIndex) => geometry.lengthOf(index);
+        return failures.watch(connectPeer(torrent, waysOf(options), { url, seed, pieceLength }));
+      },
+      hasher: nodeHasher,
+      clock: nodeClock,
+      random: Math.random,
+      options: { ...options.download, ...(store instanceof StreamStore && { sequential: true }) },
+      limit: options.limit,
+      onHeld: () => serving?.held(),
+      isSelf: (url) => options.serve?.isSelf(url) ?? false,
+    });
+    cleanUp.unshift(() => download.stop());
+    if (serving) cleanUp.unshift(() => serving.stop());
+    if (store instanceof StreamStore) followHorizon(store, download);
+    download.start();
+    serving?.watch(download);
+    return run({ download, serving, failures, options, cleanUp });
+  } catch (error) {
+    await inOrder(cleanUp);
+    throw error;
+  }
+}
+
+type CleanUp = () => void | Promise<void>;
+
+interface Parts {
+  readonly download: Download;
+  readonly serving: DownloadServing | undefined;
+  readonly failures: PeerFailures;
+  readonly options: GetOptions;
+  readonly cleanUp: readonly CleanUp[];
+}
+
+function run({ download, serving, failures, options, cleanUp }: Parts): RunningGet {
+  const { target, seedWhenDone = true } = options;
+  const patience = new Patience(options.giveUpAfterMs);
+  const unsubscribe = download.subscribe(() => {
+    const snapshot = download.peek();
+    patience.watch(snapshot);
+    failures.look(snapshot.peers);
+  });
+  const ends = serving ? [patience.lost, serving.failed] : [patience.lost];
+  const done = Promise.race([ended(download), ...ends]).finally(() => {
+    unsubscribe();
+    patience.end();
+  });
+  const seeding = done.then(
+    async () => {
+      if (seedWhenDone && typeof target === "string") return serving?.seed(target);
+      await serving?.stop();
+      return undefined;
+    },
+    async () => {
+      await download.stop();
+      return undefined;
+    },
+  );
+  seeding.catch(() => {});
+  let stopping: Promise<void> | undefined;
+  const stop = async (drain: boolean) => {
+    await download.stop();
+    if (drain) await options.serve?.drain();
+    await inOrder(cleanUp);
+  };
+  return {
+    download,
+    done,
+    seeding,
+    stop(stopOptions = {}) {
+      stopping ??= stop(stopOptions.drain ?? false);
+      return stopping;
+    },
+  };
+}
+
+/** What a stream was given is gone, and cannot be given to others. */
+function servingOf({ serve, torrent }: GetOptions, store: PieceStore): DownloadServing | undefined {
+  return serve && !(store instanceof StreamStore) ? new DownloadServing(serve, torrent, store) : undefined;
+}
+
+async function ended(download: Download): Promise<DownloadSnapshot> {
+  const last = await download.whenDone;
+  if (last.state === "complete") return last;
+  throw download.failure ?? new DOMException("the download was stopped", "AbortError");
+}
+
+async function openStore(options: GetOptions, geometry: PieceGeometry): Promise<PieceStore> {
+  const { torrent, target, select, sync, replace } = options;
+  if (typeof target === "string") {
+    return FilePieceStore.open({ torrent, geometry, target, select, sync, replace, hasher: nodeHasher });
+  }
+  return new StreamStore({ geometry, output: target, range: select && rangeOf(torrent, select[0]!) });
+}
+
+function rangeOf({ files = [] }: Torrent, index: number): { offset: number; length: number } {
+  const offset = files.slice(0, index).reduce((sum, { length }) => sum + length, 0);
+  return { offset, length: files[index]!.length };
+}
+
+function wantedPieces({ torrent, select }: GetOptions, geometry: PieceGeometry): Bitfield | undefined {
+  return select && torrent.files && piecesOfFiles(torrent.files, select, geometry);
+}
+
+function followHorizon(store: StreamStore, download: Download): void {
+  store.onHorizon = (horizon) => download.askBelow(horizon);
+  download.askBelow(store.horizon);
+}
+
+/** Where the pieces lie, by the torrent's word or, for one of the seed's form, by its first and last piece. */
+async function lengthsOf(
+  options: GetOptions,
+  trackers: readonly Tracker[],
+): Promise<{ geometry: PieceGeometry; pieces: LearnedPieces }> {
+  const { torrent, signal } = options;
+  const geometry = geometryOf(torrent);
+  if (geometry) return { geometry, pieces: new Map() };
+  const given = new AbortController();
+  const patience = new Patience(options.giveUpAfterMs);
+  patience.lost.catch((error) => given.abort(error));
+  try {
+    return await learnLengths({
+      torrent,
+      trackers,
+      connect: (url, seed) =>
+        connectPeer(torrent, waysOf(options), { url, seed, pieceLength: () => MAX_PIECE_LENGTH }),
+      hasher: nodeHasher,
+      clock: nodeClock,
+      random: Math.random,
+      signal: signal ? AbortSignal.any([signal, given.signal]) : given.signal,
+      onWaiting: (reason, located) => {
+        patience.watch({ state: "waiting", reason, located });
+        options.onWaiting?.(reason);
+      },
+    });
+  } finally {
+    patience.end();
+  }
+}
+
+function waysOf({ transport = "auto", ca }: GetOptions): Ways {
+  return { transport, ca };
+}
+
+async function openTrackers(options: GetOptions): Promise<OpenTracker[]> {
+  const opened = await Promise.all(options.trackers.map((url) => openTracker(url, waysOf(options))));
+  const { zone } = options;
+  if (zone === undefined) return opened;
+  return opened.map((tracker) => ({
+    url: tracker.url,
+    announce: (announce, signal) => tracker.announce(announce, signal),
+    close: () => tracker.close(),
+    locate: (query, signal) => tracker.locate({ ...query, zone }, signal),
+  }));
+}
+
+async function inOrder(steps: readonly CleanUp[]): Promise<void> {
+  for (const step of steps) await step();
+}

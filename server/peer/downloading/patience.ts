@@ -1,0 +1,45 @@
+import { PiezaError } from "#core/base/errors.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import { nodeClock } from "../../node-clock.ts";
+
+/** Nobody had the missing pieces for as long as the caller was willing to wait. */
+export class GaveUp extends PiezaError {
+  /** False if no tracker has ever answered, so that nobody knows whether there are peers. */
+  readonly trackerReached: boolean;
+
+  constructor(reason: string, trackerReached: boolean) {
+    super("unavailable", `gave up waiting: ${reason}`);
+    this.trackerReached = trackerReached;
+  }
+}
+
+/** Measures how long a download has been waiting. */
+export class Patience {
+  readonly lost: Promise<never>;
+  readonly #limitMs: number | undefined;
+  #cancel: (() => void) | undefined;
+  #waitingFor = { reason: "", located: false };
+  #lose: (error: GaveUp) => void = () => {};
+
+  constructor(limitMs: number | undefined) {
+    this.#limitMs = limitMs;
+    this.lost = new Promise((_, reject) => {
+      this.#lose = reject;
+    });
+    this.lost.catch(() => {});
+  }
+
+  watch({ state, reason, located }: Pick<DownloadSnapshot, "state" | "reason" | "located">): void {
+    if (state !== "waiting") this.end();
+    else this.#waitingFor = { reason, located };
+    if (state !== "waiting" || this.#limitMs === undefined || this.#cancel) return;
+    this.#cancel = nodeClock.after(this.#limitMs, () =>
+      this.#lose(new GaveUp(this.#waitingFor.reason, this.#waitingFor.located)),
+    );
+  }
+
+  end(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+}

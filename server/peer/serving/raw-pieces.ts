@@ -1,0 +1,111 @@
+import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
+import { PiezaError } from "#core/base/errors.ts";
+import { toConnectError } from "../../http/base/connect-error.ts";
+import { callerAddress } from "../../http/base/context.ts";
+import type { HttpRequest, HttpResponse } from "../../http/handling/adapter.ts";
+import { parseRange } from "./byte-range.ts";
+import { serverTiming } from "./server-timing.ts";
+import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
+import type { Offer, Uploads } from "./uploads.ts";
+
+const PATH = /^\/pieces\/([^/]+)\/([1-9]\d{0,8})$/;
+
+/**
+ * `GET /pieces/<info hash>/<number>`: a piece's bytes as they are, for people, browsers and caches. With HEAD, Range and
+ * If-None-Match. Errors are JSON, {"code", "message"}, and never kept by a cache. False if the path is another.
+ */
+export async function servePiece(
+  path: string,
+  request: HttpRequest,
+  response: HttpResponse,
+  uploads: Uploads,
+): Promise<boolean> {
+  const [, infoHash, number] = PATH.exec(path) ?? [];
+  if (infoHash === undefined || number === undefined) return false;
+  try {
+    const address = callerAddress(request);
+    const offer = uploads.find(infoHash.toLowerCase(), Number(number), address);
+    if (request.method === "GET" && !isFresh(request, offer))
+      await send(offer, address, request, response, uploads);
+    else sendHeaders(offer, request, response);
+  } catch (error) {
+    if (!(error instanceof PiezaError)) throw error;
+    sendError(error, response);
+  }
+  return true;
+}
+
+async function send(
+  offer: Offer,
+  address: string,
+  request: HttpRequest,
+  response: HttpResponse,
+  uploads: Uploads,
+): Promise<void> {
+  const upload = await uploads.read(offer, address, (fn) => void response.once("close", fn));
+  const { bytes, done } = upload;
+  if (response.closed) return done();
+  response.once("close", done);
+  response.setHeader("server-timing", serverTiming(upload));
+  const range = isOfThisPiece(request.headers["if-range"], offer)
+    ? parseRange(request.headers.range, bytes.length)
+    : undefined;
+  if (range === "unsatisfiable") {
+    response.statusCode = 416;
+    response.setHeader("content-range", `bytes */${bytes.length}`);
+    response.setHeader("cache-control", "no-store");
+    response.end();
+    return;
+  }
+  if (range) {
+    response.statusCode = 206;
+    response.setHeader("content-range", `bytes ${range.start}-${range.end - 1}/${bytes.length}`);
+  }
+  const body = range ? bytes.subarray(range.start, range.end) : bytes;
+  describe(offer, body.length, response);
+  response.end(body);
+}
+
+/** Answers HEAD, and GET by whoever has the piece already. */
+function sendHeaders(offer: Offer, request: HttpRequest, response: HttpResponse): void {
+  if (isFresh(request, offer)) {
+    response.statusCode = 304;
+    setValidators(offer, response);
+  } else {
+    describe(offer, offer.length, response);
+  }
+  response.end();
+}
+
+function describe(offer: Offer, length: number, response: HttpResponse): void {
+  response.setHeader("content-type", "application/octet-stream");
+  response.setHeader("content-length", length);
+  response.setHeader("accept-ranges", "bytes");
+  response.setHeader("x-content-type-options", "nosniff");
+  setValidators(offer, response);
+}
+
+function setValidators(offer: Offer, response: HttpResponse): void {
+  response.setHeader("etag", pieceETag(offer.hash));
+  response.setHeader("cache-control", PIECE_CACHE_CONTROL);
+}
+
+function isFresh(request: HttpRequest, { hash }: Offer): boolean {
+  const known = request.headers["if-none-match"] ?? "";
+  return (
+    known.trim() === "*" || known.split(",").some((tag) => tag.trim().replace(/^W\//, "") === pieceETag(hash))
+  );
+}
+
+function isOfThisPiece(ifRange: string | string[] | undefined, { hash }: Offer): boolean {
+  return ifRange === undefined || ifRange === pieceETag(hash);
+}
+
+function sendError(error: PiezaError, response: HttpResponse): void {
+  const { code, metadata } = toConnectError(error);
+  for (const [name, value] of metadata) response.setHeader(name, value);
+  response.statusCode = codeToHttpStatus(code);
+  response.setHeader("content-type", "application/json");
+  response.setHeader("cache-control", "no-store");
+  response.end(`${JSON.stringify({ code: error.code, message: error.message })}\n`);
+}

@@ -1,0 +1,47 @@
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { InvalidField } from "#core/base/errors.ts";
+import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import { toConnectError } from "../../http/base/connect-error.ts";
+import { kCallerAddress, kOnAnswered } from "../../http/base/context.ts";
+import { requestBytesOf } from "../../http/base/limits.ts";
+import { requireToken } from "../../http/guards/token.ts";
+import type { UploadBudget } from "../../http/guards/upload-budget.ts";
+import type { StoredTorrents } from "./stored-torrents.ts";
+
+/** StorePiece, which a peer has only if its operator lets others store there. */
+export function storePieceService(
+  stored: StoredTorrents,
+): Pick<ServiceImpl<typeof PeerService>, "storePiece"> {
+  return {
+    async storePiece({ infoHash, number, data }) {
+      return { stored: await stored.store(infoHash, number, data) };
+    },
+  };
+}
+
+const { storePiece } = PeerService.method;
+
+/**
+ * Runs before a request's body is read: nobody without the token, and no more than the budget, takes memory here. A
+ * caller that does not say how long its message is counts for the longest.
+ */
+export function storePieceGate(token: string | undefined, budget: UploadBudget) {
+  return (context: HandlerContext): void => {
+    if (context.method !== storePiece) return;
+    try {
+      requireToken(token, context.values);
+      const release = budget.take(context.values.get(kCallerAddress), announcedBytes(context));
+      context.values.get(kOnAnswered)(release);
+    } catch (error) {
+      throw toConnectError(error);
+    }
+  };
+}
+
+function announcedBytes({ requestHeader }: HandlerContext): number {
+  const most = requestBytesOf(storePiece);
+  const length = requestHeader.get("content-length");
+  if (length === null) return most;
+  if (!/^\d{1,10}$/.test(length)) throw new InvalidField("content-length", "is no number");
+  return Math.min(most, Number(length));
+}

@@ -1,0 +1,216 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "#core/base/clock.ts";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import { parseInfoHash } from "#core/torrent/info-hash.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import type { Log } from "../../http/base/log.ts";
+import { nodeClock } from "../../node-clock.ts";
+import type { ServedStore } from "../stores/served-torrents.ts";
+import { StoredTorrent } from "./stored-torrent.ts";
+
+/** What a peer's operator allows others to store there. */
+export interface UploadOptions {
+  /** Asked for every torrent that is stored, and whether they still know it. */
+  readonly catalogs: readonly Catalog[];
+  /** Bytes of all pieces together. */
+  readonly maxBytes: number;
+  /** A torrent goes so long after its last piece came. */
+  readonly expiresAfterMs: number;
+  /** What publishers send; undefined: anybody may store. */
+  readonly token: string | undefined;
+}
+
+/** The peer that serves what is stored, besides what it has elsewhere. */
+export interface StoredServing {
+  /** What it serves now. */
+  storeOf(infoHash: string): ServedStore | undefined;
+  add(torrent: Torrent, store: ServedStore): void;
+  changed(infoHash: string): void;
+  remove(infoHash: string): void;
+}
+
+export interface StoredTorrentsOptions extends UploadOptions {
+  /** Path; made if it is missing. A folder for each torrent is in it. */
+  readonly folder: string;
+  readonly log?: Log | undefined;
+  readonly clock?: Clock | undefined;
+  /** Wall-clock milliseconds, because the age of what is stored outlives the process. Default Date.now. */
+  readonly wallNow?: (() => number) | undefined;
+}
+
+/** How often each torrent's age and its place in the catalogs are looked at. */
+export const LOOK_MS = 60_000;
+/** Each has open files. */
+const MAX_TORRENTS = 1_000;
+
+/**
+ * The torrents whose pieces others stored here, by info hash.
+ *
+ * Invariant: the pieces held and those being written never have more than `maxBytes` together, and a torrent is served
+ * exactly while it is in `#torrents` and opened.
+ */
+export class StoredTorrents {
+  readonly #options: StoredTorrentsOptions;
+  readonly #clock: Clock;
+  readonly #wallNow: () => number;
+  readonly #torrents = new Map<string, Promise<StoredTorrent>>();
+  readonly #stop = new AbortController();
+  #serving: StoredServing | undefined;
+  #usedBytes = 0;
+  #cancelLook = () => {};
+  #looking = Promise.resolve();
+
+  constructor(options: StoredTorrentsOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? nodeClock;
+    this.#wallNow = options.wallNow ?? Date.now;
+  }
+
+  /** Bytes of the pieces held. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** Serves what earlier runs stored. Folders that cannot be opened are logged and left alone. */
+  async start(serving: StoredServing): Promise<void> {
+    const { folder, log } = this.#options;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    this.#serving = serving;
+    for (const infoHash of (await readdir(folder)).filter(isSha256Hex)) {
+      await this.#adopt(infoHash, StoredTorrent.open(join(folder, infoHash))).catch((error: unknown) =>
+        log?.({
+          level: "warn",
+          event: "stored_torrent_lost",
+          message: `what is stored of ${infoHash} cannot be served: ${messageOf(error)}`,
+          info_hash: infoHash,
+        }),
+      );
+    }
+    this.#lookLater();
+  }
+
+  /** Lets go of everything; what is stored stays for the next run. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error("the peer stops"));
+    this.#cancelLook();
+    await this.#looking;
+    const torrents = await Promise.allSettled(this.#torrents.values());
+    for (const torrent of torrents) if (torrent.status === "fulfilled") await torrent.value.close();
+  }
+
+  /**
+   * Keeps one piece and serves it. Resolves to whether it is new. Fails as StorePiece in peer.proto says, and with
+   * StoreFailed.
+   */
+  async store(infoHash: string, number: number, data: Uint8Array): Promise<boolean> {
+    const stored = await this.#find(parseInfoHash(infoHash));
+    const index = stored.indexOf(number);
+    const { held } = stored.store;
+    if (held.has(index)) return false;
+    await stored.check(index, data);
+    if (held.has(index)) return false;
+    if (this.#usedBytes + data.length > this.#options.maxBytes)
+      throw new PiezaError("resource_exhausted", "this peer's room for uploads is full");
+    // Before anything is awaited, so that two pieces cannot both take the last room.
+    this.#usedBytes += data.length;
+    await stored.put(index, data, this.#wallNow()).catch((error: unknown) => {
+      this.#usedBytes -= data.length;
+      throw error;
+    });
+    this.#serving?.changed(stored.torrent.infoHash);
+    return true;
+  }
+
+  #find(infoHash: string): Promise<StoredTorrent> {
+    const known = this.#torrents.get(infoHash);
+    if (known) return known;
+    if (!this.#serving) throw new PiezaError("unavailable", "this peer is just starting");
+    if (this.#serving.storeOf(infoHash))
+      throw new PiezaError("failed_precondition", "this peer serves that torrent from files of its own");
+    if (this.#torrents.size >= MAX_TORRENTS)
+      throw new PiezaError("resource_exhausted", "this peer keeps no more torrents");
+    const folder = join(this.#options.folder, infoHash);
+    return this.#adopt(
+      infoHash,
+      this.#ask(infoHash).then((torrent) => StoredTorrent.begin(folder, torrent, this.#wallNow())),
+    );
+  }
+
+  /** All who ask for the torrent meanwhile wait for the same opening. One that fails is forgotten. */
+  #adopt(infoHash: string, opening: Promise<StoredTorrent>): Promise<StoredTorrent> {
+    const adopted = opening.then(
+      (stored) => {
+        this.#usedBytes += stored.heldBytes;
+        this.#serving!.add(stored.torrent, stored.store);
+        return stored;
+      },
+      (error: unknown) => {
+        this.#torrents.delete(infoHash);
+        throw error;
+      },
+    );
+    this.#torrents.set(infoHash, adopted);
+    return adopted;
+  }
+
+  /** The torrent from the first catalog that has it. */
+  async #ask(infoHash: string): Promise<Torrent> {
+    let problem = new PiezaError("not_found", "no catalog of this peer has that torrent");
+    for (const catalog of this.#options.catalogs) {
+      try {
+        return (await catalog.get({ infoHash }, this.#stop.signal)).torrent;
+      } catch (error) {
+        if (!(error instanceof PiezaError)) throw error;
+        if (error.code !== "not_found")
+          problem = new PiezaError("unavailable", "this peer cannot ask its catalog", { cause: error });
+      }
+    }
+    throw problem;
+  }
+
+  #lookLater(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#cancelLook = this.#clock.after(LOOK_MS, () => {
+      this.#looking = this.#look().then(() => this.#lookLater());
+    });
+  }
+
+  /** Drops what is too old and what no catalog knows. */
+  async #look(): Promise<void> {
+    for (const [infoHash, opening] of [...this.#torrents]) {
+      const stored = await opening.catch(() => undefined);
+      if (!stored) continue;
+      const expired = this.#wallNow() - stored.touchedMs >= this.#options.expiresAfterMs;
+      if (expired) await this.#drop(stored, "it has been here for as long as it may");
+      else if (!(await this.#mayBeKnown(infoHash))) await this.#drop(stored, "no catalog knows it any more");
+      if (this.#stop.signal.aborted) return;
+    }
+  }
+
+  /** False only if every catalog says that it does not know it: one that does not answer may. */
+  async #mayBeKnown(infoHash: string): Promise<boolean> {
+    for (const catalog of this.#options.catalogs) {
+      try {
+        const { torrents } = await catalog.list({ search: infoHash }, this.#stop.signal);
+        if (torrents.some((torrent) => torrent.infoHash === infoHash)) return true;
+      } catch {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  async #drop(stored: StoredTorrent, reason: string): Promise<void> {
+    const { infoHash, fileName } = stored.torrent;
+    this.#torrents.delete(infoHash);
+    // Meanwhile its operator may have put files of their own in its place.
+    if (this.#serving?.storeOf(infoHash) === stored.store) this.#serving.remove(infoHash);
+    this.#usedBytes -= stored.heldBytes;
+    await stored.remove();
+    const message = `what was stored of ${fileName} is deleted: ${reason}`;
+    this.#options.log?.({ level: "info", event: "stored_torrent_dropped", message, info_hash: infoHash });
+  }
+}

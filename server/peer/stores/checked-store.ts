@@ -1,0 +1,33 @@
+import { PiezaError } from "#core/base/errors.ts";
+import { sha256 } from "#core/base/hash.ts";
+import { checkHeld } from "#core/ports/store.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { nodeHasher } from "../../node-hasher.ts";
+import type { ServedStore } from "./served-torrents.ts";
+
+/**
+ * Serves from a store whose files are their owner's by now, who may change them: every piece is hashed before it
+ * leaves, and one that is another now is withdrawn for good.
+ */
+export function checkedStore(
+  torrent: Torrent,
+  store: ServedStore,
+  onWithdrawn: (index: PieceIndex) => void,
+): ServedStore {
+  const held = store.held.clone();
+  return {
+    geometry: store.geometry,
+    held,
+    async read(index, into) {
+      checkHeld(held, index);
+      const bytes = await store.read(index, into).catch((error: unknown) => error as Error);
+      if (!(bytes instanceof Error) && (await sha256(nodeHasher, bytes)) === torrent.pieces[index]) {
+        return bytes;
+      }
+      if (held.clear(index)) onWithdrawn(index);
+      const cause = bytes instanceof Error ? bytes : undefined;
+      throw new PiezaError("data_loss", `the copy of piece ${index + 1} here has changed`, { cause });
+    },
+  };
+}

@@ -1,0 +1,339 @@
+import { basename } from "node:path";
+import { Bitfield } from "#core/base/bitfield.ts";
+import type { Clock, Random } from "#core/base/clock.ts";
+import { PiezaError, StoreFailed } from "#core/base/errors.ts";
+import { type Hasher, sha256 } from "#core/base/hash.ts";
+import { checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
+import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
+import { piecesOfFiles } from "#core/torrent/selection.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { nodeClock } from "../../node-clock.ts";
+import { type Disk, nodeDisk } from "./disk.ts";
+import type { JournalFile } from "./journal.ts";
+import type { Lock } from "./lock.ts";
+import { openWork, type Work } from "./open-work.ts";
+import type { PartFiles } from "./part-files.ts";
+import { type StorePaths, storePaths } from "./store-paths.ts";
+
+export interface FilePieceStoreOptions {
+  readonly torrent: Torrent;
+  readonly geometry: PieceGeometry;
+  /** The path that the finished file or folder gets. Its folder exists; the working files lie there too. */
+  readonly target: string;
+  /**
+   * When bytes are forced to the disk: after every piece, after 16 MiB or 1 s, or never. What it decides is how much a
+   * power cut costs; a killed process costs only the pieces in flight. With "none" a power cut soon after the end may
+   * spoil a file that has its name already, as with most programs. Default "batch".
+   */
+  readonly sync?: SyncMode | undefined;
+  /**
+   * Of a folder, the files that are wanted, by index: `finish` gives these their places in the target when their pieces
+   * are held. What else there is of the torrent stays among the working files, and a later store of the rest goes on
+   * from there. Default: all.
+   */
+  readonly select?: readonly number[] | undefined;
+  /** Bytes that the disk needs to have free at the start. Default: what is wanted and not there yet. */
+  readonly neededBytes?: number | undefined;
+  /** Whether to take the place of a file or folder that has the target's name. Default false. */
+  readonly replace?: boolean | undefined;
+  readonly hasher: Hasher;
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined;
+  readonly disk?: Disk | undefined;
+  /** Chooses the durable pieces that are hashed again at the start. */
+  readonly random?: Random | undefined;
+}
+
+export type SyncMode = "piece" | "batch" | "none";
+
+/** "batch" flushes after so many bytes or so long, whichever comes first. */
+const BATCH_BYTES = 16 << 20;
+const BATCH_MS = 1_000;
+
+/**
+ * Keeps the pieces of one torrent in a sparse `.part` file (a folder of them for a folder) beside the target, with a
+ * journal of what is verified.
+ *
+ * Invariant: a piece is recorded only after its verified bytes were handed to the system ("written"), and recorded as
+ * durable only after the disk has said that it has them; so at any moment, whatever is cut off, what the journal and
+ * the hashes together say is true. The target's name appears only when every piece is held.
+ */
+export class FilePieceStore implements PieceStore {
+  readonly geometry: PieceGeometry;
+  readonly held: Bitfield;
+  readonly #hashes: readonly string[];
+  readonly #hasher: Hasher;
+  readonly #paths: StorePaths;
+  readonly #selected: readonly number[] | undefined;
+  readonly #wanted: Bitfield;
+  readonly #sync: SyncMode;
+  readonly #replace: boolean;
+  readonly #clock: Clock;
+  readonly #disk: Disk;
+  readonly #files: PartFiles;
+  readonly #lock: Lock;
+  /** Undefined once the target has its name. */
+  #journal: JournalFile | undefined;
+  /** Held, and recorded as written only. */
+  #unsynced: number[];
+  #unsyncedBytes = 0;
+  /** Held, and about not to be: the journal does not say so yet. */
+  readonly #rotten = new Set<number>();
+  #cancelFlush: (() => void) | undefined;
+  /** The flushes asked for, one after the other. Never rejects. */
+  #flushing = Promise.resolve();
+  /** A flush failed: what the system then says of the same bytes proves nothing, so nothing is recorded any more. */
+  #failure: { readonly error: unknown } | undefined;
+  #named = false;
+  #finishing: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: FilePieceStoreOptions, paths: StorePaths, disk: Disk, work: Work) {
+    this.geometry = options.geometry;
+    this.held = Bitfield.of(options.geometry.count, work.held);
+    this.#hashes = options.torrent.pieces;
+    this.#hasher = options.hasher;
+    this.#paths = paths;
+    this.#selected = options.select;
+    this.#wanted = wantedPieces(options);
+    this.#sync = options.sync ?? "batch";
+    this.#replace = options.replace ?? false;
+    this.#clock = options.clock ?? nodeClock;
+    this.#disk = disk;
+    this.#files = work.files;
+    this.#lock = work.lock;
+    this.#journal = work.journal;
+    this.#unsynced = work.unsynced;
+  }
+
+  /**
+   * Goes on where the last run stopped, or starts. Fails with PiezaError("failed_precondition") if another process has
+   * this download open, ("already_exists") if something else has the target's name and `replace` is not set, and with
+   * StoreFailed if the disk fails, has no room (`noSpace`), or the journal is not this torrent's.
+   */
+  static async open(options: FilePieceStoreOptions): Promise<FilePieceStore> {
+    const disk = options.disk ?? nodeDisk;
+    const paths = storePaths(options.target, options.torrent.infoHash);
+    let wantedBytes = 0;
+    for (const index of wantedPieces(options)) {
+      wantedBytes += options.geometry.lengthOf(options.geometry.index(index));
+    }
+    const work = await openWork({ ...options, wantedBytes: options.neededBytes ?? wantedBytes }, paths, disk);
+    return new FilePieceStore(options, paths, disk, work);
+  }
+
+  /** Does nothing to a piece that is held: late bytes of a second source must not spoil it. */
+  write(index: PieceIndex, offset: number, bytes: Uint8Array): void {
+    checkWrite(this.geometry, index, offset, bytes.length);
+    if (this.held.has(index)) return;
+    this.#throwIfOver();
+    this.#files.write(this.geometry.offset(index) + offset, bytes);
+  }
+
+  commit(index: PieceIndex): void | Promise<void> {
+    if (this.held.has(index)) return;
+    this.#throwIfOver();
+    this.#journal!.append("written", [index]);
+    this.held.set(index);
+    this.#unsynced.push(index);
+    this.#unsyncedBytes += this.geometry.lengthOf(index);
+    if (this.#sync === "piece") return this.#flush();
+    if (this.#sync === "batch") this.#flushSoon();
+  }
+
+  async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
+    checkHeld(this.held, index);
+    if (this.#closing) throw new PiezaError("failed_precondition", "the store is closed");
+    if (this.#rotten.has(index)) throw new PiezaError("data_loss", `piece ${index + 1} has rotted here`);
+    return this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index), into);
+  }
+
+  /**
+   * Hashes a held piece again and says whether it is right. One that is not is withdrawn: not held, not believed after a
+   * restart either, and free to be written anew.
+   */
+  async check(index: PieceIndex): Promise<boolean> {
+    const bytes = await this.read(index).catch((error: unknown) => {
+      if (!(error instanceof StoreFailed)) throw error;
+      return undefined;
+    });
+    if (bytes && (await sha256(this.#hasher, bytes)) === this.#hashes[index]) return true;
+    this.#rotten.add(index);
+    // Behind every flush under way: a piece that is called durable after it was called lost would be believed.
+    this.#flushing = this.#flushing.then(() => this.#lose(index));
+    await this.#flushing;
+    return false;
+  }
+
+  finish(): Promise<void> {
+    this.#finishing ??= this.#finish();
+    // A failed try may be repeated, once there is room or the other file is gone.
+    this.#finishing.catch(() => {
+      this.#finishing = undefined;
+    });
+    return this.#finishing;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
+    if (!this.#journal) return;
+    this.#throwIfOver();
+    for (const index of this.#wanted) {
+      if (!this.held.has(index)) throw new PiezaError("failed_precondition", "not every piece is held");
+    }
+    if (this.#sync !== "none") {
+      await this.#flush();
+      await this.#files.sync();
+      await this.#files.syncFolders();
+    }
+    if (!this.held.complete) {
+      this.#placeFiles(this.#selected!);
+      await this.#files.syncFolders();
+      return this.#disk.syncFolder(this.#paths.folder);
+    }
+    if (!this.#named) {
+      if (this.#files.map.isFolder) this.#nameFolder();
+      else this.#nameFile();
+      this.#files.moved(this.#paths.target);
+      this.#named = true;
+    }
+    // Files that got their places one by one have names in there that are new.
+    if (this.#sync !== "none") await this.#files.syncFolders();
+    await this.#disk.syncFolder(this.#paths.folder);
+    this.#journal.close();
+    this.#journal = undefined;
+    this.#disk.remove(this.#paths.journal);
+    this.#disk.remove(this.#paths.replaced);
+    await this.#disk.syncFolder(this.#paths.folder);
+    this.#lock.release();
+  }
+
+  #nameFile(): void {
+    const { part, target } = this.#paths;
+    if (this.#replace) this.#disk.rename(part, target);
+    else if (!this.#disk.link(part, target)) throw this.#taken();
+    else this.#disk.remove(part);
+  }
+
+  /** No file system call names a folder only if the name is free; an empty folder made meanwhile is all it can replace. */
+  #nameFolder(): void {
+    const { part, target, replaced } = this.#paths;
+    if (this.#files.placed.size > 0) {
+      this.#placeFiles([...this.#files.map.files.keys()]);
+      this.#disk.remove(part);
+      return;
+    }
+    if (this.#disk.look(target)) {
+      if (!this.#replace) throw this.#taken();
+      this.#disk.remove(replaced);
+      this.#disk.rename(target, replaced);
+    }
+    this.#disk.rename(part, target);
+  }
+
+  #placeFiles(files: readonly number[]): void {
+    const { target } = this.#paths;
+    // The first file makes the folder ours; then one that is in the way there is all that can go wrong.
+    if (this.#files.placed.size === 0 && !this.#replace && this.#disk.look(target)) throw this.#taken();
+    for (const file of files) {
+      if (!this.#files.place(file, target, this.#replace))
+        throw this.#taken(this.#files.map.files[file]!.path);
+    }
+  }
+
+  #taken(path = ""): PiezaError {
+    const name = [basename(this.#paths.target), path].filter(Boolean).join("/");
+    return new PiezaError("already_exists", `${name} exists already`);
+  }
+
+  async #close(): Promise<void> {
+    try {
+      this.#cancelFlush?.();
+      await this.#finishing?.catch(() => {});
+      if (this.#journal && this.#sync !== "none" && !this.#failure) await this.#flush();
+    } finally {
+      await this.#flushing;
+      await this.#files.close();
+      this.#journal?.close();
+      this.#lock.release();
+    }
+  }
+
+  #flushSoon(): void {
+    if (this.#unsyncedBytes >= BATCH_BYTES) {
+      // What fails is thrown by the next call on this store.
+      this.#flush().catch(() => {});
+      return;
+    }
+    this.#cancelFlush ??= this.#clock.after(BATCH_MS, () => {
+      this.#flush().catch(() => {});
+    });
+  }
+
+  /** Makes every piece held now durable. */
+  async #flush(): Promise<void> {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    this.#unsyncedBytes = 0;
+    this.#flushing = this.#flushing.then(() => this.#flushOnce());
+    await this.#flushing;
+    this.#throwIfFailed();
+  }
+
+  async #flushOnce(): Promise<void> {
+    const indices = this.#unsynced;
+    if (indices.length === 0 || this.#failure) return;
+    this.#unsynced = [];
+    try {
+      await this.#syncFiles(indices);
+      this.#journal!.append("durable", indices);
+      await this.#journal!.sync();
+    } catch (error) {
+      this.#failure = { error };
+    }
+  }
+
+  /**
+   * Flushes the files, these pieces among the rest. After a failure a system goes on to show bytes that it could not
+   * write, and calls the next flush of them done: so the next run is not to believe them, whatever their hashes.
+   */
+  async #syncFiles(indices: readonly number[]): Promise<void> {
+    try {
+      await this.#files.sync();
+    } catch (error) {
+      this.#journal!.append("lost", [...indices, ...this.#unsynced]);
+      throw error;
+    }
+  }
+
+  /** The record is on the disk before the piece's place may be written to: see openWork. */
+  async #lose(index: PieceIndex): Promise<void> {
+    try {
+      this.#journal?.append("lost", [index]);
+      await this.#journal?.sync();
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    this.#unsynced = this.#unsynced.filter((other) => other !== index);
+    this.#rotten.delete(index);
+    this.held.clear(index);
+  }
+
+  #throwIfOver(): void {
+    this.#throwIfFailed();
+    if (this.#closing) throw new PiezaError("failed_precondition", "the store is closed");
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}
+
+function wantedPieces({ torrent, geometry, select }: FilePieceStoreOptions): Bitfield {
+  if (!select || !torrent.files) return Bitfield.full(geometry.count);
+  return piecesOfFiles(torrent.files, select, geometry);
+}

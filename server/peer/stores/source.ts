@@ -1,0 +1,90 @@
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { InvalidField } from "#core/base/errors.ts";
+import { checkPath } from "#core/base/file-name.ts";
+import { type CreateTorrentOptions, createTorrent, type TorrentDraft } from "#core/torrent/create-torrent.ts";
+import type { Torrent, TorrentFile } from "#core/torrent/torrent.ts";
+import { compareBytewise } from "#core/torrent/torrent-files.ts";
+import { nodeHasher } from "../../node-hasher.ts";
+import { nodeDisk, storeFailed } from "./disk.ts";
+import { FileMap } from "./file-map.ts";
+import { PartFiles } from "./part-files.ts";
+
+/** A file or folder as bytes to cut into pieces. */
+export interface Source extends Pick<TorrentDraft, "fileName" | "length" | "files" | "read"> {
+  close(): Promise<void>;
+}
+
+/** Told of what a folder has and a torrent cannot carry: links, sockets, devices. `path` is relative to the folder. */
+export type OnSkipped = (path: string, reason: string) => void;
+
+/**
+ * Opens a file or a folder: its files in bytewise order of path, empty ones kept, links and special files skipped. A
+ * link given as `path` itself is followed. Fails with InvalidField, which names the path, for a name that is not safe
+ * everywhere, and with StoreFailed if something cannot be read.
+ */
+export async function openSource(path: string, onSkipped: OnSkipped = () => {}): Promise<Source> {
+  try {
+    const root = await realpath(path);
+    const facts = await stat(root);
+    const files = facts.isDirectory() ? await filesIn(root, onSkipped) : undefined;
+    const length = files ? files.reduce((sum, file) => sum + file.length, 0) : facts.size;
+    const bytes = new PartFiles(nodeDisk, root, new FileMap(files, length), "read");
+    return {
+      fileName: basename(resolve(path)),
+      length,
+      files,
+      read: (offset, count) => bytes.read(offset, count),
+      close: () => bytes.close(),
+    };
+  } catch (error) {
+    throw error instanceof InvalidField ? error : storeFailed(`reading ${basename(path)}`, error);
+  }
+}
+
+export interface CreateFromPathOptions
+  extends CreateTorrentOptions,
+    Pick<TorrentDraft, "pieceLength" | "trackers" | "comment" | "createdAt" | "replicationTarget"> {
+  /** Default: the name of the file or folder. */
+  readonly fileName?: string | undefined;
+  readonly onSkipped?: OnSkipped | undefined;
+}
+
+/** The torrent of a file or folder. Fails as openSource and createTorrent do. */
+export async function createTorrentFromPath(
+  path: string,
+  { onProgress, signal, onSkipped, fileName, ...fields }: CreateFromPathOptions = {},
+): Promise<Torrent> {
+  const { close, ...source } = await openSource(path, onSkipped);
+  try {
+    const draft = { ...source, ...fields, fileName: fileName ?? source.fileName };
+    return await createTorrent(draft, nodeHasher, { onProgress, signal });
+  } finally {
+    await close();
+  }
+}
+
+async function filesIn(root: string, onSkipped: OnSkipped): Promise<TorrentFile[]> {
+  const files: TorrentFile[] = [];
+  const folders = [""];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
+      const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory()) folders.push(path);
+      else if (entry.isFile()) files.push({ path: checked(path), length: await sizeOf(join(root, path)) });
+      else onSkipped(path, entry.isSymbolicLink() ? "is a link" : "is no regular file");
+    }
+  }
+  return files.sort((a, b) => compareBytewise(a.path, b.path));
+}
+
+function checked(path: string): string {
+  // What a name that is no UTF-8 is decoded to.
+  if (path.includes("\ufffd")) throw new InvalidField(path, "must be UTF-8");
+  return checkPath(path, path);
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const { size } = await stat(path);
+  return size;
+}

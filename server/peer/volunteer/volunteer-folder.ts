@@ -1,0 +1,130 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import type { Log } from "../../http/base/log.ts";
+import { StoredTorrent } from "../serving/stored-torrent.ts";
+import { nodeDisk } from "../stores/disk.ts";
+
+/** Each has open files. */
+const MAX_TORRENTS = 1_000;
+
+export interface VolunteerFolderOptions {
+  /** Path; made if it is missing. A folder for each torrent is in it. */
+  readonly folder: string;
+  /** Bytes of all pieces together. */
+  readonly capacityBytes: number;
+  readonly log?: Log | undefined;
+  /** Wall-clock milliseconds, because the age of what is kept outlives the process. Default Date.now. */
+  readonly wallNow?: (() => number) | undefined;
+}
+
+/** The torrents of which a volunteer keeps copies, and the room that they take. */
+export class VolunteerFolder {
+  readonly #options: VolunteerFolderOptions;
+  readonly #wallNow: () => number;
+  readonly #torrents = new Map<string, StoredTorrent>();
+  /** By info hash: folders on their way out. */
+  readonly #leaving = new Map<string, Promise<void>>();
+
+  constructor(options: VolunteerFolderOptions) {
+    this.#options = options;
+    this.#wallNow = options.wallNow ?? Date.now;
+  }
+
+  /** Opens what earlier runs kept. Folders that cannot be opened are logged and left alone. */
+  async open(): Promise<StoredTorrent[]> {
+    const { folder } = this.#options;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const infoHash of (await readdir(folder)).filter(isSha256Hex)) await this.#open(infoHash);
+    return [...this.#torrents.values()];
+  }
+
+  get(infoHash: string): StoredTorrent | undefined {
+    return this.#torrents.get(infoHash);
+  }
+
+  [Symbol.iterator](): Iterator<StoredTorrent> {
+    return this.#torrents.values();
+  }
+
+  get usedBytes(): number {
+    let bytes = 0;
+    for (const stored of this.#torrents.values()) bytes += stored.heldBytes;
+    return bytes;
+  }
+
+  /** What could be taken now, `promisedBytes` aside: of the room that is lent, and on the disk. */
+  freeBytes(promisedBytes: number): number {
+    const lentBytes = this.#options.capacityBytes - this.usedBytes;
+    return Math.max(0, Math.min(lentBytes, nodeDisk.freeBytes(this.#options.folder)) - promisedBytes);
+  }
+
+  /** Keeps a torrent from now on. Fails as StoredTorrent.begin does, and with resource_exhausted for one too many. */
+  async begin(torrent: Torrent): Promise<StoredTorrent> {
+    const { infoHash } = torrent;
+    await this.#leaving.get(infoHash);
+    if (this.#torrents.size >= MAX_TORRENTS)
+      throw new PiezaError("resource_exhausted", "this peer keeps no more torrents");
+    const stored = await StoredTorrent.begin(this.#pathOf(infoHash), torrent, this.#wallNow());
+    this.#torrents.set(infoHash, stored);
+    return stored;
+  }
+
+  /** Opens a torrent anew after its disk has failed. Undefined if that cannot be. */
+  async reopen(infoHash: string): Promise<StoredTorrent | undefined> {
+    const stored = this.#torrents.get(infoHash);
+    this.#torrents.delete(infoHash);
+    await stored?.close().catch(() => {});
+    return this.#open(infoHash);
+  }
+
+  /** Nothing of it is here from now on; its files go by and by. */
+  drop(infoHash: string): void {
+    const stored = this.#torrents.get(infoHash);
+    if (!stored) return;
+    this.#torrents.delete(infoHash);
+    const leaving = stored
+      .remove()
+      .catch((error: unknown) => this.#warn(infoHash, `cannot be deleted: ${messageOf(error)}`))
+      .finally(() => this.#leaving.delete(infoHash));
+    this.#leaving.set(infoHash, leaving);
+  }
+
+  /** It was of use now. */
+  touch(stored: StoredTorrent): void {
+    // Its age is a hint, not worth a failure.
+    stored.touch(this.#wallNow()).catch(() => {});
+  }
+
+  /** Lets go of everything; what is kept stays for the next run. */
+  async close(): Promise<void> {
+    await Promise.all(this.#leaving.values());
+    for (const stored of this.#torrents.values()) {
+      await stored.close().catch((error: unknown) => {
+        this.#warn(stored.torrent.infoHash, `was not closed well: ${messageOf(error)}`);
+      });
+    }
+  }
+
+  async #open(infoHash: string): Promise<StoredTorrent | undefined> {
+    try {
+      const stored = await StoredTorrent.open(this.#pathOf(infoHash));
+      this.#torrents.set(infoHash, stored);
+      return stored;
+    } catch (error) {
+      this.#warn(infoHash, `cannot be served: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+
+  #warn(infoHash: string, what: string): void {
+    const message = `the copy of ${infoHash} ${what}`;
+    this.#options.log?.({ level: "warn", event: "copy_lost", message, info_hash: infoHash });
+  }
+
+  #pathOf(infoHash: string): string {
+    return join(this.#options.folder, infoHash);
+  }
+}

@@ -1,0 +1,95 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { PiezaError } from "#core/base/errors.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import { torrentFromPeer } from "#core/rpc/rpc.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { openTransport } from "../../http/client/transports.ts";
+import { nodeHasher } from "../../node-hasher.ts";
+
+/** Torrents that are remembered; of more, the oldest are forgotten. */
+const MAX_KNOWN = 2_000;
+
+export interface VolunteerTorrentsOptions {
+  readonly catalogs: readonly Catalog[];
+  /** Path of the file that remembers which torrents the catalogs had. */
+  readonly file: string;
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca: string | undefined;
+}
+
+/**
+ * Where a volunteer has its torrents from: its own catalogs. A peer is asked only while no catalog answers, and only for
+ * a torrent that a catalog had once: so nobody can make this peer keep what its operator's catalogs never knew.
+ */
+export class VolunteerTorrents {
+  readonly #options: VolunteerTorrentsOptions;
+  /** By info hash: the replication target that the catalog's torrent had; null for none. */
+  readonly #known = new Map<string, number | null>();
+
+  constructor(options: VolunteerTorrentsOptions) {
+    this.#options = options;
+  }
+
+  /** Remembers what earlier runs knew. A file that is damaged is nothing known. */
+  async load(): Promise<void> {
+    const text = await readFile(this.#options.file, "utf8").catch(() => "{}");
+    try {
+      for (const [infoHash, target] of Object.entries(JSON.parse(text) as Record<string, number | null>))
+        this.#known.set(infoHash, target);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+  }
+
+  /**
+   * Fails with PiezaError: not_found if no catalog has it (or none answers and none ever had it), unavailable if it is
+   * known and nobody gives it now.
+   */
+  async find(infoHash: string, peers: readonly string[], signal: AbortSignal): Promise<Torrent> {
+    let away: unknown;
+    for (const catalog of this.#options.catalogs) {
+      try {
+        const { torrent } = await catalog.get({ infoHash }, signal);
+        await this.#remember(torrent);
+        return torrent;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof PiezaError)) throw error;
+        if (error.code !== "not_found") away = error;
+      }
+    }
+    if (!away || !this.#known.has(infoHash))
+      throw new PiezaError("not_found", "no catalog of this peer has that torrent", { cause: away });
+    return this.#fromPeers(infoHash, peers, signal);
+  }
+
+  async #fromPeers(infoHash: string, peers: readonly string[], signal: AbortSignal): Promise<Torrent> {
+    for (const url of peers) {
+      const { transport, close } = openTransport(url, "connect", { ca: this.#options.ca });
+      try {
+        const torrent = await torrentFromPeer(transport, infoHash, nodeHasher, signal);
+        // The info hash does not cover it, so the catalog's word of then counts.
+        return { ...torrent, replicationTarget: this.#known.get(infoHash) ?? undefined };
+      } catch {
+        signal.throwIfAborted();
+      } finally {
+        close();
+      }
+    }
+    throw new PiezaError("unavailable", "no catalog answers, and no peer has the torrent");
+  }
+
+  async #remember({ infoHash, replicationTarget }: Torrent): Promise<void> {
+    const target = replicationTarget ?? null;
+    if (this.#known.get(infoHash) === target) return;
+    this.#known.delete(infoHash);
+    this.#known.set(infoHash, target);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > MAX_KNOWN) this.#known.delete(oldest!);
+    const { file } = this.#options;
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await writeFile(`${file}.new`, JSON.stringify(Object.fromEntries(this.#known)));
+    await rename(`${file}.new`, file);
+  }
+}

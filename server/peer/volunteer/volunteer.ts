@@ -1,0 +1,382 @@
+import { join } from "node:path";
+import type { CopiesNews } from "#core/announce/announcer.ts";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { messageOf, PiezaError, StoreFailed } from "#core/base/errors.ts";
+import { RateLimit } from "#core/base/rate-limit.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/ports/tracker.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
+import type { Log } from "../../http/base/log.ts";
+import { nodeClock } from "../../node-clock.ts";
+import type { Copying } from "../announcing/announcing.ts";
+import type { CopyKeeper, CopyServing, CopySpace } from "../announcing/copy-keeper.ts";
+import type { StoredTorrent } from "../serving/stored-torrent.ts";
+import { type Evictable, Eviction } from "./eviction.ts";
+import { VolunteerCopy } from "./volunteer-copy.ts";
+import { VolunteerFolder } from "./volunteer-folder.ts";
+import { type KeptOrder, VolunteerOrders } from "./volunteer-orders.ts";
+import { orderedSources } from "./volunteer-sources.ts";
+import { VolunteerTorrents } from "./volunteer-torrents.ts";
+
+/** What a peer's operator lends to the swarm. */
+export interface VolunteerRules {
+  /** Asked for every torrent that is ordered; what they do not know is not copied. */
+  readonly catalogs: readonly Catalog[];
+  /** Bytes of all copies together. */
+  readonly capacityBytes: number;
+  /** Spent on copies at most. Default: no bound. */
+  readonly bytesPerSecond?: number | undefined;
+}
+
+export interface VolunteerOptions extends VolunteerRules {
+  /** Path; made if it is missing. */
+  readonly folder: string;
+  /** PEM, to trust besides the system's certificates. */
+  readonly ca?: string | undefined;
+  readonly zone?: string | undefined;
+  readonly log?: Log | undefined;
+}
+
+/** Torrents that are copied at once. */
+const MAX_COPIES = 4;
+/** A disk that was full, or failed, takes no orders for so long. */
+const FULL_MS = 60_000;
+/** Of one torrent in an announce. */
+const MAX_RANGES = 4_096;
+/** A known torrent that nobody gives is tried again so often, as long as it is ordered. */
+const FIND_AGAIN_MS = 5_000;
+
+/**
+ * Carries out trackers' orders: copies pieces, keeps and serves them, and lets go of them when it may.
+ *
+ * Invariant: what is held and what the accepted orders still lack never take more than `capacityBytes` together.
+ * Everything but the finding of torrents follows from the orders in `#decide`, which every event ends in.
+ */
+export class Volunteer implements Copying, CopyKeeper {
+  readonly #options: VolunteerOptions;
+  readonly #folder: VolunteerFolder;
+  readonly #torrents: VolunteerTorrents;
+  readonly #orders = new VolunteerOrders();
+  readonly #eviction: Eviction;
+  readonly #limit: RateLimit | undefined;
+  readonly #copies = new Map<string, VolunteerCopy>();
+  /** By info hash: stores whose disk has failed, until they are open again. */
+  readonly #reopening = new Map<string, Promise<void>>();
+  readonly #stop = new AbortController();
+  /** Copies that are being ended, and torrents that are being found. Never rejects. */
+  #work = Promise.resolve();
+  #serving: CopyServing | undefined;
+  #finding = false;
+  #fullUntilMs = -Infinity;
+  /** By info hash: not to be looked for before that. */
+  readonly #findAgainMs = new Map<string, number>();
+  #copiedBytes = 0;
+  #cancelTimer = () => {};
+
+  constructor(options: VolunteerOptions) {
+    const { folder, capacityBytes, bytesPerSecond, log, catalogs, ca } = options;
+    this.#options = options;
+    this.#folder = new VolunteerFolder({ folder, capacityBytes, log });
+    this.#torrents = new VolunteerTorrents({ catalogs, ca, file: join(folder, "known.json") });
+    this.#eviction = new Eviction(capacityBytes);
+    this.#limit = bytesPerSecond === undefined ? undefined : new RateLimit(bytesPerSecond, nodeClock);
+  }
+
+  /** Serves what earlier runs copied. */
+  async start(serving: CopyServing): Promise<void> {
+    this.#serving = serving;
+    await this.#torrents.load();
+    for (const stored of await this.#folder.open()) this.#serve(stored);
+  }
+
+  /** Takes no orders any more; what is here is served on. */
+  leave(): void {
+    this.#cancelTimer();
+    this.#stop.abort(new Error("the peer leaves"));
+    for (const infoHash of [...this.#copies.keys()]) this.#end(infoHash);
+  }
+
+  /** Lets go of everything; what is kept stays for the next run. */
+  async stop(): Promise<void> {
+    this.leave();
+    await this.#work;
+    await this.#folder.close();
+  }
+
+  space(): CopySpace {
+    const freeBytes = this.#freeBytes(nodeClock.now());
+    const { capacityBytes } = this.#options;
+    return { capacityBytes, usedBytes: this.#folder.usedBytes, freeBytes, copiedBytes: this.#copiedBytes };
+  }
+
+  say(trackerId: string): CopiesNews {
+    if (this.#stop.signal.aborted) return {};
+    const { capacityBytes, bytesPerSecond = 0 } = this.#options;
+    const now = nodeClock.now();
+    const freeBytes = this.#isFull(now) ? 0 : this.#freeBytes(now);
+    const volunteer = { capacityBytes, freeBytes, bytesPerSecond };
+    if (trackerId === "") return { volunteer };
+    const drops = this.#eviction.ask(trackerId, this.#folder.usedBytes, this.#evictable(now), now);
+    return { volunteer, declined: this.#orders.declined(trackerId), drops };
+  }
+
+  hear(tracker: Tracker, { trackerId, grants = [], orders = [] }: Announced): void {
+    if (this.#stop.signal.aborted) return;
+    const now = nodeClock.now();
+    const { dropped, kept } = this.#eviction.heard(trackerId, grants, now);
+    for (const infoHash of dropped) this.#drop(infoHash);
+    for (const infoHash of kept) this.#serving?.changed(infoHash);
+    this.#orders.hear(trackerId, tracker, orders, now);
+    this.#decide();
+  }
+
+  /** What follows from the orders as they are now. */
+  #decide(): void {
+    if (this.#stop.signal.aborted || !this.#serving) return;
+    const now = nodeClock.now();
+    for (const order of this.#orders.open(now)) {
+      const stored = this.#folder.get(order.infoHash);
+      if (this.#isFull(now)) this.#decline(order, "no-space");
+      else if (stored) this.#judge(order, stored.torrent, now);
+      else void this.#find();
+    }
+    for (const { torrent, heldBytes } of [...this.#folder]) {
+      const { infoHash } = torrent;
+      // What was declined, or called off before a piece came, leaves no trace.
+      if (heldBytes === 0 && !this.#wanted(infoHash, now)) this.#drop(infoHash);
+    }
+    for (const infoHash of [...this.#copies.keys()]) this.#copy(infoHash, now);
+    for (const { infoHash } of this.#orders.accepted(now)) this.#copy(infoHash, now);
+    this.#cancelTimer();
+    const endsMs = this.#orders.nextEndMs(now);
+    if (endsMs < Infinity) this.#cancelTimer = nodeClock.after(endsMs - now + 1, () => this.#decide());
+  }
+
+  #judge(order: KeptOrder, torrent: Torrent, now: number): void {
+    const refusal = refusalOf(order, torrent);
+    if (refusal) {
+      this.#decline(order, refusal);
+      return;
+    }
+    const missing = Bitfield.of(order.totalPieces, indicesIn(order.ranges));
+    for (const index of this.#heldOf(order.infoHash)) missing.clear(index);
+    for (const index of this.#wanted(order.infoHash, now) ?? []) missing.clear(index);
+    const neededBytes = geometryOf(torrent)!.bytesOf(missing);
+    if (neededBytes > this.#freeBytes(now)) this.#decline(order, "no-space");
+    else this.#orders.accept(order);
+  }
+
+  #decline(order: KeptOrder, reason: DeclineReason): void {
+    this.#orders.decline(order, reason);
+    const { id, infoHash } = order;
+    const message = `an order for ${infoHash} is declined: ${reason}`;
+    this.#options.log?.({ level: "info", event: "order_declined", message, info_hash: infoHash, id, reason });
+  }
+
+  /** Finds the torrents of orders, one after the other. */
+  async #find(): Promise<void> {
+    if (this.#finding) return;
+    this.#finding = true;
+    const finding = this.#findAll().finally(() => {
+      this.#finding = false;
+    });
+    this.#after(finding);
+    await finding;
+    this.#decide();
+  }
+
+  async #findAll(): Promise<void> {
+    for (;;) {
+      const now = nodeClock.now();
+      const order = this.#orders
+        .open(now)
+        .find(
+          ({ infoHash }) =>
+            !this.#folder.get(infoHash) && (this.#findAgainMs.get(infoHash) ?? -Infinity) <= now,
+        );
+      if (!order || this.#stop.signal.aborted) return;
+      await this.#begin(order).catch((error: unknown) => this.#notBegun(order, error));
+    }
+  }
+
+  async #begin(order: KeptOrder): Promise<void> {
+    const { infoHash, sources } = order;
+    this.#findAgainMs.set(infoHash, nodeClock.now() + FIND_AGAIN_MS);
+    const torrent = await this.#torrents.find(infoHash, sources, this.#stop.signal);
+    const refusal = refusalOf(order, torrent);
+    if (refusal) this.#decline(order, refusal);
+    else this.#serve(await this.#folder.begin(torrent));
+    this.#findAgainMs.delete(infoHash);
+  }
+
+  #notBegun(order: KeptOrder, error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    const code = error instanceof PiezaError ? error.code : "internal";
+    if (code === "unavailable") return;
+    if (error instanceof StoreFailed) this.#diskFailed(error);
+    const noRoom = error instanceof StoreFailed || code === "resource_exhausted";
+    this.#decline(order, noRoom ? "no-space" : "unknown-torrent");
+  }
+
+  /** Begins, changes or ends the copying of one torrent, as its orders have it. */
+  #copy(infoHash: string, now: number): void {
+    const wanted = this.#wanted(infoHash, now);
+    const copy = this.#copies.get(infoHash);
+    const stored = this.#folder.get(infoHash);
+    if (!wanted || !stored) {
+      this.#end(infoHash);
+      return;
+    }
+    for (const index of this.#heldOf(infoHash)) wanted.clear(index);
+    if (copy) copy.want(wanted);
+    else if (wanted.count > 0 && this.#copies.size < MAX_COPIES) this.#beginCopy(stored, wanted);
+  }
+
+  #beginCopy({ torrent, store }: StoredTorrent, wanted: Bitfield): void {
+    const { infoHash } = torrent;
+    const ofThis = () =>
+      this.#orders.accepted(nodeClock.now()).filter((order) => order.infoHash === infoHash);
+    const copy = new VolunteerCopy(
+      {
+        torrent,
+        store,
+        sources: orderedSources(ofThis, this.#options.zone),
+        limit: this.#limit,
+        ca: this.#options.ca,
+        isSelf: (url) => this.#serving!.isSelf(url),
+        onHeld: (index) => {
+          this.#copiedBytes += store.geometry.lengthOf(index);
+          this.#serving!.changed(infoHash);
+        },
+        onEnded: (failure) => this.#ended(infoHash, copy, failure),
+      },
+      wanted,
+    );
+    this.#copies.set(infoHash, copy);
+  }
+
+  #ended(infoHash: string, copy: VolunteerCopy, failure: unknown): void {
+    if (this.#copies.get(infoHash) !== copy) return;
+    this.#end(infoHash);
+    if (failure !== undefined) {
+      this.#diskFailed(failure);
+      for (const order of this.#orders.accepted(nodeClock.now()))
+        if (order.infoHash === infoHash) this.#decline(order, "no-space");
+      const reopened = this.#reopen(infoHash).finally(() => this.#reopening.delete(infoHash));
+      this.#reopening.set(infoHash, reopened);
+      this.#after(reopened);
+    }
+    this.#decide();
+  }
+
+  /** A store whose disk has failed says nothing more: what is on the disk is looked at anew. */
+  async #reopen(infoHash: string): Promise<void> {
+    await this.#work;
+    const stored = await this.#folder.reopen(infoHash);
+    if (stored) this.#serve(stored);
+    else this.#serving?.removeCopies(infoHash);
+  }
+
+  #end(infoHash: string): void {
+    const copy = this.#copies.get(infoHash);
+    this.#copies.delete(infoHash);
+    if (copy) this.#after(copy.stop());
+  }
+
+  #drop(infoHash: string): void {
+    this.#end(infoHash);
+    this.#serving?.removeCopies(infoHash);
+    this.#folder.drop(infoHash);
+    const message = `the copy of ${infoHash} was let go of`;
+    this.#options.log?.({ level: "info", event: "copy_dropped", message, info_hash: infoHash });
+  }
+
+  #diskFailed(error: unknown): void {
+    this.#fullUntilMs = nodeClock.now() + FULL_MS;
+    const message = `copies are paused: ${messageOf(error)}`;
+    this.#options.log?.({ level: "warn", event: "copies_paused", message });
+  }
+
+  #serve(stored: StoredTorrent): void {
+    const { torrent, store } = stored;
+    this.#serving!.addCopies(torrent, {
+      geometry: store.geometry,
+      held: store.held,
+      check: (index) => store.check(index),
+      read: async (index, into) => {
+        this.#folder.touch(stored);
+        await this.#reopening.get(torrent.infoHash);
+        return (this.#folder.get(torrent.infoHash) ?? stored).store.read(index, into);
+      },
+    });
+  }
+
+  /** The pieces that its accepted orders name; undefined if there are none. */
+  #wanted(infoHash: string, now: number): Bitfield | undefined {
+    let wanted: Bitfield | undefined;
+    for (const order of this.#orders.accepted(now)) {
+      if (order.infoHash !== infoHash) continue;
+      wanted ??= new Bitfield(order.totalPieces);
+      for (const index of indicesIn(order.ranges)) wanted.set(index);
+    }
+    return wanted;
+  }
+
+  /** The pieces that are here, copied or not. */
+  *#heldOf(infoHash: string): Generator<number> {
+    yield* this.#folder.get(infoHash)?.store.held ?? [];
+    yield* this.#serving?.storeOf(infoHash)?.held ?? [];
+  }
+
+  #freeBytes(now: number): number {
+    let promisedBytes = 0;
+    for (const infoHash of new Set(this.#orders.accepted(now).map((order) => order.infoHash))) {
+      const wanted = this.#wanted(infoHash, now)!;
+      for (const index of this.#heldOf(infoHash)) wanted.clear(index);
+      promisedBytes += this.#folder.get(infoHash)?.store.geometry.bytesOf(wanted) ?? 0;
+    }
+    return this.#folder.freeBytes(promisedBytes);
+  }
+
+  #isFull(now: number): boolean {
+    return now < this.#fullUntilMs;
+  }
+
+  /** Least recently used first; nothing that is being copied. */
+  *#evictable(now: number): Generator<Evictable> {
+    const byAge = [...this.#folder].sort((a, b) => a.touchedMs - b.touchedMs);
+    for (const { torrent, store, heldBytes } of byAge) {
+      const { infoHash } = torrent;
+      if (heldBytes === 0 || this.#wanted(infoHash, now)) continue;
+      const ranges = rangesOf(store.held);
+      // What does not fit an announce cannot be asked for, and half of it would give no room back.
+      if (ranges.length > MAX_RANGES) continue;
+      yield { infoHash, totalPieces: store.held.size, ranges, bytes: heldBytes };
+    }
+  }
+
+  #after(work: Promise<void>): void {
+    this.#work = Promise.all([this.#work, work.catch(() => {})]).then(() => {});
+  }
+}
+
+/** Why an order of that torrent is not carried out, whatever the room. */
+function refusalOf({ totalPieces }: KeptOrder, torrent: Torrent): DeclineReason | undefined {
+  if (torrent.pieces.length !== totalPieces) return "unknown-torrent";
+  // Without lengths nobody knows how much room it would take.
+  return torrent.replicationTarget === 0 || !torrent.lengths ? "not-wanted" : undefined;
+}
+
+function* indicesIn(ranges: readonly PieceRange[]): Generator<number> {
+  for (const { first, last } of ranges) for (let index = first; index <= last; index++) yield index;
+}
+
+function rangesOf(pieces: Bitfield): PieceRange[] {
+  const ranges: { first: number; last: number }[] = [];
+  for (const index of pieces) {
+    const open = ranges.at(-1);
+    if (open?.last === index - 1) open.last = index;
+    else ranges.push({ first: index, last: index });
+  }
+  return ranges;
+}

@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openSeed } from "../../../../server/peer/stores/in-place-store.ts";
+import { createTorrentFromPath } from "../../../../server/peer/stores/source.ts";
+import { makeTorrent, noise } from "../../../support/made-torrent.ts";
+
+describe("a torrent of a path", () => {
+  let here = "";
+  beforeEach(() => {
+    here = mkdtempSync(join(tmpdir(), "pieza-source-"));
+  });
+  afterEach(() => rmSync(here, { recursive: true, force: true }));
+
+  async function folder(files: Record<string, Uint8Array | string>): Promise<string> {
+    const root = join(here, "folder");
+    for (const [path, content] of Object.entries(files)) {
+      await mkdir(join(root, path, ".."), { recursive: true });
+      await writeFile(join(root, path), content);
+    }
+    return root;
+  }
+
+  it("of a file is the torrent of its bytes", async () => {
+    const made = await makeTorrent({ length: 100_001 });
+    await writeFile(join(here, "file.bin"), made.whole);
+    const torrent = await createTorrentFromPath(join(here, "file.bin"), {
+      pieceLength: 16 << 10,
+      comment: "hello",
+    });
+    expect(torrent).toMatchObject({
+      infoHash: made.torrent.infoHash,
+      pieces: made.torrent.pieces,
+      comment: "hello",
+    });
+  });
+
+  it("of an empty file has one piece of nothing", async () => {
+    await writeFile(join(here, "empty"), "");
+    const torrent = await createTorrentFromPath(join(here, "empty"));
+    expect(torrent).toMatchObject({ fileName: "empty", lengths: { length: 0 } });
+    expect(torrent.pieces).toHaveLength(1);
+  });
+
+  it("of a folder has its files in bytewise order, empty ones too, and can be seeded from it", async () => {
+    const root = await folder({
+      "b/z": "zz",
+      "b.txt": "bt",
+      "a/é": "e",
+      "a/z": noise(70_000),
+      "empty/none": "",
+      Z: "Z",
+    });
+    const torrent = await createTorrentFromPath(root, { pieceLength: 16 << 10 });
+    expect(torrent.fileName).toBe("folder");
+    expect(torrent.files?.map(({ path }) => path)).toEqual(["Z", "a/z", "a/é", "b.txt", "b/z", "empty/none"]);
+    const store = await openSeed({ torrent, path: root });
+    for (const index of store.geometry.indices()) await store.read(index);
+    expect(store.held.complete).toBe(true);
+    store.close();
+  });
+
+  it("of a folder leaves links out and says so", async () => {
+    const root = await folder({ real: "r", "sub/x": "x" });
+    await symlink("/etc/passwd", join(root, "passwd"));
+    await symlink(root, join(root, "sub", "loop"));
+    const skipped: string[] = [];
+    const torrent = await createTorrentFromPath(root, {
+      onSkipped: (path, reason) => skipped.push(`${path} ${reason}`),
+    });
+    expect(torrent.files?.map(({ path }) => path)).toEqual(["real", "sub/x"]);
+    expect(skipped.sort()).toEqual(["passwd is a link", "sub/loop is a link"]);
+  });
+
+  it("refuses a name that is not safe everywhere, and names the path", async () => {
+    const root = await folder({ "sub/aux.txt": "x" });
+    await expect(createTorrentFromPath(root)).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: "sub/aux.txt: is a device name on Windows",
+    });
+  });
+
+  it("says what is missing, in words and without the path to it", async () => {
+    await expect(createTorrentFromPath(join(here, "nothing"))).rejects.toMatchObject({
+      name: "StoreFailed",
+      message: "reading nothing failed: no such file or folder",
+    });
+  });
+});
