@@ -2,18 +2,18 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take long, longest first. Most of them wait for time to pass, and others run beside them meanwhile. */
 const longest = [
-  "test/server/cli/up-copies.test.ts",
+  "test/server/cli/verbs/up-copies.test.ts",
   "test/faults/killed-download.test.ts",
   "test/server/tracker/announce/herd.test.ts",
   "test/faults/soak.test.ts",
   "test/simulation/simulation.test.ts",
-  "test/server/cli/up.test.ts",
+  "test/server/cli/verbs/up.test.ts",
   "test/server/peer/volunteer/volunteer-processes.test.ts",
   "test/server/peer/stores/power-cut.test.ts",
   "test/server/tracker/store/redis/faults.test.ts",
-  "test/server/cli/doctor.test.ts",
-  "test/server/cli/explain.test.ts",
-  "test/server/cli/swarm.test.ts",
+  "test/server/cli/doctor/doctor.test.ts",
+  "test/server/cli/records/explain.test.ts",
+  "test/server/cli/verbs/swarm.test.ts",
   "test/e2e/replication.test.ts",
   "test/e2e/roles.test.ts",
   "test/e2e/faults.test.ts",

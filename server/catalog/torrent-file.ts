@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { InvalidField, messageOf, StoreFailed } from "#core/base/errors.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { MAX_TORRENT_JSON_BYTES, parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
-import { nodeHasher } from "../node-hasher.ts";
+import { nodeHasher } from "../base/node-hasher.ts";
 
 /** What is written aside before it gets its name; a crash may leave one behind. */
 const ASIDE = /^\.[0-9a-f]{16}\.tmp$/;

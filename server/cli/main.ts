@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { type Command, parseCommandLine } from "./command-line.ts";
-import { ExitCode, exitCodeOf, Interrupted } from "./exit-code.ts";
-import { readFlags } from "./invocation.ts";
-import { Output } from "./output.ts";
-import { optionsOf } from "./verb-spec.ts";
+import { type Command, parseCommandLine } from "./line/command-line.ts";
+import { ExitCode, exitCodeOf, Interrupted } from "./line/exit-code.ts";
+import { readFlags } from "./line/invocation.ts";
+import { Output } from "./line/output.ts";
+import { optionsOf } from "./line/verb-spec.ts";
 import { verbs } from "./verbs.ts";
 
 /** Where the width of the terminal is not known. */
@@ -47,7 +47,7 @@ async function run(command: Command): Promise<void> {
     process.stdout.write(`${packageVersion()}\n`);
     return;
   }
-  const { programHelp, verbHelp } = await import("./help.ts");
+  const { programHelp, verbHelp } = await import("./line/help.ts");
   // Who asked for nothing has made a mistake, and gets help all the same.
   const asked = command.kind === "help";
   const stream = asked ? process.stdout : process.stderr;

@@ -1,6 +1,6 @@
-import type { Invocation } from "./invocation.ts";
-import { type CommonOption, type OptionName, serverOptions } from "./options.ts";
-import type { VerbSpec } from "./verb-spec.ts";
+import type { Invocation } from "./line/invocation.ts";
+import { type CommonOption, type OptionName, serverOptions } from "./line/options.ts";
+import type { VerbSpec } from "./line/verb-spec.ts";
 
 interface VerbModule<Name extends OptionName> {
   run(invocation: Invocation<Name>): Promise<void>;

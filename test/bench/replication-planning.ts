@@ -3,7 +3,7 @@
  * copies costs a tracker in each announce, and how much is copied for a peer that is lost. Simulated, in one process: no
  * byte goes over a wire. Takes about a minute.
  */
-import { nodeClock } from "../../server/node-clock.ts";
+import { nodeClock } from "../../server/base/node-clock.ts";
 import { manyTorrents, type Stage } from "../support/many-torrents.ts";
 import { machineLines } from "./support/machine.ts";
 import { table } from "./support/table.ts";

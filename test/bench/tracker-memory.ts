@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
-import { shapeTrackerHeap } from "../../server/cli/tracker-heap.ts";
+import { shapeTrackerHeap } from "../../server/cli/servers/tracker-heap.ts";
 import type { DirectMethod } from "../../server/http/direct/direct.ts";
 import { startServer } from "../../server/http/listening/server.ts";
 import { BEING_CHECKED } from "../../server/tracker/announce/listings.ts";

@@ -117,7 +117,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     what: "the wall clock jumps or stands still",
     holds: "nothing notices",
     tests: {
-      "test/server/node-clock.test.ts": ["goes on evenly when the wall clock jumps by"],
+      "test/server/base/node-clock.test.ts": ["goes on evenly when the wall clock jumps by"],
       "test/server/tracker/faults.test.ts": ["a jump of the wall clock ends no lease and stops no heartbeat"],
       "test/simulation/simulation.test.ts": ["does not notice that the wall clock jumps"],
       "test/e2e/faults.test.ts": ["processes whose wall clocks jump and stand still do not notice"],

@@ -305,10 +305,10 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     what: "time follows the wall clock",
-    file: "server/node-clock.ts",
+    file: "server/base/node-clock.ts",
     find: "performance.now()",
     replace: "Date.now()",
-    test: "test/server/node-clock.test.ts",
+    test: "test/server/base/node-clock.test.ts",
     name: "goes on evenly when the wall clock jumps by",
   },
   {

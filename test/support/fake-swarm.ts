@@ -9,7 +9,7 @@ import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { Announced, SwarmKey, SwarmTable, Tracker } from "#core/ports/tracker.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeHasher } from "../../server/node-hasher.ts";
+import { nodeHasher } from "../../server/base/node-hasher.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakePeer, type FakePeerOptions } from "./fake-peer.ts";
 

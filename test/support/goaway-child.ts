@@ -6,8 +6,8 @@ import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { remotePeer } from "#core/rpc/rpc.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
+import { nodeClock } from "../../server/base/node-clock.ts";
 import { openTransport } from "../../server/http/client/transports.ts";
-import { nodeClock } from "../../server/node-clock.ts";
 
 const CALLS = 300;
 const server = createServer();

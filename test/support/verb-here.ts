@@ -1,8 +1,8 @@
 import { PassThrough } from "node:stream";
-import { parseCommandLine } from "../../server/cli/command-line.ts";
-import { readFlags } from "../../server/cli/invocation.ts";
-import { Output } from "../../server/cli/output.ts";
-import { optionsOf } from "../../server/cli/verb-spec.ts";
+import { parseCommandLine } from "../../server/cli/line/command-line.ts";
+import { readFlags } from "../../server/cli/line/invocation.ts";
+import { Output } from "../../server/cli/line/output.ts";
+import { optionsOf } from "../../server/cli/line/verb-spec.ts";
 import { verbs } from "../../server/cli/verbs.ts";
 
 /**

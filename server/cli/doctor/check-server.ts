@@ -1,7 +1,7 @@
 import { messageOf, PiezaError } from "#core/base/errors.ts";
 import { proxyFor, proxyName } from "../../http/client/proxy.ts";
 import { tlsProblem } from "../../http/client/tls-problem.ts";
-import { formatDuration } from "../units.ts";
+import { formatDuration } from "../line/units.ts";
 import { checkWindows } from "./check-windows.ts";
 import { type Finding, type LookOptions, ok, problem, type Role, warning } from "./finding.ts";
 import { type Probed, probe } from "./probe.ts";

@@ -4,12 +4,12 @@ import { locateQuery, type SwarmPeer } from "#core/ports/tracker.ts";
 import { remotePeer } from "#core/rpc/rpc.ts";
 import { MAX_PIECE_LENGTH } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import { openTransport } from "../../http/client/transports.ts";
-import { nodeClock } from "../../node-clock.ts";
 import { nodeDisk } from "../../peer/stores/disk.ts";
-import type { ClientFlags } from "../client-flags.ts";
-import { withTracker } from "../clients.ts";
-import { formatBytes, plural } from "../units.ts";
+import type { ClientFlags } from "../clients/client-flags.ts";
+import { withTracker } from "../clients/clients.ts";
+import { formatBytes, plural } from "../line/units.ts";
 import { lookAtServer } from "./check-server.ts";
 import { type Finding, type LookOptions, ok, problem, warning } from "./finding.ts";
 

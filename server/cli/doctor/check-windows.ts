@@ -3,7 +3,7 @@ import http2 from "node:http2";
 import tls from "node:tls";
 import { proxyFor } from "../../http/client/proxy.ts";
 import { Tunnels } from "../../http/client/proxy-tunnel.ts";
-import { formatBytes, formatRate } from "../units.ts";
+import { formatBytes, formatRate } from "../line/units.ts";
 import { type Finding, type LookOptions, ok, type Role, warning } from "./finding.ts";
 import { ANSWER_MS } from "./probe.ts";
 

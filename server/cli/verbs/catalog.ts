@@ -1,8 +1,8 @@
 import { isWildcard, outerAddress } from "../../http/base/outer-address.ts";
-import { startCatalogServer } from "../catalog-server.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption, Flags, ServerOption } from "../options.ts";
-import { edgeOptions, serveUntilSignalled } from "../serve.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption, Flags, ServerOption } from "../line/options.ts";
+import { startCatalogServer } from "../servers/catalog-server.ts";
+import { edgeOptions, serveUntilSignalled } from "../servers/serve.ts";
 
 type Options = "catalogPort" | "namedTrackers" | "uploadPeer" | "page" | "open" | ServerOption;
 

@@ -1,8 +1,8 @@
-import { completionScript, type Shell, shells } from "../completions.ts";
-import { UsageError } from "../exit-code.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption } from "../options.ts";
-import type { VerbSpec } from "../verb-spec.ts";
+import { completionScript, type Shell, shells } from "../line/completions.ts";
+import { UsageError } from "../line/exit-code.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption } from "../line/options.ts";
+import type { VerbSpec } from "../line/verb-spec.ts";
 
 /** The verb, which has to be told of all verbs, itself among them. */
 export function completionsOf(verbs: () => readonly VerbSpec[]) {

@@ -1,11 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
-import type { Invocation } from "../invocation.ts";
-import { makeTorrent } from "../make-torrent.ts";
-import type { CommonOption } from "../options.ts";
-import type { Output } from "../output.ts";
-import { formatBytes, plural } from "../units.ts";
+import { makeTorrent } from "../clients/make-torrent.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption } from "../line/options.ts";
+import type { Output } from "../line/output.ts";
+import { formatBytes, plural } from "../line/units.ts";
 
 type Options = "createOut" | "pieceLength" | "comment" | "replicationTarget" | "tracker";
 

@@ -1,16 +1,16 @@
 import { PiezaError } from "#core/base/errors.ts";
-import { readCa } from "../client-flags.ts";
+import { readCa } from "../clients/client-flags.ts";
+import { trackersFor } from "../clients/find-trackers.ts";
+import { findTorrent } from "../clients/torrent-source.ts";
 import { lookAtServer, roleOf } from "../doctor/check-server.ts";
 import { checkSpace, lookAtSwarm } from "../doctor/check-torrent.ts";
 import { checkBuffers } from "../doctor/check-windows.ts";
 import { type Finding, type LookOptions, problem } from "../doctor/finding.ts";
-import { CliError, ExitCode } from "../exit-code.ts";
-import { trackersFor } from "../find-trackers.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption } from "../options.ts";
-import type { Output } from "../output.ts";
-import { findTorrent } from "../torrent-source.ts";
-import { plural } from "../units.ts";
+import { CliError, ExitCode } from "../line/exit-code.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption } from "../line/options.ts";
+import type { Output } from "../line/output.ts";
+import { plural } from "../line/units.ts";
 
 type DoctorInvocation = Invocation<"dir" | "tracker" | "catalog" | CommonOption>;
 

@@ -1,13 +1,13 @@
 import { resolve } from "node:path";
 import { ASKED, type DownloadAccount, type WhyNot, whyNotWords } from "#core/download/explain.ts";
-import { dataDir } from "../data-dir.ts";
-import { type DownloadRecord, readRecords, recordOf, stateNow } from "../download-records.ts";
-import { CliError, ExitCode } from "../exit-code.ts";
-import { explainLines, passedOver } from "../explain-lines.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption } from "../options.ts";
-import type { Output } from "../output.ts";
-import { findTorrent } from "../torrent-source.ts";
+import { dataDir } from "../clients/data-dir.ts";
+import { findTorrent } from "../clients/torrent-source.ts";
+import { CliError, ExitCode } from "../line/exit-code.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption } from "../line/options.ts";
+import type { Output } from "../line/output.ts";
+import { type DownloadRecord, readRecords, recordOf, stateNow } from "../records/download-records.ts";
+import { explainLines, passedOver } from "../records/explain-lines.ts";
 
 type ExplainInvocation = Invocation<"catalog" | CommonOption>;
 

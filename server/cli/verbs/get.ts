@@ -5,20 +5,20 @@ import { InvalidField, messageOf } from "#core/base/errors.ts";
 import { RateLimit } from "#core/base/rate-limit.ts";
 import { selectFiles } from "#core/torrent/selection.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeClock } from "../../node-clock.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import type { RunningGet } from "../../peer/downloading/get.ts";
 import { SharedPeer } from "../../peer/downloading/shared-peer.ts";
-import { readCa } from "../client-flags.ts";
-import { dataDir } from "../data-dir.ts";
-import { CliError, exitCodeOf, UsageError } from "../exit-code.ts";
-import { trackersFor } from "../find-trackers.ts";
-import { type GetContext, type GetJob, getTorrent } from "../get-torrent.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption, Flags } from "../options.ts";
-import { ProgressBoard } from "../progress.ts";
-import { askForName } from "../prompt.ts";
-import { type FoundTorrent, findTorrent, torrentNamed } from "../torrent-source.ts";
-import { plural } from "../units.ts";
+import { readCa } from "../clients/client-flags.ts";
+import { dataDir } from "../clients/data-dir.ts";
+import { trackersFor } from "../clients/find-trackers.ts";
+import { type FoundTorrent, findTorrent, torrentNamed } from "../clients/torrent-source.ts";
+import { CliError, exitCodeOf, UsageError } from "../line/exit-code.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption, Flags } from "../line/options.ts";
+import { ProgressBoard } from "../line/progress.ts";
+import { askForName } from "../line/prompt.ts";
+import { plural } from "../line/units.ts";
+import { type GetContext, type GetJob, getTorrent } from "../servers/get-torrent.ts";
 
 type Options =
   | "out"

@@ -1,8 +1,8 @@
 import { torrentJson } from "#core/torrent/torrent-json.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption } from "../options.ts";
-import { findTorrent } from "../torrent-source.ts";
-import { describeTorrent } from "../torrent-text.ts";
+import { findTorrent } from "../clients/torrent-source.ts";
+import { describeTorrent } from "../clients/torrent-text.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption } from "../line/options.ts";
 
 export async function run({ args, flags, out, signal }: Invocation<"catalog" | CommonOption>): Promise<void> {
   const { torrent } = await findTorrent(args[0]!, flags, signal);

@@ -1,9 +1,9 @@
 import type { Catalog, TorrentSummary } from "#core/ports/catalog.ts";
-import { withCatalog } from "../clients.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption } from "../options.ts";
-import { table } from "../table.ts";
-import { formatBytes } from "../units.ts";
+import { withCatalog } from "../clients/clients.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption } from "../line/options.ts";
+import { table } from "../line/table.ts";
+import { formatBytes } from "../line/units.ts";
 
 const PAGE_SIZE = 1_000;
 

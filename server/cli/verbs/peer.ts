@@ -1,14 +1,14 @@
 import { messageOf } from "#core/base/errors.ts";
-import { rememberUploadToken, uploadOptions, volunteerRules } from "../accept-uploads.ts";
-import { dataDir } from "../data-dir.ts";
-import { UsageError } from "../exit-code.ts";
-import { trackersOfCatalog } from "../find-trackers.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption, Flags, ServerOption } from "../options.ts";
-import type { Output } from "../output.ts";
-import { givenTorrent, readTorrents, type Seeding, startSeeding } from "../seeding.ts";
-import { serveUntilSignalled } from "../serve.ts";
-import { readTorrentFile } from "../torrent-source.ts";
+import { dataDir } from "../clients/data-dir.ts";
+import { trackersOfCatalog } from "../clients/find-trackers.ts";
+import { readTorrentFile } from "../clients/torrent-source.ts";
+import { UsageError } from "../line/exit-code.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption, Flags, ServerOption } from "../line/options.ts";
+import type { Output } from "../line/output.ts";
+import { rememberUploadToken, uploadOptions, volunteerRules } from "../servers/accept-uploads.ts";
+import { givenTorrent, readTorrents, type Seeding, startSeeding } from "../servers/seeding.ts";
+import { serveUntilSignalled } from "../servers/serve.ts";
 
 type Options =
   | "peerPort"
@@ -51,7 +51,7 @@ export async function run({
     seedings.push({ path, torrent });
   }
   if (role === "announce") {
-    const { announceUntilSignalled } = await import("../peer-role.ts");
+    const { announceUntilSignalled } = await import("../servers/peer-role.ts");
     return announceUntilSignalled(await trackersOf(seedings, flags, signal), flags, out, signal);
   }
   const trackers = role === "serve" ? [] : await trackersOf(seedings, flags, signal);
@@ -83,7 +83,7 @@ function check(args: readonly string[], flags: PeerFlags): void {
 }
 
 async function replicate(flags: PeerFlags, out: Output, signal: AbortSignal): Promise<void> {
-  const { replicateUntilSignalled } = await import("../peer-role.ts");
+  const { replicateUntilSignalled } = await import("../servers/peer-role.ts");
   const volunteer = (await volunteerRules(flags))!;
   return replicateUntilSignalled({ volunteer, scrub: scrubbing(flags) }, flags, out, signal);
 }

@@ -1,14 +1,14 @@
 import { messageOf, PiezaError } from "#core/base/errors.ts";
 import { locateQuery, type SwarmPeer, type SwarmTable } from "#core/ports/tracker.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { withTracker } from "../clients.ts";
-import { trackersFor } from "../find-trackers.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption, Flags } from "../options.ts";
-import type { Output } from "../output.ts";
-import { table } from "../table.ts";
-import { findTorrent } from "../torrent-source.ts";
-import { plural } from "../units.ts";
+import { withTracker } from "../clients/clients.ts";
+import { trackersFor } from "../clients/find-trackers.ts";
+import { findTorrent } from "../clients/torrent-source.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption, Flags } from "../line/options.ts";
+import type { Output } from "../line/output.ts";
+import { table } from "../line/table.ts";
+import { plural } from "../line/units.ts";
 
 type Options = "tracker" | "catalog";
 

@@ -1,10 +1,10 @@
 import { basename } from "node:path";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { withCatalog } from "../clients.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption, Flags } from "../options.ts";
-import type { Output } from "../output.ts";
-import { readTorrentFile } from "../torrent-source.ts";
+import { withCatalog } from "../clients/clients.ts";
+import { readTorrentFile } from "../clients/torrent-source.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption, Flags } from "../line/options.ts";
+import type { Output } from "../line/output.ts";
 
 type Options = "name" | "replace" | "catalog";
 

@@ -1,6 +1,6 @@
-import { withCatalog } from "../clients.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption } from "../options.ts";
+import { withCatalog } from "../clients/clients.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption } from "../line/options.ts";
 
 export async function run({ args, flags, out, signal }: Invocation<"catalog" | CommonOption>): Promise<void> {
   const name = args[0]!.replace(/\.json$/i, "");

@@ -1,9 +1,9 @@
-import { trackersOfCatalog } from "../find-trackers.ts";
-import type { Invocation } from "../invocation.ts";
-import { makeTorrent } from "../make-torrent.ts";
-import type { CommonOption, ServerOption } from "../options.ts";
-import { givenTorrent, readTorrents, type Seeding, startSeeding } from "../seeding.ts";
-import { serveUntilSignalled } from "../serve.ts";
+import { trackersOfCatalog } from "../clients/find-trackers.ts";
+import { makeTorrent } from "../clients/make-torrent.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption, ServerOption } from "../line/options.ts";
+import { givenTorrent, readTorrents, type Seeding, startSeeding } from "../servers/seeding.ts";
+import { serveUntilSignalled } from "../servers/serve.ts";
 import { sayCreated } from "./create.ts";
 import { publish } from "./publish.ts";
 

@@ -1,10 +1,10 @@
-import { dataDir } from "../data-dir.ts";
-import { type DownloadRecord, readRecords, stateNow } from "../download-records.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption, Flags } from "../options.ts";
-import type { Output } from "../output.ts";
-import { table } from "../table.ts";
-import { formatBytes, formatDuration } from "../units.ts";
+import { dataDir } from "../clients/data-dir.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption, Flags } from "../line/options.ts";
+import type { Output } from "../line/output.ts";
+import { table } from "../line/table.ts";
+import { formatBytes, formatDuration } from "../line/units.ts";
+import { type DownloadRecord, readRecords, stateNow } from "../records/download-records.ts";
 
 /** Downloads that people see; --json has them all. */
 const MAX_SHOWN = 50;
@@ -15,9 +15,9 @@ type Options = "tracker" | "catalog";
 export async function run({ args, flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
   if (args.length === 0) return showDownloads(flags, out);
   const [{ findTorrent }, { trackersFor }, { showSwarm }] = await Promise.all([
-    import("../torrent-source.ts"),
-    import("../find-trackers.ts"),
-    import("../swarm-status.ts"),
+    import("../clients/torrent-source.ts"),
+    import("../clients/find-trackers.ts"),
+    import("../clients/swarm-status.ts"),
   ]);
   const found = await findTorrent(args[0]!, flags, signal);
   await showSwarm(found.torrent, await trackersFor(found, flags, signal), flags, out, signal);

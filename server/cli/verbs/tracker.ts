@@ -1,9 +1,9 @@
 import { startTracker } from "../../tracker/tracker.ts";
-import { readCa } from "../client-flags.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption, ServerOption } from "../options.ts";
-import { edgeOptions, serveUntilSignalled, startOn } from "../serve.ts";
-import { shapeTrackerHeap } from "../tracker-heap.ts";
+import { readCa } from "../clients/client-flags.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption, ServerOption } from "../line/options.ts";
+import { edgeOptions, serveUntilSignalled, startOn } from "../servers/serve.ts";
+import { shapeTrackerHeap } from "../servers/tracker-heap.ts";
 
 type Options =
   | "trackerPort"

@@ -2,18 +2,18 @@ import { copyFile, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isLoopback } from "../../http/base/host-names.ts";
 import { type RunningTracker, startTracker } from "../../tracker/tracker.ts";
-import { startCatalogServer, torrentsDir } from "../catalog-server.ts";
-import { type ChildPeer, type ChildPeerOptions, startChildPeer } from "../child-peer.ts";
-import { readCa } from "../client-flags.ts";
-import { dataDir } from "../data-dir.ts";
-import { type Demo, prepareDemo } from "../demo.ts";
-import { ExitCode, type Interrupted } from "../exit-code.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption } from "../options.ts";
-import type { Events } from "../output.ts";
-import { buildPageIfOld, inCheckout } from "../page.ts";
-import { edgeOptions, startOn } from "../serve.ts";
-import { plural } from "../units.ts";
+import { readCa } from "../clients/client-flags.ts";
+import { dataDir } from "../clients/data-dir.ts";
+import { type ChildPeer, type ChildPeerOptions, startChildPeer } from "../demo/child-peer.ts";
+import { type Demo, prepareDemo } from "../demo/demo.ts";
+import { ExitCode, type Interrupted } from "../line/exit-code.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption } from "../line/options.ts";
+import type { Events } from "../line/output.ts";
+import { plural } from "../line/units.ts";
+import { startCatalogServer, torrentsDir } from "../servers/catalog-server.ts";
+import { buildPageIfOld, inCheckout } from "../servers/page.ts";
+import { edgeOptions, startOn } from "../servers/serve.ts";
 
 type Options =
   | "allowNetwork"

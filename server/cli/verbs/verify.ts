@@ -1,10 +1,10 @@
 import { InvalidField } from "#core/base/errors.ts";
-import { CliError, ExitCode } from "../exit-code.ts";
-import type { Invocation } from "../invocation.ts";
-import type { CommonOption } from "../options.ts";
-import { findTorrent } from "../torrent-source.ts";
-import { plural } from "../units.ts";
-import { verifyFiles, type WrongPieceFound } from "../verify-files.ts";
+import { findTorrent } from "../clients/torrent-source.ts";
+import { verifyFiles, type WrongPieceFound } from "../clients/verify-files.ts";
+import { CliError, ExitCode } from "../line/exit-code.ts";
+import type { Invocation } from "../line/invocation.ts";
+import type { CommonOption } from "../line/options.ts";
+import { plural } from "../line/units.ts";
 
 /** Wrong pieces that are listed for people; --json has them all. */
 const MAX_SHOWN = 20;

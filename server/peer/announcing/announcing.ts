@@ -9,10 +9,10 @@ import {
 } from "#core/announce/announcer.ts";
 import type { Announced, AnnouncedTorrent, FailureReport, Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import { isLoopback } from "../../http/base/host-names.ts";
 import { isWildcard } from "../../http/base/outer-address.ts";
 import { openTransport } from "../../http/client/transports.ts";
-import { nodeClock } from "../../node-clock.ts";
 import { leaseInMemory, leaseOnDisk } from "./lease-file.ts";
 
 export interface AnnouncingOptions {

@@ -1,5 +1,5 @@
 import { sleep } from "#core/base/clock.ts";
-import { nodeClock } from "../../node-clock.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 
 /** Waits for `work`, but no longer than that; it goes on by itself then. */
 export async function atMost(ms: number, work: Promise<void>): Promise<void> {

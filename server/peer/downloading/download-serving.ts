@@ -3,7 +3,7 @@ import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import type { PieceStore } from "#core/ports/store.ts";
 import type { FailureReport } from "#core/ports/tracker.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeClock } from "../../node-clock.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import type { RunningPeer } from "../peer.ts";
 import { checkedStore } from "../stores/checked-store.ts";
 import type { ServedStore } from "../stores/served-torrents.ts";

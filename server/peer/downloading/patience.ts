@@ -1,6 +1,6 @@
 import { PiezaError } from "#core/base/errors.ts";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
-import { nodeClock } from "../../node-clock.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 
 /** Nobody had the missing pieces for as long as the caller was willing to wait. */
 export class GaveUp extends PiezaError {

@@ -1,8 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AnnouncedTorrent } from "#core/ports/tracker.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
-import { nodeClock } from "../../node-clock.ts";
 import { Announcing, type AnnouncingOptions, type PeerAddress } from "../announcing/announcing.ts";
 import { atMost } from "../announcing/at-most.ts";
 import type { Lock } from "../stores/lock.ts";

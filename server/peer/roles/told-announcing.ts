@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import type { AnnouncedTorrent } from "#core/ports/tracker.ts";
-import { nodeClock } from "../../node-clock.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import type { Announces, PeerAddress } from "../announcing/announcing.ts";
 import { heard, roleFiles, tellTorrent, told } from "./role-files.ts";
 import { HeardFile, Looking, ToldFile } from "./told-file.ts";

@@ -1,10 +1,10 @@
 import { RateLimit } from "#core/base/rate-limit.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import { directGetTorrent } from "../../http/direct/direct-torrent.ts";
 import { UploadBudget } from "../../http/guards/upload-budget.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../../http/listening/server.ts";
-import { nodeClock } from "../../node-clock.ts";
 import { ServedTorrents } from "../stores/served-torrents.ts";
 import { directDownloadPiece, directGetPiece } from "./direct-pieces.ts";
 import { seedPeerService } from "./legacy-contract.ts";

@@ -5,7 +5,7 @@ import { sha256 } from "#core/base/hash.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
-import { nodeHasher } from "../../node-hasher.ts";
+import { nodeHasher } from "../../base/node-hasher.ts";
 import { FilePieceStore } from "../stores/file-piece-store.ts";
 
 const TORRENT_FILE = "torrent.json";

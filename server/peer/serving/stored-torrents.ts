@@ -6,8 +6,8 @@ import { isSha256Hex } from "#core/base/hash.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
-import { nodeClock } from "../../node-clock.ts";
 import type { ServedStore } from "../stores/served-torrents.ts";
 import { StoredTorrent } from "./stored-torrent.ts";
 

@@ -3,9 +3,9 @@ import { type ErrorCode, PiezaError } from "#core/base/errors.ts";
 import type { RateLimit } from "#core/base/rate-limit.ts";
 import { checkHeld } from "#core/ports/store.ts";
 import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import type { OnGone } from "../../http/direct/direct.ts";
 import type { UploadBudget } from "../../http/guards/upload-budget.ts";
-import { nodeClock } from "../../node-clock.ts";
 import type { ServedTorrent, ServedTorrents } from "../stores/served-torrents.ts";
 import { BufferPool } from "../transports/buffer-pool.ts";
 

@@ -3,7 +3,7 @@ import { sha256 } from "#core/base/hash.ts";
 import { checkHeld } from "#core/ports/store.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeHasher } from "../../node-hasher.ts";
+import { nodeHasher } from "../../base/node-hasher.ts";
 import type { ServedStore } from "./served-torrents.ts";
 
 /**

@@ -7,7 +7,7 @@ import { checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeClock } from "../../node-clock.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import { type Disk, nodeDisk } from "./disk.ts";
 import type { JournalFile } from "./journal.ts";
 import type { Lock } from "./lock.ts";

@@ -5,7 +5,7 @@ import { checkPath } from "#core/base/file-name.ts";
 import { type CreateTorrentOptions, createTorrent, type TorrentDraft } from "#core/torrent/create-torrent.ts";
 import type { Torrent, TorrentFile } from "#core/torrent/torrent.ts";
 import { compareBytewise } from "#core/torrent/torrent-files.ts";
-import { nodeHasher } from "../../node-hasher.ts";
+import { nodeHasher } from "../../base/node-hasher.ts";
 import { nodeDisk, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { PartFiles } from "./part-files.ts";

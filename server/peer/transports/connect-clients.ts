@@ -3,8 +3,8 @@ import type { Tracker } from "#core/ports/tracker.ts";
 import { remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc/rpc.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 import { openTransport, type TransportKind } from "../../http/client/transports.ts";
-import { nodeClock } from "../../node-clock.ts";
 
 /** Room for what is around a piece in its message. */
 const MESSAGE_SLACK_BYTES = 1 << 10;

@@ -5,8 +5,8 @@ import type { PieceStore } from "#core/ports/store.ts";
 import type { Tracker } from "#core/ports/tracker.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeClock } from "../../node-clock.ts";
-import { nodeHasher } from "../../node-hasher.ts";
+import { nodeClock } from "../../base/node-clock.ts";
+import { nodeHasher } from "../../base/node-hasher.ts";
 import { connectPeer } from "../transports/connect.ts";
 
 /** Copies take little from whoever gives them, so that those who wait for a download do not notice. */

@@ -4,8 +4,8 @@ import { PiezaError } from "#core/base/errors.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import { torrentFromPeer } from "#core/rpc/rpc.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { nodeHasher } from "../../base/node-hasher.ts";
 import { openTransport } from "../../http/client/transports.ts";
-import { nodeHasher } from "../../node-hasher.ts";
 
 /** Torrents that are remembered; of more, the oldest are forgotten. */
 const MAX_KNOWN = 2_000;

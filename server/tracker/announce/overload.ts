@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Random } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { AnnounceEvent } from "#core/ports/tracker.ts";
-import { nodeClock } from "../../node-clock.ts";
+import { nodeClock } from "../../base/node-clock.ts";
 
 /**
  * Delay of the event loop from which on an announce is put off: newcomers first, because they cost most and can wait;

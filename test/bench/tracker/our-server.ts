@@ -3,8 +3,8 @@
  * Nor have they heartbeats, so their leases are long.
  */
 import { setFlagsFromString } from "node:v8";
-import { shapeTrackerHeap } from "../../../server/cli/tracker-heap.ts";
-import { nodeClock } from "../../../server/node-clock.ts";
+import { nodeClock } from "../../../server/base/node-clock.ts";
+import { shapeTrackerHeap } from "../../../server/cli/servers/tracker-heap.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
 

@@ -7,8 +7,8 @@ import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { nodeClock } from "../../../server/base/node-clock.ts";
 import { callerAddress, kCallerAddress } from "../../../server/http/base/context.ts";
-import { nodeClock } from "../../../server/node-clock.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { composeTracker } from "../../../server/tracker/tracker.ts";
 

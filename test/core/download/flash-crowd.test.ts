@@ -6,7 +6,7 @@ import { Download } from "#core/download/download.ts";
 import type { PieceSink } from "#core/ports/peer.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
-import { nodeHasher } from "../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../server/base/node-hasher.ts";
 import { FakePeer, type FakePeerOptions } from "../../support/fake-peer.ts";
 import { FakeSwarm, seededRandom } from "../../support/fake-swarm.ts";
 

@@ -4,7 +4,7 @@ import { putLearned } from "#core/download/learned-pieces.ts";
 import { PieceMap } from "#core/download/snapshot.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeHasher } from "../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../server/base/node-hasher.ts";
 import { FakeSwarm, seededRandom, torrentOf } from "../../support/fake-swarm.ts";
 
 /** The swarm's torrent as the seed would write it. */

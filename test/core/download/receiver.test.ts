@@ -4,7 +4,7 @@ import { webCryptoHasher } from "#core/base/hash.ts";
 import { PieceReceiver } from "#core/download/receiver.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
-import { nodeHasher } from "../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../server/base/node-hasher.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { seededBytes, torrentOf } from "../../support/fake-swarm.ts";
 

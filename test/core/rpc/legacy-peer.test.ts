@@ -10,7 +10,7 @@ import {
   LocatePiecesResponseSchema,
   TrackerService,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import { nodeHasher } from "../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../server/base/node-hasher.ts";
 import type { FakePeer } from "../../support/fake-peer.ts";
 import { FakeSwarm, seededRandom } from "../../support/fake-swarm.ts";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { parseTorrent, type TorrentJson } from "#core/torrent/torrent-json.ts";
-import { nodeHasher } from "../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../server/base/node-hasher.ts";
 
 /** A torrent of the seed's form with one piece, which holds `content`. */
 export function seedTorrent(

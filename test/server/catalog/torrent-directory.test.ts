@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
+import { nodeHasher } from "../../../server/base/node-hasher.ts";
 import type { BadFile } from "../../../server/catalog/directory-index.ts";
 import { TorrentDirectory } from "../../../server/catalog/torrent-directory.ts";
 import { readTorrentFile, stampAt } from "../../../server/catalog/torrent-file.ts";
-import { nodeHasher } from "../../../server/node-hasher.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { seedTorrent } from "./seed-torrent.ts";
 

@@ -1,5 +1,5 @@
 import { PiezaError } from "#core/base/errors.ts";
-import { nodeClock } from "../../../node-clock.ts";
+import { nodeClock } from "../../../base/node-clock.ts";
 import type { TrackerLimits } from "../limits.ts";
 import { refuse } from "../refuse.ts";
 import type { LeaseChange, PeerLease } from "../swarm-store.ts";

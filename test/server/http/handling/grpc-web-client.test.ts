@@ -9,7 +9,7 @@ import {
   type GetPieceResponse,
   GetPieceResponseSchema,
 } from "#gen/pieza/v1/peer_pb.ts";
-import { nodeHasher } from "../../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { startServing } from "../../../../server/peer/serving/serving.ts";
 import { makeTorrent } from "../../../support/made-torrent.ts";
 import { XmlHttpRequest } from "../../../support/xml-http-request.ts";

@@ -7,7 +7,7 @@ import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
 import type { TorrentFile } from "#core/torrent/torrent.ts";
-import { nodeHasher } from "../../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { DownloadServing } from "../../../../server/peer/downloading/download-serving.ts";
 import { SharedPeer } from "../../../../server/peer/downloading/shared-peer.ts";
 import type { RunningPeer } from "../../../../server/peer/peer.ts";

@@ -8,10 +8,10 @@ import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { UploadPeer } from "#core/ports/upload-peer.ts";
 import { remoteCatalog, remoteUploadPeer } from "#core/rpc/rpc.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { nodeClock } from "../../../../server/base/node-clock.ts";
+import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { startCatalog } from "../../../../server/catalog/catalog.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
-import { nodeClock } from "../../../../server/node-clock.ts";
-import { nodeHasher } from "../../../../server/node-hasher.ts";
 import { type RunningPeer, startPeer } from "../../../../server/peer/peer.ts";
 import {
   LOOK_MS,

@@ -1,7 +1,7 @@
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { nodeHasher } from "../../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { FollowedStore } from "../../../../server/peer/stores/followed-store.ts";
 import { storePaths } from "../../../../server/peer/stores/store-paths.ts";
 import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";

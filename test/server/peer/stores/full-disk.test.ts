@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { StoreFailed } from "#core/base/errors.ts";
-import { nodeHasher } from "../../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { FilePieceStore } from "../../../../server/peer/stores/file-piece-store.ts";
 import { makeTorrent } from "../../../support/made-torrent.ts";
 

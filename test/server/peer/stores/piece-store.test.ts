@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { MemoryPieceStore } from "#core/ports/store.ts";
-import { nodeHasher } from "../../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "../../../../server/peer/stores/file-piece-store.ts";
 import { pieceStoreContract } from "../../../contract/piece-store.ts";
 

@@ -1,4 +1,4 @@
-import { nodeHasher } from "../../../../server/node-hasher.ts";
+import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "../../../../server/peer/stores/file-piece-store.ts";
 import { makeTorrent } from "../../../support/made-torrent.ts";
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { afterEach, describe, expect, it } from "vitest";
-import { nodeClock } from "../../../../server/node-clock.ts";
+import { nodeClock } from "../../../../server/base/node-clock.ts";
 import { startServing } from "../../../../server/peer/serving/serving.ts";
 import { AddressPolicy } from "../../../../server/tracker/announce/address.ts";
 import { DialBack } from "../../../../server/tracker/announce/dial-back.ts";

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import type { Redis } from "iovalkey";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
-import { nodeClock } from "../../../../../server/node-clock.ts";
+import { nodeClock } from "../../../../../server/base/node-clock.ts";
 import { RedisSwarmStore } from "../../../../../server/tracker/store/redis/redis-swarm-store.ts";
 import { order } from "../../../../contract/order-store.ts";
 import { lease, torrent } from "../../../../contract/swarm-store.ts";

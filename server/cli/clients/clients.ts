@@ -1,0 +1,42 @@
+import type { Catalog } from "#core/ports/catalog.ts";
+import type { Tracker } from "#core/ports/tracker.ts";
+import { remoteCatalog, remoteTracker } from "#core/rpc/rpc.ts";
+import { nodeHasher } from "../../base/node-hasher.ts";
+import { openTransport } from "../../http/client/transports.ts";
+import { tokenFor } from "../../http/guards/token.ts";
+import { type ClientFlags, readCa } from "./client-flags.ts";
+import { dataDir } from "./data-dir.ts";
+import { outOfReach } from "./out-of-reach.ts";
+
+/** Lets `use` talk to a catalog, with the token for it if there is one, and closes the connection. */
+export async function withCatalog<T>(
+  url: string,
+  flags: ClientFlags,
+  use: (catalog: Catalog) => Promise<T>,
+): Promise<T> {
+  const token = flags.token ?? (await tokenFor(dataDir(flags), url));
+  const { transport, close } = openTransport(url, "grpc", { ca: await readCa(flags) });
+  try {
+    return await use(remoteCatalog({ url, transport, hasher: nodeHasher, token }));
+  } catch (error) {
+    throw outOfReach(error, `catalog at ${url}`);
+  } finally {
+    close();
+  }
+}
+
+/** Lets `use` talk to a tracker and closes the connection. */
+export async function withTracker<T>(
+  url: string,
+  flags: ClientFlags,
+  use: (tracker: Tracker) => Promise<T>,
+): Promise<T> {
+  const { transport, close } = openTransport(url, "grpc", { ca: await readCa(flags) });
+  try {
+    return await use(remoteTracker({ url, transport }));
+  } catch (error) {
+    throw outOfReach(error, `tracker at ${url}`);
+  } finally {
+    close();
+  }
+}

@@ -1,0 +1,103 @@
+import { stat } from "node:fs/promises";
+import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import { isSha256Hex } from "#core/base/hash.ts";
+import type { Catalog } from "#core/ports/catalog.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent/torrent-json.ts";
+import { nodeHasher } from "../../base/node-hasher.ts";
+import { UsageError } from "../line/exit-code.ts";
+import type { ClientFlags } from "./client-flags.ts";
+import { outOfReach } from "./out-of-reach.ts";
+import { plainTorrent } from "./plain-catalog.ts";
+import { readTextFile } from "./read-text-file.ts";
+
+/** A torrent, and where it came from. */
+export interface FoundTorrent {
+  readonly torrent: Torrent;
+  /** The catalog that had it, or the one that is asked for trackers. */
+  readonly catalogUrl: string;
+}
+
+type CatalogKey = Parameters<Catalog["get"]>[0];
+
+export type SourceFlags = ClientFlags & { readonly catalog: string };
+
+/**
+ * The torrent that a person means by `text`: a file of that name, a URL (of the JSON, or a page's link to a torrent), an
+ * info hash, or a name in the catalog; what talks to servers is loaded only when one is asked. Fails with UsageError for a file that is no torrent, and with PiezaError.
+ */
+export async function findTorrent(
+  text: string,
+  flags: SourceFlags,
+  signal: AbortSignal,
+): Promise<FoundTorrent> {
+  if (await isFile(text)) return { torrent: await fileNotName(text), catalogUrl: flags.catalog };
+  if (/^https?:\/\//i.test(text)) return torrentAt(text, flags, signal);
+  return torrentNamed(keyOf(text), flags.catalog, flags, signal);
+}
+
+/** A file wins over a name in the catalog, so one that is no torrent (a finished download, say) needs a hint. */
+async function fileNotName(path: string): Promise<Torrent> {
+  try {
+    return await readTorrentFile(path);
+  } catch (cause) {
+    if (!(cause instanceof UsageError) || path.endsWith(".json")) throw cause;
+    const hint = `to mean the catalog's ${path}, say ${path}.json`;
+    throw new UsageError(`${path} is a file here and not a torrent; ${hint}`, { cause });
+  }
+}
+
+/** A torrent's JSON file. Fails with UsageError that names the file and the wrong field. */
+export async function readTorrentFile(path: string): Promise<Torrent> {
+  const text = await readTextFile(path, MAX_TORRENT_JSON_BYTES);
+  try {
+    return await parseTorrentText(text, nodeHasher);
+  } catch (cause) {
+    if (!(cause instanceof InvalidField)) throw cause;
+    throw new UsageError(`${path} is not a torrent: ${cause.message}`, { cause });
+  }
+}
+
+/** The catalog's entry of a name (`.json` allowed) or an info hash. */
+export async function torrentNamed(
+  key: CatalogKey,
+  catalogUrl: string,
+  flags: ClientFlags,
+  signal: AbortSignal,
+): Promise<FoundTorrent> {
+  const torrent = await plainTorrent(catalogUrl, key, signal).catch((error) => {
+    throw outOfReach(error, `catalog at ${catalogUrl}`);
+  });
+  if (torrent) return { torrent, catalogUrl };
+  const { withCatalog } = await import("./clients.ts");
+  return withCatalog(catalogUrl, flags, async (catalog) => {
+    const { torrent } = await catalog.get(key, signal);
+    return { torrent, catalogUrl };
+  });
+}
+
+async function torrentAt(text: string, flags: SourceFlags, signal: AbortSignal): Promise<FoundTorrent> {
+  const url = new URL(text);
+  const key = /^#\/t\/(.+)$/.exec(url.hash)?.[1];
+  if (key !== undefined) return torrentNamed(keyOf(decodeURIComponent(key)), url.origin, flags, signal);
+  const { getText } = await import("./http-get.ts");
+  const json = await getText(url.href, { ca: flags.ca, maxBytes: MAX_TORRENT_JSON_BYTES, signal });
+  try {
+    return { torrent: await parseTorrentText(json, nodeHasher), catalogUrl: url.origin };
+  } catch (cause) {
+    if (!(cause instanceof InvalidField)) throw cause;
+    throw new PiezaError("invalid_argument", `${text} is not a torrent: ${cause.message}`, { cause });
+  }
+}
+
+function keyOf(text: string): CatalogKey {
+  return isSha256Hex(text) ? { infoHash: text } : { name: text };
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
+}

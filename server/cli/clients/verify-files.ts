@@ -1,0 +1,87 @@
+import { realpath, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { sha256 } from "#core/base/hash.ts";
+import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
+import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
+import { nodeHasher } from "../../base/node-hasher.ts";
+import { nodeDisk } from "../../peer/stores/disk.ts";
+import { FileMap } from "../../peer/stores/file-map.ts";
+import { PartFiles } from "../../peer/stores/part-files.ts";
+import { learnGeometry } from "./learn-geometry.ts";
+
+/** A piece whose bytes are not the torrent's. */
+export interface WrongPieceFound {
+  /** From 1. */
+  readonly number: number;
+  readonly expected: string;
+  /** Null: a file that it lies in is missing or too short. */
+  readonly found: string | null;
+}
+
+export interface Verification {
+  readonly totalPieces: number;
+  readonly wrongPieces: number;
+  /** Files whose size is not the torrent's, or that are missing: a sentence each. */
+  readonly wrongFiles: readonly string[];
+}
+
+/**
+ * Holds a file or folder against its torrent. `onWrong` is told of every wrong piece. Fails with StoreFailed if the disk
+ * does, and with InvalidField if nothing says how long the pieces are.
+ */
+export async function verifyFiles(
+  torrent: Torrent,
+  path: string,
+  signal: AbortSignal,
+  onWrong: (piece: WrongPieceFound) => void,
+): Promise<Verification> {
+  const geometry = geometryOf(torrent) ?? (await learnGeometry(torrent, path));
+  const map = new FileMap(torrent.files, geometry.length);
+  const sizes: (number | undefined)[] = [];
+  for (const file of map.files) sizes.push(await sizeOf(join(path, file.path)));
+  const files = new PartFiles(nodeDisk, await realpath(path).catch(() => path), map, "read");
+  let wrongPieces = 0;
+  try {
+    for (const index of geometry.indices()) {
+      signal.throwIfAborted();
+      const expected = torrent.pieces[index]!;
+      const found = isThere(map, geometry, sizes, index) ? await hashOf(files, geometry, index) : null;
+      if (found === expected) continue;
+      wrongPieces++;
+      onWrong({ number: index + 1, expected, found });
+    }
+  } finally {
+    await files.close();
+  }
+  const wrongFiles = map.files.flatMap((file, n) => problemOf(file.path || path, file.length, sizes[n]));
+  return { totalPieces: geometry.count, wrongPieces, wrongFiles };
+}
+
+async function hashOf(files: PartFiles, geometry: PieceGeometry, index: PieceIndex): Promise<string> {
+  return sha256(nodeHasher, await files.read(geometry.offset(index), geometry.lengthOf(index)));
+}
+
+function isThere(
+  map: FileMap,
+  geometry: PieceGeometry,
+  sizes: readonly (number | undefined)[],
+  index: PieceIndex,
+): boolean {
+  const segments = [...map.segments(geometry.offset(index), geometry.lengthOf(index))];
+  return segments.every(({ file, position, length }) => position + length <= (sizes[file] ?? -1));
+}
+
+function problemOf(path: string, expected: number, size: number | undefined): string[] {
+  if (size === expected) return [];
+  return [size === undefined ? `${path} is missing` : `${path} has ${size} bytes instead of ${expected}`];
+}
+
+/** Undefined for what is not there or no file. */
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    const facts = await stat(path);
+    return facts.isFile() ? facts.size : undefined;
+  } catch {
+    return undefined;
+  }
+}

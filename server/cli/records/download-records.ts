@@ -1,0 +1,191 @@
+import { createHash } from "node:crypto";
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { messageOf } from "#core/base/errors.ts";
+import type { Download } from "#core/download/download.ts";
+import type { DownloadAccount } from "#core/download/explain.ts";
+import type { DownloadState } from "#core/download/snapshot.ts";
+import { nodeClock } from "../../base/node-clock.ts";
+import { readTextFile } from "../clients/read-text-file.ts";
+
+/** What is kept of a download: for `status` and `explain`, while it runs and afterwards. */
+export interface DownloadRecord {
+  readonly version: 1;
+  readonly infoHash: string;
+  readonly fileName: string;
+  /** Absolute path of the finished file or folder; "-" for standard output. */
+  readonly target: string;
+  /** The process that downloads. */
+  readonly pid: number;
+  /** By the wall clock, as in `new Date().toISOString()`. */
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  readonly trackers: readonly string[];
+  readonly state: DownloadState;
+  readonly reason: string;
+  readonly totalPieces: number;
+  readonly heldPieces: number;
+  readonly totalBytes: number;
+  readonly heldBytes: number;
+  readonly downloadedBytes: number;
+  readonly wastedBytes: number;
+  readonly account: DownloadAccount;
+}
+
+/** Records kept; the oldest go when a download starts. */
+const MAX_RECORDS = 200;
+/** Every piece takes some fifty bytes of a record, and there are 131,072 of them at most. */
+const MAX_RECORD_BYTES = 32 << 20;
+const WRITE_EVERY_MS = 2_000;
+/** Of all time, so much may go into writing records: a long one is written less often. */
+const WRITE_SHARE = 0.02;
+
+const ENDED: ReadonlySet<DownloadState> = new Set(["complete", "failed", "stopped"]);
+
+export type RecordFacts = Pick<DownloadRecord, "infoHash" | "fileName" | "target" | "trackers">;
+
+/** Writes a download's record now and then, and at the end. What goes wrong with that does not hurt the download. */
+export class RecordKeeper {
+  readonly #folder: string;
+  readonly #facts: RecordFacts;
+  readonly #download: Pick<Download, "peek" | "explain">;
+  readonly #onTrouble: (message: string) => void;
+  readonly #startedAt = new Date().toISOString();
+  #cancel: (() => void) | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  /** `dataDir`: the folder of all state. */
+  constructor(
+    dataDir: string,
+    facts: RecordFacts,
+    download: Pick<Download, "peek" | "explain">,
+    onTrouble: (message: string) => void,
+  ) {
+    this.#folder = recordsFolder(dataDir);
+    this.#facts = facts;
+    this.#download = download;
+    this.#onTrouble = onTrouble;
+  }
+
+  start(): void {
+    this.#writing = this.#prune().then(() => this.#write());
+  }
+
+  /** Writes the last state. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#cancel?.();
+    await this.#writing;
+    await this.#write();
+  }
+
+  async #write(): Promise<void> {
+    const startedMs = nodeClock.now();
+    const { infoHash, target } = this.#facts;
+    const key = createHash("sha256").update(target).digest("hex").slice(0, 8);
+    const path = join(this.#folder, `${infoHash.slice(0, 16)}-${key}.json`);
+    const temporary = `${path}.${process.pid}.new`;
+    try {
+      await mkdir(this.#folder, { recursive: true });
+      await writeFile(temporary, `${JSON.stringify(this.#record())}\n`);
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => {});
+      this.#onTrouble(`the record of this download was not written: ${messageOf(error)}`);
+    }
+    if (this.#stopped) return;
+    const pauseMs = Math.max(WRITE_EVERY_MS, (nodeClock.now() - startedMs) / WRITE_SHARE);
+    this.#cancel = nodeClock.after(pauseMs, () => {
+      this.#writing = this.#write();
+    });
+  }
+
+  #record(): DownloadRecord {
+    const { state, reason, totalPieces, heldPieces, totalBytes, heldBytes, downloadedBytes, wastedBytes } =
+      this.#download.peek();
+    return {
+      version: 1,
+      ...this.#facts,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      updatedAt: new Date().toISOString(),
+      ...{ state, reason, totalPieces, heldPieces, totalBytes, heldBytes, downloadedBytes, wastedBytes },
+      account: this.#download.explain(),
+    };
+  }
+
+  async #prune(): Promise<void> {
+    const files = await recordFiles(this.#folder);
+    for (const { path } of files.slice(MAX_RECORDS - 1)) await rm(path, { force: true }).catch(() => {});
+  }
+}
+
+/** The last known of every download, newest first. What is no record is left out. */
+export async function readRecords(dataDir: string): Promise<DownloadRecord[]> {
+  const records: DownloadRecord[] = [];
+  for (const { path } of await recordFiles(recordsFolder(dataDir))) {
+    const record = await readRecord(path);
+    if (record) records.push(record);
+  }
+  return records.sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1));
+}
+
+/** The newest record of what a person means by `text`: a path, a file's name, or (the start of) an info hash. */
+export function recordOf(
+  records: readonly DownloadRecord[],
+  text: string,
+  path: string,
+): DownloadRecord | undefined {
+  const name = text.replace(/\.json$/i, "");
+  const isHash = /^[0-9a-f]{6,64}$/i.test(text);
+  return (
+    records.find(({ target }) => target === path) ??
+    records.find(
+      ({ infoHash, fileName, target }) =>
+        [fileName, basename(target)].includes(name) || (isHash && infoHash.startsWith(text.toLowerCase())),
+    )
+  );
+}
+
+export type LiveState = DownloadState | "interrupted";
+
+/** The state as it is now: a process that is gone has not said goodbye. */
+export function stateNow({ state, pid }: DownloadRecord): LiveState {
+  return ENDED.has(state) || isAlive(pid) ? state : "interrupted";
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function recordsFolder(dataDir: string): string {
+  return join(dataDir, "downloads");
+}
+
+/** Newest first. */
+async function recordFiles(folder: string): Promise<{ path: string; changedMs: number }[]> {
+  const names = await readdir(folder).catch(() => []);
+  const files: { path: string; changedMs: number }[] = [];
+  for (const name of names.filter((entry) => entry.endsWith(".json"))) {
+    const path = join(folder, name);
+    const facts = await stat(path).catch(() => undefined);
+    if (facts) files.push({ path, changedMs: facts.mtimeMs });
+  }
+  return files.sort((a, b) => b.changedMs - a.changedMs);
+}
+
+async function readRecord(path: string): Promise<DownloadRecord | undefined> {
+  try {
+    const record = JSON.parse(await readTextFile(path, MAX_RECORD_BYTES)) as Partial<DownloadRecord>;
+    return record.version === 1 && record.account !== undefined ? (record as DownloadRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,114 @@
+import { resolve } from "node:path";
+import type { Writable } from "node:stream";
+import type { RateLimit } from "#core/base/rate-limit.ts";
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { type RunningGet, startGet } from "../../peer/downloading/get.ts";
+import { GaveUp } from "../../peer/downloading/patience.ts";
+import type { SharedPeer } from "../../peer/downloading/shared-peer.ts";
+import { dataDir } from "../clients/data-dir.ts";
+import { CliError, ExitCode } from "../line/exit-code.ts";
+import type { CommonOption, Flags } from "../line/options.ts";
+import type { Output } from "../line/output.ts";
+import { type ProgressBoard, peerFields } from "../line/progress.ts";
+import { doneLine } from "../line/progress-lines.ts";
+import { RecordKeeper } from "../records/download-records.ts";
+
+/** One torrent to get, and where to. */
+export interface GetJob {
+  readonly torrent: Torrent;
+  readonly trackers: readonly string[];
+  readonly target: string | Writable;
+  /** What people know the target by. */
+  readonly shown: string;
+  /** Of a folder, the files to get, by index. Default: all. */
+  readonly select: readonly number[] | undefined;
+}
+
+type GetFlags = Flags<
+  CommonOption | "sync" | "overwrite" | "giveUpAfter" | "seedAfter" | "sequential" | "transport" | "zone"
+>;
+
+/** What the downloads of one run have in common. */
+export interface GetContext {
+  readonly flags: GetFlags;
+  readonly out: Output;
+  readonly signal: AbortSignal;
+  readonly board: ProgressBoard;
+  readonly ca: string | undefined;
+  readonly limit: RateLimit | undefined;
+  readonly serve: SharedPeer | undefined;
+}
+
+/** Downloads one torrent, shows it, keeps its record and says when it is done. What it returns serves until it is stopped. */
+export async function getTorrent(job: GetJob, context: GetContext): Promise<RunningGet> {
+  const { out, signal } = context;
+  const running = await start(job, context);
+  const onSignal = () => void running.stop();
+  signal.addEventListener("abort", onSignal);
+  const keeper = keepRecord(job, context, running);
+  const stopShowing = context.board.show(job.torrent, running.download);
+  try {
+    const last = await running.done;
+    stopShowing();
+    await keeper.stop();
+    sayDone(job, last, out);
+    return running;
+  } catch (error) {
+    stopShowing();
+    await keeper.stop();
+    await running.stop();
+    if (!signal.aborted) throw gaveUp(error);
+    if (typeof job.target === "string") out.note("What has come stays; the same command goes on from there.");
+    throw signal.reason;
+  } finally {
+    signal.removeEventListener("abort", onSignal);
+  }
+}
+
+function start({ torrent, trackers, target, select }: GetJob, context: GetContext): Promise<RunningGet> {
+  const { flags, out, signal, ca, limit, serve } = context;
+  return startGet({
+    ...{ torrent, trackers, target, select, ca, limit, serve, signal },
+    transport: flags.transport,
+    zone: flags.zone,
+    sync: flags.sync,
+    replace: flags.overwrite,
+    giveUpAfterMs: flags.giveUpAfter,
+    seedWhenDone: flags.seedAfter !== undefined,
+    download: { sequential: flags.sequential },
+    onWaiting: (reason) => out.detail(`waiting: ${reason}`),
+  }).catch((error) => {
+    throw gaveUp(error);
+  });
+}
+
+function keepRecord({ torrent, trackers, target }: GetJob, { flags, out }: GetContext, running: RunningGet) {
+  const { infoHash, fileName } = torrent;
+  const facts = { infoHash, fileName, trackers, target: typeof target === "string" ? resolve(target) : "-" };
+  const keeper = new RecordKeeper(dataDir(flags), facts, running.download, (line) => out.detail(line));
+  keeper.start();
+  return keeper;
+}
+
+function gaveUp(error: unknown): unknown {
+  if (!(error instanceof GaveUp)) return error;
+  const code = error.trackerReached ? ExitCode.GAVE_UP : ExitCode.UNREACHABLE;
+  return new CliError(code, error.message, { cause: error });
+}
+
+function sayDone({ torrent, target, shown, select }: GetJob, last: DownloadSnapshot, out: Output): void {
+  const { totalBytes, downloadedBytes, wastedBytes, elapsedMs } = last;
+  const fields = {
+    file: shown,
+    info_hash: torrent.infoHash,
+    bytes: totalBytes,
+    downloaded_bytes: downloadedBytes,
+    wasted_bytes: wastedBytes,
+    elapsed_ms: Math.round(elapsedMs),
+    rate: elapsedMs > 0 ? Math.round((downloadedBytes * 1000) / elapsedMs) : 0,
+    peers: last.peers.map(peerFields),
+    ...(select && { selected_files: select.map((index) => torrent.files![index]!.path) }),
+  };
+  out.event("done", fields, doneLine(typeof target === "string" ? shown : torrent.fileName, last));
+}

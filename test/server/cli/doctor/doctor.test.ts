@@ -1,0 +1,305 @@
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type RequestListener } from "node:http";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { MemoryPieceStore } from "#core/ports/store.ts";
+import { torrentText } from "#core/torrent/torrent-json.ts";
+import { startCatalog } from "../../../../server/catalog/catalog.ts";
+import { lookAtServer } from "../../../../server/cli/doctor/check-server.ts";
+import { checkSpace } from "../../../../server/cli/doctor/check-torrent.ts";
+import { checkBuffers, checkWindows } from "../../../../server/cli/doctor/check-windows.ts";
+import type { Role } from "../../../../server/cli/doctor/finding.ts";
+import { type PeerOptions, startPeer } from "../../../../server/peer/peer.ts";
+import { startTracker } from "../../../../server/tracker/tracker.ts";
+import { startDelayProxy } from "../../../bench/delay-proxy.ts";
+import { TestAuthority } from "../../../support/certificates.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
+import { pieza } from "../../../support/pieza.ts";
+import { PiezaProcess } from "../../../support/pieza-process.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let folder: string;
+let authority: TestAuthority;
+let made: MadeTorrent;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "pieza-doctor-"));
+  authority = await TestAuthority.make();
+  made = await makeTorrent({ length: 100_000 });
+  await writeFile(join(folder, "it.json"), torrentText(made.torrent));
+  await writeFile(join(folder, "file.bin"), made.whole);
+});
+afterAll(async () => {
+  await authority.remove();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+/** Starts something that is closed behind the test. */
+async function start<T extends { close(): unknown }>(starting: Promise<T>): Promise<T> {
+  const started = await starting;
+  ends.push(() => started.close());
+  return started;
+}
+
+const catalogOf = (trackers: string[]) =>
+  start(
+    startCatalog({ port: 0, directory: join(folder, "torrents"), token: "a-token-for-tests-only", trackers }),
+  );
+const tracker = () => start(startTracker({ port: 0 }));
+
+async function peer(trackers: string[], pieces: number[], options: Partial<PeerOptions> = {}) {
+  const store = new MemoryPieceStore(made.geometry);
+  for (const n of pieces) {
+    store.write(made.at(n), 0, made.bytes(n));
+    store.commit(made.at(n));
+  }
+  const listed = Promise.withResolvers<void>();
+  const onStatus: PeerOptions["onStatus"] = (_, status) => void (status.listed && listed.resolve());
+  const running = await start(startPeer({ port: 0, trackers, dataDir: folder, onStatus, ...options }));
+  running.add(made.torrent, store);
+  if (trackers.length > 0) await listed.promise;
+  return running;
+}
+
+/** A server that is not ours. */
+async function foreign(answer: RequestListener, port = 0): Promise<string> {
+  const server = createServer(answer).listen(port, "127.0.0.1");
+  await once(server, "listening");
+  ends.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const overview = JSON.stringify({ service: "pieza peer" });
+const cors = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers": "grpc-status",
+  "access-control-allow-headers": "content-type, x-grpc-web, grpc-timeout",
+};
+
+async function look(url: string, role?: Role, ca?: string) {
+  const { findings } = await lookAtServer(url, role, { ca, signal: new AbortController().signal });
+  return findings.map(({ check, level, message, advice }) => `${level} ${check}: ${message}; ${advice}`);
+}
+
+describe("doctor finds", () => {
+  it("nothing wrong with servers of ours", async () => {
+    const catalog = await catalogOf([]);
+    for (const { url } of [catalog, await tracker(), await peer([], [0])]) {
+      for (const line of await look(url)) expect(line).toMatch(/^ok /);
+    }
+  });
+
+  it("a server that is not there", async () => {
+    const { url, close } = await startTracker({ port: 0 });
+    await close();
+    expect(await look(url, "tracker")).toEqual([
+      "problem tracker: nothing listens there; start the server, or look whether host and port are right",
+    ]);
+  });
+
+  it("a server that accepts and never answers", async () => {
+    const url = await foreign(() => {});
+    expect((await look(url, "peer"))[0]).toMatch(/^problem peer: no answer in 5 s; a firewall/);
+  });
+
+  it("one of ours in another role, and one that is not ours", async () => {
+    const { url } = await tracker();
+    expect((await look(url, "peer"))[0]).toBe(
+      "problem peer: it is a tracker, not a peer; use the peer's URL",
+    );
+    const page = await foreign((_, response) => response.end("<html>"));
+    expect((await look(page, "peer"))[0]).toMatch(
+      /^warning peer: it answers 200 and does not say what it is/,
+    );
+  });
+
+  it("a name that a server does not answer to", async () => {
+    const url = await foreign((_, response) => response.writeHead(421).end());
+    expect((await look(url, "tracker"))[0]).toMatch(
+      /^problem tracker: it does not answer to this host name; .*--allowed-host/,
+    );
+  });
+
+  const certificates = {
+    "that has expired": [
+      { days: -1 },
+      /^problem tls: its certificate has expired; whoever runs it has to renew it$/,
+    ],
+    "of itself": [
+      { selfSigned: true },
+      /^problem tls: its certificate is self-signed; if you trust it, name its PEM/,
+    ],
+    "for another name": [
+      { names: "DNS:other.example" },
+      /^problem tls: its certificate is not for the name 127\.0\.0\.1; /,
+    ],
+    "that ends soon": [{ days: 2 }, /^warning tls: .* that is not long; have it renewed/],
+  } as const;
+  for (const [what, [certificate, finding]] of Object.entries(certificates)) {
+    it(`a certificate ${what}`, async () => {
+      const { url } = await start(startTracker({ port: 0, ...(await authority.issue(certificate)) }));
+      const lines = await look(url, "tracker", await readFile(authority.ca, "utf8"));
+      expect(lines.filter((line) => finding.test(line))).toHaveLength(1);
+    });
+  }
+
+  it("an authority that is not known, TLS where http was said, and http where TLS was", async () => {
+    const { url, port } = await start(startTracker({ port: 0, ...(await authority.issue()) }));
+    expect((await look(url, "tracker"))[0]).toMatch(
+      /^problem tls: .*authority that is not known here; .*--ca/,
+    );
+    expect((await look(`http://127.0.0.1:${port}`, "tracker"))[0]).toMatch(
+      /^problem tracker: .*does not take plain HTTP; .*try https:/,
+    );
+    const plain = await tracker();
+    const lines = await look(plain.url.replace("http:", "https:"), "tracker");
+    expect(lines[0]).toMatch(/^problem (tls|tracker): .*(does not speak TLS|does not answer)/);
+  });
+
+  it("a proxy that swallows CORS headers, those that pages may read, or OPTIONS", async () => {
+    const without = await foreign((_, response) => response.end(overview));
+    expect(await look(without, "peer")).toContainEqual(
+      expect.stringMatching(/^problem cors: pages in browsers may not read/),
+    );
+    const unexposed = { ...cors, "access-control-expose-headers": "etag" };
+    const mute = await foreign((_, response) => response.writeHead(200, unexposed).end(overview));
+    expect(await look(mute, "peer")).toContainEqual(expect.stringMatching(/^problem cors: .*grpc-status/));
+    const strict = await foreign(({ method }, response) =>
+      method === "OPTIONS" ? response.writeHead(405).end() : response.writeHead(200, cors).end(overview),
+    );
+    expect(await look(strict, "peer")).toContainEqual(expect.stringMatching(/^problem cors: .*\(OPTIONS\)/));
+  });
+
+  it("a clock that is wrong", async () => {
+    const date = new Date(Date.now() + 2 * 3_600_000).toUTCString();
+    const url = await foreign((_, response) => response.writeHead(200, { ...cors, date }).end(overview));
+    expect(await look(url, "peer")).toContainEqual(
+      expect.stringMatching(
+        /^warning clock: its clock is (1:59|2:00):?\d* h ahead of this machine's; set both by NTP/,
+      ),
+    );
+  });
+
+  it("a server without HTTP/2, and one whose window is small for a long link", async () => {
+    const old = await foreign((_, response) => response.writeHead(200, cors).end(overview));
+    expect(await look(old, "peer")).toContainEqual(
+      expect.stringMatching(/^warning windows: it does not speak HTTP\/2/),
+    );
+    const stock = http2.createServer({ settings: { initialWindowSize: 65_535 } }, (_, response) => {
+      response.writeHead(200, cors);
+      response.end(overview);
+    });
+    stock.listen(0, "127.0.0.1");
+    await once(stock, "listening");
+    ends.push(() => stock.close());
+    const { port } = stock.address() as AddressInfo;
+    const far = await start(startDelayProxy({ targetPort: port, roundTripMs: 60 }));
+    const finding = await checkWindows(far.url, "peer", {
+      ca: undefined,
+      signal: new AbortController().signal,
+    });
+    expect(finding).toMatchObject({
+      level: "warning",
+      message: expect.stringContaining("an upload gets 1.2 MiB/s at most"),
+    });
+  });
+
+  it("a machine that receives little at once", async () => {
+    const small = await checkBuffers(async () => "4096\t131072\t262144\n");
+    expect(small).toMatchObject({
+      level: "warning",
+      advice: expect.stringContaining("sysctl -w net.ipv4.tcp_rmem"),
+    });
+    expect(await checkBuffers(async () => "4096 131072 6291456")).toMatchObject({ level: "ok" });
+    expect(await checkBuffers(() => Promise.reject(new Error("no such file")))).toBeUndefined();
+  });
+
+  it("a disk without room", () => {
+    expect(checkSpace(made.torrent, folder, () => 50_000)).toMatchObject({
+      level: "problem",
+      message: "file.bin needs 97.7 KiB, and 48.8 KiB are free",
+    });
+    expect(checkSpace(made.torrent, folder)).toMatchObject({ level: "ok" });
+  });
+});
+
+describe("doctor of a torrent", () => {
+  const run = (...args: string[]) =>
+    pieza(["doctor", ...args, "--data", join(folder, "data")], { cwd: folder });
+
+  it("says that all is well", async () => {
+    const { url } = await tracker();
+    await peer([url], [0, 1, 2, 3, 4, 5, 6]);
+    const { code, stdout } = await run("it.json", "--tracker", url);
+    expect(stdout).toContain("it names 1 peer of this torrent");
+    expect(stdout).toContain("every piece together");
+    expect(stdout).not.toContain("PROBLEM");
+    expect(code).toBe(0);
+  });
+
+  it("names a peer that is dead, a tracker that is gone, and the pieces that nobody has", async () => {
+    const { url } = await tracker();
+    await peer([url], [0, 1, 2]);
+    const flags = [
+      "--torrent",
+      "it.json",
+      "--tracker",
+      url,
+      "--port",
+      "0",
+      "--json",
+      "--data",
+      join(folder, "d2"),
+    ];
+    const dead = new PiezaProcess(["peer", "file.bin", ...flags], { cwd: folder });
+    ends.push(() => dead.stop());
+    const deadUrl = await dead.url();
+    await dead.line("named", ({ event, listed }) => event === "announced" && listed === true);
+    dead.kill("SIGKILL");
+    await dead.exit;
+    const gone = await startTracker({ port: 0 });
+    await gone.close();
+    const { code, events } = await run("it.json", "--tracker", url, "--tracker", gone.url, "--json");
+    expect(code).toBe(1);
+    const problems = events.filter(({ event, level }) => event === "finding" && level === "problem");
+    expect(problems).toMatchObject([
+      { check: "tracker", subject: gone.url, message: "nothing listens there" },
+      { check: "peer", subject: deadUrl, message: "nothing listens there" },
+      { check: "pieces", message: "no peer that can be reached has 4 pieces of 7" },
+    ]);
+  });
+
+  it("says what to do when nobody serves it, when no tracker is known, and when the catalog is away", async () => {
+    const { url } = await tracker();
+    expect((await run("it.json", "--tracker", url)).stdout).toMatch(
+      /PROBLEM {2}tracker .*no peer of this torrent\n +start a peer/,
+    );
+    const catalog = await catalogOf([]);
+    const unknown = await run("it.json", "--catalog", catalog.url);
+    expect(unknown.stdout).toContain("no tracker is known for it");
+    await catalog.close();
+    const away = await run("some-name", "--catalog", catalog.url);
+    expect(away.stdout).toMatch(/PROBLEM {2}catalog .*nothing listens there/);
+    expect(away.code).toBe(1);
+  });
+
+  it("looks at a catalog and the trackers that it names", async () => {
+    const { url } = await tracker();
+    const catalog = await catalogOf([url]);
+    const { code, stdout } = await run(catalog.url);
+    expect(stdout).toContain(`${url}: a tracker that answers`);
+    expect(code).toBe(0);
+  });
+});

@@ -1,0 +1,142 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { LocalSwarm } from "../../../support/local-swarm.ts";
+import { pieza } from "../../../support/pieza.ts";
+
+// Processes on a busy machine: what counts is that nothing hangs.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+const nobody = "http://127.0.0.1:9";
+let swarm: LocalSwarm;
+let folder: string;
+let taken: Server;
+let takenPort: string;
+
+beforeAll(async () => {
+  swarm = await LocalSwarm.start();
+  folder = await mkdtemp(join(tmpdir(), "pieza-codes-"));
+  await writeFile(swarm.path("lonely"), "nobody serves this");
+  await swarm.publish("lonely");
+  await writeFile(join(folder, "file.txt"), "right");
+  await writeFile(join(folder, "bad.json"), '{"file_name":"a/../b","total_pieces":1,"pieces":[]}');
+  await pieza(["create", "file.txt"], { cwd: folder });
+  await writeFile(join(folder, "wrong.txt"), "wrong");
+  taken = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => taken.once("listening", resolve));
+  takenPort = String((taken.address() as AddressInfo).port);
+});
+afterAll(async () => {
+  taken.close();
+  await swarm.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const run = (args: string[], env: NodeJS.ProcessEnv = {}) =>
+  pieza(args, {
+    cwd: folder,
+    env: { PIEZA_CATALOG: swarm.catalogUrl, PIEZA_DATA: join(folder, "data"), ...env },
+  });
+
+describe("the exit code", () => {
+  it.each<[number, string, string[], RegExp]>([
+    [0, "after help", ["get", "--help"], /^$/],
+    [
+      1,
+      "for a port in use, with the flag",
+      ["tracker", "--port", "TAKEN"],
+      /port TAKEN is in use .*--port or PIEZA_PORT/,
+    ],
+    [1, "for a port in use, of a catalog", ["catalog", "--port", "TAKEN"], /port TAKEN is in use/],
+    [2, "for no verb", [], /Usage: pieza/],
+    [2, "for an unknown verb", ["fetch"], /there is no verb fetch/],
+    [2, "for an unknown flag", ["ls", "--colour"], /there is no option --colour/],
+    [2, "for a missing argument", ["create"], /create needs a <path>/],
+    [2, "for one argument too many", ["info", "a", "b"], /too much for info: b/],
+    [
+      2,
+      "for a flag's bad value",
+      ["get", "lonely", "--give-up-after", "x"],
+      /--give-up-after: expected a time/,
+    ],
+    [2, "for a file that is not there", ["create", "nothing.bin"], /nothing.bin is not there/],
+    [
+      2,
+      "for a torrent that lies, with the field",
+      ["info", "bad.json"],
+      /bad.json is not a torrent: file_name/,
+    ],
+    [2, "for a bad piece length", ["create", "file.txt", "--piece-length", "1000"], /piece_length/],
+    [
+      2,
+      "for pieces that do not exist",
+      ["peer", "file.txt", "--pieces", "2", "--tracker", nobody],
+      /has 1 piece/,
+    ],
+    [2, "for a path without a torrent", ["peer", "wrong.txt"], /no torrent for wrong.txt: say --torrent/],
+    [3, "for a name that the catalog lacks", ["get", "unheard-of"], /unheard-of/],
+    [3, "for an info hash that it lacks", ["info", "0".repeat(64)], /./],
+    [4, "after --give-up-after", ["get", "lonely", "--give-up-after", "100ms"], /gave up waiting/],
+    [
+      5,
+      "for bytes that are not the torrent's",
+      ["verify", "file.txt.json", "wrong.txt"],
+      /1 piece of 1 wrong/,
+    ],
+    [5, "for a file that is missing", ["verify", "file.txt.json", "gone.txt"], /gone.txt is missing/],
+    [
+      7,
+      "for a catalog out of reach",
+      ["ls", "--catalog", nobody],
+      /cannot reach the catalog at http:\/\/127.0.0.1:9/,
+    ],
+    [7, "for a tracker out of reach", ["peers", "lonely", "--tracker", nobody], /cannot reach the tracker/],
+    [8, "for a missing token", ["publish", "file.txt.json"], /token/],
+  ])("is %d %s", async (code, _what, args, stderr) => {
+    const ran = await run(args.map((arg) => arg.replace("TAKEN", takenPort)));
+    expect(ran.stderr).toMatch(new RegExp(stderr.source.replace("TAKEN", takenPort)));
+    expect(ran.code).toBe(code);
+  });
+
+  it("is 6 when the disk is full", async () => {
+    expect(await run(["create", "file.txt", "-o", "/dev/full"])).toMatchObject({ code: 6 });
+  });
+
+  it.each([["SIGINT"], ["SIGTERM"]] as const)("of a waiting get is 130 after %s", async (signal) => {
+    const get = swarm.run("waiting", ["get", "lonely.json", "--catalog", swarm.catalogUrl, "-o", signal]);
+    await get.line("waiting", (line) => line.event === "progress" && line.state === "waiting");
+    get.kill(signal);
+    expect(await get.finished(20_000)).toBe(130);
+    expect(get.lines.at(-1)).toEqual({
+      event: "error",
+      code: "error",
+      message: "interrupted",
+      exit_code: 130,
+    });
+  });
+
+  it.each([
+    ["SIGTERM", 0],
+    ["SIGINT", 130],
+  ] as const)("of a server after %s is %d", async (signal, code) => {
+    const tracker = swarm.run("ended", ["tracker", "--port", "0"]);
+    await tracker.url();
+    tracker.kill(signal);
+    expect(await tracker.finished(20_000)).toBe(code);
+  });
+});
+
+it("an error is the last event for scripts, with the code that the process ends with", async () => {
+  const { code, stdout, stderr, events } = await run(["get", "unheard-of", "--json"]);
+  expect({ code, stderr, lines: stdout.trim().split("\n").length }).toEqual({
+    code: 3,
+    stderr: "",
+    lines: 1,
+  });
+  expect(events).toMatchObject([{ event: "error", code: "not_found", exit_code: 3 }]);
+  const usage = await run(["get", "--bogus", "--json"]);
+  expect(usage.events).toMatchObject([{ event: "error", exit_code: 2 }]);
+});

@@ -1,4 +1,0 @@
-import { nodeClock } from "../../server/node-clock.ts";
-import { clockContract } from "../contract/clock.ts";
-
-clockContract("the machine's", () => ({ clock: nodeClock, pass: (_ms, reached) => reached }));
