@@ -1,7 +1,7 @@
 import { parse } from "svelte/compiler";
 import { describe, expect, it } from "vitest";
-import { en } from "../web/src/en.ts";
-import { es } from "../web/src/es.ts";
+import { en } from "../web/src/base/en.ts";
+import { es } from "../web/src/base/es.ts";
 import { readSources } from "./support/source-tree.ts";
 
 /** Words that are the same in Spanish, or no words. */

@@ -4,7 +4,7 @@ import type { Sabotage } from "./sabotage.ts";
 export const sabotagesOfThePage: readonly Sabotage[] = [
   {
     what: "of the page: two tabs work on one download",
-    file: "web/src/worker/tab-lock.ts",
+    file: "web/src/worker/storage/tab-lock.ts",
     find: "return request(name, { ifAvailable: true });",
     replace: "return Promise.resolve(() => {});",
     test: "test/e2e/page-resume.test.ts",
@@ -31,7 +31,7 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   },
   {
     what: "of the page: text from outside is HTML",
-    file: "web/src/components/TorrentList.svelte",
+    file: "web/src/catalog/TorrentList.svelte",
     find: "{torrent.comment}</p>",
     replace: "{@html torrent.comment}</p>",
     test: "test/e2e/page-guards.test.ts",
@@ -40,7 +40,7 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   },
   {
     what: "of the page: an answered question loses the keyboard",
-    file: "web/src/components/Confirm.svelte",
+    file: "web/src/base/Confirm.svelte",
     find: "button?.focus();",
     replace: "",
     test: "test/e2e/page-keyboard.test.ts",
@@ -49,7 +49,7 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   },
   {
     what: "of the page: what a tab verified is asked for again after a reload",
-    file: "web/src/worker/opfs-piece-store.ts",
+    file: "web/src/worker/storage/opfs-piece-store.ts",
     find: "if (believed || (await holds(data, geometry, index, torrent, hasher))) held.set(index);",
     replace:
       "if (believed && (await holds(data, geometry, index, torrent, hasher)) && index < 0) held.set(index);",
@@ -59,7 +59,7 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   },
   {
     what: "of the page: what a crash has left is believed without a look",
-    file: "web/src/worker/opfs-piece-store.ts",
+    file: "web/src/worker/storage/opfs-piece-store.ts",
     find: "if (believed || (await holds",
     replace: "if (index >= 0 || (await holds",
     test: "test/web/opfs-piece-store.test.ts",
@@ -77,7 +77,7 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   },
   {
     what: "of the page: a word is left in English",
-    file: "web/src/es.ts",
+    file: "web/src/base/es.ts",
     find: `goOn: "Continuar",`,
     replace: `goOn: "Go on",`,
     test: "test/page-words.test.ts",

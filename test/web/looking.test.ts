@@ -1,13 +1,13 @@
 import type uPlot from "uplot";
 import { describe, expect, it } from "vitest";
 import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/download/snapshot.ts";
-import { formatsFor } from "../../web/src/format.ts";
-import { LongHistory } from "../../web/src/long-history.ts";
-import { noNews } from "../../web/src/no-news.ts";
-import { nextName } from "../../web/src/publication-status.ts";
-import { makePlot } from "../../web/src/rate-plot.ts";
-import { rangesOf, Timeline } from "../../web/src/timeline.ts";
-import { availabilityOf, WatchedSwarm } from "../../web/src/watched-swarm.svelte.ts";
+import { formatsFor } from "../../web/src/base/format.ts";
+import { noNews } from "../../web/src/base/no-news.ts";
+import { rangesOf, Timeline } from "../../web/src/base/timeline.ts";
+import { LongHistory } from "../../web/src/downloads/long-history.ts";
+import { makePlot } from "../../web/src/downloads/rate-plot.ts";
+import { nextName } from "../../web/src/publishing/publication-status.ts";
+import { availabilityOf, WatchedSwarm } from "../../web/src/swarm/watched-swarm.svelte.ts";
 
 function peer(slot: number, more: Partial<PeerSnapshot> = {}): PeerSnapshot {
   const counts = { hasPieces: 8, servedPieces: 0, servedBytes: 0, inFlight: 0, rate: 0 };

@@ -3,7 +3,7 @@ import { webCryptoHasher } from "#core/base/hash.ts";
 import type { PieceStore } from "#core/ports/store.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { OpfsPieceStore } from "../../web/src/worker/opfs-piece-store.ts";
+import { OpfsPieceStore } from "../../web/src/worker/storage/opfs-piece-store.ts";
 
 /** What a test asks of the store in this worker. */
 export type StoreAsk =

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { NO_ADDRESS } from "../../web/src/trouble.ts";
+import { NO_ADDRESS } from "../../web/src/base/trouble.ts";
 import { maxInFlightPerPeer, unreachable } from "../../web/src/worker/transport.ts";
 
 const [secure, plain] = ["https://catalog.example", "http://catalog.example"];

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { PieceMap } from "#core/download/snapshot.ts";
-import { en } from "../../web/src/en.ts";
-import { es } from "../../web/src/es.ts";
-import { heldOfFiles } from "../../web/src/file-progress.ts";
-import { formatsFor } from "../../web/src/format.ts";
-import { lookOf } from "../../web/src/peer-look.ts";
-import { cellAt, gridOf } from "../../web/src/piece-grid.ts";
-import { linkTo, torrentOf } from "../../web/src/route.svelte.ts";
-import { failureOf, NO_ADDRESS, NO_LEAVE, peerTrouble, told } from "../../web/src/trouble.ts";
+import { en } from "../../web/src/base/en.ts";
+import { es } from "../../web/src/base/es.ts";
+import { formatsFor } from "../../web/src/base/format.ts";
+import { linkTo, torrentOf } from "../../web/src/base/route.svelte.ts";
+import { failureOf, NO_ADDRESS, NO_LEAVE, peerTrouble, told } from "../../web/src/base/trouble.ts";
+import { heldOfFiles } from "../../web/src/downloads/file-progress.ts";
+import { lookOf } from "../../web/src/swarm/peer-look.ts";
+import { cellAt, gridOf } from "../../web/src/swarm/piece-grid.ts";
 import { wasmHasher } from "../../web/src/worker/browser-hasher.ts";
 
 describe("numbers", () => {

@@ -1,11 +1,11 @@
 import { mount } from "svelte";
 import App from "./App.svelte";
-import "./app.css";
-import { Downloads } from "./downloads.svelte.ts";
-import { Engine } from "./engine.ts";
-import { Publications } from "./publications.svelte.ts";
+import "./base/app.css";
+import { Engine } from "./base/engine.ts";
+import { takeToken } from "./base/token.ts";
+import { Downloads } from "./downloads/downloads.svelte.ts";
+import { Publications } from "./publishing/publications.svelte.ts";
 import { startWorker } from "./start-worker.ts";
-import { takeToken } from "./token.ts";
 
 takeToken();
 addEventListener("hashchange", () => takeToken());

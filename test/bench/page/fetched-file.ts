@@ -1,4 +1,4 @@
-/// <reference path="../../../web/src/worker/opfs.d.ts" />
+/// <reference path="../../../web/src/worker/storage/opfs.d.ts" />
 
 /** A download by a page of the bench: what a worker is told, in its first message. */
 export interface Job {

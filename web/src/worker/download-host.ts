@@ -1,12 +1,12 @@
 import { PiezaError } from "#core/base/errors.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { Calls, Handlers, StorageInfo, TorrentKey } from "../messages.ts";
+import type { Calls, Handlers, StorageInfo, TorrentKey } from "../base/messages.ts";
 import { httpUrl, torrentFromElsewhere } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { HostedDownload, summaryOf } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
+import { tryLock } from "./storage/tab-lock.ts";
 import { SwarmWatch } from "./swarm-watch.ts";
-import { tryLock } from "./tab-lock.ts";
 
 type DownloadCalls =
   | "start"

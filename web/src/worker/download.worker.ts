@@ -1,11 +1,11 @@
 import { PiezaError } from "#core/base/errors.ts";
-import type { CallMessage, CallName, Calls, Handlers, WorkerMessage } from "../messages.ts";
-import { failureOf } from "../trouble.ts";
+import type { CallMessage, CallName, Calls, Handlers, WorkerMessage } from "../base/messages.ts";
+import { failureOf } from "../base/trouble.ts";
 import { browserHasher } from "./browser-hasher.ts";
 import { DownloadHost } from "./download-host.ts";
 import { PublicationHost } from "./publication-host.ts";
 import { remotePorts } from "./remote-ports.ts";
-import { storageInfo } from "./storage.ts";
+import { storageInfo } from "./storage/storage.ts";
 
 /** The thread where everything happens that is not drawing: transports, hashing, storage, the engine. */
 

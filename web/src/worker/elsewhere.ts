@@ -2,7 +2,7 @@ import { messageOf } from "#core/base/errors.ts";
 import type { Hasher } from "#core/base/hash.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { parseTorrentText } from "#core/torrent/torrent-json.ts";
-import { PageFailure } from "../trouble.ts";
+import { PageFailure } from "../base/trouble.ts";
 import { fetchUpTo } from "./transport.ts";
 
 /** Longest torrent's JSON. */

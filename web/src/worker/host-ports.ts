@@ -7,7 +7,7 @@ import type { UploadPeer } from "#core/ports/upload-peer.ts";
 import type { WatchedCopies, WatchedPeer } from "#core/rpc/watch.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { StorageInfo, WorkerMessage } from "../messages.ts";
+import type { StorageInfo, WorkerMessage } from "../base/messages.ts";
 
 /** A peer as a tracker names it: where it is, and whether it only knows the seed's contract. */
 export type NamedPeer = Pick<SwarmPeer, "url" | "seed">;

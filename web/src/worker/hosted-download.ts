@@ -7,16 +7,16 @@ import type { TorrentSummary } from "#core/ports/catalog.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { EarlierRun, Stage } from "../messages.ts";
-import { zipOf } from "../zip.ts";
+import type { EarlierRun, Stage } from "../base/messages.ts";
 import { browserClock } from "./browser-clock.ts";
-import { exportedFiles, placedFiles } from "./exported.ts";
 import { findGeometry } from "./geometry.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { KeptDownload } from "./kept-downloads.ts";
 import { KeptTimeline } from "./kept-timeline.ts";
-import { type OpenStore, openStore } from "./open-store.ts";
-import { type Release, tryLock, waitForLock } from "./tab-lock.ts";
+import { exportedFiles, placedFiles } from "./storage/exported.ts";
+import { type OpenStore, openStore } from "./storage/open-store.ts";
+import { type Release, tryLock, waitForLock } from "./storage/tab-lock.ts";
+import { zipOf } from "./storage/zip.ts";
 import { maxInFlightPerPeer } from "./transport.ts";
 
 /** Drawing a download costs the tab more than the news is worth at ten times a second: a tenth of a core, at full rate. */

@@ -3,9 +3,9 @@ import type { Hasher } from "#core/base/hash.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
-import type { EarlierRun } from "../messages.ts";
-import { OpfsFile } from "./opfs-file.ts";
-import { DATA_FILE } from "./opfs-piece-store.ts";
+import type { EarlierRun } from "../base/messages.ts";
+import { OpfsFile } from "./storage/opfs-file.ts";
+import { DATA_FILE } from "./storage/opfs-piece-store.ts";
 
 /** The folder of all downloads at the top of the origin's private storage; one folder in it per info hash. */
 const TOP_FOLDER = "downloads";

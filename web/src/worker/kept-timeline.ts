@@ -1,6 +1,6 @@
 import type { DownloadSnapshot, DownloadState } from "#core/download/snapshot.ts";
-import type { EarlierRun } from "../messages.ts";
-import { Timeline, toldOf } from "../timeline.ts";
+import type { EarlierRun } from "../base/messages.ts";
+import { Timeline, toldOf } from "../base/timeline.ts";
 import type { KeptDownload } from "./kept-downloads.ts";
 
 /** How old what is kept may be: a crash loses so much of the story, a change of state is kept at once. */

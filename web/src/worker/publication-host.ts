@@ -1,5 +1,5 @@
 import { PiezaError } from "#core/base/errors.ts";
-import type { Handlers } from "../messages.ts";
+import type { Handlers } from "../base/messages.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { Publication } from "./publication.ts";
 

@@ -3,8 +3,8 @@ import { createTorrent } from "#core/torrent/create-torrent.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { compareBytewise } from "#core/torrent/torrent-files.ts";
 import { type UploadPeerProgress, type UploadProgress, uploadPieces } from "#core/upload/upload.ts";
-import type { PublicationStage, PublishAsk } from "../messages.ts";
-import { failureOf, PageFailure } from "../trouble.ts";
+import type { PublicationStage, PublishAsk } from "../base/messages.ts";
+import { failureOf, PageFailure } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
 

@@ -5,7 +5,7 @@ import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker, remoteUploadP
 import { watchSwarm } from "#core/rpc/watch.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { PageFailure } from "../trouble.ts";
+import { PageFailure } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";

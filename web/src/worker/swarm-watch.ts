@@ -1,9 +1,9 @@
 import { sleep } from "#core/base/clock.ts";
 import type { WatchedCopies, WatchedPeer } from "#core/rpc/watch.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { SwarmNews } from "../messages.ts";
-import { noNews } from "../no-news.ts";
-import { failureOf } from "../trouble.ts";
+import type { SwarmNews } from "../base/messages.ts";
+import { noNews } from "../base/no-news.ts";
+import { failureOf } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
 

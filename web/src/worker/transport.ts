@@ -3,7 +3,7 @@ import { PeerFailed } from "#core/base/errors.ts";
 import { downloadDefaults } from "#core/download/options.ts";
 import type { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
 import { cappedFetch } from "#core/rpc/capped-fetch.ts";
-import { NO_ADDRESS, NO_LEAVE } from "../trouble.ts";
+import { NO_ADDRESS, NO_LEAVE } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { lacksLeave } from "./local-network.ts";
 import { peerTransport } from "./peer-transport.ts";

@@ -1,0 +1,99 @@
+import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import type { Words } from "../base/en.ts";
+import type { Formats } from "../base/format.ts";
+import type { DownloadRecord, Stage } from "../base/messages.ts";
+import type { ShownTrouble } from "../base/trouble.ts";
+
+export type ShownState = keyof Words["state"];
+
+/** One word for where a download stands: the stage's, or the engine's where there is an engine. */
+export function shownState(stage: Stage, snapshot: DownloadSnapshot | undefined): ShownState {
+  switch (stage.kind) {
+    case "open":
+      return snapshot?.state ?? "opening";
+    case "too large":
+      return "tooLarge";
+    case "learning":
+      return stage.reason ? "waiting" : "starting";
+    default:
+      return stage.kind;
+  }
+}
+
+/** What the line under a download's name says. */
+export interface Summary {
+  readonly facts: readonly string[];
+  /** What it waits for, or why it stopped, as far as the page knows. Empty when all is well. */
+  readonly explanation: string;
+  /** The same as the engine knows it, in its words. */
+  readonly fromEngine?: { readonly trouble: ShownTrouble | undefined; readonly text: string };
+}
+
+export function summaryOf(
+  record: DownloadRecord,
+  snapshot: DownloadSnapshot | undefined,
+  words: Words,
+  format: Formats,
+): Summary {
+  if (record.stage.kind === "open" && snapshot) {
+    const { reason: text, trouble } = snapshot;
+    const facts = [...factsOf(snapshot, words, format), ...selectionFacts(record, words, format)];
+    return { facts, explanation: "", fromEngine: { trouble, text } };
+  }
+  const size = record.torrent.length;
+  const facts = size === undefined ? [] : [format.bytes(size)];
+  const { stage } = record;
+  if (stage.kind === "learning" || stage.kind === "broken")
+    return { facts, explanation: "", fromEngine: { trouble: stage.trouble, text: stage.reason } };
+  return { facts, explanation: stageExplained(record, words, format) };
+}
+
+function factsOf(snapshot: DownloadSnapshot, words: Words, format: Formats): string[] {
+  const { state, heldBytes, totalBytes, totalPieces, rate, etaMs, elapsedMs, downloadedBytes } = snapshot;
+  if (state === "complete") {
+    const took = downloadedBytes > 0 ? ` ${words.took(format.duration(elapsedMs))}` : "";
+    return [
+      `${format.bytes(totalBytes)}${took}`,
+      words.allVerified(format.count(totalPieces), totalPieces === 1),
+    ];
+  }
+  const facts = [
+    format.percent(heldBytes / Math.max(1, totalBytes)),
+    words.of(format.bytes(heldBytes), format.bytes(totalBytes)),
+  ];
+  if (state === "downloading") facts.push(format.rate(rate));
+  if (state === "downloading" && etaMs !== undefined)
+    facts.push(words.left(format.duration(Math.ceil(etaMs / 1000) * 1000)));
+  return facts;
+}
+
+function selectionFacts({ selected, torrent }: DownloadRecord, words: Words, format: Formats): string[] {
+  if (!selected) return [];
+  return [words.filesOf(format.count(selected.length), format.count(torrent.fileCount))];
+}
+
+function stageExplained({ stage }: DownloadRecord, words: Words, format: Formats): string {
+  switch (stage.kind) {
+    case "opening":
+      return words.openingWhy;
+    case "elsewhere":
+      return words.elsewhereWhy;
+    case "too large":
+      return tooLargeExplained(stage, words, format);
+    case "learning":
+    case "broken":
+    case "open":
+      return "";
+  }
+}
+
+function tooLargeExplained(
+  { neededBytes, availableBytes, memory }: Stage & { kind: "too large" },
+  words: Words,
+  format: Formats,
+): string {
+  const needed = format.bytes(neededBytes);
+  if (availableBytes === undefined) return words.tooLargeRefused(needed);
+  const available = format.bytes(availableBytes);
+  return memory ? words.tooLargeMemory(available) : words.tooLargeDisk(needed, available);
+}

@@ -1,0 +1,75 @@
+import type { PublishAsk } from "../base/messages.ts";
+
+/** A file or a folder that the person chose. */
+export type Source = Omit<PublishAsk, "token">;
+
+interface SourceFile {
+  readonly path: string;
+  readonly file: File;
+}
+
+export function sourceOfFile(file: File): Source {
+  return { fileName: file.name, folder: false, files: [{ path: file.name, file }] };
+}
+
+/** What `<input webkitdirectory>` gives: paths that begin with the folder's own name. Undefined for an empty folder. */
+export function sourceOfFolder(list: Iterable<File>): Source | undefined {
+  const files = [...list].map((file) => ({ path: file.webkitRelativePath, file }));
+  const [first] = files;
+  if (!first) return undefined;
+  const fileName = first.path.split("/", 1)[0]!;
+  return {
+    fileName,
+    folder: true,
+    files: files.map((f) => ({ ...f, path: f.path.slice(fileName.length + 1) })),
+  };
+}
+
+/**
+ * What was dropped, one source for each file and folder. Call it while the drop is handled: the browser takes the items
+ * away after.
+ */
+export function sourcesOfDrop(transfer: DataTransfer): Promise<Source>[] {
+  const entries = [...transfer.items]
+    .map((item) => item.webkitGetAsEntry())
+    .filter((entry) => entry !== null);
+  return entries.map(async (entry) => {
+    if (isFile(entry)) return sourceOfFile(await fileOf(entry));
+    return {
+      fileName: entry.name,
+      folder: true,
+      files: await filesIn(entry as FileSystemDirectoryEntry, ""),
+    };
+  });
+}
+
+/** All files below a folder; `path` ends in a slash, or is empty. One folder after the other: there may be many. */
+async function filesIn(folder: FileSystemDirectoryEntry, path: string): Promise<SourceFile[]> {
+  const files: SourceFile[] = [];
+  for (const entry of await entriesOf(folder)) {
+    if (isFile(entry)) files.push({ path: path + entry.name, file: await fileOf(entry) });
+    else files.push(...(await filesIn(entry as FileSystemDirectoryEntry, `${path}${entry.name}/`)));
+  }
+  return files;
+}
+
+/** A reader gives some hundred at a time, and nothing at the end. */
+async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
+  const reader = folder.createReader();
+  const all: FileSystemEntry[] = [];
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
+    if (some.length === 0) return all;
+    all.push(...some);
+  }
+}
+
+function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
+  return entry.isFile;
+}
+
+function fileOf(entry: FileSystemFileEntry): Promise<File> {
+  return new Promise((resolve, reject) => entry.file(resolve, reject));
+}

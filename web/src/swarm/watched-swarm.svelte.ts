@@ -1,0 +1,44 @@
+import type { SwarmNews } from "../base/messages.ts";
+
+/** How far back a peer's rate is measured. */
+const WINDOW_MS = 10_000;
+
+interface Sample {
+  readonly atMs: number;
+  readonly heldPieces: number;
+}
+
+/** A swarm as the tracker tells of it, and how fast its leechers get on. */
+export class WatchedSwarm {
+  /** The last news; undefined before the first. */
+  news: SwarmNews | undefined = $state.raw();
+  readonly #samples = new Map<string, Sample[]>();
+
+  take(news: SwarmNews, nowMs: number): void {
+    this.news = news;
+    for (const { url, heldPieces } of news.peers) {
+      const samples = this.#samples.get(url) ?? [];
+      this.#samples.set(url, samples);
+      samples.push({ atMs: nowMs, heldPieces });
+      while (samples.length > 2 && samples[1]!.atMs < nowMs - WINDOW_MS) samples.shift();
+    }
+  }
+
+  /** Pieces per second that a peer got lately; 0 for one that has been seen once. */
+  piecesPerSecond(url: string): number {
+    const samples = this.#samples.get(url) ?? [];
+    const [first, last] = [samples[0], samples.at(-1)];
+    if (!first || !last || first === last) return 0;
+    return (Math.max(0, last.heldPieces - first.heldPieces) * 1000) / (last.atMs - first.atMs);
+  }
+}
+
+/** Sums up `copies` by piece: of the rarest, and on average. */
+export function availabilityOf(copies: Uint16Array): { rarest: number; mean: number } {
+  let [rarest, sum] = [Number.POSITIVE_INFINITY, 0];
+  for (const count of copies) {
+    rarest = Math.min(rarest, count);
+    sum += count;
+  }
+  return copies.length === 0 ? { rarest: 0, mean: 0 } : { rarest, mean: sum / copies.length };
+}

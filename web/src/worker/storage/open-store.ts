@@ -1,0 +1,82 @@
+import type { Bitfield } from "#core/base/bitfield.ts";
+import { StoreFailed } from "#core/base/errors.ts";
+import type { Hasher } from "#core/base/hash.ts";
+import { MemoryPieceStore, type PieceStore } from "#core/ports/store.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import type { Stage, StorageInfo } from "../../base/messages.ts";
+import type { KeptDownload } from "../kept-downloads.ts";
+import { endOf, OpfsPieceStore } from "./opfs-piece-store.ts";
+import { freeBytes } from "./storage.ts";
+
+/** A store with what the page needs of it besides pieces. */
+export interface OpenStore {
+  readonly pieces: PieceStore;
+  /** Makes room for these pieces; undefined: all. Fails with StoreFailed. */
+  want(wanted: Bitfield | undefined): void;
+  /** The bytes between, of pieces that are all held. The store is closed; on disk, nothing is copied. */
+  blob(start: number, end: number): Promise<Blob>;
+}
+
+export interface OpenStoreInput {
+  readonly torrent: Torrent;
+  readonly geometry: PieceGeometry;
+  /** The pieces that are to be got; undefined: all. */
+  readonly wanted: Bitfield | undefined;
+  readonly hasher: Hasher;
+  readonly storage: StorageInfo;
+  /** The download's folder; undefined where nothing can be kept. */
+  readonly kept: KeptDownload | undefined;
+}
+
+/** Opens the place of a download's bytes, or says that they do not fit. Fails with StoreFailed. */
+export async function openStore(input: OpenStoreInput): Promise<OpenStore | Stage> {
+  return input.kept ? openOnDisk(input, input.kept) : openInMemory(input);
+}
+
+function openInMemory({ geometry, wanted, storage: { capBytes } }: OpenStoreInput): OpenStore | Stage {
+  const neededBytes = bytesOf(geometry, wanted);
+  if (neededBytes > capBytes)
+    return { kind: "too large", neededBytes, availableBytes: capBytes, memory: true };
+  const pieces = new MemoryPieceStore(geometry);
+  return {
+    pieces,
+    want(now) {
+      if (bytesOf(geometry, now) > capBytes) throw new StoreFailed("too large", { noSpace: true });
+    },
+    async blob(start, end) {
+      const first = Math.floor(start / geometry.pieceLength);
+      const parts = pieces.parts(first, Math.ceil(end / geometry.pieceLength));
+      const offset = first * geometry.pieceLength;
+      return new Blob(parts as Uint8Array<ArrayBuffer>[]).slice(start - offset, end - offset);
+    },
+  };
+}
+
+function bytesOf(geometry: PieceGeometry, wanted: Bitfield | undefined): number {
+  if (!wanted) return geometry.length;
+  let bytes = 0;
+  for (const n of wanted) bytes += geometry.lengthOf(geometry.index(n));
+  return bytes;
+}
+
+async function openOnDisk(input: OpenStoreInput, kept: KeptDownload): Promise<OpenStore | Stage> {
+  const { torrent, geometry, wanted, hasher } = input;
+  const availableBytes = await freeBytes();
+  // The file is as long as where its last wanted piece ends: what is skipped before takes room as well.
+  const neededBytes = endOf(geometry, wanted) - (await kept.sizeBytes());
+  if (neededBytes > availableBytes) return { kind: "too large", neededBytes, availableBytes, memory: false };
+  try {
+    const pieces = await OpfsPieceStore.open({ folder: kept.folder, torrent, geometry, hasher, wanted });
+    return {
+      pieces,
+      want: (now) => pieces.want(now),
+      blob: async (start, end) => (await kept.data()).slice(start, end),
+    };
+  } catch (error) {
+    // Some browsers name every page the same room, so that it tells nothing of the person, and refuse then.
+    const refused = error instanceof StoreFailed && error.noSpace;
+    if (refused) return { kind: "too large", neededBytes, availableBytes: undefined, memory: false };
+    throw error;
+  }
+}
