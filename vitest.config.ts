@@ -30,7 +30,7 @@ const e2e = {
 };
 
 /** What measures by the clock, and so has the machine for itself. */
-const alone = ["test/e2e/page-looking.test.ts"];
+const alone = ["test/e2e/page/looking.test.ts"];
 
 export default defineConfig({
   test: {

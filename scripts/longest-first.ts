@@ -18,7 +18,7 @@ const longest = [
   "test/e2e/roles.test.ts",
   "test/e2e/faults.test.ts",
   "test/e2e/swarm.test.ts",
-  "test/e2e/page-resume.test.ts",
+  "test/e2e/page/resume.test.ts",
 ];
 
 function placeOf({ moduleId }: TestSpecification): number {

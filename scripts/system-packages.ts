@@ -43,7 +43,7 @@ const packages: readonly SystemPackage[] = [
   },
   program("curl", "curl"),
   {
-    // Where test/support/firefox.ts looks for it.
+    // Where test/support/page/firefox.ts looks for it.
     name: "firefox-esr",
     isPresent: () => isExecutable(process.env.PIEZA_TEST_FIREFOX ?? "/usr/bin/firefox-esr"),
   },

@@ -9,7 +9,7 @@ import { basename } from "node:path";
 import { promisify } from "node:util";
 import { messageOf } from "#core/base/errors.ts";
 import { ensurePackages, program } from "../../scripts/system-packages.ts";
-import { writeRandomFile } from "../support/local-swarm.ts";
+import { writeRandomFile } from "../support/swarms/local-swarm.ts";
 import type { Contender, Prepared } from "./download/contender.ts";
 import { contenders } from "./download/ours.ts";
 import { type Result, report } from "./download/report.ts";

@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import { mkdir, rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { ensurePackages, program } from "../../scripts/system-packages.ts";
-import { metric, writeRandomFile } from "../support/local-swarm.ts";
+import { metric, writeRandomFile } from "../support/swarms/local-swarm.ts";
 import { startDelayProxy } from "./delay-proxy.ts";
 import { machineLines } from "./support/machine.ts";
 import { benchOptions } from "./support/options.ts";

@@ -4,7 +4,7 @@
  */
 import { mkdir, open, rm } from "node:fs/promises";
 import { ensurePackages, program } from "../../scripts/system-packages.ts";
-import { writeRandomFile } from "../support/local-swarm.ts";
+import { writeRandomFile } from "../support/swarms/local-swarm.ts";
 import { machineLines } from "./support/machine.ts";
 import { benchOptions, isWanted } from "./support/options.ts";
 import { Pieza, type SharedFile } from "./support/pieza.ts";

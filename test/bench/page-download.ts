@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { messageOf } from "#core/base/errors.ts";
 import { ensurePackages, isExecutable, program } from "../../scripts/system-packages.ts";
 import { within } from "../support/deadline.ts";
-import { writeRandomFile } from "../support/local-swarm.ts";
+import { writeRandomFile } from "../support/swarms/local-swarm.ts";
 import type { PreparedPage } from "./page/contender.ts";
 import { pageContenders } from "./page/contenders.ts";
 import { QuietBrowser } from "./page/quiet-browser.ts";

@@ -6,7 +6,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { Random } from "#core/base/clock.ts";
 import { PiecePicker } from "#core/download/picker.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
-import { seededRandom } from "../support/fake-swarm.ts";
+import { seededRandom } from "../support/swarms/fake-swarm.ts";
 import { machineLines } from "./support/machine.ts";
 import { benchOptions, isWanted } from "./support/options.ts";
 import { barCells, spread, table } from "./support/table.ts";

@@ -4,7 +4,7 @@
  * byte goes over a wire. Takes about a minute.
  */
 import { nodeClock } from "../../server/base/node-clock.ts";
-import { manyTorrents, type Stage } from "../support/many-torrents.ts";
+import { manyTorrents, type Stage } from "../support/swarms/many-torrents.ts";
 import { machineLines } from "./support/machine.ts";
 import { table } from "./support/table.ts";
 

@@ -6,9 +6,9 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { root } from "../../scripts/run-command.ts";
-import { CopiesWatch, fewest, most } from "../support/copies.ts";
-import { LocalSwarm, writeRandomFile } from "../support/local-swarm.ts";
-import type { PiezaProcess } from "../support/pieza-process.ts";
+import type { PiezaProcess } from "../support/processes/pieza-process.ts";
+import { CopiesWatch, fewest, most } from "../support/swarms/copies.ts";
+import { LocalSwarm, writeRandomFile } from "../support/swarms/local-swarm.ts";
 import { drawCopies, type Moment } from "./replication/draw-copies.ts";
 import { machineLines } from "./support/machine.ts";
 

@@ -4,7 +4,7 @@
  */
 import { rm } from "node:fs/promises";
 import { ensurePackages, program } from "../../scripts/system-packages.ts";
-import { writeRandomFile } from "../support/local-swarm.ts";
+import { writeRandomFile } from "../support/swarms/local-swarm.ts";
 import { machineLines } from "./support/machine.ts";
 import { benchOptions } from "./support/options.ts";
 import { Pieza } from "./support/pieza.ts";

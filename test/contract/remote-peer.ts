@@ -14,7 +14,7 @@ import {
   startTestPeer,
   swarm,
   write,
-} from "../support/test-peer.ts";
+} from "../support/swarms/test-peer.ts";
 
 export interface PeerCase {
   readonly url: string;

@@ -3,7 +3,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import { defaultTrackerLimits } from "../../server/tracker/store/limits.ts";
 import type { SwarmStore } from "../../server/tracker/store/swarm-store.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { infoHash } from "../support/router-tracker.ts";
+import { infoHash } from "../support/swarms/router-tracker.ts";
 import { lease, type MakeSwarmStore, torrent } from "./swarm-store.ts";
 
 const { leaseMs } = defaultTrackerLimits;

@@ -3,7 +3,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "../../server/tracker/store/limits.ts";
 import type { Membership, PeerLease, SwarmStore } from "../../server/tracker/store/swarm-store.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { infoHash } from "../support/router-tracker.ts";
+import { infoHash } from "../support/swarms/router-tracker.ts";
 
 const { leaseMs } = defaultTrackerLimits;
 /** A swarm may name a lease for so long after its end. */

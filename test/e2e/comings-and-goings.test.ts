@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { LocalSwarm, metric, sent, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
+import { LocalSwarm, metric, sent, sha256sum, writeRandomFile } from "../support/swarms/local-swarm.ts";
 
 const MiB = 1 << 20;
 const name = "file.bin";

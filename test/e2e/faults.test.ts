@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseJournal } from "#core/ports/journal.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import { storePaths } from "../../server/peer/stores/store-paths.ts";
+import type { PiezaProcess } from "../support/processes/pieza-process.ts";
 import {
   LocalSwarm,
   readTorrentJson,
@@ -14,8 +15,7 @@ import {
   sentInAll,
   sha256sum,
   writeRandomFile,
-} from "../support/local-swarm.ts";
-import type { PiezaProcess } from "../support/pieza-process.ts";
+} from "../support/swarms/local-swarm.ts";
 
 const MiB = 1 << 20;
 const PIECES = 32;

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
-import { LocalSwarm } from "../support/local-swarm.ts";
+import { LocalSwarm } from "../support/swarms/local-swarm.ts";
 
 let swarm: LocalSwarm;
 afterEach(() => swarm.stop());

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root } from "../../scripts/run-command.ts";
-import { GrpcJsClient } from "../support/grpc-js.ts";
-import { LocalSwarm, readTorrentJson, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
+import { LocalSwarm, readTorrentJson, sha256sum, writeRandomFile } from "../support/swarms/local-swarm.ts";
+import { GrpcJsClient } from "../support/wire/grpc-js.ts";
 
 const run = promisify(execFile);
 const KiB = 1 << 10;

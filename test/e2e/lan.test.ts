@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { Lan, type LanHost } from "../support/lan.ts";
-import { sent, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
-import type { JsonLine, PiezaProcess } from "../support/pieza-process.ts";
+import { Lan, type LanHost } from "../support/processes/lan.ts";
+import type { JsonLine, PiezaProcess } from "../support/processes/pieza-process.ts";
+import { sent, sha256sum, writeRandomFile } from "../support/swarms/local-swarm.ts";
 
 let lan: Lan;
 let server: LanHost;

@@ -6,8 +6,8 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { buildPackage } from "../../scripts/build.ts";
 import { root } from "../../scripts/run-command.ts";
-import { readTorrentJson, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
-import { PiezaProcess } from "../support/pieza-process.ts";
+import { PiezaProcess } from "../support/processes/pieza-process.ts";
+import { readTorrentJson, sha256sum, writeRandomFile } from "../support/swarms/local-swarm.ts";
 
 const run = promisify(execFile);
 let folder: string;

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { root } from "../../scripts/run-command.ts";
-import { type readTorrentJson, sha256sum } from "../support/local-swarm.ts";
+import { type readTorrentJson, sha256sum } from "../support/swarms/local-swarm.ts";
 
 const run = promisify(execFile);
 

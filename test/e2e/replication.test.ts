@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { CopiesWatch, fewest, most } from "../support/copies.ts";
-import { LocalSwarm, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
-import type { PiezaProcess } from "../support/pieza-process.ts";
+import type { PiezaProcess } from "../support/processes/pieza-process.ts";
+import { CopiesWatch, fewest, most } from "../support/swarms/copies.ts";
+import { LocalSwarm, sha256sum, writeRandomFile } from "../support/swarms/local-swarm.ts";
 
 const MiB = 1 << 20;
 const name = "file.bin";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { CopiesWatch } from "../support/copies.ts";
 import { freePort } from "../support/free-port.ts";
-import { LocalSwarm, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
-import type { PiezaProcess } from "../support/pieza-process.ts";
+import type { PiezaProcess } from "../support/processes/pieza-process.ts";
+import { CopiesWatch } from "../support/swarms/copies.ts";
+import { LocalSwarm, sha256sum, writeRandomFile } from "../support/swarms/local-swarm.ts";
 
 const MiB = 1 << 20;
 const totalPieces = 64;

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { downloadDefaults } from "#core/download/options.ts";
-import { LocalSwarm, metric, sent, sha256sum, writeRandomFile } from "../support/local-swarm.ts";
-import { DownloadOnPage, PageDriver } from "../support/page-driver.ts";
-import type { PiezaProcess } from "../support/pieza-process.ts";
+import { DownloadOnPage, PageDriver } from "../support/page/page-driver.ts";
+import type { PiezaProcess } from "../support/processes/pieza-process.ts";
+import { LocalSwarm, metric, sent, sha256sum, writeRandomFile } from "../support/swarms/local-swarm.ts";
 
 const MiB = 1 << 20;
 const name = "big.bin";

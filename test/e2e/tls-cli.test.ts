@@ -2,11 +2,11 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { TestAuthority } from "../support/certificates.ts";
-import { sha256sum, writeRandomFile } from "../support/local-swarm.ts";
-import { pieza } from "../support/pieza.ts";
-import { PiezaProcess } from "../support/pieza-process.ts";
-import { RedisServer } from "../support/redis-server.ts";
+import { pieza } from "../support/processes/pieza.ts";
+import { PiezaProcess } from "../support/processes/pieza-process.ts";
+import { RedisServer } from "../support/processes/redis-server.ts";
+import { sha256sum, writeRandomFile } from "../support/swarms/local-swarm.ts";
+import { TestAuthority } from "../support/wire/certificates.ts";
 
 const MiB = 1 << 20;
 const name = "sealed.bin";

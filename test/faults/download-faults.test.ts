@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { FakeSwarm } from "../support/fake-swarm.ts";
-import { ended, numbers, start } from "../support/running-download.ts";
+import { FakeSwarm } from "../support/swarms/fake-swarm.ts";
+import { ended, numbers, start } from "../support/swarms/running-download.ts";
 
 describe("a peer that named pieces it does not have", () => {
   it("is asked for each once a minute, and is never banned", async () => {

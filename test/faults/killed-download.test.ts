@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { seededRandom } from "../support/fake-swarm.ts";
+import { seededRandom } from "../support/swarms/fake-swarm.ts";
 import {
   type Failpoint,
   type Kill,

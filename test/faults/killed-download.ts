@@ -9,7 +9,7 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Disk } from "../../server/peer/stores/disk.ts";
 import type { SyncMode } from "../../server/peer/stores/file-piece-store.ts";
 import { storePaths } from "../../server/peer/stores/store-paths.ts";
-import { seededBytes, torrentOf } from "../support/fake-swarm.ts";
+import { seededBytes, torrentOf } from "../support/swarms/fake-swarm.ts";
 
 /** Where in a store's work a process ends. */
 export interface Failpoint {

@@ -15,8 +15,8 @@ import { startServer } from "../../server/http/listening/server.ts";
 import { startGet } from "../../server/peer/downloading/get.ts";
 import { startServing } from "../../server/peer/serving/serving.ts";
 import { startTracker } from "../../server/tracker/tracker.ts";
-import { makeTorrent } from "../support/made-torrent.ts";
-import { neverBusy } from "../support/never-busy.ts";
+import { makeTorrent } from "../support/swarms/made-torrent.ts";
+import { neverBusy } from "../support/swarms/never-busy.ts";
 import { runningCatalog } from "./catalog/running-catalog.ts";
 
 const run = promisify(execFile);

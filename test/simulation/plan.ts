@@ -1,6 +1,6 @@
 import type { Random } from "#core/base/clock.ts";
 import type { SyncMode } from "../../server/peer/stores/file-piece-store.ts";
-import { seededRandom } from "../support/fake-swarm.ts";
+import { seededRandom } from "../support/swarms/fake-swarm.ts";
 
 /** How a process ends: as by SIGKILL, with its machine's power, or in good order. */
 export type End = "kill" | "power cut" | "stop";

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { MemorySwarmStore } from "../../server/tracker/store/memory/memory-swarm-store.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { seededRandom } from "../support/fake-swarm.ts";
-import { infoHash } from "../support/router-tracker.ts";
-import { VolunteerWorld } from "../support/volunteer-world.ts";
+import { seededRandom } from "../support/swarms/fake-swarm.ts";
+import { infoHash } from "../support/swarms/router-tracker.ts";
+import { VolunteerWorld } from "../support/swarms/volunteer-world.ts";
 
 const SEEDS = 100;
 const FAULTS_MS = 240_000;

@@ -1,7 +1,7 @@
 import { type Random, sleep } from "#core/base/clock.ts";
 import { StoreFailed } from "#core/base/errors.ts";
 import type { Disk } from "../../server/peer/stores/disk.ts";
-import { PowerCutDisk } from "../support/power-cut-disk.ts";
+import { PowerCutDisk } from "../support/disk/power-cut-disk.ts";
 import type { PeerPlan } from "./plan.ts";
 import type { SimProcess } from "./sim-process.ts";
 

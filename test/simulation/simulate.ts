@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
-import { seededBytes, seededRandom, torrentOf } from "../support/fake-swarm.ts";
+import { seededBytes, seededRandom, torrentOf } from "../support/swarms/fake-swarm.ts";
 import { Invariants } from "./invariants.ts";
 import type { FaultPlan } from "./plan.ts";
 import { SimClock, settle } from "./sim-clock.ts";

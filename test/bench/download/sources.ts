@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { readTorrentJson } from "../../support/local-swarm.ts";
+import { readTorrentJson } from "../../support/swarms/local-swarm.ts";
 import { startDelayProxy } from "../delay-proxy.ts";
 import { type Pieza, type SharedFile, type Swarm, warmUp } from "../support/pieza.ts";
 import { freePort, type Running, type Workspace } from "../support/workspace.ts";

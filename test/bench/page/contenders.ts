@@ -1,4 +1,4 @@
-import { readTorrentJson } from "../../support/local-swarm.ts";
+import { readTorrentJson } from "../../support/swarms/local-swarm.ts";
 import type { PageContender, PreparedPage } from "./contender.ts";
 import type { Job } from "./fetched-file.ts";
 import { MANY, type PageSources, type PageSwarm } from "./sources.ts";

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { readTorrentJson } from "../../support/local-swarm.ts";
+import { readTorrentJson } from "../../support/swarms/local-swarm.ts";
 import { type Pieza, type SharedFile, type Swarm, warmUp } from "../support/pieza.ts";
 import type { Workspace } from "../support/workspace.ts";
 import { buildPage, buildWorkers, serveSite } from "./site.ts";

@@ -7,7 +7,7 @@ import { open } from "node:fs/promises";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { readTorrentJson } from "../../support/local-swarm.ts";
+import { readTorrentJson } from "../../support/swarms/local-swarm.ts";
 
 const IN_FLIGHT = 8;
 

@@ -8,7 +8,7 @@ import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { readTorrentJson } from "../../support/local-swarm.ts";
+import { readTorrentJson } from "../../support/swarms/local-swarm.ts";
 
 const [path = "", torrentPath = ""] = process.argv.slice(2);
 const { piece_length: pieceLength, length } = await readTorrentJson(torrentPath);

@@ -1,4 +1,4 @@
-import type { CopiesSample } from "../../support/copies.ts";
+import type { CopiesSample } from "../../support/swarms/copies.ts";
 
 /** Something that happened while the copies were watched. */
 export interface Moment {

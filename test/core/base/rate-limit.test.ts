@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { RateLimit } from "#core/base/rate-limit.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { FakeSwarm } from "../../support/fake-swarm.ts";
+import { FakeSwarm } from "../../support/swarms/fake-swarm.ts";
 
 const ended = (state: string) => ["complete", "failed"].includes(state);
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { FakeSwarm } from "../../support/fake-swarm.ts";
-import { ended, start } from "../../support/running-download.ts";
+import { FakeSwarm } from "../../support/swarms/fake-swarm.ts";
+import { ended, start } from "../../support/swarms/running-download.ts";
 
 describe("slow peers", () => {
   it("one at 1 % costs the others little, and few bytes twice", async () => {

@@ -4,8 +4,8 @@ import { PeerFailed, PiezaError, StoreFailed } from "#core/base/errors.ts";
 import { PieceMap } from "#core/download/snapshot.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
-import { FakeSwarm, seededBytes } from "../../support/fake-swarm.ts";
-import { ended, numbers, start } from "../../support/running-download.ts";
+import { FakeSwarm, seededBytes } from "../../support/swarms/fake-swarm.ts";
+import { ended, numbers, start } from "../../support/swarms/running-download.ts";
 
 describe("a download", () => {
   it("gets every piece from one seeder, each asked for once, and leaves no timer behind", async () => {

@@ -3,7 +3,7 @@ import { PeerFailed } from "#core/base/errors.ts";
 import { RateLimit } from "#core/base/rate-limit.ts";
 import type { Download } from "#core/download/download.ts";
 import { ASKED, whyNotWords } from "#core/download/explain.ts";
-import { FakeSwarm } from "../../support/fake-swarm.ts";
+import { FakeSwarm } from "../../support/swarms/fake-swarm.ts";
 
 let running: Download | undefined;
 afterEach(() => running?.stop());

@@ -7,8 +7,8 @@ import type { PieceSink } from "#core/ports/peer.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import { nodeHasher } from "../../../server/base/node-hasher.ts";
-import { FakePeer, type FakePeerOptions } from "../../support/fake-peer.ts";
-import { FakeSwarm, seededRandom } from "../../support/fake-swarm.ts";
+import { FakePeer, type FakePeerOptions } from "../../support/swarms/fake-peer.ts";
+import { FakeSwarm, seededRandom } from "../../support/swarms/fake-swarm.ts";
 
 const PIECES = 64;
 const PIECE_LENGTH = 1_000;

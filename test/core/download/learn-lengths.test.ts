@@ -5,7 +5,7 @@ import { PieceMap } from "#core/download/snapshot.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../../server/base/node-hasher.ts";
-import { FakeSwarm, seededRandom, torrentOf } from "../../support/fake-swarm.ts";
+import { FakeSwarm, seededRandom, torrentOf } from "../../support/swarms/fake-swarm.ts";
 
 /** The swarm's torrent as the seed would write it. */
 function seedForm(torrent: Torrent): Torrent {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { FakePeer } from "../../support/fake-peer.ts";
-import { FakeSwarm } from "../../support/fake-swarm.ts";
-import { ended, numbers, start } from "../../support/running-download.ts";
+import type { FakePeer } from "../../support/swarms/fake-peer.ts";
+import { FakeSwarm } from "../../support/swarms/fake-swarm.ts";
+import { ended, numbers, start } from "../../support/swarms/running-download.ts";
 
 const PIECES = 256;
 const LIARS = 50;

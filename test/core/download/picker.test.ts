@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { PiecePicker } from "#core/download/picker.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
-import { picture, seededRandom } from "../../support/fake-swarm.ts";
+import { picture, seededRandom } from "../../support/swarms/fake-swarm.ts";
 
 /** A picker told of peers by pictures, one column a piece; peer 0 is the one that picks. */
 function picker(

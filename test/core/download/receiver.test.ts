@@ -6,7 +6,7 @@ import { MemoryPieceStore } from "#core/ports/store.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import { nodeHasher } from "../../../server/base/node-hasher.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { seededBytes, torrentOf } from "../../support/fake-swarm.ts";
+import { seededBytes, torrentOf } from "../../support/swarms/fake-swarm.ts";
 
 const bytes = seededBytes(2_500);
 const { torrent, geometry } = torrentOf(bytes, 1_000);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { PeerFailed } from "#core/base/errors.ts";
-import type { FakePeer } from "../../support/fake-peer.ts";
-import { FakeSwarm } from "../../support/fake-swarm.ts";
-import { start } from "../../support/running-download.ts";
+import type { FakePeer } from "../../support/swarms/fake-peer.ts";
+import { FakeSwarm } from "../../support/swarms/fake-swarm.ts";
+import { start } from "../../support/swarms/running-download.ts";
 
 /** Twice as long as any pause. */
 const LONG_MS = 80_000;

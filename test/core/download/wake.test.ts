@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { PeerFailed } from "#core/base/errors.ts";
-import { FakeSwarm } from "../../support/fake-swarm.ts";
+import { FakeSwarm } from "../../support/swarms/fake-swarm.ts";
 
 it("a download that is woken asks peers again that it had given a long pause", async () => {
   const swarm = new FakeSwarm({ pieces: 8 });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { planReplication } from "#core/replication/plan.ts";
 import { piecesIn } from "#core/replication/words.ts";
-import { PIECE_BYTES, ReplicaWorld, type WorldPeer } from "../../support/replica-world.ts";
+import { PIECE_BYTES, ReplicaWorld, type WorldPeer } from "../../support/swarms/replica-world.ts";
 
 const all = (size: number) => Array.from({ length: size }, (_, index) => index);
 

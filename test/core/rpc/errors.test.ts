@@ -9,7 +9,7 @@ import { remotePeer } from "#core/rpc/rpc.ts";
 import { toConnectError } from "../../../server/http/base/connect-error.ts";
 import { openTransport, type TransportKind } from "../../../server/http/client/transports.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { geometry, startTestPeer, swarm } from "../../support/test-peer.ts";
+import { geometry, startTestPeer, swarm } from "../../support/swarms/test-peer.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {

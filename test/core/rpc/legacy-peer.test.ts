@@ -11,8 +11,8 @@ import {
   TrackerService,
 } from "#gen/pieza/v1/tracker_pb.ts";
 import { nodeHasher } from "../../../server/base/node-hasher.ts";
-import type { FakePeer } from "../../support/fake-peer.ts";
-import { FakeSwarm, seededRandom } from "../../support/fake-swarm.ts";
+import type { FakePeer } from "../../support/swarms/fake-peer.ts";
+import { FakeSwarm, seededRandom } from "../../support/swarms/fake-swarm.ts";
 
 const never = new AbortController().signal;
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import { piecesOfFiles, selectFiles } from "#core/torrent/selection.ts";
-import { FakeSwarm } from "../../support/fake-swarm.ts";
+import { FakeSwarm } from "../../support/swarms/fake-swarm.ts";
 
 const files = [
   { path: "01 Intro/notes.txt", length: 10 },

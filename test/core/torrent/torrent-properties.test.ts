@@ -9,7 +9,7 @@ import {
   torrentJson,
   torrentText,
 } from "#core/torrent/torrent-json.ts";
-import { anyTorrentJson } from "../../support/arbitrary-torrent.ts";
+import { anyTorrentJson } from "../../support/swarms/arbitrary-torrent.ts";
 
 const parse = (value: unknown) => parseTorrent(value, webCryptoHasher);
 

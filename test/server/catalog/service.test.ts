@@ -3,7 +3,7 @@ import { remoteCatalog } from "#core/rpc/rpc.ts";
 import { torrentJson } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../../server/base/node-hasher.ts";
 import { openTransport, type TransportKind } from "../../../server/http/client/transports.ts";
-import { makeTorrent } from "../../support/made-torrent.ts";
+import { makeTorrent } from "../../support/swarms/made-torrent.ts";
 import { runningCatalog, token } from "./running-catalog.ts";
 import { seedTorrent } from "./seed-torrent.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { torrentText } from "#core/torrent/torrent-json.ts";
-import { makeTorrent } from "../../support/made-torrent.ts";
+import { makeTorrent } from "../../support/swarms/made-torrent.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 

@@ -10,7 +10,7 @@ import { openTransport } from "../../../server/http/client/transports.ts";
 import { type PeerOptions, type RunningPeer, startPeer } from "../../../server/peer/peer.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
 import { freePort } from "../../support/free-port.ts";
-import { type MadeTorrent, makeTorrent } from "../../support/made-torrent.ts";
+import { type MadeTorrent, makeTorrent } from "../../support/swarms/made-torrent.ts";
 
 const PIECE = 16 << 10;
 

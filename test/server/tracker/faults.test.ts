@@ -3,8 +3,8 @@ import { Announcer, type AnnouncerStatus } from "#core/announce/announcer.ts";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { Lease } from "#core/ports/tracker.ts";
-import { seededRandom } from "../../support/fake-swarm.ts";
-import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
+import { seededRandom } from "../../support/swarms/fake-swarm.ts";
+import { infoHash, RouterTracker } from "../../support/swarms/router-tracker.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
 const LEASE_MS = 30_000;

@@ -3,7 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, LocatePiecesResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
-import { infoHash, RouterTracker } from "../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../support/swarms/router-tracker.ts";
 
 let tracker: RouterTracker;
 beforeEach(() => {

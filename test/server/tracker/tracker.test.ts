@@ -6,8 +6,8 @@ import { remoteTracker } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../server/http/client/transports.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
-import { neverBusy } from "../../support/never-busy.ts";
-import { infoHash } from "../../support/router-tracker.ts";
+import { neverBusy } from "../../support/swarms/never-busy.ts";
+import { infoHash } from "../../support/swarms/router-tracker.ts";
 
 const run = promisify(execFile);
 

@@ -16,10 +16,10 @@ import type { Role } from "../../../../server/cli/doctor/finding.ts";
 import { type PeerOptions, startPeer } from "../../../../server/peer/peer.ts";
 import { startTracker } from "../../../../server/tracker/tracker.ts";
 import { startDelayProxy } from "../../../bench/delay-proxy.ts";
-import { TestAuthority } from "../../../support/certificates.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
-import { pieza } from "../../../support/pieza.ts";
-import { PiezaProcess } from "../../../support/pieza-process.ts";
+import { pieza } from "../../../support/processes/pieza.ts";
+import { PiezaProcess } from "../../../support/processes/pieza-process.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
+import { TestAuthority } from "../../../support/wire/certificates.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 

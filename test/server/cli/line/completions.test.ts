@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { completionScript, flagsOf, shells } from "../../../../server/cli/line/completions.ts";
 import { verbs } from "../../../../server/cli/verbs.ts";
-import { pieza } from "../../../support/pieza.ts";
+import { pieza } from "../../../support/processes/pieza.ts";
 
 const run = promisify(execFile);
 

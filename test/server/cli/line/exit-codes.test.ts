@@ -4,8 +4,8 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { LocalSwarm } from "../../../support/local-swarm.ts";
-import { pieza } from "../../../support/pieza.ts";
+import { pieza } from "../../../support/processes/pieza.ts";
+import { LocalSwarm } from "../../../support/swarms/local-swarm.ts";
 
 // Processes on a busy machine: what counts is that nothing hangs.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

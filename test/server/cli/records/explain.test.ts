@@ -6,9 +6,9 @@ import { MemoryPieceStore } from "#core/ports/store.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
 import { type PeerOptions, type RunningPeer, startPeer } from "../../../../server/peer/peer.ts";
 import { startTracker } from "../../../../server/tracker/tracker.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
-import { pieza } from "../../../support/pieza.ts";
-import { PiezaProcess } from "../../../support/pieza-process.ts";
+import { pieza } from "../../../support/processes/pieza.ts";
+import { PiezaProcess } from "../../../support/processes/pieza-process.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 

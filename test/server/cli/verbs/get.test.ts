@@ -5,8 +5,8 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { LocalSwarm, sha256sum, writeRandomFile } from "../../../support/local-swarm.ts";
-import { pieza, type Ran, type RunOptions } from "../../../support/pieza.ts";
+import { pieza, type Ran, type RunOptions } from "../../../support/processes/pieza.ts";
+import { LocalSwarm, sha256sum, writeRandomFile } from "../../../support/swarms/local-swarm.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 

@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { TestAuthority } from "../../../support/certificates.ts";
-import { type ForwardProxy, startForwardProxy } from "../../../support/forward-proxy.ts";
-import { LocalSwarm, sha256sum, writeRandomFile } from "../../../support/local-swarm.ts";
-import { pieza } from "../../../support/pieza.ts";
-import type { PiezaProcess } from "../../../support/pieza-process.ts";
-import { startToldTracker } from "../../../support/told-tracker.ts";
+import { pieza } from "../../../support/processes/pieza.ts";
+import type { PiezaProcess } from "../../../support/processes/pieza-process.ts";
+import { LocalSwarm, sha256sum, writeRandomFile } from "../../../support/swarms/local-swarm.ts";
+import { startToldTracker } from "../../../support/swarms/told-tracker.ts";
+import { TestAuthority } from "../../../support/wire/certificates.ts";
+import { type ForwardProxy, startForwardProxy } from "../../../support/wire/forward-proxy.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 

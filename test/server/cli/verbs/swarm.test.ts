@@ -2,8 +2,8 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { outerAddress } from "../../../../server/http/base/outer-address.ts";
-import { LocalSwarm, sha256sum, writeRandomFile } from "../../../support/local-swarm.ts";
-import { pieza, type Ran, type RunOptions } from "../../../support/pieza.ts";
+import { pieza, type Ran, type RunOptions } from "../../../support/processes/pieza.ts";
+import { LocalSwarm, sha256sum, writeRandomFile } from "../../../support/swarms/local-swarm.ts";
 
 // Processes on a busy machine: what counts is that nothing hangs.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
-import { PiezaProcess } from "../../../support/pieza-process.ts";
+import { PiezaProcess } from "../../../support/processes/pieza-process.ts";
 
 // Processes on a busy machine: what counts is that nothing hangs. A lease alone lives for 30 s.
 vi.setConfig({ testTimeout: 300_000 });

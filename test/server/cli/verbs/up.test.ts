@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { TestAuthority } from "../../../support/certificates.ts";
-import { sha256sum } from "../../../support/local-swarm.ts";
-import { pieza } from "../../../support/pieza.ts";
-import { PiezaProcess } from "../../../support/pieza-process.ts";
+import { pieza } from "../../../support/processes/pieza.ts";
+import { PiezaProcess } from "../../../support/processes/pieza-process.ts";
+import { sha256sum } from "../../../support/swarms/local-swarm.ts";
+import { TestAuthority } from "../../../support/wire/certificates.ts";
 
 // Processes on a busy machine: what counts is that nothing hangs.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

@@ -2,17 +2,17 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startTestPeer } from "../../../support/swarms/test-peer.ts";
 import {
   type Conduct,
   conducts,
   type HostilePeer,
   startHostilePeer,
-} from "../../../support/hostile-peers.ts";
-import type { Way } from "../../../support/hostile-ways.ts";
-import { startTestPeer } from "../../../support/test-peer.ts";
+} from "../../../support/wire/hostile-peers.ts";
+import type { Way } from "../../../support/wire/hostile-ways.ts";
 
 const run = promisify(execFile);
-const child = fileURLToPath(new URL("../../../support/hostile-child.ts", import.meta.url));
+const child = fileURLToPath(new URL("../../../support/wire/hostile-child.ts", import.meta.url));
 const MiB = 1 << 20;
 
 const expected: Record<Way, (conduct: Conduct) => string> = {

@@ -8,10 +8,10 @@ import { nodeClock } from "../../../../server/base/node-clock.ts";
 import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import type { RunningServer } from "../../../../server/http/listening/server.ts";
 import { within } from "../../../support/deadline.ts";
-import { conducts, startHostilePeer } from "../../../support/hostile-peers.ts";
-import { openWay, type Way, ways } from "../../../support/hostile-ways.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
-import { startRawPeer, startTestPeer, write } from "../../../support/test-peer.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
+import { startRawPeer, startTestPeer, write } from "../../../support/swarms/test-peer.ts";
+import { conducts, startHostilePeer } from "../../../support/wire/hostile-peers.ts";
+import { openWay, type Way, ways } from "../../../support/wire/hostile-ways.ts";
 
 const PIECE = 64 << 10;
 const HANG_MS = 20_000;

@@ -9,7 +9,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { kBearerToken } from "../../../../server/http/base/context.ts";
 import { openTransport, type TransportOptions } from "../../../../server/http/client/transports.ts";
-import { startRawPeer, startTestPeer, write } from "../../../support/test-peer.ts";
+import { startRawPeer, startTestPeer, write } from "../../../support/swarms/test-peer.ts";
 
 const run = promisify(execFile);
 const kinds = ["grpc", "grpc-web", "connect"] as const;
@@ -27,7 +27,7 @@ function dial(url: string, kind: (typeof kinds)[number], options?: TransportOpti
 
 describe("a neighbour that says GOAWAY on idle connections", () => {
   it("costs some calls at most, never the process", async () => {
-    const child = fileURLToPath(new URL("../../../support/goaway-child.ts", import.meta.url));
+    const child = fileURLToPath(new URL("../../../support/wire/goaway-child.ts", import.meta.url));
     const { stdout } = await run(process.execPath, [child], { timeout: 25_000 });
     const { fine = 0, ...failed } = JSON.parse(stdout) as Record<string, number>;
     expect(fine).toBeGreaterThanOrEqual(100);

@@ -8,9 +8,9 @@ import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { TorrentSchema } from "#gen/pieza/v1/torrent_pb.ts";
 import { startServing } from "../../../../server/peer/serving/serving.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
-import { type RawAnswer, RawClient, type RawRequest } from "../../../support/raw-call.ts";
-import { callOf, type WireFormat } from "../../../support/wire-formats.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
+import { type RawAnswer, RawClient, type RawRequest } from "../../../support/wire/raw-call.ts";
+import { callOf, type WireFormat } from "../../../support/wire/wire-formats.ts";
 import { runningCatalog, token } from "../../catalog/running-catalog.ts";
 
 const ends: (() => unknown)[] = [];

@@ -3,7 +3,7 @@ import { buffer } from "node:stream/consumers";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type FastHead, fastRequest } from "../../../../server/http/direct/fast-request.ts";
-import { sendRaw } from "../../../support/raw-http1.ts";
+import { sendRaw } from "../../../support/wire/raw-http1.ts";
 
 const LINES = [
   "POST /a.B/C HTTP/1.1",

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { type Serving, startServing } from "../../../../server/peer/serving/serving.ts";
 import { freePort } from "../../../support/free-port.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 64 << 10;
 const ends: (() => unknown)[] = [];

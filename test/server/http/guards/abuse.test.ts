@@ -7,8 +7,8 @@ import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
 import type { RunningServer, ServerOptions } from "../../../../server/http/listening/server.ts";
 import { within } from "../../../support/deadline.ts";
-import { callHeaders, dialHttp2, frame, frameType } from "../../../support/raw-http2.ts";
-import { startTestPeer } from "../../../support/test-peer.ts";
+import { startTestPeer } from "../../../support/swarms/test-peer.ts";
+import { callHeaders, dialHttp2, frame, frameType } from "../../../support/wire/raw-http2.ts";
 
 const GET_PIECE = "/pieza.v1.PeerService/GetPiece";
 /** Above what any of these takes, below the test's own limit. */

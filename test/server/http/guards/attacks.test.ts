@@ -8,11 +8,11 @@ import { afterEach, describe, expect, it } from "vitest";
 import { GetPieceRequestSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { limits } from "../../../../server/http/base/limits.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
-import type { Figures, Settings } from "../../../support/attacked-server.ts";
 import { within } from "../../../support/deadline.ts";
-import { RawClient } from "../../../support/raw-call.ts";
-import { callHeaders, dialHttp2, frame, frameType, PREFACE } from "../../../support/raw-http2.ts";
-import { callOf, framed, read } from "../../../support/wire-formats.ts";
+import type { Figures, Settings } from "../../../support/wire/attacked-server.ts";
+import { RawClient } from "../../../support/wire/raw-call.ts";
+import { callHeaders, dialHttp2, frame, frameType, PREFACE } from "../../../support/wire/raw-http2.ts";
+import { callOf, framed, read } from "../../../support/wire/wire-formats.ts";
 
 const { getPiece } = PeerService.method;
 const GET_PIECE = "/pieza.v1.PeerService/GetPiece";
@@ -46,7 +46,7 @@ class Attacked {
   }
 
   static async start(settings: Settings): Promise<Attacked> {
-    const path = fileURLToPath(new URL("../../../support/attacked-server.ts", import.meta.url));
+    const path = fileURLToPath(new URL("../../../support/wire/attacked-server.ts", import.meta.url));
     const child = fork(path, [JSON.stringify(settings)], { stdio: ["ignore", "inherit", "pipe", "ipc"] });
     ends.push(async () => {
       const gone = once(child, "exit");

@@ -11,8 +11,8 @@ import {
 } from "#gen/pieza/v1/peer_pb.ts";
 import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { startServing } from "../../../../server/peer/serving/serving.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
-import { XmlHttpRequest } from "../../../support/xml-http-request.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
+import { XmlHttpRequest } from "../../../support/wire/xml-http-request.ts";
 
 const GET_PIECE = "/pieza.v1.PeerService/GetPiece";
 

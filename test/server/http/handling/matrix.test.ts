@@ -10,9 +10,9 @@ import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { startCatalog } from "../../../../server/catalog/catalog.ts";
 import { startServing } from "../../../../server/peer/serving/serving.ts";
-import { TestAuthority } from "../../../support/certificates.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
-import { type RawAnswer, RawClient, type RawRequest } from "../../../support/raw-call.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
+import { TestAuthority } from "../../../support/wire/certificates.ts";
+import { type RawAnswer, RawClient, type RawRequest } from "../../../support/wire/raw-call.ts";
 import {
   callOf,
   compressed,
@@ -22,7 +22,7 @@ import {
   read,
   type WireFormat,
   wireFormats,
-} from "../../../support/wire-formats.ts";
+} from "../../../support/wire/wire-formats.ts";
 
 /**
  * Every way to write a call, over every way to connect, for everything that can come of it. A call of GetPiece goes

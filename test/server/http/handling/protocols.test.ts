@@ -5,8 +5,8 @@ import { base64Encode } from "@bufbuild/protobuf/wire";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GetPieceRequestSchema, GetPieceResponseSchema } from "#gen/pieza/v1/peer_pb.ts";
 import type { RunningServer } from "../../../../server/http/listening/server.ts";
-import { GrpcJsClient } from "../../../support/grpc-js.ts";
-import { pieceBytes, startTestPeer, swarm } from "../../../support/test-peer.ts";
+import { pieceBytes, startTestPeer, swarm } from "../../../support/swarms/test-peer.ts";
+import { GrpcJsClient } from "../../../support/wire/grpc-js.ts";
 
 const run = promisify(execFile);
 const GET_BITFIELD = "/pieza.v1.PeerService/GetBitfield";

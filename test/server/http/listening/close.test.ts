@@ -6,8 +6,8 @@ import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import type { Limits } from "../../../../server/http/base/limits.ts";
 import { openTransport, type TransportKind } from "../../../../server/http/client/transports.ts";
 import { within } from "../../../support/deadline.ts";
-import { dialHttp2 } from "../../../support/raw-http2.ts";
-import { pieceBytes, startTestPeer } from "../../../support/test-peer.ts";
+import { pieceBytes, startTestPeer } from "../../../support/swarms/test-peer.ts";
+import { dialHttp2 } from "../../../support/wire/raw-http2.ts";
 
 const HANG_MS = 8_000;
 /** Longer than the test: whoever waits for it fails. */

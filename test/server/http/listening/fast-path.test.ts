@@ -14,7 +14,7 @@ import type { Limits } from "../../../../server/http/base/limits.ts";
 import type { DirectMethod } from "../../../../server/http/direct/direct.ts";
 import type { RunningServer } from "../../../../server/http/listening/server.ts";
 import { within } from "../../../support/deadline.ts";
-import { startTestPeer, swarm } from "../../../support/test-peer.ts";
+import { startTestPeer, swarm } from "../../../support/swarms/test-peer.ts";
 
 const PATH = "/pieza.v1.PeerService/GetBitfield";
 const HANG_MS = 8_000;

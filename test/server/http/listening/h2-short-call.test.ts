@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { GetBitfieldRequestSchema } from "#gen/pieza/v1/peer_pb.ts";
 import type { DirectMethod } from "../../../../server/http/direct/direct.ts";
 import { within } from "../../../support/deadline.ts";
-import { startTestPeer, swarm } from "../../../support/test-peer.ts";
+import { startTestPeer, swarm } from "../../../support/swarms/test-peer.ts";
 
 const PATH = "/pieza.v1.PeerService/GetBitfield";
 const HANG_MS = 8_000;

@@ -14,11 +14,11 @@ import { getText } from "../../../../server/cli/clients/http-get.ts";
 import type { LogEvent } from "../../../../server/http/base/log.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
 import type { RunningServer, ServerOptions } from "../../../../server/http/listening/server.ts";
-import { type CertificatePaths, TestAuthority } from "../../../support/certificates.ts";
 import { within } from "../../../support/deadline.ts";
-import { pieza } from "../../../support/pieza.ts";
+import { pieza } from "../../../support/processes/pieza.ts";
 import { readSources } from "../../../support/source-tree.ts";
-import { geometry, startTestPeer, swarm } from "../../../support/test-peer.ts";
+import { geometry, startTestPeer, swarm } from "../../../support/swarms/test-peer.ts";
+import { type CertificatePaths, TestAuthority } from "../../../support/wire/certificates.ts";
 
 const run = promisify(execFile);
 const GET_BITFIELD = "/pieza.v1.PeerService/GetBitfield";

@@ -13,7 +13,7 @@ import { SharedPeer } from "../../../../server/peer/downloading/shared-peer.ts";
 import type { RunningPeer } from "../../../../server/peer/peer.ts";
 import { FilePieceStore } from "../../../../server/peer/stores/file-piece-store.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 import { fill } from "../stores/store-folder.ts";
 
 const PIECE = 16 << 10;

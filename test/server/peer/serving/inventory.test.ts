@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { Inventory } from "../../../../server/peer/serving/inventory.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 describe("the seed's inventory", async () => {
   const { torrent } = await makeTorrent({ length: 4 * (16 << 10), fileName: "shakira.mp3" });

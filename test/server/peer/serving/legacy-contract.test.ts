@@ -5,7 +5,7 @@ import { MemoryPieceStore } from "#core/ports/store.ts";
 import { PeerService } from "#gen/tracker_pb.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
 import { type Serving, startServing } from "../../../../server/peer/serving/serving.ts";
-import { type MadeTorrent, type MakeOptions, makeTorrent } from "../../../support/made-torrent.ts";
+import { type MadeTorrent, type MakeOptions, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 16 << 10;
 

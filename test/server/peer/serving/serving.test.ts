@@ -8,7 +8,7 @@ import type { PieceIndex } from "#core/torrent/piece.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
 import { type Serving, type ServingOptions, startServing } from "../../../../server/peer/serving/serving.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 16 << 10;
 

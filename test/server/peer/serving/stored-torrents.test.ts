@@ -20,7 +20,7 @@ import {
 } from "../../../../server/peer/serving/stored-torrents.ts";
 import type { ServedStore } from "../../../../server/peer/stores/served-torrents.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 16 << 10;
 const TOKEN = "secret";

@@ -12,7 +12,7 @@ import { startServing } from "../../../../server/peer/serving/serving.ts";
 import { Uploads } from "../../../../server/peer/serving/uploads.ts";
 import { ServedTorrents } from "../../../../server/peer/stores/served-torrents.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 16 << 10;
 const PIECES = 64;

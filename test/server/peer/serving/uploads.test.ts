@@ -5,7 +5,7 @@ import type { PieceIndex } from "#core/torrent/piece.ts";
 import { UploadBudget } from "../../../../server/http/guards/upload-budget.ts";
 import { Uploads } from "../../../../server/peer/serving/uploads.ts";
 import { ServedTorrents } from "../../../../server/peer/stores/served-torrents.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 const CALLER = "127.0.0.1";
 const budget = new UploadBudget(1 << 20);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { StoreFailed } from "#core/base/errors.ts";
 import { type Disk, nodeDisk } from "../../../../server/peer/stores/disk.ts";
 import type { FilePieceStore, SyncMode } from "../../../../server/peer/stores/file-piece-store.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 
 /** The machine's disk, of which the `n`th call from now on fails, and every later one too if it is `dead`. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { makeTorrent, noise } from "../../../support/made-torrent.ts";
+import { makeTorrent, noise } from "../../../support/swarms/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 
 const PIECE = 16 << 10;

@@ -1,8 +1,8 @@
 import { truncateSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { storePaths } from "../../../../server/peer/stores/store-paths.ts";
-import { FlushLedger } from "../../../support/flush-ledger.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
+import { FlushLedger } from "../../../support/disk/flush-ledger.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 
 const files = ["a", "b/c", "d/e/f", "g"].map((path) => ({ path, length: 20_000 }));

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { FollowedStore } from "../../../../server/peer/stores/followed-store.ts";
 import { storePaths } from "../../../../server/peer/stores/store-paths.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 
 const PIECE = 16 << 10;

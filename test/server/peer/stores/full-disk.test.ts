@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { StoreFailed } from "#core/base/errors.ts";
 import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { FilePieceStore } from "../../../../server/peer/stores/file-piece-store.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 16 << 10;
 const disk = mkdtempSync(join(tmpdir(), "pieza-disk-"));

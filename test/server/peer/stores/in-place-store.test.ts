@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Hasher, webCryptoHasher } from "#core/base/hash.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import { openSeed, type SeedOptions, type SeedStore } from "../../../../server/peer/stores/in-place-store.ts";
-import { type MadeTorrent, makeTorrent, noise } from "../../../support/made-torrent.ts";
+import { type MadeTorrent, makeTorrent, noise } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 16 << 10;
 

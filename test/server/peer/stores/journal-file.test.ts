@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { JOURNAL_HEADER_BYTES, JOURNAL_RECORD_BYTES } from "#core/ports/journal.ts";
 import { JournalFile } from "../../../../server/peer/stores/journal.ts";
-import { seededBytes, seededRandom, torrentOf } from "../../../support/fake-swarm.ts";
-import { PowerCutDisk } from "../../../support/power-cut-disk.ts";
+import { PowerCutDisk } from "../../../support/disk/power-cut-disk.ts";
+import { seededBytes, seededRandom, torrentOf } from "../../../support/swarms/fake-swarm.ts";
 
 const PATH = "file.journal";
 const { torrent, geometry } = torrentOf(seededBytes(500), 120);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, it } from "vitest";
-import { makeTorrent } from "../../../support/made-torrent.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 import { storeFolder } from "./store-folder.ts";
 
 const PIECE = 16 << 10;

@@ -5,8 +5,8 @@ import { StoreFailed } from "#core/base/errors.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { FilePieceStore, SyncMode } from "../../../../server/peer/stores/file-piece-store.ts";
 import { storePaths } from "../../../../server/peer/stores/store-paths.ts";
-import { seededBytes, seededRandom, torrentOf } from "../../../support/fake-swarm.ts";
-import { PowerCutDisk } from "../../../support/power-cut-disk.ts";
+import { PowerCutDisk } from "../../../support/disk/power-cut-disk.ts";
+import { seededBytes, seededRandom, torrentOf } from "../../../support/swarms/fake-swarm.ts";
 import { storeFolder } from "./store-folder.ts";
 
 /** In each mode; three modes make more than 10,000. */

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { nodeDisk } from "../../../../server/peer/stores/disk.ts";
 import { FilePieceStore } from "../../../../server/peer/stores/file-piece-store.ts";
 import { openSeed } from "../../../../server/peer/stores/in-place-store.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 
 const PIECE = 16 << 10;

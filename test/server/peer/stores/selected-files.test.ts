@@ -3,7 +3,7 @@ import { link, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 
 const PIECE = 16 << 10;

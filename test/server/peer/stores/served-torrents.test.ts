@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { ServedTorrents } from "../../../../server/peer/stores/served-torrents.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 16 << 10;
 

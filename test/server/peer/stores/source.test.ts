@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openSeed } from "../../../../server/peer/stores/in-place-store.ts";
 import { createTorrentFromPath } from "../../../../server/peer/stores/source.ts";
-import { makeTorrent, noise } from "../../../support/made-torrent.ts";
+import { makeTorrent, noise } from "../../../support/swarms/made-torrent.ts";
 
 describe("a torrent of a path", () => {
   let here = "";

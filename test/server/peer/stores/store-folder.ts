@@ -7,7 +7,7 @@ import {
   FilePieceStore,
   type FilePieceStoreOptions,
 } from "../../../../server/peer/stores/file-piece-store.ts";
-import type { MadeTorrent } from "../../../support/made-torrent.ts";
+import type { MadeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 /** A folder of its own for every test, and stores in it that are closed behind the test. */
 export function storeFolder() {

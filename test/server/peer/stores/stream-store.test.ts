@@ -2,7 +2,7 @@ import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
 import { StreamStore, type StreamStoreOptions } from "../../../../server/peer/stores/stream-store.ts";
-import { FakeSwarm } from "../../../support/fake-swarm.ts";
+import { FakeSwarm } from "../../../support/swarms/fake-swarm.ts";
 
 const PIECE = 1 << 20;
 

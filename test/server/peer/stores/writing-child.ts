@@ -1,6 +1,6 @@
 import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { FilePieceStore, type SyncMode } from "../../../../server/peer/stores/file-piece-store.ts";
-import { makeTorrent } from "../../../support/made-torrent.ts";
+import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 /** A process to be killed: fills a store for ever, a piece a turn, and prints each piece's number when it is held. */
 const [target, length, sync] = process.argv.slice(2) as [string, string, SyncMode];

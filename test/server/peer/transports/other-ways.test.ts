@@ -5,7 +5,7 @@ import { PiezaError } from "#core/base/errors.ts";
 import type { Announce, Tracker } from "#core/ports/tracker.ts";
 import { otherWays } from "../../../../server/peer/announcing/announcing.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
 

@@ -6,7 +6,7 @@ import { stockTracker } from "../../../../server/peer/transports/connect-clients
 import { PlainCalls } from "../../../../server/peer/transports/plain-calls.ts";
 import { PlainTracker } from "../../../../server/peer/transports/plain-tracker.ts";
 import { startTracker } from "../../../../server/tracker/tracker.ts";
-import { neverBusy } from "../../../support/never-busy.ts";
+import { neverBusy } from "../../../support/swarms/never-busy.ts";
 
 const swarm: LocateQuery = { infoHash: "ab".repeat(32), totalPieces: 9 };
 const soon = () => AbortSignal.timeout(10_000);

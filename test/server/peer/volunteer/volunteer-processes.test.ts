@@ -4,9 +4,9 @@ import { mkdirSync } from "node:fs";
 import { open, rm, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { freePort } from "../../../support/free-port.ts";
-import { LocalSwarm, readTorrentJson, writeRandomFile } from "../../../support/local-swarm.ts";
-import { OrderingTracker } from "../../../support/ordering-tracker.ts";
-import type { PiezaProcess } from "../../../support/pieza-process.ts";
+import type { PiezaProcess } from "../../../support/processes/pieza-process.ts";
+import { LocalSwarm, readTorrentJson, writeRandomFile } from "../../../support/swarms/local-swarm.ts";
+import { OrderingTracker } from "../../../support/swarms/ordering-tracker.ts";
 
 // Processes on a busy machine: what counts is that nothing hangs.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

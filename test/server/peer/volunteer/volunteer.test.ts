@@ -10,8 +10,8 @@ import { startCatalog } from "../../../../server/catalog/catalog.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
 import { type PeerOptions, type RunningPeer, startPeer } from "../../../../server/peer/peer.ts";
 import type { VolunteerRules } from "../../../../server/peer/volunteer/volunteer.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
-import { OrderingTracker } from "../../../support/ordering-tracker.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
+import { OrderingTracker } from "../../../support/swarms/ordering-tracker.ts";
 
 const PIECE = 16 << 10;
 const soon = { timeout: 15_000, interval: 20 };

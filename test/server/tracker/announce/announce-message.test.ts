@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { AnnounceEvent, AnnounceRequestSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { parseAnnounce } from "../../../../server/tracker/announce/announce-message.ts";
-import { infoHash } from "../../../support/router-tracker.ts";
+import { infoHash } from "../../../support/swarms/router-tracker.ts";
 
 it("what a lease keeps of an announce is 32 bytes, and not the whole request that they came in", () => {
   const torrent = { infoHash: infoHash("a"), totalPieces: 100_000, fileName: "file", revision: 1n };

@@ -11,8 +11,8 @@ import { startServing } from "../../../../server/peer/serving/serving.ts";
 import { AddressPolicy } from "../../../../server/tracker/announce/address.ts";
 import { DialBack } from "../../../../server/tracker/announce/dial-back.ts";
 import { FairSlots } from "../../../../server/tracker/announce/fair-slots.ts";
-import { TestAuthority } from "../../../support/certificates.ts";
-import { conducts, startHostilePeer } from "../../../support/hostile-peers.ts";
+import { TestAuthority } from "../../../support/wire/certificates.ts";
+import { conducts, startHostilePeer } from "../../../support/wire/hostile-peers.ts";
 
 const proto = fileURLToPath(new URL("../../../../proto", import.meta.url));
 const key = new Uint8Array(32).fill(7);

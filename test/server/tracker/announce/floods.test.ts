@@ -10,8 +10,8 @@ import { AnnounceEvent, type AnnounceRequestSchema, TrackerService } from "#gen/
 import { openTransport } from "../../../../server/http/client/transports.ts";
 import { limitsFor } from "../../../../server/tracker/store/memory-limits.ts";
 import { within } from "../../../support/deadline.ts";
-import { PiezaProcess } from "../../../support/pieza-process.ts";
-import { RouterTracker } from "../../../support/router-tracker.ts";
+import { PiezaProcess } from "../../../support/processes/pieza-process.ts";
+import { RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const MiB = 1 << 20;
 

@@ -5,8 +5,8 @@ import { sleep } from "#core/base/clock.ts";
 import { FairSlots } from "../../../../server/tracker/announce/fair-slots.ts";
 import type { ReachabilityCheck } from "../../../../server/tracker/announce/reachability.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { seededRandom } from "../../../support/fake-swarm.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { seededRandom } from "../../../support/swarms/fake-swarm.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
 /** What the tracker's one thread does for one announce, and for one that it puts off, in ms. */

@@ -5,7 +5,7 @@ import { createClient } from "@connectrpc/connect";
 import { afterEach, expect, it } from "vitest";
 import { AnnounceEvent, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
-import { infoHash } from "../../../support/router-tracker.ts";
+import { infoHash } from "../../../support/swarms/router-tracker.ts";
 
 const CALLS = 1_000;
 /** Node's own HTTP/2 stream leaves 1.8 KB, because V8 keeps what a Writable's functions close over. Ours adds nothing. */
@@ -22,7 +22,7 @@ afterEach(async () => {
 it.each(["grpc", "connect"] as const)(
   "a call over %s leaves next to nothing for the great collection",
   async (kind) => {
-    const program = join(import.meta.dirname, "../../../support/garbage-tracker.ts");
+    const program = join(import.meta.dirname, "../../../support/wire/garbage-tracker.ts");
     const room = ["--min-semi-space-size=64", "--max-semi-space-size=64"];
     child = fork(program, { execArgv: ["--expose-gc", ...room] });
     const [url] = await once(child, "message");

@@ -6,7 +6,7 @@ import type {
   Reachability,
   ReachabilityCheck,
 } from "../../../../server/tracker/announce/reachability.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 /** Reaches the peers that a test says, at once or after so many milliseconds. */
 class FakeReach implements ReachabilityCheck {

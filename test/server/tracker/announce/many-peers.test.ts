@@ -15,8 +15,8 @@ import {
   type TrackerOptions,
 } from "../../../../server/tracker/tracker.ts";
 import { within } from "../../../support/deadline.ts";
-import { type MadeTorrent, makeTorrent } from "../../../support/made-torrent.ts";
-import { neverBusy } from "../../../support/never-busy.ts";
+import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
+import { neverBusy } from "../../../support/swarms/never-busy.ts";
 
 const PIECE = 16 << 10;
 

@@ -6,8 +6,8 @@ import type { AnnounceEvent } from "#core/ports/tracker.ts";
 import { EventLoopDelay, Overload } from "../../../../server/tracker/announce/overload.ts";
 import { trustAllowedNetworks } from "../../../../server/tracker/announce/reachability.ts";
 import { within } from "../../../support/deadline.ts";
-import { seededRandom } from "../../../support/fake-swarm.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { seededRandom } from "../../../support/swarms/fake-swarm.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const PEERS = 1_000;
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { holderInTurn } from "#core/base/round-robin.ts";
 import { AnnounceEvent, type LocatePiecesResponse } from "#gen/pieza/v1/tracker_pb.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 let tracker: RouterTracker;
 beforeEach(() => {

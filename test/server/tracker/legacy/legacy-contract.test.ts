@@ -10,7 +10,7 @@ import { defaultTrackerLimits } from "../../../../server/tracker/store/limits.ts
 import type { SwarmMember } from "../../../../server/tracker/store/swarm-store.ts";
 import type { TrackerOptions } from "../../../../server/tracker/tracker.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const { seedLeaseMs, seedProbeMs } = defaultTrackerLimits;
 

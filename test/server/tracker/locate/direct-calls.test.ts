@@ -7,8 +7,8 @@ import { startServer } from "../../../../server/http/listening/server.ts";
 import { trustAllowedNetworks } from "../../../../server/tracker/announce/reachability.ts";
 import { composeTracker } from "../../../../server/tracker/tracker.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { type RawAnswer, RawClient, type RawRequest } from "../../../support/raw-call.ts";
-import { infoHash } from "../../../support/router-tracker.ts";
+import { infoHash } from "../../../support/swarms/router-tracker.ts";
+import { type RawAnswer, RawClient, type RawRequest } from "../../../support/wire/raw-call.ts";
 import {
   callOf,
   framed,
@@ -16,7 +16,7 @@ import {
   read,
   type WireFormat,
   wireFormats,
-} from "../../../support/wire-formats.ts";
+} from "../../../support/wire/wire-formats.ts";
 
 /**
  * Announce and the seed's GetFilePieces, each call to two trackers that know the same: one answers plain calls in front

@@ -5,7 +5,7 @@ import { LocatePiecesResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { seedTable } from "../../../../server/tracker/locate/legacy-table.ts";
 import { seedPeers, swarmPeers } from "../../../../server/tracker/locate/swarm-message.ts";
 import type { SeedMember, SwarmMember } from "../../../../server/tracker/store/swarm-store.ts";
-import { seededRandom } from "../../../support/fake-swarm.ts";
+import { seededRandom } from "../../../support/swarms/fake-swarm.ts";
 
 function member(id: string, pieces: Iterable<readonly [number, string]>): SeedMember {
   return {

@@ -5,8 +5,8 @@ import { AnnounceEvent, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { openTransport, type TransportKind } from "../../../../server/http/client/transports.ts";
 import { trustAllowedNetworks } from "../../../../server/tracker/announce/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../../server/tracker/tracker.ts";
-import { neverBusy } from "../../../support/never-busy.ts";
-import { infoHash } from "../../../support/router-tracker.ts";
+import { neverBusy } from "../../../support/swarms/never-busy.ts";
+import { infoHash } from "../../../support/swarms/router-tracker.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
 const KINDS: readonly TransportKind[] = ["grpc", "grpc-web", "connect"];

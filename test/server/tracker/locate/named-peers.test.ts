@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AnnounceEvent, FailureKind } from "#gen/pieza/v1/tracker_pb.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
 const MINUTE_MS = 60_000;

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, LocatePiecesResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { trustAllowedNetworks } from "../../../../server/tracker/announce/reachability.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const PIECES = 100_000;
 const PEERS = 50;

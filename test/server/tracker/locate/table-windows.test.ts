@@ -3,7 +3,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import { holderInTurn } from "#core/base/round-robin.ts";
 import { TableWindows } from "../../../../server/tracker/locate/table-windows.ts";
 import type { Swarm, SwarmMember } from "../../../../server/tracker/store/swarm-store.ts";
-import { infoHash } from "../../../support/router-tracker.ts";
+import { infoHash } from "../../../support/swarms/router-tracker.ts";
 
 const full = Bitfield.full(8);
 const half = Bitfield.of(8, [0, 2, 4, 6]);

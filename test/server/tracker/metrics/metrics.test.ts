@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { AnnounceEvent } from "#gen/pieza/v1/tracker_pb.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const torrent = { infoHash: infoHash("a"), totalPieces: 8, fileName: "file", revision: 1n, complete: true };
 const EVENTS = ["started", "progress", "completed", "heartbeat", "draining", "stopped"];

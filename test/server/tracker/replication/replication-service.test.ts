@@ -3,7 +3,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { Announce, Announced, Tracker } from "#core/ports/tracker.ts";
 import { type WatchedCopies, watchSwarm } from "#core/rpc/watch.ts";
 import type { LogEvent } from "../../../../server/http/base/log.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const MIB = 1 << 20;
 const SETTLED_MS = 24_000;

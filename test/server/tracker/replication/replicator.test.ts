@@ -9,11 +9,15 @@ import { MemorySwarmStore } from "../../../../server/tracker/store/memory/memory
 import { RedisSwarmStore } from "../../../../server/tracker/store/redis/redis-swarm-store.ts";
 import type { SwarmStore } from "../../../../server/tracker/store/swarm-store.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { seededRandom } from "../../../support/fake-swarm.ts";
-import { manyTorrents } from "../../../support/many-torrents.ts";
-import { RedisServer } from "../../../support/redis-server.ts";
-import { infoHash } from "../../../support/router-tracker.ts";
-import { SETTLED_MS, VolunteerWorld, type VolunteerWorldOptions } from "../../../support/volunteer-world.ts";
+import { RedisServer } from "../../../support/processes/redis-server.ts";
+import { seededRandom } from "../../../support/swarms/fake-swarm.ts";
+import { manyTorrents } from "../../../support/swarms/many-torrents.ts";
+import { infoHash } from "../../../support/swarms/router-tracker.ts";
+import {
+  SETTLED_MS,
+  VolunteerWorld,
+  type VolunteerWorldOptions,
+} from "../../../support/swarms/volunteer-world.ts";
 
 const LEASE_MS = 30_000;
 const key = { infoHash: infoHash("1"), totalPieces: 256 };

@@ -5,7 +5,7 @@ import { FailureVotes } from "../../../../server/tracker/store/failure-votes.ts"
 import { RedisSwarmStore } from "../../../../server/tracker/store/redis/redis-swarm-store.ts";
 import { failureVotesContract } from "../../../contract/failure-votes.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { RedisServer } from "../../../support/redis-server.ts";
+import { RedisServer } from "../../../support/processes/redis-server.ts";
 
 const LIAR = "http://127.1.0.1:7000";
 

@@ -7,7 +7,7 @@ import { MemorySwarmStore } from "../../../../server/tracker/store/memory/memory
 import { limitsFor, machineMemory, memoryOf } from "../../../../server/tracker/store/memory-limits.ts";
 import { lease } from "../../../contract/swarm-store.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
-import { infoHash, RouterTracker } from "../../../support/router-tracker.ts";
+import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
 const MiB = 1 << 20;
 const GiB = 1 << 30;

@@ -1,6 +1,6 @@
 import { MemorySwarmStore } from "../../../../../server/tracker/store/memory/memory-swarm-store.ts";
+import { seedPeersContract } from "../../../../contract/legacy-peers.ts";
 import { orderStoreContract } from "../../../../contract/order-store.ts";
-import { seedPeersContract } from "../../../../contract/seed-peers.ts";
 import { swarmCopiesContract } from "../../../../contract/swarm-copies.ts";
 import { type MakeSwarmStore, swarmStoreContract } from "../../../../contract/swarm-store.ts";
 

@@ -8,9 +8,9 @@ import { openTransport } from "../../../../../server/http/client/transports.ts";
 import { otherWays } from "../../../../../server/peer/announcing/announcing.ts";
 import { type RunningTracker, startTracker } from "../../../../../server/tracker/tracker.ts";
 import { within } from "../../../../support/deadline.ts";
-import { neverBusy } from "../../../../support/never-busy.ts";
-import { RedisServer } from "../../../../support/redis-server.ts";
-import { infoHash } from "../../../../support/router-tracker.ts";
+import { RedisServer } from "../../../../support/processes/redis-server.ts";
+import { neverBusy } from "../../../../support/swarms/never-busy.ts";
+import { infoHash } from "../../../../support/swarms/router-tracker.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
 const PEERS = 4;

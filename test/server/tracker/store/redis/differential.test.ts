@@ -9,7 +9,7 @@ import type { SwarmStore } from "../../../../../server/tracker/store/swarm-store
 import { order } from "../../../../contract/order-store.ts";
 import { lease, torrent } from "../../../../contract/swarm-store.ts";
 import { FakeClock } from "../../../../support/fake-clock.ts";
-import { RedisServer } from "../../../../support/redis-server.ts";
+import { RedisServer } from "../../../../support/processes/redis-server.ts";
 
 const IDS = ["a", "b", "c", "d"];
 const DIGITS = ["1", "2", "3"];

@@ -11,10 +11,10 @@ import { openTransport } from "../../../../../server/http/client/transports.ts";
 import { trustAllowedNetworks } from "../../../../../server/tracker/announce/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../../../server/tracker/tracker.ts";
 import { within } from "../../../../support/deadline.ts";
-import { neverBusy } from "../../../../support/never-busy.ts";
-import { PiezaProcess } from "../../../../support/pieza-process.ts";
-import { RedisServer } from "../../../../support/redis-server.ts";
-import { infoHash } from "../../../../support/router-tracker.ts";
+import { PiezaProcess } from "../../../../support/processes/pieza-process.ts";
+import { RedisServer } from "../../../../support/processes/redis-server.ts";
+import { neverBusy } from "../../../../support/swarms/never-busy.ts";
+import { infoHash } from "../../../../support/swarms/router-tracker.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
 const PEERS = 5;

@@ -8,7 +8,7 @@ import { RateLimit, sharedRate, type TakeRate } from "../../../../../server/http
 import { type RunningServer, startServer } from "../../../../../server/http/listening/server.ts";
 import { RedisSwarmStore } from "../../../../../server/tracker/store/redis/redis-swarm-store.ts";
 import { composeTracker } from "../../../../../server/tracker/tracker.ts";
-import { RedisServer } from "../../../../support/redis-server.ts";
+import { RedisServer } from "../../../../support/processes/redis-server.ts";
 
 /** What one address may do at once; it is hours until it may do it again. */
 const BURST = 12;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { RedisConnection } from "../../../../../server/tracker/store/redis/redis-connection.ts";
 import { within } from "../../../../support/deadline.ts";
-import { RedisServer } from "../../../../support/redis-server.ts";
+import { RedisServer } from "../../../../support/processes/redis-server.ts";
 
 /** A command is given half a second; much more than that is a hang, on any machine. */
 const HANG_MS = 10_000;

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll } from "vitest";
 import { RedisSwarmStore } from "../../../../../server/tracker/store/redis/redis-swarm-store.ts";
+import { seedPeersContract } from "../../../../contract/legacy-peers.ts";
 import { orderStoreContract } from "../../../../contract/order-store.ts";
-import { seedPeersContract } from "../../../../contract/seed-peers.ts";
 import { swarmCopiesContract } from "../../../../contract/swarm-copies.ts";
 import { type MakeSwarmStore, swarmStoreContract } from "../../../../contract/swarm-store.ts";
-import { RedisServer } from "../../../../support/redis-server.ts";
+import { RedisServer } from "../../../../support/processes/redis-server.ts";
 
 let redis: RedisServer;
 beforeAll(async () => {

@@ -9,9 +9,9 @@ import { openTransport } from "../../../../../server/http/client/transports.ts";
 import { trustAllowedNetworks } from "../../../../../server/tracker/announce/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../../../server/tracker/tracker.ts";
 import { within } from "../../../../support/deadline.ts";
-import { neverBusy } from "../../../../support/never-busy.ts";
-import { RedisServer } from "../../../../support/redis-server.ts";
-import { infoHash, RouterTracker } from "../../../../support/router-tracker.ts";
+import { RedisServer } from "../../../../support/processes/redis-server.ts";
+import { neverBusy } from "../../../../support/swarms/never-busy.ts";
+import { infoHash, RouterTracker } from "../../../../support/swarms/router-tracker.ts";
 
 const PIECES = 8;
 const AT_ONCE = 20;

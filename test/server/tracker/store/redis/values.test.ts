@@ -6,7 +6,7 @@ import { nodeClock } from "../../../../../server/base/node-clock.ts";
 import { RedisSwarmStore } from "../../../../../server/tracker/store/redis/redis-swarm-store.ts";
 import { order } from "../../../../contract/order-store.ts";
 import { lease, torrent } from "../../../../contract/swarm-store.ts";
-import { RedisServer } from "../../../../support/redis-server.ts";
+import { RedisServer } from "../../../../support/processes/redis-server.ts";
 
 const HOSTILE = [
   "*",
