@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
 import type { Clock } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
 import { nodeClock } from "../base/node-clock.ts";
+import { packageVersion } from "../base/own-package.ts";
 import type { Log } from "../http/base/log.ts";
 import { directGetTorrent } from "../http/direct/direct-torrent.ts";
 import { type EdgeOptions, startServer } from "../http/listening/server.ts";
@@ -68,7 +68,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       log?.({ level: "warn", event: "bad_torrent", message: `${file} is left out: ${problem}`, file }),
   });
   const page = await readPage(pageDirectory, log);
-  const version = await ownVersion();
+  const version = packageVersion();
   const overview = async () =>
     overviewOf(version, trackers, uploadPeers, (await torrents.list({ pageSize: 1 })).totalSize);
   const service = catalogService({ torrents, token: open ? undefined : options.token });
@@ -114,9 +114,4 @@ function overviewOf(
       health: "/healthz",
     },
   };
-}
-
-async function ownVersion(): Promise<string> {
-  const file = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(await readFile(file, "utf8")) as { version: string }).version;
 }

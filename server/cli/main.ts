@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { packageVersion } from "../base/own-package.ts";
 import { type Command, parseCommandLine } from "./line/command-line.ts";
 import { ExitCode, exitCodeOf, Interrupted } from "./line/exit-code.ts";
 import { readFlags } from "./line/invocation.ts";
@@ -54,11 +54,6 @@ async function run(command: Command): Promise<void> {
   const columns = stream.columns ?? DEFAULT_COLUMNS;
   stream.write(asked && command.spec ? verbHelp(command.spec, columns) : programHelp(verbs, columns));
   if (!asked) process.exitCode = ExitCode.USAGE;
-}
-
-function packageVersion(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
 function end(error: unknown, out: Output): void {

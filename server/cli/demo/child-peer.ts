@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { programPath } from "../../base/own-package.ts";
 import { CliError, ExitCode } from "../line/exit-code.ts";
 import type { Flags } from "../line/options.ts";
 import type { Demo, DemoPeer } from "./demo.ts";
@@ -8,8 +8,6 @@ import type { Demo, DemoPeer } from "./demo.ts";
 /** What each peer of the demo takes of publishers, and lends to copies of what others have. */
 const UPLOADS = "10GiB";
 const COPIES = "10GiB";
-
-const program = fileURLToPath(new URL("../pieza.js", import.meta.url));
 
 /** A peer in a process of its own, which ends when this process does, however that ends. */
 export interface ChildPeer {
@@ -41,7 +39,7 @@ export interface ChildPeerOptions {
 }
 
 export function startChildPeer(options: ChildPeerOptions): ChildPeer {
-  const child = fork(program, argumentsFor(options), {
+  const child = fork(programPath, argumentsFor(options), {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     // The token in a variable and not in the arguments, which everybody on this machine can read.
     env: {

@@ -1,9 +1,9 @@
 import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
+import { packageRoot } from "../../base/own-package.ts";
 import { createTorrentFromPath } from "../../peer/stores/source.ts";
 import { type DemoFile, demoFiles, writeDemoFiles } from "./demo-files.ts";
 
@@ -31,8 +31,6 @@ export interface Demo {
   readonly peers: readonly DemoPeer[];
 }
 
-const fixtures = fileURLToPath(new URL("../../../fixtures/", import.meta.url));
-
 /** Makes what the demo needs in `dir`, unless it is there: files, their torrents, and for each peer its inventory. */
 export async function prepareDemo(dir: string): Promise<Demo> {
   const paths = await writeDemoFiles(join(dir, "files"));
@@ -54,7 +52,7 @@ async function prepareTorrent(file: DemoFile, path: string, dir: string): Promis
 
 /** shakira.json comes along as it is: the form that the first torrents had, without lengths. */
 async function writeTorrent(file: DemoFile, path: string, torrentPath: string): Promise<void> {
-  if (file.name === "shakira") return copyFile(join(fixtures, "shakira.json"), torrentPath);
+  if (file.name === "shakira") return copyFile(join(packageRoot, "fixtures/shakira.json"), torrentPath);
   const { pieceLength, comment } = file;
   await writeFile(torrentPath, torrentText(await createTorrentFromPath(path, { pieceLength, comment })));
 }

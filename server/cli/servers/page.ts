@@ -2,17 +2,23 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, globSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { packageRoot } from "../../base/own-package.ts";
 import { CliError, ExitCode } from "../line/exit-code.ts";
 import type { Output } from "../line/output.ts";
 
-const root = fileURLToPath(new URL("../../..", import.meta.url));
-const built = join(root, "web/dist");
+const built = join(packageRoot, "web/dist");
 /** What the built page is made from; none of it is in the published package. */
-const sources = ["web/src/**/*", "web/public/**/*", "web/*", "core/*.ts", "gen/**/*.ts", "package-lock.json"];
+const sources = [
+  "web/src/**/*",
+  "web/public/**/*",
+  "web/*",
+  "core/**/*.ts",
+  "gen/**/*.ts",
+  "package-lock.json",
+];
 
 /** True when the code runs from its repository, where there is something to build. */
-export const inCheckout = existsSync(join(root, "web/vite.config.ts"));
+export const inCheckout = existsSync(join(packageRoot, "web/vite.config.ts"));
 
 /** The folder of the built page, or undefined if there is none. */
 export function pageDirectory(given: string | undefined): string | undefined {
@@ -23,9 +29,9 @@ export function pageDirectory(given: string | undefined): string | undefined {
 export async function buildPageIfOld(out: Output): Promise<void> {
   if (!inCheckout || !isOld()) return;
   out.note("Building the page...");
-  const vite = join(root, "node_modules/vite/bin/vite.js");
+  const vite = join(packageRoot, "node_modules/vite/bin/vite.js");
   const child = spawn(process.execPath, [vite, "build", "web"], {
-    cwd: root,
+    cwd: packageRoot,
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";
@@ -39,8 +45,8 @@ function isOld(): boolean {
   const index = statSync(join(built, "index.html"), { throwIfNoEntry: false });
   if (!index) return true;
   const exclude = (path: string) => path.endsWith("dist") || path.endsWith("node_modules");
-  return globSync(sources, { cwd: root, exclude }).some((path) => {
-    const facts = statSync(join(root, path));
+  return globSync(sources, { cwd: packageRoot, exclude }).some((path) => {
+    const facts = statSync(join(packageRoot, path));
     return facts.isFile() && facts.mtimeMs > index.mtimeMs;
   });
 }

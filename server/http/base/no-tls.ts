@@ -1,5 +1,8 @@
 import type net from "node:net";
 
+/** The oldest version of TLS that clients and servers speak. */
+export const MIN_TLS_VERSION = "TLSv1.2";
+
 const WORDS = "this port speaks TLS: use https";
 /** How long a client may take to read the answer and go. */
 const LINGER_MS = 5_000;

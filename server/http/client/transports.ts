@@ -11,7 +11,7 @@ import {
   createGrpcWebTransport,
   Http2SessionManager,
 } from "@connectrpc/connect-node";
-import { MIN_TLS_VERSION } from "../listening/certificate.ts";
+import { MIN_TLS_VERSION } from "../base/no-tls.ts";
 import { everythingThrough, proxyFor } from "./proxy.ts";
 import { NoTunnel, Tunnels } from "./proxy-tunnel.ts";
 import { tellTlsProblems } from "./tls-problem.ts";

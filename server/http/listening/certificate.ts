@@ -2,10 +2,8 @@ import { readFile, stat } from "node:fs/promises";
 import tls from "node:tls";
 import { PiezaError } from "#core/base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { MIN_TLS_VERSION } from "../base/no-tls.ts";
 import type { EdgeOptions } from "../handling/options.ts";
-
-/** What TLS may not go below, on either side. */
-export const MIN_TLS_VERSION = "TLSv1.2";
 
 /** What a TLS server shows and proves. */
 export interface CertificateFiles {

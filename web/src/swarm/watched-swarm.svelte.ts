@@ -8,6 +8,11 @@ interface Sample {
   readonly heldPieces: number;
 }
 
+/** Asks for news of a torrent's swarm and gives them to `swarm`, until the returned function is called. */
+export interface SwarmWatcher {
+  watch(infoHash: string, swarm: WatchedSwarm): () => void;
+}
+
 /** A swarm as the tracker tells of it, and how fast its leechers get on. */
 export class WatchedSwarm {
   /** The last news; undefined before the first. */

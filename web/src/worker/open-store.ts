@@ -4,10 +4,10 @@ import type { Hasher } from "#core/base/hash.ts";
 import { MemoryPieceStore, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { Stage, StorageInfo } from "../../base/messages.ts";
-import type { KeptDownload } from "../kept-downloads.ts";
-import { endOf, OpfsPieceStore } from "./opfs-piece-store.ts";
-import { freeBytes } from "./storage.ts";
+import type { Stage, StorageInfo } from "../base/messages.ts";
+import type { KeptDownload } from "./kept-downloads.ts";
+import { endOf, OpfsPieceStore } from "./storage/opfs-piece-store.ts";
+import { freeBytes } from "./storage/storage.ts";
 
 /** A store with what the page needs of it besides pieces. */
 export interface OpenStore {

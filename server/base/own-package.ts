@@ -1,0 +1,18 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/**
+ * The folder of the package, or of the checkout. This file lies two folders below it, and so does the bundle that
+ * `npm run build` makes of it.
+ */
+export const packageRoot = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The command `pieza`, to start it as a process. */
+export const programPath = join(packageRoot, "server/cli/pieza.js");
+
+/** The version in package.json. */
+export function packageVersion(): string {
+  const text = readFileSync(join(packageRoot, "package.json"), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
