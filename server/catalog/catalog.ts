@@ -5,14 +5,12 @@ import { nodeClock } from "../base/node-clock.ts";
 import { packageVersion } from "../base/own-package.ts";
 import type { Log } from "../http/base/log.ts";
 import { directGetTorrent } from "../http/direct/direct-torrent.ts";
+import { served } from "../http/handling/served-service.ts";
 import { type EdgeOptions, startServer } from "../http/listening/server.ts";
 import { catalogRoutes } from "./http-routes.ts";
 import { type PageFiles, readPageFiles } from "./page-files.ts";
-import { catalogService, keyOf } from "./service.ts";
+import { catalogPolicies, catalogService, keyOf } from "./service.ts";
 import { TorrentDirectory } from "./torrent-directory.ts";
-
-/** The method that is answered without the library. */
-const GET_TORRENT = `/${CatalogService.typeName}/${CatalogService.method.getTorrent.name}`;
 
 export interface CatalogOptions extends EdgeOptions {
   /** Path of the directory with the torrents, a `<name>.json` for each; made if it is missing. */
@@ -55,7 +53,6 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     trackers,
     uploadPeers = [],
     open = false,
-    direct = true,
     clock = nodeClock,
     log,
   } = options;
@@ -71,15 +68,13 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const version = packageVersion();
   const overview = async () =>
     overviewOf(version, trackers, uploadPeers, (await torrents.list({ pageSize: 1 })).totalSize);
-  const service = catalogService({ torrents, token: open ? undefined : options.token });
+  const policies = catalogPolicies(open ? undefined : options.token);
   const getTorrent = directGetTorrent(CatalogService.method.getTorrent, (request) =>
     torrents.get(keyOf(request)),
   );
   return startServer({
     ...options,
-    routes: (router) => void router.service(CatalogService, service),
-    services: [CatalogService],
-    direct: direct ? { [GET_TORRENT]: getTorrent } : undefined,
+    services: [served(CatalogService, catalogService(torrents), { policies, direct: { getTorrent } })],
     http: catalogRoutes({
       torrents,
       page,

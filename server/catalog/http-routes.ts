@@ -1,6 +1,6 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
-import type { HttpRequest, HttpResponse } from "../http/handling/adapter.ts";
+import type { HttpRequest, HttpResponse } from "../http/base/http-types.ts";
 import { prefersHtml } from "./accept.ts";
 import type { PageFile, PageFiles } from "./page-files.ts";
 import { pageHeaders } from "./page-headers.ts";

@@ -1,23 +1,28 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import { InvalidField } from "#core/base/errors.ts";
 import { torrentToMessage } from "#core/rpc/torrent.ts";
 import { torrentFromMessage } from "#core/rpc/torrent-fields.ts";
 import type { CatalogService, GetTorrentRequest } from "#gen/pieza/v1/catalog_pb.ts";
 import { nodeHasher } from "../base/node-hasher.ts";
-import { requireToken } from "../http/guards/token.ts";
+import { tokenAuthority } from "../http/guards/token.ts";
+import type { ServiceOptions } from "../http/handling/served-service.ts";
 import type { TorrentKey } from "./directory-index.ts";
 import type { ListedTorrent } from "./listing.ts";
 import type { TorrentDirectory } from "./torrent-directory.ts";
 
-export interface CatalogServiceParts {
-  readonly torrents: TorrentDirectory;
-  /** What publishers send; undefined: anybody may publish and delete. */
-  readonly token: string | undefined;
+/** The largest torrent that PublishTorrent takes, in bytes of its message. */
+const MAX_TORRENT_BYTES = 16 << 20;
+
+/** What calls of the catalog are held to. `token`: what publishers send; undefined: everybody may publish and delete. */
+export function catalogPolicies(token: string | undefined): Policies {
+  const authority = tokenAuthority(token);
+  return { publishTorrent: { requestBytes: MAX_TORRENT_BYTES, authority }, deleteTorrent: { authority } };
 }
 
-/** Translates between the wire and the directory; decides nothing but who may change it. */
-export function catalogService({ torrents, token }: CatalogServiceParts): ServiceImpl<typeof CatalogService> {
-  const checkAuthority = (context: HandlerContext) => requireToken(token, context.values);
+type Policies = NonNullable<ServiceOptions<typeof CatalogService>["policies"]>;
+
+/** Translates between the wire and the directory. Decides nothing. */
+export function catalogService(torrents: TorrentDirectory): ServiceImpl<typeof CatalogService> {
   return {
     async listTorrents(query) {
       const page = await torrents.list(query);
@@ -29,15 +34,13 @@ export function catalogService({ torrents, token }: CatalogServiceParts): Servic
       return { name, torrent: torrentToMessage(torrent) };
     },
 
-    async publishTorrent({ name, torrent: message, replace }, context) {
-      checkAuthority(context);
+    async publishTorrent({ name, torrent: message, replace }) {
       const torrent = await torrentFromMessage(message, nodeHasher);
       const published = await torrents.publish(torrent, { ...(name !== "" && { name }), replace });
       return { ...published, infoHash: torrent.infoHash };
     },
 
-    async deleteTorrent({ name }, context) {
-      checkAuthority(context);
+    async deleteTorrent({ name }) {
       await torrents.delete(name);
       return {};
     },

@@ -29,6 +29,13 @@ export interface TrackerServiceParts {
   readonly locate: Locate;
 }
 
+/** What calls of the tracker are held to. An Announce of a thousand torrents has 4 MiB at most. */
+export const trackerPolicies = {
+  announce: { requestBytes: 4 << 20 },
+  // Each answer moves the swarm's turn on, and changes nothing else.
+  locatePieces: { changes: false },
+} as const;
+
 /** Translates between the wire and the tracker; decides nothing. */
 export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
   const { store, replicator, announcing, locator, clock, locate } = parts;

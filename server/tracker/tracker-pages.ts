@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse } from "../http/handling/adapter.ts";
+import type { HttpRequest, HttpResponse } from "../http/base/http-types.ts";
 import type { TrackerMetrics } from "./metrics/metrics.ts";
 import type { SwarmStore } from "./store/swarm-store.ts";
 

@@ -1,10 +1,9 @@
-import type { DescMethod } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
 import type { Clock, Random } from "#core/base/clock.ts";
 import type { PlanCaps } from "#core/replication/input.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { nodeClock } from "../base/node-clock.ts";
+import { served } from "../http/handling/served-service.ts";
 import { type EdgeOptions, startServer } from "../http/listening/server.ts";
 import { AddressPolicy, classOfHost } from "./announce/address.ts";
 import { Announcing } from "./announce/announce.ts";
@@ -18,22 +17,20 @@ import { Registrar } from "./announce/registrar.ts";
 import { FilePiecesCall } from "./legacy/file-pieces-call.ts";
 import { dialHasPiece, type HasPiece, SeedProber } from "./legacy/legacy-prober.ts";
 import { SeedRegistrar } from "./legacy/legacy-registrar.ts";
-import { seedTrackerService } from "./legacy/legacy-service.ts";
+import { legacyTrackerPolicies, seedTrackerService } from "./legacy/legacy-service.ts";
 import { AnswerCache } from "./locate/answer-cache.ts";
 import { Locate } from "./locate/locate.ts";
 import { Locator } from "./locate/locator.ts";
 import { TrackerMetrics } from "./metrics/metrics.ts";
 import { ReplicationMetrics } from "./metrics/replication-metrics.ts";
 import { Replicator, type ReplicatorParts } from "./replication/replicator.ts";
-import { trackerService } from "./service.ts";
+import { trackerPolicies, trackerService } from "./service.ts";
 import { FailureVotes } from "./store/failure-votes.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./store/limits.ts";
 import { MemorySwarmStore } from "./store/memory/memory-swarm-store.ts";
 import { limitsFor, machineMemory, memoryOf } from "./store/memory-limits.ts";
 import { RedisSwarmStore } from "./store/redis/redis-swarm-store.ts";
 import { trackerPages } from "./tracker-pages.ts";
-
-const pathOf = ({ parent, name }: DescMethod): string => `/${parent.typeName}/${name}`;
 
 export interface TrackerOptions extends EdgeOptions {
   /** Networks, as CIDR, whose addresses peers may have besides those of the tracker's own class. Default none. */
@@ -81,14 +78,11 @@ export interface RunningTracker {
 
 /** Starts a tracker. Fails with the system's error when the port is taken. */
 export async function startTracker(options: TrackerOptions): Promise<RunningTracker> {
-  const { store, metrics, routes, direct, shareRate, close } = composeTracker(options);
-  const { direct: _, ...edge } = options;
+  const { store, metrics, services, shareRate, close } = composeTracker(options);
   const server = await startServer({
-    ...edge,
-    routes,
+    ...options,
+    services,
     shareRate,
-    ...(options.direct !== false && { direct }),
-    services: [TrackerService, SeedTrackerService],
     http: trackerPages(store, metrics),
   });
   return {
@@ -140,13 +134,16 @@ export function composeTracker(options: TrackerOptions) {
     store,
     metrics,
     shareRate: shared && ((burst: number, perSecond: number) => shared.rate(burst, perSecond)),
-    direct: {
-      [pathOf(TrackerService.method.locatePieces)]: locate.direct,
-      [pathOf(TrackerService.method.announce)]: announcing.direct,
-      [pathOf(SeedTrackerService.method.getFilePieces)]: filePieces.direct,
-    },
-    routes: (router: ConnectRouter) =>
-      void router.service(TrackerService, service).service(SeedTrackerService, seedService),
+    services: [
+      served(TrackerService, service, {
+        policies: trackerPolicies,
+        direct: { locatePieces: locate.direct, announce: announcing.direct },
+      }),
+      served(SeedTrackerService, seedService, {
+        policies: legacyTrackerPolicies,
+        direct: { getFilePieces: filePieces.direct },
+      }),
+    ],
     async close() {
       loop?.close();
       await Promise.all([listings.close(), prober.close()]);

@@ -9,7 +9,7 @@ import { randomFillSync } from "node:crypto";
 import { once } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Bitfield } from "#core/base/bitfield.ts";
-import { AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
+import { AnnounceRequestSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { shapeTrackerHeap } from "../../server/cli/servers/tracker-heap.ts";
 import type { DirectMethod } from "../../server/http/direct/direct.ts";
 import { startServer } from "../../server/http/listening/server.ts";
@@ -200,12 +200,14 @@ function serve(peers: number): void {
     return micros / count;
   };
 
-  const announce = tracker.direct[ANNOUNCE]!;
+  const [trackerServed, ...others] = tracker.services;
+  const caller = { address: "127.0.0.1", token: undefined };
+  const announce = trackerServed!.direct.announce!;
   /** Returns the CPU that these peers' heartbeats took, in µs, from their bytes to those of the answers. */
   const beat = async (numbers: readonly number[]) => {
     const requests = numbers.map((n) => heartbeat(idOf(n), n));
     return cpuMicrosOf(async () => {
-      for (const request of requests) await announce(request, { address: "127.0.0.1" }, () => {});
+      for (const request of requests) await announce.answer(announce.read(request), caller, () => {});
       await pass(numbers.length);
     });
   };
@@ -232,15 +234,16 @@ function serve(peers: number): void {
     return numbers.map((n) => heartbeat(idOf(n), n));
   };
   let called = 0;
-  const direct: DirectMethod = (...call) => {
-    if (++called % BATCH === 0) void pass(BATCH);
-    return announce(...call);
+  const counted: DirectMethod = {
+    read: (message) => announce.read(message),
+    answer(...call) {
+      if (++called % BATCH === 0) void pass(BATCH);
+      return announce.answer(...call);
+    },
   };
   const server = startServer({
     ...{ port: 0, rateLimit: false },
-    routes: tracker.routes,
-    services: [TrackerService],
-    direct: { [ANNOUNCE]: direct },
+    services: [{ ...trackerServed!, direct: { ...trackerServed!.direct, announce: counted } }, ...others],
   });
   const memory = async (): Promise<Memory> => {
     const opened = used();

@@ -11,6 +11,7 @@ import { parseTorrentText } from "#core/torrent/torrent-json.ts";
 import { PeerService, TrackerService } from "#gen/tracker_pb.ts";
 import { nodeHasher } from "../../server/base/node-hasher.ts";
 import { openTransport } from "../../server/http/client/transports.ts";
+import { served } from "../../server/http/handling/served-service.ts";
 import { startServer } from "../../server/http/listening/server.ts";
 import { startGet } from "../../server/peer/downloading/get.ts";
 import { startServing } from "../../server/peer/serving/serving.ts";
@@ -39,9 +40,7 @@ async function swarmOf(pieces: readonly string[], fileName: string, bytes: (numb
   const peer = ending(
     await startServer({
       port: 0,
-      services: [PeerService],
-      routes: (router) =>
-        router.service(PeerService, { downloadPiece: ({ pieceNumber }) => ({ data: bytes(pieceNumber) }) }),
+      services: [served(PeerService, { downloadPiece: ({ pieceNumber }) => ({ data: bytes(pieceNumber) }) })],
     }),
   );
   await client(TrackerService, tracker.url).registerPeer({

@@ -1,16 +1,16 @@
-import { callerAddress } from "./context.ts";
 import type { RequestHead } from "./http-types.ts";
 import { Networks, parseIp } from "./networks.ts";
 
-/** The address that a request came from; empty for a socket that is gone already. */
+/** Returns the address that a request came from; empty if its socket is closed already. */
 export type CallerOf = (request: RequestHead) => string;
 
 /**
- * What its socket says, but for requests from a proxy in one of these networks (CIDR): there X-Forwarded-For counts,
- * from its end, because its beginning is the caller's own word. Throws InvalidField for what is no network.
+ * Returns a function that reads the caller's address from the socket. For a request from a proxy in one of
+ * `trustedProxies` (CIDR), X-Forwarded-For counts, read from its end: the caller itself wrote its beginning. Throws
+ * InvalidField for a text that is no network.
  */
 export function createCallerOf(trustedProxies: readonly string[] = []): CallerOf {
-  if (trustedProxies.length === 0) return callerAddress;
+  if (trustedProxies.length === 0) return socketAddress;
   const proxies = new Networks(trustedProxies, "trusted_proxy");
   const isProxy = (address: string) => {
     const ip = parseIp(address);
@@ -18,7 +18,7 @@ export function createCallerOf(trustedProxies: readonly string[] = []): CallerOf
   };
   return (request) => {
     const hops = [request.headers["x-forwarded-for"] ?? []].flat().join(",").split(",");
-    let caller = callerAddress(request);
+    let caller = socketAddress(request);
     while (isProxy(caller) && hops.length > 0) {
       const hop = parseHop(hops.pop()!);
       if (hop === undefined) break;
@@ -28,8 +28,48 @@ export function createCallerOf(trustedProxies: readonly string[] = []): CallerOf
   };
 }
 
-/** An address, which some proxies write with its port. */
+/** Parses one entry of X-Forwarded-For. Some proxies write the port behind the address. */
 function parseHop(text: string): string | undefined {
   const host = text.trim().replace(/^(\[[^\]]*\]|[\d.]+):\d+$/, "$1");
   return /^[[\]\d.:a-f]+$/i.test(host) ? parseIp(host)?.toString() : undefined;
+}
+
+/** The socket's remote address, IPv4 in dotted form also on a dual-stack socket. Empty for a closed socket. */
+export function socketAddress(request: RequestHead): string {
+  const address = request.socket.remoteAddress ?? "";
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+/** The bearer token in an Authorization header, at most 512 characters. Undefined without one. */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return /^Bearer +([^\s]{1,512})$/i.exec(authorization ?? "")?.[1];
+}
+
+/** The program on the other side of a call. */
+export interface Caller {
+  /** See CallerOf. Empty for a socket that is closed already. */
+  readonly address: string;
+  /** The bearer token of the call. Only server/http/guards/token.ts compares it. */
+  readonly token: string | undefined;
+}
+
+/** Reads each fact when it is first asked for: a socket's address costs a system call on a connection's first call. */
+export class LazyCaller implements Caller {
+  readonly #head: RequestHead;
+  readonly #callerOf: CallerOf;
+  #address: string | undefined;
+
+  constructor(head: RequestHead, callerOf: CallerOf) {
+    this.#head = head;
+    this.#callerOf = callerOf;
+  }
+
+  get address(): string {
+    this.#address ??= this.#callerOf(this.#head);
+    return this.#address;
+  }
+
+  get token(): string | undefined {
+    return bearerToken(this.#head.headers.authorization);
+  }
 }

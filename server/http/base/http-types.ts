@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import type { Readable, Writable } from "node:stream";
+import type { Writable } from "node:stream";
 
-/** One request or answer of either HTTP version: the two look alike, but for `stream` on HTTP/2. */
+/** A request or an answer of either HTTP version. The two look alike but for `stream`, which HTTP/2 has. */
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 export type HttpResponse = ServerResponse | Http2ServerResponse;
 
-/** What is known of a request before its body. */
+/** A request without its body. */
 export interface RequestHead {
   readonly method?: string | undefined;
   readonly headers: IncomingHttpHeaders;
@@ -14,23 +14,22 @@ export interface RequestHead {
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
-/** As much of an answer as a short one needs. */
-export type ShortResponse = Pick<Writable, "destroyed" | "cork" | "uncork"> & {
+/** The part of an answer that gates and direct methods use. Node's responses have it, and so do those before Node's. */
+export type Reply = Pick<Writable, "destroyed" | "cork" | "uncork"> & {
   statusCode: number;
   readonly closed: boolean;
+  readonly headersSent: boolean;
   setHeader(name: string, value: string | number): unknown;
   addTrailers(trailers: Readonly<Record<string, string>>): unknown;
   write(chunk: Uint8Array): boolean;
-  /** With the last bytes, or with text of one byte a character. */
+  /** Ends the answer with its last bytes, or with text of one byte for each character. */
   end(chunk: Uint8Array): unknown;
   end(text: string, encoding: "latin1"): unknown;
   once(event: "close", fn: () => void): unknown;
 };
 
-/** A request, its body and its answer. */
-export interface ShortCall {
-  readonly head: RequestHead;
-  /** To be read, or whole. */
-  readonly body: Readable | Buffer;
-  readonly response: ShortResponse;
+/** The request and the response that Node makes of a call. The library and plain HTTP routes work with these. */
+export interface NodeExchange {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
 }

@@ -1,9 +1,7 @@
-import type { DescMethod } from "@bufbuild/protobuf";
-
 const KiB = 1 << 10;
 const MiB = 1 << 20;
 
-/** What a server allows its callers. One constant for all services, so that the page with the limits is this file. */
+/** What a server allows its callers, the same for all services. A method's own limits are in its MethodPolicy. */
 export const limits = {
   /** Connections to one server; one more is closed as it comes. */
   maxConnections: 2048,
@@ -11,7 +9,7 @@ export const limits = {
   maxStreams: 64,
   /** Bytes of one request's headers. */
   maxHeaderBytes: 16 * KiB,
-  /** Bytes of one request message, also after decompression, where requestBytes below says nothing else. */
+  /** Bytes of one request message, also after decompression, unless the policy of its method has another bound. */
   requestBytes: 64 * KiB,
   /**
    * Bytes of answers that wait to be read, of all callers together, but for pieces, which have a budget of their own.
@@ -55,52 +53,3 @@ export const limits = {
 } as const;
 
 export type Limits = { readonly [name in keyof typeof limits]: number };
-
-/** Messages that are larger than limits.requestBytes by nature. */
-const requestBytes: Readonly<Record<string, number>> = {
-  "pieza.v1.TrackerService.Announce": 4 * MiB,
-  "pieza.v1.CatalogService.PublishTorrent": 16 * MiB,
-  "pieza.v1.PeerService.StorePiece": 16 * MiB + KiB,
-  "tracker.TrackerService.RegisterPeer": 8 * MiB,
-  "tracker.TrackerService.DeregisterPeer": 8 * MiB,
-};
-
-/** Calls whose answers change from one to the next, but which change nothing that anybody cares about. */
-const alsoReads: ReadonlySet<string> = new Set([
-  "pieza.v1.TrackerService.LocatePieces",
-  "tracker.TrackerService.GetFilePieces",
-  "tracker.PeerService.HasPiece",
-  "tracker.PeerService.DownloadPiece",
-  "grpc.health.v1.Health.Check",
-  "grpc.health.v1.Health.Watch",
-  "grpc.reflection.v1.ServerReflection.ServerReflectionInfo",
-]);
-
-/** Pieces are large and mostly compressed already: to compress them again costs more than half of the speed. */
-const uncompressed: ReadonlySet<string> = new Set(["pieza.v1.PeerService", "tracker.PeerService"]);
-
-/** Largest request message of a method, in bytes. */
-export function requestBytesOf(method: DescMethod, otherwise: number = limits.requestBytes): number {
-  return requestBytes[methodName(method)] ?? otherwise;
-}
-
-/** Whether a call may change something: not for every page's eyes, and counted by the rate limit. */
-export function changes(method: DescMethod): boolean {
-  return method.idempotency !== NO_SIDE_EFFECTS && !alsoReads.has(methodName(method));
-}
-
-/** Calls a second are bounded where a call is cheap to make and costs memory or disk; stored pieces are bounded by bytes. */
-export function rateLimited(method: DescMethod): boolean {
-  return changes(method) && method.name !== "StorePiece";
-}
-
-export function neverCompressed(method: DescMethod): boolean {
-  return uncompressed.has(method.parent.typeName);
-}
-
-function methodName(method: DescMethod): string {
-  return `${method.parent.typeName}.${method.name}`;
-}
-
-/** MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS of google/protobuf/descriptor.proto. */
-const NO_SIDE_EFFECTS = 1;

@@ -1,9 +1,9 @@
-import { createContextKey } from "@connectrpc/connect";
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { PiezaError } from "#core/base/errors.ts";
-import type { CallerOf } from "../base/caller.ts";
-import type { RequestHead, ShortCall, ShortResponse } from "../base/http-types.ts";
-import type { Pace } from "../guards/pace.ts";
-import { messageIn, plainCall, sendMessage, type WireFormat } from "./plain-call.ts";
+import type { Caller } from "../base/caller.ts";
+import type { Reply } from "../base/http-types.ts";
+import type { Call } from "../guards/call.ts";
+import { messageIn, type PlainCall, sendMessage } from "./plain-call.ts";
 import { type BodyStart, readShortBody } from "./short-body.ts";
 
 /** An answer in the bytes of its binary message. */
@@ -15,124 +15,85 @@ export interface DirectAnswer {
   readonly done?: () => void;
 }
 
-/**
- * Answers a unary method from the binary message of its request, in front of the library's handler of the same method,
- * which stays the one that answers whenever this one returns undefined, and every error that this one throws.
- */
-export type DirectMethod = (
-  message: Uint8Array,
-  caller: Caller,
-  onGone: OnGone,
-) => Promise<DirectAnswer | undefined>;
-
-/** Who calls a direct method. */
-export interface Caller {
-  /** See CallerOf. To find it out costs the first call of a connection a question to the system. */
-  readonly address: string;
-}
-
-/** Calls `fn` once nobody waits for the answer any more: it has left, or its caller has. */
+/** Calls `fn` once when the answer has left or its caller is gone. */
 export type OnGone = (fn: () => void) => void;
 
-/** Counts a call of this address, at once or where others count too. Throws if it is one too many. */
-export type Admit = (address: string) => Promise<undefined> | undefined;
+/**
+ * Answers plain calls of a unary method in front of the library's handler of the same method, and says what that one
+ * would. Plain: POST, binary, uncompressed, one short message.
+ */
+export interface DirectMethod<Request = unknown> {
+  /** The request in these bytes. Undefined: the library answers the call. Does nothing else. */
+  read(message: Uint8Array): Request | undefined;
+  /** Throws what the library's handler would throw. */
+  answer(request: Request, caller: Caller, onGone: OnGone): Promise<DirectAnswer>;
+}
 
-/** What a direct method threw: the library's handler throws it again, so that it comes out as every error does. */
-export const kDirectFailure = createContextKey<unknown>(undefined, {
-  description: "direct failure",
-});
+/** A direct method that reads its request as the library does; bytes that are no such message are the library's. */
+export function directMethod<Input extends DescMessage>(
+  { input }: { readonly input: Input },
+  answer: DirectMethod<MessageShape<Input>>["answer"],
+): DirectMethod<MessageShape<Input>> {
+  return { read: (message) => readMessage(input, message), answer };
+}
 
-/** The call has its turn under the rate limit already: it counts once, whoever answers. */
-export const kAdmitted = createContextKey(false, { description: "admitted" });
+/** The message in these bytes; undefined if they are none. */
+export function readMessage<Desc extends DescMessage>(
+  schema: Desc,
+  message: Uint8Array,
+): MessageShape<Desc> | undefined {
+  try {
+    return fromBinary(schema, message);
+  } catch {
+    return undefined;
+  }
+}
 
-/** Requests of a direct method are a few dozen bytes; a longer one is the library's. */
+/** Requests of direct methods have a few dozen bytes. The library takes longer ones. */
 const MAX_REQUEST_BYTES = 4 << 10;
 
-/** What became of an attempt to answer directly. */
-export type DirectOutcome =
-  | { readonly answered: true; readonly bytes: number }
-  /** The library's turn; with the body as it was, if it was touched at all. */
-  | {
-      readonly answered: false;
-      readonly body?: AsyncIterable<Uint8Array> | undefined;
-      readonly failure?: unknown;
-      /** The rate limit was asked. */
-      readonly admitted?: boolean;
-    };
-
-export interface DirectOptions {
-  readonly maxTimeoutMs: number;
-  readonly pace: Pick<Pace, "awaitShort" | "stopReading">;
-  readonly callerOf: CallerOf;
-  /** Left out: the method has no limit. */
-  readonly admit: Admit | undefined;
+/** A plain call and its request. */
+export interface DirectCall {
+  readonly plain: PlainCall;
+  readonly method: DirectMethod;
+  readonly request: unknown;
 }
 
-/** Answers if the call is plain and the method can. Fails as the body does. */
-export async function answerDirectly(
-  method: DirectMethod,
-  { head, body, response }: ShortCall,
-  { maxTimeoutMs, pace, callerOf, admit }: DirectOptions,
-): Promise<DirectOutcome> {
-  const call = plainCall(head, maxTimeoutMs);
-  if (!call) return { answered: false };
-  const { format, timeoutMs } = call;
-  let start: BodyStart;
-  if (Buffer.isBuffer(body)) start = wholeBody(body);
-  else {
-    pace.awaitShort();
-    start = await readShortBody(body, MAX_REQUEST_BYTES);
-    if (start.whole) pace.stopReading();
-  }
-  const { whole, again } = start;
-  const message = whole && messageIn(format, whole);
-  if (!message) return { answered: false, body: again() };
-  try {
-    const caller = new LazyCaller(head, callerOf);
-    const counting = admit?.(caller.address);
-    if (counting) await counting;
-    const onGone = (fn: () => void) => void response.once("close", fn);
-    const answering = method(message, caller, onGone);
-    const answer = timeoutMs === undefined ? await answering : await inTime(answering, timeoutMs);
-    if (!answer) return { answered: false, body: again(), admitted: true };
-    if (response.closed || response.destroyed) answer.done?.();
-    else send(answer, format, response);
-    return { answered: true, bytes: answer.parts.reduce((sum, part) => sum + part.byteLength, 0) };
-  } catch (failure) {
-    return { answered: false, body: again(), failure, admitted: true };
-  }
+/** The direct call that these bytes of a body are. Undefined: the library's. */
+export function directCall(method: DirectMethod, plain: PlainCall, body: Uint8Array): DirectCall | undefined {
+  const message = body.length <= MAX_REQUEST_BYTES ? messageIn(plain.format, body) : undefined;
+  const request = message && method.read(message);
+  return request === undefined ? undefined : { plain, method, request };
 }
 
-class LazyCaller implements Caller {
-  readonly #head: RequestHead;
-  readonly #callerOf: CallerOf;
-  #address: string | undefined;
-
-  constructor(head: RequestHead, callerOf: CallerOf) {
-    this.#head = head;
-    this.#callerOf = callerOf;
-  }
-
-  get address(): string {
-    this.#address ??= this.#callerOf(this.#head);
-    return this.#address;
-  }
+/** Reads the body of a plain call. Fails as the body does. */
+export async function readDirectBody({ body, pace }: Call): Promise<BodyStart> {
+  if (Buffer.isBuffer(body)) return { whole: body, again: () => undefined };
+  pace?.awaitShort();
+  const start = await readShortBody(body, MAX_REQUEST_BYTES);
+  if (start.whole) pace?.stopReading();
+  return start;
 }
 
-function wholeBody(body: Buffer): BodyStart {
-  return { whole: body.length > MAX_REQUEST_BYTES ? undefined : body, again: () => undefined };
+/** Sends the answer and returns its length in bytes. Throws what the method throws; nothing has been sent then. */
+export async function answerDirectly(call: Call, { plain, method, request }: DirectCall): Promise<number> {
+  const { reply } = call;
+  const onGone = (fn: () => void) => void reply.once("close", fn);
+  const answering = method.answer(request, call.caller, onGone);
+  const { timeoutMs } = plain;
+  const answer = timeoutMs === undefined ? await answering : await inTime(answering, timeoutMs);
+  if (reply.closed || reply.destroyed) answer.done?.();
+  else send(answer, plain, reply);
+  return answer.parts.reduce((sum, part) => sum + part.byteLength, 0);
 }
 
-/** Fails when the caller's time is up; an answer that comes later is let go. */
-async function inTime(
-  answering: Promise<DirectAnswer | undefined>,
-  timeoutMs: number,
-): Promise<DirectAnswer | undefined> {
+/** Fails when the caller's deadline passes. The parts of an answer that comes later are given back. */
+async function inTime(answering: Promise<DirectAnswer>, timeoutMs: number): Promise<DirectAnswer> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     late.reject(new PiezaError("deadline_exceeded", "the operation timed out"));
     answering.then(
-      (answer) => answer?.done?.(),
+      (answer) => answer.done?.(),
       () => {},
     );
   }, timeoutMs);
@@ -143,8 +104,8 @@ async function inTime(
   }
 }
 
-function send(answer: DirectAnswer, format: WireFormat, response: ShortResponse): void {
-  if (answer.done) response.once("close", answer.done);
-  for (const name in answer.headers) response.setHeader(name, answer.headers[name]!);
-  sendMessage(format, answer.parts, response);
+function send(answer: DirectAnswer, { format }: PlainCall, reply: Reply): void {
+  if (answer.done) reply.once("close", answer.done);
+  for (const name in answer.headers) reply.setHeader(name, answer.headers[name]!);
+  sendMessage(format, answer.parts, reply);
 }

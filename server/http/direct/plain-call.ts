@@ -1,4 +1,4 @@
-import type { RequestHead, ShortResponse } from "../base/http-types.ts";
+import type { Reply, RequestHead } from "../base/http-types.ts";
 
 /** How a unary call and its answer lie in a request and a response. */
 export type WireFormat = "connect" | "grpc-web" | "grpc";
@@ -68,25 +68,25 @@ export function messageIn(format: WireFormat, body: Uint8Array): Uint8Array | un
 }
 
 /** Sends a message, given in parts, as the successful answer. The parts are not copied: leave them be until it closes. */
-export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], response: ShortResponse): void {
+export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], reply: Reply): void {
   const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  response.statusCode = 200;
+  reply.statusCode = 200;
   if (format === "connect") {
-    response.setHeader("content-type", "application/proto");
-    response.setHeader("content-length", length);
-    writeAll(parts, response);
+    reply.setHeader("content-type", "application/proto");
+    reply.setHeader("content-length", length);
+    writeAll(parts, reply);
     return;
   }
   const framed = [envelope(0, length), ...parts];
   // An answer over HTTP/2 has trailers, which a length would rule out for some proxies; its frames tell where it ends.
   if (format === "grpc") {
-    response.setHeader("content-type", "application/grpc+proto");
-    response.addTrailers({ "grpc-status": "0" });
-    writeAll(framed, response);
+    reply.setHeader("content-type", "application/grpc+proto");
+    reply.addTrailers({ "grpc-status": "0" });
+    writeAll(framed, reply);
   } else {
-    response.setHeader("content-type", "application/grpc-web+proto");
-    response.setHeader("content-length", length + 2 * ENVELOPE_BYTES + TRAILERS.length);
-    writeAll([...framed, envelope(TRAILERS_FLAG, TRAILERS.length), TRAILERS], response);
+    reply.setHeader("content-type", "application/grpc-web+proto");
+    reply.setHeader("content-length", length + 2 * ENVELOPE_BYTES + TRAILERS.length);
+    writeAll([...framed, envelope(TRAILERS_FLAG, TRAILERS.length), TRAILERS], reply);
   }
 }
 
@@ -94,24 +94,24 @@ export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], re
 const JOIN_BYTES = 1 << 10;
 
 /** In one go to the system, the last part together with the end. */
-function writeAll(pieces: readonly Uint8Array[], response: ShortResponse): void {
+function writeAll(pieces: readonly Uint8Array[], reply: Reply): void {
   let last: Uint8Array | undefined;
   let isCorked = false;
   for (const piece of pieces) {
     if (last === undefined) last = piece;
     else if (last.byteLength + piece.byteLength < JOIN_BYTES) last = Buffer.concat([last, piece]);
     else {
-      if (!isCorked) response.cork();
+      if (!isCorked) reply.cork();
       isCorked = true;
-      response.write(last);
+      reply.write(last);
       last = piece;
     }
   }
   last ??= new Uint8Array();
   // Over HTTP/1.1 text is sent together with the headers, in one write, and bytes after them.
-  if (isCorked || "stream" in response || last.byteLength >= JOIN_BYTES) response.end(last);
-  else response.end(textOf(last), "latin1");
-  if (isCorked) response.uncork();
+  if (isCorked || "stream" in reply || last.byteLength >= JOIN_BYTES) reply.end(last);
+  else reply.end(textOf(last), "latin1");
+  if (isCorked) reply.uncork();
 }
 
 /** One character a byte. */

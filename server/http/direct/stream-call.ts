@@ -1,19 +1,23 @@
-import type { Http2Session, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import {
+  constants,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { versions } from "node:process";
 import { httpDate } from "../base/http-date.ts";
-import type { RequestHead, ShortCall, ShortResponse } from "../base/http-types.ts";
+import type { NodeExchange, Reply, RequestHead } from "../base/http-types.ts";
+import type { FrontEnd } from "../guards/call.ts";
+import type { Pace } from "../guards/pace.ts";
 
 // V8 keeps what is left of a stream of Node's until its next great collection, with all that its listeners close over.
 // So the listeners here are functions of no call's own, and what they work for hangs on the stream until it closes.
 // Accessors are those of classes: V8 puts those of object literals, and functions that are assigned to a property, into
 // the old generation, where each keeps what it closes over as long.
 
-/** A call over HTTP/2 without the request and the response that Node makes of it; finishCall() it when its stream closes. */
-export function streamCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): ShortCall {
-  return { head: new StreamHead(stream, headers), body: stream, response: new StreamResponse(stream) };
-}
-
-class StreamHead implements RequestHead {
+/** The head of a call over HTTP/2 without the request that Node makes of it. */
+export class StreamHead implements RequestHead {
   readonly headers: IncomingHttpHeaders;
   readonly httpVersionMajor = 2;
   readonly #stream: ServerHttp2Stream;
@@ -44,15 +48,19 @@ function remoteOf(session: Http2Session | undefined): RequestHead["socket"] {
 
 type Headers = Record<string, string | number>;
 
-class StreamResponse implements ShortResponse {
+/** The answer of a call over HTTP/2 without the response that Node makes of it. Call finishCall() when its stream closes. */
+export class StreamReply implements Reply, FrontEnd {
   readonly stream: ServerHttp2Stream;
   statusCode = 200;
   readonly #headers: Headers = {};
   #trailers: Readonly<Record<string, string>> | undefined;
   #onClose: (() => void)[] | undefined;
+  readonly #toNode: () => NodeExchange;
 
-  constructor(stream: AnsweredStream) {
+  /** `toNode` makes the request and the response of the stream. */
+  constructor(stream: AnsweredStream, toNode: () => NodeExchange) {
     this.stream = stream;
+    this.#toNode = toNode;
     stream[kResponse] = this;
   }
 
@@ -62,6 +70,28 @@ class StreamResponse implements ShortResponse {
 
   get destroyed(): boolean {
     return this.stream.destroyed;
+  }
+
+  get headersSent(): boolean {
+    return this.stream.headersSent;
+  }
+
+  kill(): void {
+    this.stream.close(constants.NGHTTP2_CANCEL);
+  }
+
+  hold(pace: Pace): void {
+    this.once("close", () => {
+      pace.stopReading();
+      pace.stopWriting();
+    });
+  }
+
+  /** The headers that the gates have set go with it. */
+  toNode(): NodeExchange {
+    const exchange = this.#toNode();
+    for (const name in this.#headers) exchange.response.setHeader(name, this.#headers[name]!);
+    return exchange;
   }
 
   setHeader(name: string, value: string | number): void {
@@ -116,7 +146,7 @@ class StreamResponse implements ShortResponse {
 const kResponse = Symbol("response");
 
 interface AnsweredStream extends ServerHttp2Stream {
-  [kResponse]?: StreamResponse | undefined;
+  [kResponse]?: StreamReply | undefined;
 }
 
 /** Its stream has closed: its caller has all of the answer, or is gone. */

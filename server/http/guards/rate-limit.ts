@@ -17,7 +17,7 @@ export type TakeRate = (address: string) => number | Promise<number>;
  * is refused there is refused here until its time comes, so that calls which are refused cost the others nothing. While
  * nobody can count there, this server's own bucket is the limit.
  */
-export function sharedRate(own: RateLimit, shared: SharedRate | undefined): TakeRate {
+export function sharedRate(own: CallRate, shared: SharedRate | undefined): TakeRate {
   if (!shared) return (address) => own.take(address);
   return (address) => own.take(address) || takeShared(address);
 
@@ -36,7 +36,7 @@ export function sharedRate(own: RateLimit, shared: SharedRate | undefined): Take
  * where that one keeps an entry and a timer for each (487 MiB after a million); and it knows no time of day, which may
  * jump. Sharing the count is left to that library: see RedisRate.
  */
-export class RateLimit {
+export class CallRate {
   readonly #burst: number;
   readonly #perMs: number;
   readonly #now: () => number;

@@ -1,9 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { constants, copyFile, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ContextValues } from "@connectrpc/connect";
 import { PiezaError } from "#core/base/errors.ts";
-import { kBearerToken } from "../base/context.ts";
+import type { Authority } from "./policy.ts";
 
 export interface ServerToken {
   readonly token: string;
@@ -55,10 +54,13 @@ export function checkToken(expected: string, given: string | undefined): boolean
   return timingSafeEqual(digest(expected), digest(given));
 }
 
-/** Throws unless the call carries the token. `expected` undefined: the server was opened to everybody on purpose. */
-export function requireToken(expected: string | undefined, values: ContextValues): void {
-  if (expected === undefined) return;
-  const given = values.get(kBearerToken);
+/** Lets calls pass that carry this token. Undefined: every call passes, because the operator opened the server to all. */
+export function tokenAuthority(expected: string | undefined): Authority | undefined {
+  if (expected === undefined) return undefined;
+  return ({ token }) => requireToken(expected, token);
+}
+
+function requireToken(expected: string, given: string | undefined): void {
   if (given === undefined) throw new PiezaError("unauthenticated", "this call needs the server's token");
   if (!checkToken(expected, given))
     throw new PiezaError("permission_denied", "the token is not this server's");

@@ -1,11 +1,13 @@
-import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { PiezaError } from "#core/base/errors.ts";
 import {
   Health,
   type HealthCheckRequest,
   HealthCheckResponse_ServingStatus,
 } from "#gen/grpc/health/v1/health_pb.ts";
+import { type ServedService, served } from "./served-service.ts";
 
+const READS = { changes: false };
 const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = HealthCheckResponse_ServingStatus;
 
 /** Watches send at least one message in this time, so that no idle timer on the way ends them. */
@@ -31,14 +33,16 @@ export class HealthState {
     for (const wake of this.#changed) wake();
   }
 
-  register(router: ConnectRouter): void {
-    router.service(Health, {
+  /** grpc.health.v1, which only reads. */
+  get service(): ServedService {
+    const implementation: ServiceImpl<typeof Health> = {
       check: ({ service }) => {
         if (!this.#services.has(service)) throw new PiezaError("not_found", "no such service here");
         return { status: this.#status(service) };
       },
       watch: (request, context) => this.#watch(request, context),
-    });
+    };
+    return served(Health, implementation, { policies: { check: READS, watch: READS } });
   }
 
   #status(service: string): HealthCheckResponse_ServingStatus {

@@ -1,10 +1,9 @@
-import type { DescService } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { Caller } from "../base/caller.ts";
 import type { HttpRequest, HttpResponse } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
-import type { DirectMethod } from "../direct/direct.ts";
 import type { SharedRate } from "../guards/rate-limit.ts";
+import type { ServedService } from "./served-service.ts";
 
 /** What every server takes, whatever it serves. */
 export interface EdgeOptions {
@@ -28,19 +27,23 @@ export interface EdgeOptions {
   readonly log?: Log | undefined;
 }
 
+/** Plain HTTP routes: answers the request and returns true, or leaves it alone and returns false. */
+export type PlainHttp = (
+  request: HttpRequest,
+  response: HttpResponse,
+  caller: Caller,
+) => boolean | Promise<boolean>;
+
 export interface ServerOptions extends EdgeOptions {
-  /** Registers the services. */
-  routes(router: ConnectRouter): void;
-  /** The same services, for reflection and health. */
-  readonly services: readonly DescService[];
-  /** By path, `/package.Service/Method`: answers to plain calls in front of the library's handler of the same method. */
-  readonly direct?: Readonly<Record<string, DirectMethod>> | undefined;
+  readonly services: readonly ServedService[];
+  /** Whether the services' direct methods are used. Default true. */
+  readonly direct?: boolean | undefined;
   /** Where calls are counted that are counted in several servers together. Default: each server counts its own. */
   readonly shareRate?: ((burst: number, perSecond: number) => SharedRate) | undefined;
   /** Networks, as CIDR, of proxies whose X-Forwarded-For tells RPCs who calls. Default none. */
   readonly trustedProxies?: readonly string[] | undefined;
-  /** Plain HTTP routes: answers the request and returns true, or leaves it alone and returns false. */
-  readonly http?: ((request: HttpRequest, response: HttpResponse) => boolean | Promise<boolean>) | undefined;
+  /** Plain HTTP beside the services. Default: there is none but /healthz. */
+  readonly http?: PlainHttp | undefined;
   /** For tests and special networks; each has its default in limits.ts. */
   readonly limits?: Partial<Limits> | undefined;
   /** How often the certificate's files are looked at. Default 10,000. */

@@ -1,12 +1,13 @@
 import { type DescFile, type DescService, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import {
   ServerReflection,
   type ServerReflectionRequest,
   type ServerReflectionResponseSchema,
 } from "#gen/grpc/reflection/v1/reflection_pb.ts";
+import { type ServedService, served } from "./served-service.ts";
 
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
@@ -15,15 +16,16 @@ const NOT_FOUND = 5;
 const UNIMPLEMENTED = 12;
 
 /** grpc.reflection.v1: tells tools such as `buf curl` and grpcurl what the services look like. Over HTTP/2 only. */
-export function registerReflection(router: ConnectRouter, services: readonly DescService[]): void {
-  const index = new DescriptorIndex(services);
-  router.service(ServerReflection, {
+export function reflectionOf(services: readonly DescService[]): ServedService {
+  const index = new DescriptorIndex([...services, ServerReflection]);
+  const implementation: ServiceImpl<typeof ServerReflection> = {
     async *serverReflectionInfo(requests) {
       for await (const request of requests) {
         yield { validHost: request.host, originalRequest: request, messageResponse: index.answer(request) };
       }
     },
-  });
+  };
+  return served(ServerReflection, implementation, { policies: { serverReflectionInfo: { changes: false } } });
 }
 
 class DescriptorIndex {

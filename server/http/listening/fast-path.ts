@@ -1,15 +1,16 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { httpDate } from "../base/http-date.ts";
-import type { ShortResponse } from "../base/http-types.ts";
+import type { NodeExchange, Reply } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
 import { type FastHead, type FastRequest, fastRequest } from "../direct/fast-request.ts";
-import type { ShortOrigin } from "../handling/adapter.ts";
-import type { RequestHandler } from "../handling/request-handler.ts";
+import type { FrontEnd } from "../guards/call.ts";
+import type { Pace } from "../guards/pace.ts";
+import type { CallHandler } from "../handling/call-handler.ts";
 
 export interface FastPathOptions {
   readonly limits: Limits;
-  readonly answer: RequestHandler["onShort"];
+  readonly calls: Pick<CallHandler, "onWhole">;
   /** Takes a connection, and what has been read of its next request. */
   readonly toNode: (socket: Socket, begun: Buffer) => void;
 }
@@ -63,9 +64,8 @@ class FastConnection {
   readonly #options: FastPathOptions;
   readonly #onGone: () => void;
   readonly #listeners: readonly (readonly [event: string, listener: (bytes: Buffer) => void])[];
-  readonly #origin: ShortOrigin;
   readonly #latest: { head: FastHead | undefined };
-  #answering: SocketResponse | undefined;
+  #answering: SocketReply | undefined;
   #head: FastHead | undefined;
   /** Came while a call was being answered. */
   #early: Buffer[] = [];
@@ -73,8 +73,6 @@ class FastConnection {
   /** It waits for a call since then, on performance.now(), and for so long. */
   #sinceMs = performance.now();
   #waitMs: number;
-  /** It has been handed over. */
-  #isNodes = false;
 
   constructor(
     socket: Socket,
@@ -88,7 +86,6 @@ class FastConnection {
     this.#head = latest.head;
     this.#waitMs = options.limits.headersMs;
     this.#onGone = onGone;
-    this.#origin = { origin: socket, kill: () => socket.destroy() };
     this.#listeners = [
       ["data", (bytes) => this.onData(bytes)],
       ["end", () => this.#onEnd()],
@@ -120,26 +117,23 @@ class FastConnection {
       return;
     }
     const request = fastRequest(bytes, this.#head);
-    if (!request || !this.#answer(request, bytes)) this.#handOver(bytes);
+    if (!request || !this.#answer(request)) this.#handOver(bytes);
   }
 
-  /** False: the call is not for us. */
-  #answer({ head, body }: FastRequest, bytes: Buffer): boolean {
+  /** Returns false if no direct method answers the call. */
+  #answer({ head, body }: FastRequest): boolean {
     if (head !== this.#head) this.#head = this.#latest.head = head;
     const socket = this.#socket;
-    const response = new SocketResponse(socket, head.isLast, this.#options.limits.keepAliveMs);
+    const reply = new SocketReply(socket, head.isLast, this.#options.limits.keepAliveMs);
     const requestHead = { method: "POST", headers: head.headers, httpVersionMajor: 1, socket };
-    const call = { head: requestHead, body, response };
-    const answered = this.#options.answer(head.path, call, this.#origin);
-    if (!answered) return false;
-    this.#answering = response;
-    response.once("close", () => this.#onAnswered());
-    void answered.then((isAnswered) => isAnswered || this.#handOver(bytes));
-    return true;
+    this.#answering = reply;
+    reply.once("close", () => this.#onAnswered());
+    if (this.#options.calls.onWhole(head.path, requestHead, body, reply, reply)) return true;
+    this.#answering = undefined;
+    return false;
   }
 
   #onAnswered(): void {
-    if (this.#isNodes) return;
     this.#answering = undefined;
     this.#sinceMs = performance.now();
     // Longer than was said: a caller may have sent its next call at the last moment.
@@ -166,9 +160,6 @@ class FastConnection {
     const socket = this.#socket;
     for (const [event, listener] of this.#listeners) socket.off(event, listener);
     this.#onGone();
-    this.#isNodes = true;
-    // Of an answer that failed on its way out, what it took is given back.
-    this.#answering?.finish();
     // Node cannot be told any more that its caller has said all.
     if (this.#hasEnded) socket.destroy();
     if (socket.destroyed) return;
@@ -179,7 +170,7 @@ class FastConnection {
 }
 
 /** An answer on its socket, in one piece of known length. */
-class SocketResponse implements ShortResponse {
+class SocketReply implements Reply, FrontEnd {
   statusCode = 200;
   /** All of it has been handed to the system, or its caller is gone. */
   closed = false;
@@ -198,6 +189,22 @@ class SocketResponse implements ShortResponse {
 
   get destroyed(): boolean {
     return this.#socket.destroyed;
+  }
+
+  get headersSent(): boolean {
+    return this.#headersSent;
+  }
+
+  kill(): void {
+    this.#socket.destroy();
+  }
+
+  hold(pace: Pace): void {
+    this.once("close", () => pace.stopWriting());
+  }
+
+  toNode(): NodeExchange {
+    throw new Error("this call is answered before it is a request of Node");
   }
 
   setHeader(name: string, value: string | number): void {

@@ -1,20 +1,16 @@
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { constants, createServer } from "node:http2";
+import type { NodeExchange } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
-import { finishCall, streamCall } from "../direct/stream-call.ts";
-import type { ShortOrigin } from "../handling/adapter.ts";
-import type { RequestHandler } from "../handling/request-handler.ts";
+import { finishCall, StreamHead, StreamReply } from "../direct/stream-call.ts";
+import type { CallHandler } from "../handling/call-handler.ts";
 
 /**
  * An HTTP/2 server that gives up on callers by itself: Node's never times anything out, opens any number of streams
  * and lets a caller reset them as fast as it likes.
  */
-export function createGuardedHttp2Server(
-  limits: Limits,
-  { onRequest, onShort }: RequestHandler,
-): Http2Server {
-  // Never listens: it makes requests of the streams that it is given.
-  const requests = createServer(onRequest);
+export function createGuardedHttp2Server(limits: Limits, calls: CallHandler): Http2Server {
+  const toExchange = exchangeMaker();
   const server = createServer({
     settings: {
       maxConcurrentStreams: limits.maxStreams,
@@ -26,32 +22,33 @@ export function createGuardedHttp2Server(
   });
   server.on("stream", (stream: GuardedStream, headers, flags, rawHeaders) => {
     guardStream(stream);
-    const origin = new StreamOrigin(stream);
-    const asRequest = () => {
-      stream.setTimeout(limits.idleMs, () => origin.kill());
-      requests.emit("stream", stream, headers, flags, rawHeaders);
+    const toNode = () => {
+      stream.setTimeout(limits.idleMs, () => stream.close(constants.NGHTTP2_CANCEL));
+      return toExchange(stream, headers, flags, rawHeaders);
     };
-    // A short call is under the clock of its bodies, and a session ends with its last sign of life.
-    const answered = onShort(headers[":path"] ?? "", streamCall(stream, headers), origin);
-    if (!answered) return asRequest();
+    // A direct call needs no timeout: it is under the clock of its bodies, and an idle session ends by its own.
+    const reply = new StreamReply(stream, toNode);
     stream.on("error", ignore);
-    void answered.then((isAnswered) => isAnswered || stream.destroyed || asRequest());
+    if (calls.onStream(headers[":path"] ?? "", new StreamHead(stream, headers), stream, reply, reply)) return;
+    const exchange = toNode();
+    calls.onRequest(exchange.request, exchange.response);
   });
   server.on("sessionError", ignore);
   server.on("session", (session) => guardSession(session, limits));
   return server;
 }
 
-class StreamOrigin implements ShortOrigin {
-  readonly origin: ServerHttp2Stream;
-
-  constructor(stream: ServerHttp2Stream) {
-    this.origin = stream;
-  }
-
-  kill(): void {
-    this.origin.close(constants.NGHTTP2_CANCEL);
-  }
+/** Returns a function that makes Node's request and response of a stream: it takes what "stream" brings. */
+function exchangeMaker(): (...stream: unknown[]) => NodeExchange {
+  let made: NodeExchange | undefined;
+  // Never listens. Node makes both at once, within emit().
+  const server = createServer((request, response) => {
+    made = { request, response };
+  });
+  return (...stream) => {
+    server.emit("stream", ...stream);
+    return made!;
+  };
 }
 
 function guardSession(session: GuardedSession, limits: Limits): void {

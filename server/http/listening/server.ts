@@ -1,29 +1,20 @@
 import { type EventEmitter, once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { DescMethod } from "@bufbuild/protobuf";
-import type { ConnectRouter, HandlerContext, Interceptor } from "@connectrpc/connect";
-import type { UniversalHandlerOptions } from "@connectrpc/connect/protocol";
-import { compressionGzip } from "@connectrpc/connect-node";
 import { PiezaError } from "#core/base/errors.ts";
-import { Health } from "#gen/grpc/health/v1/health_pb.ts";
-import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
 import { createCallerOf } from "../base/caller.ts";
-import { toConnectError } from "../base/connect-error.ts";
-import { kCallerAddress } from "../base/context.ts";
 import { hostCheck } from "../base/host-names.ts";
-import { limits as defaults, type Limits, rateLimited, requestBytesOf } from "../base/limits.ts";
-import type { Log } from "../base/log.ts";
+import { limits as defaults, type Limits } from "../base/limits.ts";
 import { isWildcard, outerAddress } from "../base/outer-address.ts";
-import { type Admit, kAdmitted, kDirectFailure } from "../direct/direct.ts";
 import { Cors } from "../guards/cors.ts";
-import { RateLimit, sharedRate } from "../guards/rate-limit.ts";
+import type { Admit } from "../guards/gates.ts";
+import { CallRate, sharedRate } from "../guards/rate-limit.ts";
+import { CallHandler } from "../handling/call-handler.ts";
 import { HealthState } from "../handling/health.ts";
-import { createLimitedRouter } from "../handling/limited-router.ts";
+import { createHandlers } from "../handling/library.ts";
 import type { RunningServer, ServerOptions } from "../handling/options.ts";
-import { registerReflection } from "../handling/reflection.ts";
-import { reportErrors } from "../handling/report-errors.ts";
-import { createRequestHandler } from "../handling/request-handler.ts";
+import { reflectionOf } from "../handling/reflection.ts";
+import type { ServedService } from "../handling/served-service.ts";
 import { Certificate } from "./certificate.ts";
 import { createDrain, Shutdown } from "./drain.ts";
 import { FastPath } from "./fast-path.ts";
@@ -47,15 +38,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const log = options.log ?? (() => {});
   const certificate = await Certificate.open(options);
   const shutdown = new Shutdown();
-  const health = new HealthState(options.services.map((service) => service.typeName));
+  const health = new HealthState(options.services.map(({ service }) => service.typeName));
   const admit = createAdmit(options, limits);
-  const router = createRouter(limits, shutdown, { log, admit });
-  options.routes(router);
-  health.register(router);
-  registerReflection(router, [...options.services, Health, ServerReflection]);
-
-  const requestHandler = createRequestHandler({
-    handlers: router.handlers,
+  const services = withStandardServices(options.services, health);
+  const signals = { unary: shutdown.calls.signal, streams: shutdown.streams.signal };
+  const calls = new CallHandler({
+    services,
+    handlers: createHandlers(services, limits, signals, log),
     direct: options.direct,
     http: options.http,
     knowsHost: hostCheck({ ...options, host }),
@@ -66,15 +55,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     limits,
     log,
   });
-  const h1 = createHttp1Server(http1Options(limits), requestHandler.onRequest);
+  const h1 = createHttp1Server(http1Options(limits), (request, response) =>
+    calls.onRequest(request, response),
+  );
   h1.setTimeout(limits.idleMs);
-  const h2 = createGuardedHttp2Server(limits, requestHandler);
+  const h2 = createGuardedHttp2Server(limits, calls);
   // An http.Server that does not listen enforces none of its timeouts unless it believes that it does.
   h1.emit("listening");
   const toNode = (socket: Socket, begun: Buffer) => handOver(h1, socket, begun);
-  const fastPath = new FastPath({ limits, answer: requestHandler.onShort, toNode });
+  const fastPath = new FastPath({ limits, calls, toNode });
   const servers = {
-    h1: options.direct ? (socket: Socket, begun: Buffer) => fastPath.serve(socket, begun) : toNode,
+    h1: hasDirect(options) ? (socket: Socket, begun: Buffer) => fastPath.serve(socket, begun) : toNode,
     h2: (socket: Socket, begun: Buffer) => handOver(h2, socket, begun),
   };
   const port = createPort(servers, limits, certificate);
@@ -103,6 +94,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
+/** The services, and with them health and reflection, which every server has. */
+function withStandardServices(
+  services: readonly ServedService[],
+  health: HealthState,
+): readonly ServedService[] {
+  const all = [...services, health.service];
+  return [...all, reflectionOf(all.map(({ service }) => service))];
+}
+
+function hasDirect({ services, direct }: ServerOptions): boolean {
+  return direct !== false && services.some((served) => Object.keys(served.direct).length > 0);
+}
+
 /** Gives a server a connection that it did not accept itself, as if nothing had been read of it. */
 function handOver(server: EventEmitter, socket: Socket, begun: Buffer): void {
   if (begun.length > 0) socket.unshift(begun);
@@ -112,7 +116,7 @@ function handOver(server: EventEmitter, socket: Socket, begun: Buffer): void {
 function createAdmit({ rateLimit, shareRate }: ServerOptions, limits: Limits): Admit {
   if (rateLimit === false) return () => undefined;
   const { changesBurst, changesPerSecond } = limits;
-  const own = new RateLimit(changesBurst, changesPerSecond);
+  const own = new CallRate(changesBurst, changesPerSecond);
   const take = sharedRate(own, shareRate?.(changesBurst, changesPerSecond));
   return (address) => {
     const waitMs = take(address);
@@ -123,61 +127,6 @@ function createAdmit({ rateLimit, shareRate }: ServerOptions, limits: Limits): A
 function admitAfter(retryAfterMs: number): undefined {
   if (retryAfterMs === 0) return;
   throw new PiezaError("resource_exhausted", "too many calls from this address", { retryAfterMs });
-}
-
-function createRouter(
-  limits: Limits,
-  shutdown: Shutdown,
-  { log, admit }: { log: Log; admit: Admit },
-): ConnectRouter {
-  const forMethod = (method: DescMethod): Partial<UniversalHandlerOptions> => ({
-    readMaxBytes: requestBytesOf(method, limits.requestBytes),
-    shutdownSignal: (method.methodKind === "unary" ? shutdown.calls : shutdown.streams).signal,
-    ...(rateLimited(method) && { requestGate: (context: HandlerContext) => gate(admit, context) }),
-  });
-  return createLimitedRouter(
-    {
-      acceptCompression: [compressionGzip],
-      maxTimeoutMs: limits.maxTimeoutMs,
-      interceptors: [reportErrors(log), endWithSignal, failDirectly],
-      jsonOptions: { useProtoFieldName: true },
-    },
-    forMethod,
-  );
-}
-
-/**
- * Answers a unary call when its caller's deadline passes or the server goes, whether or not the method looks at its
- * signal: the library leaves that to the method.
- */
-const endWithSignal: Interceptor = (next) => async (request) => {
-  if (request.stream) return next(request);
-  const { signal } = request;
-  const ended = Promise.withResolvers<never>();
-  const end = () => ended.reject(signal.reason);
-  signal.addEventListener("abort", end, { once: true });
-  try {
-    return await Promise.race([next(request), ended.promise]);
-  } finally {
-    signal.removeEventListener("abort", end);
-  }
-};
-
-/** Throws what a direct method threw, so that the library tells it as it tells every error. */
-const failDirectly: Interceptor = (next) => (request) => {
-  const failure = request.contextValues.get(kDirectFailure);
-  if (failure) throw failure;
-  return next(request);
-};
-
-/** Runs before the request's body is read. */
-async function gate(admit: Admit, { values }: HandlerContext): Promise<void> {
-  if (values.get(kAdmitted)) return;
-  try {
-    await admit(values.get(kCallerAddress));
-  } catch (error) {
-    throw toConnectError(error);
-  }
 }
 
 function http1Options(limits: Limits) {

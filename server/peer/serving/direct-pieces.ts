@@ -1,10 +1,9 @@
-import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
-import { GetPieceRequestSchema } from "#gen/pieza/v1/peer_pb.ts";
-import { DownloadPieceRequestSchema } from "#gen/tracker_pb.ts";
-import type { DirectAnswer, DirectMethod } from "../../http/direct/direct.ts";
+import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import { PeerService as LegacyPeerService } from "#gen/tracker_pb.ts";
+import { type DirectAnswer, type DirectMethod, directMethod } from "../../http/direct/direct.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
 import { pieceMessagePrefix } from "../transports/piece-message.ts";
-import { findNamed } from "./legacy-contract.ts";
+import { theOneNamed } from "./legacy-contract.ts";
 import { serverTiming } from "./server-timing.ts";
 import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
 import type { Upload, Uploads } from "./uploads.ts";
@@ -14,24 +13,20 @@ import type { Upload, Uploads } from "./uploads.ts";
  * bytes that make it a protobuf message. Answers what the service in service.ts would, byte for byte.
  */
 export function directGetPiece(uploads: Uploads): DirectMethod {
-  return async (message, { address }, onGone) => {
-    const request = decode(GetPieceRequestSchema, message);
-    if (!request) return undefined;
+  return directMethod(PeerService.method.getPiece, async (request, { address }, onGone) => {
     const offer = uploads.find(request.infoHash, request.number, address);
     const headers = { etag: pieceETag(offer.hash), "cache-control": PIECE_CACHE_CONTROL };
     return answer(await uploads.read(offer, address, onGone), headers);
-  };
+  });
 }
 
 /** The same for the seed's DownloadPiece, whose answer has the same shape. A name is no hash: nobody may keep it. */
 export function directDownloadPiece(torrents: ServedTorrents, uploads: Uploads): DirectMethod {
-  return async (message, { address }, onGone) => {
-    const request = decode(DownloadPieceRequestSchema, message);
-    const served = request && findNamed(torrents, request.fileName);
-    if (!served) return undefined;
-    const offer = uploads.find(served.torrent.infoHash, request.pieceNumber, address);
+  return directMethod(LegacyPeerService.method.downloadPiece, async (request, { address }, onGone) => {
+    const { torrent } = theOneNamed(torrents, request.fileName);
+    const offer = uploads.find(torrent.infoHash, request.pieceNumber, address);
     return answer(await uploads.read(offer, address, onGone), { "cache-control": "no-store" });
-  };
+  });
 }
 
 function answer(upload: Upload, headers: Readonly<Record<string, string>>): DirectAnswer {
@@ -41,13 +36,4 @@ function answer(upload: Upload, headers: Readonly<Record<string, string>>): Dire
     headers: { "server-timing": serverTiming(upload), ...headers },
     done,
   };
-}
-
-/** Undefined for what is no such message: the library says so. */
-function decode<Desc extends DescMessage>(schema: Desc, message: Uint8Array): MessageShape<Desc> | undefined {
-  try {
-    return fromBinary(schema, message);
-  } catch {
-    return undefined;
-  }
 }

@@ -16,9 +16,7 @@ export function seedPeerService(torrents: ServedTorrents, uploads: Uploads): Ser
     },
 
     async downloadPiece({ fileName, pieceNumber }, context) {
-      const served = findNamed(torrents, fileName);
-      if (!served)
-        throw new PiezaError("not_found", "this peer does not take part in a torrent of this name");
+      const served = theOneNamed(torrents, fileName);
       const address = context.values.get(kCallerAddress);
       const offer = uploads.find(served.torrent.infoHash, pieceNumber, address);
       const upload = await uploads.read(offer, address, onAbort(context.signal));
@@ -30,8 +28,15 @@ export function seedPeerService(torrents: ServedTorrents, uploads: Uploads): Ser
   };
 }
 
+/** Like findNamed, and throws not_found if there is none. */
+export function theOneNamed(torrents: ServedTorrents, fileName: string): ServedTorrent {
+  const served = findNamed(torrents, fileName);
+  if (served) return served;
+  throw new PiezaError("not_found", "this peer does not take part in a torrent of this name");
+}
+
 /** The one served torrent whose file or folder has this name. Throws if there are several, or if it is empty. */
-export function findNamed(torrents: ServedTorrents, fileName: string): ServedTorrent | undefined {
+function findNamed(torrents: ServedTorrents, fileName: string): ServedTorrent | undefined {
   if (fileName === "") throw new InvalidField("file_name", "must not be empty");
   const named = [...torrents].filter(({ torrent }) => torrent.fileName === fileName);
   if (named.length > 1) throw new PiezaError("failed_precondition", "several torrents have this name");

@@ -1,4 +1,5 @@
-import type { HttpRequest, HttpResponse } from "../../http/handling/adapter.ts";
+import type { Caller } from "../../http/base/caller.ts";
+import type { HttpRequest, HttpResponse } from "../../http/base/http-types.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
 import type { PeerMetrics } from "./peer-metrics.ts";
 import { servePiece } from "./raw-pieces.ts";
@@ -6,7 +7,7 @@ import type { Uploads } from "./uploads.ts";
 
 /** The plain HTTP of a peer, beside its RPCs: for people, curl, caches and Prometheus. */
 export function peerPages(torrents: ServedTorrents, uploads: Uploads, metrics: PeerMetrics) {
-  return async (request: HttpRequest, response: HttpResponse): Promise<boolean> => {
+  return async (request: HttpRequest, response: HttpResponse, caller: Caller): Promise<boolean> => {
     if (request.method !== "GET" && request.method !== "HEAD") return false;
     const path = new URL(request.url ?? "/", "http://peer").pathname;
     if (path === "/") {
@@ -17,7 +18,7 @@ export function peerPages(torrents: ServedTorrents, uploads: Uploads, metrics: P
       sendText(response, metrics.contentType, await metrics.text());
       return true;
     }
-    return servePiece(path, request, response, uploads);
+    return servePiece(path, { request, response, address: caller.address }, uploads);
   };
 }
 

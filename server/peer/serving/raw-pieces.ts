@@ -1,8 +1,7 @@
 import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { PiezaError } from "#core/base/errors.ts";
 import { toConnectError } from "../../http/base/connect-error.ts";
-import { callerAddress } from "../../http/base/context.ts";
-import type { HttpRequest, HttpResponse } from "../../http/handling/adapter.ts";
+import type { HttpRequest, HttpResponse } from "../../http/base/http-types.ts";
 import { parseRange } from "./byte-range.ts";
 import { serverTiming } from "./server-timing.ts";
 import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
@@ -10,23 +9,24 @@ import type { Offer, Uploads } from "./uploads.ts";
 
 const PATH = /^\/pieces\/([^/]+)\/([1-9]\d{0,8})$/;
 
+/** A request for a piece, and the address that it came from. */
+interface PieceExchange {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+  readonly address: string;
+}
+
 /**
  * `GET /pieces/<info hash>/<number>`: a piece's bytes as they are, for people, browsers and caches. With HEAD, Range and
  * If-None-Match. Errors are JSON, {"code", "message"}, and never kept by a cache. False if the path is another.
  */
-export async function servePiece(
-  path: string,
-  request: HttpRequest,
-  response: HttpResponse,
-  uploads: Uploads,
-): Promise<boolean> {
+export async function servePiece(path: string, exchange: PieceExchange, uploads: Uploads): Promise<boolean> {
+  const { request, response, address } = exchange;
   const [, infoHash, number] = PATH.exec(path) ?? [];
   if (infoHash === undefined || number === undefined) return false;
   try {
-    const address = callerAddress(request);
     const offer = uploads.find(infoHash.toLowerCase(), Number(number), address);
-    if (request.method === "GET" && !isFresh(request, offer))
-      await send(offer, address, request, response, uploads);
+    if (request.method === "GET" && !isFresh(request, offer)) await send(offer, exchange, uploads);
     else sendHeaders(offer, request, response);
   } catch (error) {
     if (!(error instanceof PiezaError)) throw error;
@@ -37,9 +37,7 @@ export async function servePiece(
 
 async function send(
   offer: Offer,
-  address: string,
-  request: HttpRequest,
-  response: HttpResponse,
+  { request, response, address }: PieceExchange,
   uploads: Uploads,
 ): Promise<void> {
   const upload = await uploads.read(offer, address, (fn) => void response.once("close", fn));

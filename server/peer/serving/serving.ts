@@ -1,17 +1,11 @@
 import { RateLimit } from "#core/base/rate-limit.ts";
-import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
 import { nodeClock } from "../../base/node-clock.ts";
-import { directGetTorrent } from "../../http/direct/direct-torrent.ts";
 import { UploadBudget } from "../../http/guards/upload-budget.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../../http/listening/server.ts";
 import { ServedTorrents } from "../stores/served-torrents.ts";
-import { directDownloadPiece, directGetPiece } from "./direct-pieces.ts";
-import { seedPeerService } from "./legacy-contract.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { peerPages } from "./peer-pages.ts";
-import { peerService } from "./service.ts";
-import { storePieceGate, storePieceService } from "./store-piece.ts";
+import { servedLegacyPeer, servedPeer } from "./served-peer.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
 import { type PieceRequest, Uploads } from "./uploads.ts";
 
@@ -38,10 +32,6 @@ export interface Serving {
   readonly metrics: PeerMetrics;
 }
 
-/** The paths of the methods that are answered without the library. */
-const GET_PIECE = `/${PeerService.typeName}/${PeerService.method.getPiece.name}`;
-const GET_TORRENT = `/${PeerService.typeName}/${PeerService.method.getTorrent.name}`;
-const DOWNLOAD_PIECE = `/${SeedPeerService.typeName}/${SeedPeerService.method.downloadPiece.name}`;
 const DEFAULT_IN_FLIGHT_BYTES = 64 << 20;
 
 /** Serves what `torrents` has, as it comes and goes. Fails as startServer does. */
@@ -55,29 +45,12 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     if (logRequests) logRequest(options, request);
   };
   const uploads = new Uploads(torrents, budget, onRequest, limitOf(options));
-  const { stored } = options;
-  const service = {
-    ...peerService(torrents, uploads, options.identifyKeys ?? []),
-    ...(stored && storePieceService(stored.torrents)),
-  };
-  const gate = stored && {
-    requestGate: storePieceGate(stored.token, new UploadBudget(DEFAULT_IN_FLIGHT_BYTES)),
-  };
-  const seedService = seedPeerService(torrents, uploads);
-  const { direct, ...edge } = options;
   const server = await startServer({
-    ...edge,
-    services: [PeerService, SeedPeerService],
-    routes: (router) => router.service(PeerService, service, gate).service(SeedPeerService, seedService),
-    ...(direct !== false && {
-      direct: {
-        [GET_PIECE]: directGetPiece(uploads),
-        [GET_TORRENT]: directGetTorrent(PeerService.method.getTorrent, ({ infoHash }) =>
-          torrents.find(infoHash),
-        ),
-        [DOWNLOAD_PIECE]: directDownloadPiece(torrents, uploads),
-      },
-    }),
+    ...options,
+    services: [
+      servedPeer({ torrents, uploads, identifyKeys: options.identifyKeys ?? [], stored: options.stored }),
+      servedLegacyPeer(torrents, uploads),
+    ],
     http: peerPages(torrents, uploads, metrics),
   });
   return { server, torrents, uploads, metrics };

@@ -1,11 +1,8 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { InvalidField } from "#core/base/errors.ts";
-import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { toConnectError } from "../../http/base/connect-error.ts";
-import { kCallerAddress, kOnAnswered } from "../../http/base/context.ts";
-import { requestBytesOf } from "../../http/base/limits.ts";
-import { requireToken } from "../../http/guards/token.ts";
-import type { UploadBudget } from "../../http/guards/upload-budget.ts";
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import type { MethodPolicy } from "../../http/guards/policy.ts";
+import { tokenAuthority } from "../../http/guards/token.ts";
+import { UploadBudget } from "../../http/guards/upload-budget.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
 
 /** StorePiece, which a peer has only if its operator lets others store there. */
@@ -19,29 +16,21 @@ export function storePieceService(
   };
 }
 
-const { storePiece } = PeerService.method;
+/** The largest piece, 16 MiB, with the fields around it. */
+const MAX_MESSAGE_BYTES = (16 << 20) + (1 << 10);
+/** The bytes of stored pieces that are on their way at once. */
+const MAX_IN_FLIGHT_BYTES = 64 << 20;
 
 /**
- * Runs before a request's body is read: nobody without the token, and no more than the budget, takes memory here. A
- * caller that does not say how long its message is counts for the longest.
+ * What calls of StorePiece are held to. The token and the room come before the body is read, so callers without a token
+ * take no memory. The bytes are bounded, so the number of calls is not.
  */
-export function storePieceGate(token: string | undefined, budget: UploadBudget) {
-  return (context: HandlerContext): void => {
-    if (context.method !== storePiece) return;
-    try {
-      requireToken(token, context.values);
-      const release = budget.take(context.values.get(kCallerAddress), announcedBytes(context));
-      context.values.get(kOnAnswered)(release);
-    } catch (error) {
-      throw toConnectError(error);
-    }
+export function storePiecePolicy(token: string | undefined): MethodPolicy {
+  return {
+    requestBytes: MAX_MESSAGE_BYTES,
+    rated: false,
+    authority: tokenAuthority(token),
+    room: new UploadBudget(MAX_IN_FLIGHT_BYTES),
+    compressed: false,
   };
-}
-
-function announcedBytes({ requestHeader }: HandlerContext): number {
-  const most = requestBytesOf(storePiece);
-  const length = requestHeader.get("content-length");
-  if (length === null) return most;
-  if (!/^\d{1,10}$/.test(length)) throw new InvalidField("content-length", "is no number");
-  return Math.min(most, Number(length));
 }

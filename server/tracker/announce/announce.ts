@@ -1,4 +1,4 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Announce, Announced, AnnounceEvent } from "#core/ports/tracker.ts";
 import {
   type AnnounceRequest,
@@ -6,7 +6,7 @@ import {
   AnnounceResponseSchema,
   AnnounceEvent as EventMessage,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import type { DirectMethod } from "../../http/direct/direct.ts";
+import { type DirectMethod, readMessage } from "../../http/direct/direct.ts";
 import type { TrackerMetrics } from "../metrics/metrics.ts";
 import { announceAnswer } from "../replication/replication-message.ts";
 import type { FailureVotes } from "../store/failure-votes.ts";
@@ -46,12 +46,16 @@ export class Announcing {
   }
 
   /** In front of it. STARTED comes once in a peer's life, and may dial: it needs the library's signal. */
-  readonly direct: DirectMethod = async (message, caller) => {
-    const request = decode(message);
-    if (!request || request.event === EventMessage.STARTED) return undefined;
-    const answer = await this.answer(request, caller.address, NEVER);
-    const bytes = toBinary(AnnounceResponseSchema, create(AnnounceResponseSchema, answer));
-    return { parts: [bytes], headers: NO_STORE };
+  readonly direct: DirectMethod<AnnounceRequest> = {
+    read: (message) => {
+      const request = readMessage(AnnounceRequestSchema, message);
+      return request?.event === EventMessage.STARTED ? undefined : request;
+    },
+    answer: async (request, caller) => {
+      const answer = await this.answer(request, caller.address, NEVER);
+      const bytes = toBinary(AnnounceResponseSchema, create(AnnounceResponseSchema, answer));
+      return { parts: [bytes], headers: NO_STORE };
+    },
   };
 
   async #registered(announce: Announce, caller: string, signal: AbortSignal): Promise<Announced> {
@@ -76,12 +80,3 @@ export class Announcing {
 
 const NEVER = new AbortController().signal;
 const NO_STORE = { "cache-control": "no-store" };
-
-/** Undefined for what is no such message: the library says so. */
-function decode(message: Uint8Array): AnnounceRequest | undefined {
-  try {
-    return fromBinary(AnnounceRequestSchema, message);
-  } catch {
-    return undefined;
-  }
-}

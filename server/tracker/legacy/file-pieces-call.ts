@@ -1,6 +1,6 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { GetFilePiecesRequestSchema, GetFilePiecesResponseSchema } from "#gen/tracker_pb.ts";
-import type { DirectMethod } from "../../http/direct/direct.ts";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { GetFilePiecesResponseSchema, TrackerService } from "#gen/tracker_pb.ts";
+import { directMethod } from "../../http/direct/direct.ts";
 import type { AnswerCache } from "../locate/answer-cache.ts";
 import type { Located, Locator } from "../locate/locator.ts";
 import { type FilePieces, filePieces } from "./file-pieces.ts";
@@ -30,12 +30,10 @@ export class FilePiecesCall {
   }
 
   /** In front of it. */
-  readonly direct: DirectMethod = async (message) => {
-    const fileName = decode(message);
-    if (fileName === undefined) return undefined;
+  readonly direct = directMethod(TrackerService.method.getFilePieces, async ({ fileName }) => {
     const located = await this.#locate(fileName);
     return { parts: [this.#encoded(located)], headers: { "cache-control": "no-store" } };
-  };
+  });
 
   #locate(fileName: string): Promise<Located> {
     return this.#parts.locator.locate({ fileName: parseFileName(fileName), totalPieces: 0 });
@@ -75,13 +73,4 @@ function gcd(a: number, b: number): number {
 function encode(located: Located): Uint8Array {
   const message = create(GetFilePiecesResponseSchema, { pieces: filePieces(located) });
   return toBinary(GetFilePiecesResponseSchema, message);
-}
-
-/** Undefined for what is no such message: the library says so. */
-function decode(message: Uint8Array): string | undefined {
-  try {
-    return fromBinary(GetFilePiecesRequestSchema, message).fileName;
-  } catch {
-    return undefined;
-  }
 }

@@ -12,6 +12,16 @@ export interface SeedServiceParts {
   readonly filePieces: FilePiecesCall;
 }
 
+/** A legacy peer registers every hash of every file in one message. */
+const registration = { requestBytes: 8 << 20 } as const;
+
+/** What calls of the legacy tracker service are held to. */
+export const legacyTrackerPolicies = {
+  registerPeer: registration,
+  deregisterPeer: registration,
+  getFilePieces: { changes: false },
+} as const;
+
 /** Translates the seed's contract into what the tracker does for everybody; decides nothing. */
 export function seedTrackerService({
   registrar,

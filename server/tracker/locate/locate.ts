@@ -1,4 +1,4 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Random } from "#core/base/clock.ts";
 import { InvalidField } from "#core/base/errors.ts";
 import { MAX_INT_FIELD_BYTES, writeIntField } from "#core/rpc/wire.ts";
@@ -9,7 +9,7 @@ import {
   LocatePiecesResponseSchema,
   type SwarmPeer,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import type { DirectMethod } from "../../http/direct/direct.ts";
+import { type DirectMethod, readMessage } from "../../http/direct/direct.ts";
 import type { Overload } from "../announce/overload.ts";
 import type { TrackerMetrics } from "../metrics/metrics.ts";
 import { checkString, checkTotalPieces } from "../store/checks.ts";
@@ -59,32 +59,31 @@ export class Locate {
   }
 
   /** In front of it: what answers between two changes of a swarm have in common is encoded once. */
-  readonly direct: DirectMethod = async (message) => {
-    const question = this.#decode(message);
-    if (!question) return undefined;
-    const located = await this.#located(question);
-    const plain = located.swarm && located.seeds.length === 0 && question.request.since.length === 0;
-    const parts = plain
-      ? [this.#turn(located), this.#rest(question, located)]
-      : [encode(this.#message(question, located, swarmPeers(located.peers, question.request.since)))];
-    return { parts, headers: NO_STORE };
+  readonly direct: DirectMethod<Question> = {
+    read: (message) => this.#read(message),
+    answer: async (question) => {
+      const located = await this.#located(question);
+      const plain = located.swarm && located.seeds.length === 0 && question.request.since.length === 0;
+      const parts = plain
+        ? [this.#turn(located), this.#rest(question, located)]
+        : [encode(this.#message(question, located, swarmPeers(located.peers, question.request.since)))];
+      return { parts, headers: NO_STORE };
+    },
   };
 
   /** Undefined for what is no such message: the library says so. */
-  #decode(message: Uint8Array): Question | undefined {
+  #read(message: Uint8Array): Question | undefined {
     const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString("latin1");
     const known = this.#questions.get(bytes);
     if (known) return known;
-    try {
-      const question = { request: fromBinary(LocatePiecesRequestSchema, message) };
-      if (bytes.length <= MAX_QUESTION_BYTES) {
-        if (this.#questions.size === MAX_QUESTIONS) this.#questions.clear();
-        this.#questions.set(bytes, question);
-      }
-      return question;
-    } catch {
-      return undefined;
+    const request = readMessage(LocatePiecesRequestSchema, message);
+    if (!request) return undefined;
+    const question = { request };
+    if (bytes.length <= MAX_QUESTION_BYTES) {
+      if (this.#questions.size === MAX_QUESTIONS) this.#questions.clear();
+      this.#questions.set(bytes, question);
     }
+    return question;
   }
 
   async #located(question: Question): Promise<Located> {

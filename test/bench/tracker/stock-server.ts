@@ -8,20 +8,22 @@ import type { AddressInfo } from "node:net";
 import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { nodeClock } from "../../../server/base/node-clock.ts";
-import { callerAddress, kCallerAddress } from "../../../server/http/base/context.ts";
+import { socketAddress } from "../../../server/http/base/caller.ts";
+import { kCallerAddress } from "../../../server/http/base/context.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { composeTracker } from "../../../server/tracker/tracker.ts";
+import { routesOf } from "../../support/wire/routes-of.ts";
 
-const { routes } = composeTracker({
+const { services } = composeTracker({
   port: 0,
   reachability: trustAllowedNetworks,
   trackerLimits: { leaseMs: 3_600_000 },
   clock: nodeClock,
 });
 const adapter = connectNodeAdapter({
-  routes,
+  routes: routesOf(services),
   jsonOptions: { useProtoFieldName: true },
-  contextValues: (request) => createContextValues().set(kCallerAddress, callerAddress(request)),
+  contextValues: (request) => createContextValues().set(kCallerAddress, socketAddress(request)),
 });
 const servers = [createHttp1Server(adapter), createHttp2Server(adapter)];
 const urls = servers.map(

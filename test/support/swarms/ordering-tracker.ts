@@ -6,6 +6,7 @@ import {
   type AnnounceResponseSchema,
   TrackerService,
 } from "#gen/pieza/v1/tracker_pb.ts";
+import { served } from "../../../server/http/handling/served-service.ts";
 import { type RunningServer, startServer } from "../../../server/http/listening/server.ts";
 
 type Answer = MessageInitShape<typeof AnnounceResponseSchema>;
@@ -30,12 +31,12 @@ export class OrderingTracker {
     const server = await startServer({
       port: 0,
       rateLimit: false,
-      services: [TrackerService],
-      routes: (router) =>
-        void router.service(TrackerService, {
+      services: [
+        served(TrackerService, {
           announce: (request) => holder.tracker!.#announced(request),
           locatePieces: ({ infoHash, totalPieces }) => ({ infoHash, totalPieces, nextLocateMs: 500 }),
         }),
+      ],
     });
     holder.tracker = new OrderingTracker(server, id);
     return holder.tracker;

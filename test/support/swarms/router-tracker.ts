@@ -6,10 +6,11 @@ import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../../../server/http/base/context.ts";
 import type { LogEvent } from "../../../server/http/base/log.ts";
-import { reportErrors } from "../../../server/http/handling/report-errors.ts";
+import { reportErrors } from "../../../server/http/handling/library.ts";
 import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { composeTracker, type TrackerOptions } from "../../../server/tracker/tracker.ts";
 import { FakeClock } from "../fake-clock.ts";
+import { routesOf } from "../wire/routes-of.ts";
 import { neverBusy } from "./never-busy.ts";
 
 /** A tracker without a network: the real service, on a clock that is moved by hand, that can die and come back. */
@@ -66,7 +67,7 @@ export class RouterTracker {
   }
 
   #transportOf(caller: string): Transport {
-    return createRouterTransport(this.#composed.routes, {
+    return createRouterTransport(routesOf(this.#composed.services), {
       router: {
         interceptors: [
           reportErrors((line) => this.defects.push(line)),

@@ -7,11 +7,13 @@ import { PieceGeometry } from "#core/torrent/piece.ts";
 import { type GetBitfieldResponseSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
 import type { HttpRequest, HttpResponse } from "../../../server/http/base/http-types.ts";
+import { type ServiceOptions, served } from "../../../server/http/handling/served-service.ts";
 import {
   type RunningServer,
   type ServerOptions,
   startServer,
 } from "../../../server/http/listening/server.ts";
+import { peerPolicies } from "../../../server/peer/serving/served-peer.ts";
 
 export const swarm: SwarmKey = { infoHash: "ab".repeat(32), totalPieces: 4 };
 /** Three pieces of 64 KiB and one of 1,000 bytes. */
@@ -32,26 +34,30 @@ export interface Behaviour {
 export function startTestPeer(
   behaviour: Behaviour = {},
   options: Partial<ServerOptions> = {},
+  peer: ServiceOptions<typeof PeerService> = { policies: peerPolicies },
 ): Promise<RunningServer> {
+  const dataOf = async (number: number, context: HandlerContext) => ({
+    data: await (behaviour.getPiece?.(number, context) ?? pieceBytes(number)),
+  });
   return startServer({
     port: 0,
-    services: [PeerService, SeedPeerService],
-    routes(router) {
-      const dataOf = async (number: number, context: HandlerContext) => ({
-        data: await (behaviour.getPiece?.(number, context) ?? pieceBytes(number)),
-      });
-      router.service(SeedPeerService, {
+    services: [
+      served(SeedPeerService, {
         downloadPiece: ({ pieceNumber }, context) => dataOf(pieceNumber, context),
-      });
-      router.service(PeerService, {
-        getPiece: ({ number }, context) => dataOf(number, context),
-        getBitfield: () =>
-          behaviour.getBitfield?.() ?? {
-            totalPieces: swarm.totalPieces,
-            bitfield: Bitfield.of(swarm.totalPieces, [0, 2]).toBytes(),
-          },
-      });
-    },
+      }),
+      served(
+        PeerService,
+        {
+          getPiece: ({ number }, context) => dataOf(number, context),
+          getBitfield: () =>
+            behaviour.getBitfield?.() ?? {
+              totalPieces: swarm.totalPieces,
+              bitfield: Bitfield.of(swarm.totalPieces, [0, 2]).toBytes(),
+            },
+        },
+        peer,
+      ),
+    ],
     ...options,
   });
 }
@@ -67,7 +73,6 @@ export function startRawPeer(
   return startServer({
     port: 0,
     services: [],
-    routes() {},
     async http(request, response) {
       const type = request.headers["content-type"] ?? "application/proto";
       await text(request);

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { TrackerService, type WatchSwarmResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
+import { served } from "../../../server/http/handling/served-service.ts";
 import { type RunningServer, startServer } from "../../../server/http/listening/server.ts";
 import type { CertificatePaths } from "../wire/certificates.ts";
 
@@ -22,9 +23,8 @@ export function startToldTracker(
   return startServer({
     ...options,
     port: 0,
-    services: [TrackerService],
-    routes: (router) =>
-      void router.service(TrackerService, {
+    services: [
+      served(TrackerService, {
         locatePieces({ infoHash, totalPieces }) {
           if (told.error !== undefined) throw new ConnectError(told.error);
           const peers = told.peers.map((url) => ({ url, complete: true }));
@@ -35,5 +35,6 @@ export function startToldTracker(
           await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
         },
       }),
+    ],
   });
 }

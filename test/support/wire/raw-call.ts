@@ -22,13 +22,20 @@ export interface RawAnswer {
 /** What says nothing of the answer itself. */
 const HOP_BY_HOP = new Set(["date", "connection", "keep-alive", "transfer-encoding", "content-length"]);
 
+export interface RawOptions {
+  readonly ca?: Buffer;
+  readonly localAddress?: string;
+  /** The name that the certificate has to have, whatever the Host header says. */
+  readonly servername?: string;
+}
+
 /** Sends requests as they are over one HTTP version and keeps every byte of the answers. */
 export class RawClient {
   readonly #url: URL;
   readonly #agent: http.Agent | undefined;
   readonly #session: http2.ClientHttp2Session | undefined;
 
-  constructor(url: string, version: 1 | 2, options: { ca?: Buffer; localAddress?: string } = {}) {
+  constructor(url: string, version: 1 | 2, options: RawOptions = {}) {
     this.#url = new URL(url);
     if (version === 2) this.#session = http2.connect(url, options);
     else if (this.#url.protocol === "https:") this.#agent = new https.Agent({ keepAlive: true, ...options });

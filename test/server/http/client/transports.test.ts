@@ -7,7 +7,6 @@ import { promisify } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { kBearerToken } from "../../../../server/http/base/context.ts";
 import { openTransport, type TransportOptions } from "../../../../server/http/client/transports.ts";
 import { startRawPeer, startTestPeer, write } from "../../../support/swarms/test-peer.ts";
 
@@ -104,14 +103,14 @@ describe.each(kinds)("%s", (kind) => {
   it("sends the token, and none where it has none", async () => {
     const seen: unknown[] = [];
     const server = await startTestPeer({
-      getPiece(_number, { values }) {
-        seen.push(values.get(kBearerToken));
+      getPiece(_number, { requestHeader }) {
+        seen.push(requestHeader.get("authorization"));
         return new Uint8Array(0);
       },
     });
     ends.push(() => server.close({ graceMs: 0 }));
     await dial(server.url, kind, { token: "s3cret" }).getPiece({});
     await dial(server.url, kind).getPiece({});
-    expect(seen).toEqual(["s3cret", undefined]);
+    expect(seen).toEqual(["Bearer s3cret", null]);
   });
 });

@@ -5,13 +5,17 @@ import { compressionGzip, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, it } from "vitest";
 import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
 import { AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
-import { changes, rateLimited, requestBytesOf } from "../../../../server/http/base/limits.ts";
+import { catalogPolicies } from "../../../../server/catalog/service.ts";
+import { limits } from "../../../../server/http/base/limits.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
+import { type MethodPolicy, policyOf } from "../../../../server/http/guards/policy.ts";
+import { served } from "../../../../server/http/handling/served-service.ts";
 import {
   type RunningServer,
   type ServerOptions,
   startServer,
 } from "../../../../server/http/listening/server.ts";
+import { trackerPolicies } from "../../../../server/tracker/service.ts";
 
 const KiB = 1 << 10;
 const MiB = 1 << 20;
@@ -26,14 +30,17 @@ afterEach(async () => {
 async function start(options: Partial<ServerOptions> = {}): Promise<RunningServer> {
   const server = await startServer({
     port: 0,
-    services: [TrackerService],
-    routes(router) {
-      router.service(TrackerService, {
-        announce: ({ leaseSecret }) => ({ nextAnnounceMs: leaseSecret.length }),
-        scrape: ({ infoHashes }) => ({ swarms: [{ totalPieces: infoHashes.join("").length }] }),
-        locatePieces: ({ fileName }) => ({ infoHash: "a".repeat(Number(fileName)) }),
-      });
-    },
+    services: [
+      served(
+        TrackerService,
+        {
+          announce: ({ leaseSecret }) => ({ nextAnnounceMs: leaseSecret.length }),
+          scrape: ({ infoHashes }) => ({ swarms: [{ totalPieces: infoHashes.join("").length }] }),
+          locatePieces: ({ fileName }) => ({ infoHash: "a".repeat(Number(fileName)) }),
+        },
+        { policies: trackerPolicies },
+      ),
+    ],
     ...options,
   });
   ends.push(() => server.close({ graceMs: 0 }));
@@ -135,7 +142,7 @@ describe("the rate of changing calls", () => {
       headers: { "content-type": "application/proto" },
       body: toBinary(
         AnnounceRequestSchema,
-        create(AnnounceRequestSchema, { leaseSecret: "a".repeat(5 * MiB) }),
+        create(AnnounceRequestSchema, { leaseSecret: "a".repeat(3 * MiB) }),
       ),
     });
     expect(response.status).toBe(429);
@@ -153,18 +160,24 @@ describe("the rate of changing calls", () => {
   });
 });
 
-describe("the table of methods", () => {
-  it("knows what changes something and how large a message is", () => {
-    const { listTorrents, getTorrent, publishTorrent, deleteTorrent } = CatalogService.method;
-    const { announce, locatePieces, scrape, watchSwarm } = TrackerService.method;
-    for (const read of [listTorrents, getTorrent, locatePieces, scrape, watchSwarm]) {
-      expect([read.name, changes(read), rateLimited(read)]).toEqual([read.name, false, false]);
-    }
-    for (const change of [publishTorrent, deleteTorrent, announce]) {
-      expect([change.name, changes(change), rateLimited(change)]).toEqual([change.name, true, true]);
-    }
-    expect(requestBytesOf(publishTorrent)).toBe(16 * MiB);
-    expect(requestBytesOf(announce)).toBe(4 * MiB);
-    expect(requestBytesOf(scrape)).toBe(64 * KiB);
+describe("the policies of the methods", () => {
+  it("say what changes something and how large a message is", () => {
+    const policies = { ...trackerPolicies, ...catalogPolicies("token") };
+    const methods = [...CatalogService.methods, ...TrackerService.methods];
+    const resolved = methods.map((method) => {
+      const own = (policies as Readonly<Record<string, MethodPolicy>>)[method.localName] ?? {};
+      const { changes, rated, requestBytes, authority } = policyOf(method, own, limits);
+      return [method.localName, changes, rated, requestBytes / KiB, authority !== undefined];
+    });
+    expect(resolved).toEqual([
+      ["listTorrents", false, false, 64, false],
+      ["getTorrent", false, false, 64, false],
+      ["publishTorrent", true, true, 16 * KiB, true],
+      ["deleteTorrent", true, true, 64, true],
+      ["announce", true, true, 4 * KiB, false],
+      ["locatePieces", false, false, 64, false],
+      ["scrape", false, false, 64, false],
+      ["watchSwarm", false, false, 64, false],
+    ]);
   });
 });

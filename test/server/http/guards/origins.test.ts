@@ -4,11 +4,13 @@ import http2 from "node:http2";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
+import { served } from "../../../../server/http/handling/served-service.ts";
 import {
   type RunningServer,
   type ServerOptions,
   startServer,
 } from "../../../../server/http/listening/server.ts";
+import { trackerPolicies } from "../../../../server/tracker/service.ts";
 
 const ANNOUNCE = "/pieza.v1.TrackerService/Announce";
 const SCRAPE = "/pieza.v1.TrackerService/Scrape";
@@ -24,17 +26,20 @@ afterEach(async () => {
 async function start(options: Partial<ServerOptions> = {}): Promise<RunningServer> {
   const server = await startServer({
     port: 0,
-    services: [TrackerService],
-    routes(router) {
-      router.service(TrackerService, {
-        announce() {
-          announced++;
-          return {};
+    services: [
+      served(
+        TrackerService,
+        {
+          announce() {
+            announced++;
+            return {};
+          },
+          scrape: () => ({}),
+          locatePieces: () => ({}),
         },
-        scrape: () => ({}),
-        locatePieces: () => ({}),
-      });
-    },
+        { policies: trackerPolicies },
+      ),
+    ],
     http(_request, response) {
       response.end("plain");
       return true;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { RateLimit } from "../../../../server/http/guards/rate-limit.ts";
+import { CallRate } from "../../../../server/http/guards/rate-limit.ts";
 
 describe("the rate limit", () => {
   function limit(burst: number, perSecond: number) {
     const time = { ms: 0 };
-    return { time, limit: new RateLimit(burst, perSecond, () => time.ms) };
+    return { time, limit: new CallRate(burst, perSecond, () => time.ms) };
   }
 
   it("lets a burst through, then says how long to wait", () => {

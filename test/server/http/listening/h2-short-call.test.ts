@@ -2,8 +2,9 @@ import { once } from "node:events";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { GetBitfieldRequestSchema } from "#gen/pieza/v1/peer_pb.ts";
+import { GetBitfieldRequestSchema, type PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import type { DirectMethod } from "../../../../server/http/direct/direct.ts";
+import type { ServiceOptions } from "../../../../server/http/handling/served-service.ts";
 import { within } from "../../../support/deadline.ts";
 import { startTestPeer, swarm } from "../../../support/swarms/test-peer.ts";
 
@@ -11,9 +12,13 @@ const PATH = "/pieza.v1.PeerService/GetBitfield";
 const HANG_MS = 8_000;
 const QUESTION = toBinary(GetBitfieldRequestSchema, create(GetBitfieldRequestSchema, swarm));
 
-/** A connection to a server whose GetBitfield this is. */
-async function dial(method: DirectMethod): Promise<ClientHttp2Session> {
-  const server = await startTestPeer({}, { direct: { [PATH]: method } });
+/** A connection to a server whose GetBitfield is answered so. */
+function dial(answer: DirectMethod["answer"]): Promise<ClientHttp2Session> {
+  return dialTo({ direct: { getBitfield: { read: (message) => message, answer } } });
+}
+
+async function dialTo(peer: ServiceOptions<typeof PeerService>): Promise<ClientHttp2Session> {
+  const server = await startTestPeer({}, {}, peer);
   const session = connect(server.url);
   onTestFinished(async () => {
     session.destroy();
@@ -62,13 +67,19 @@ describe("a short call over HTTP/2", () => {
       answerOf("b", { "cache-control": "no-cache" }),
     ];
     const left = [...answers];
-    const session = await dial(async () => left.shift());
+    const session = await dial(async () => left.shift()!);
     for (const { parts, headers } of answers) {
       const answer = await call(session);
       expect(answer.headers).toMatchObject({ ":status": 200, ...headers });
       expect(answer.headers["content-length"]).toBe(String(parts[0]!.length));
       expect(answer.headers["x-more"]).toBe((headers as Record<string, string>)["x-more"]);
     }
+  });
+
+  it("has the headers of the gates also where the library answers", async () => {
+    const direct = { read: () => undefined, answer: () => Promise.reject(new Error("never asked")) };
+    const session = await dialTo({ direct: { getBitfield: direct } });
+    expect((await call(session)).headers["access-control-allow-origin"]).toBe("*");
   });
 
   it("is dated when it is answered", async () => {

@@ -13,6 +13,7 @@ import { nodeHasher } from "../../../../server/base/node-hasher.ts";
 import { getText } from "../../../../server/cli/clients/http-get.ts";
 import type { LogEvent } from "../../../../server/http/base/log.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
+import type { ServiceOptions } from "../../../../server/http/handling/served-service.ts";
 import type { RunningServer, ServerOptions } from "../../../../server/http/listening/server.ts";
 import { within } from "../../../support/deadline.ts";
 import { pieza } from "../../../support/processes/pieza.ts";
@@ -38,8 +39,12 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-async function start(certificate: Partial<CertificatePaths>, options: Partial<ServerOptions> = {}) {
-  const server = await startTestPeer({}, { ...certificate, ...options });
+async function start(
+  certificate: Partial<CertificatePaths>,
+  options: Partial<ServerOptions> = {},
+  peer: ServiceOptions<typeof PeerService> = {},
+) {
+  const server = await startTestPeer({}, { ...certificate, ...options }, peer);
   ends.push(() => server.close({ graceMs: 0 }));
   return server;
 }
@@ -57,9 +62,9 @@ describe("one port with TLS", () => {
   });
 
   it("does not wait longer for a first request than for the headers of any", async () => {
-    const direct = { [GET_BITFIELD]: async () => undefined };
+    const getBitfield = { read: () => undefined, answer: () => Promise.reject(new Error("never asked")) };
     const limits = { headersMs: 300, keepAliveMs: 60_000, idleMs: 60_000 };
-    const server = await start(good, { direct, limits });
+    const server = await start(good, { limits }, { direct: { getBitfield } });
     const socket = tls.connect({ port: server.port, host: "127.0.0.1", rejectUnauthorized: false });
     ends.push(() => socket.destroy());
     await once(socket, "secureConnect");

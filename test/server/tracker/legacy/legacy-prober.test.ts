@@ -1,6 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
 import { PeerService } from "#gen/tracker_pb.ts";
+import { served } from "../../../../server/http/handling/served-service.ts";
 import { type RunningServer, startServer } from "../../../../server/http/listening/server.ts";
 import { dialHasPiece } from "../../../../server/tracker/legacy/legacy-prober.ts";
 
@@ -11,9 +12,7 @@ afterEach(async () => {
 });
 
 async function serve(service: Partial<ServiceImpl<typeof PeerService>>): Promise<string> {
-  const routes = (router: Parameters<Parameters<typeof startServer>[0]["routes"]>[0]) =>
-    void router.service(PeerService, service);
-  const server = await startServer({ port: 0, services: [PeerService], routes });
+  const server = await startServer({ port: 0, services: [served(PeerService, service)] });
   servers.push(server);
   return server.url;
 }

@@ -109,9 +109,8 @@ async function start(direct: boolean): Promise<Started> {
   const tracker = composeTracker({ port: 0, clock, random: () => 0, ...trust });
   const server = await startServer({
     port: 0,
-    routes: tracker.routes,
-    ...(direct && { direct: tracker.direct }),
-    services: [],
+    services: tracker.services,
+    direct,
     limits: { changesBurst: 12, changesPerSecond: 0.001 },
   });
   const close = async () => {

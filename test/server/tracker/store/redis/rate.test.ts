@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { nodeClock } from "../../../../../server/base/node-clock.ts";
 import { openTransport } from "../../../../../server/http/client/transports.ts";
-import { RateLimit, sharedRate, type TakeRate } from "../../../../../server/http/guards/rate-limit.ts";
+import { CallRate, sharedRate, type TakeRate } from "../../../../../server/http/guards/rate-limit.ts";
 import { type RunningServer, startServer } from "../../../../../server/http/listening/server.ts";
 import { RedisSwarmStore } from "../../../../../server/tracker/store/redis/redis-swarm-store.ts";
 import { composeTracker } from "../../../../../server/tracker/tracker.ts";
@@ -37,7 +37,7 @@ afterEach(async () => {
 function limit(burst = BURST): TakeRate {
   const store = new RedisSwarmStore({ url: redis.url, clock: nodeClock });
   closes.push(() => store.close());
-  return sharedRate(new RateLimit(burst, PER_SECOND, () => 0), store.rate(burst, PER_SECOND));
+  return sharedRate(new CallRate(burst, PER_SECOND, () => 0), store.rate(burst, PER_SECOND));
 }
 
 /** Whatever one asks about Redis while it may be down. */
@@ -112,16 +112,12 @@ it("a value that no server wrote stops nobody", async () => {
 it("callers of trackers are told so, whichever way they are answered, and closed networks have no such limit", async () => {
   const start = async (options: { direct: boolean; rateLimit: boolean }): Promise<RunningServer> => {
     const tracker = composeTracker({ port: 0, store: redis.url });
-    const { routes, shareRate, direct } = tracker;
+    const { services, shareRate } = tracker;
     const limits = { changesBurst: BURST, changesPerSecond: PER_SECOND };
     const server = await startServer({
       port: 0,
-      routes,
-      shareRate,
-      services: [],
-      limits,
-      rateLimit: options.rateLimit,
-      ...(options.direct && { direct }),
+      ...{ services, shareRate, limits },
+      ...options,
     });
     closes.push(async () => {
       await server.close();

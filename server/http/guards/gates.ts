@@ -1,0 +1,103 @@
+import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import type { Call } from "./call.ts";
+import { authorityOf, type Cors } from "./cors.ts";
+import { Pace, type Paces } from "./pace.ts";
+
+/** Lets a call pass, or throws what its caller is told. Returns a promise only where other servers are asked too. */
+export type Gate = (call: Call) => Promise<void> | void;
+
+/** Takes one call of this address from the rate. Throws PiezaError("resource_exhausted") for one call too many. */
+export type Admit = (address: string) => Promise<void> | void;
+
+export interface GateOptions {
+  readonly knowsHost: (hostHeader: string | undefined) => boolean;
+  readonly cors: Cors;
+  readonly admit: Admit;
+  readonly paces: Paces;
+}
+
+/** A refusal that is about the request and not about the method: its answer is a status and a line of text. */
+export class RequestRefused extends Error {
+  override readonly name = "RequestRefused";
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * What every call passes before it is answered, in this order, whatever its front end, its format and the way in which
+ * it is answered. The body has not been read then.
+ */
+export function createGates({ knowsHost, cors, admit, paces }: GateOptions) {
+  const hostName: Gate = ({ head }) => {
+    if (!knowsHost(authorityOf(head))) throw new RequestRefused(421, "this server has another name");
+  };
+  const origin: Gate = ({ head, reply, route }) => {
+    if (!cors.admit(head, reply, route.policy.changes)) {
+      throw new RequestRefused(403, "pages of this origin may not change anything here");
+    }
+  };
+  const rate: Gate = ({ route, caller }) => (route.policy.rated ? admit(caller.address) : undefined);
+  const authority: Gate = ({ route, caller }) => route.policy.authority?.(caller);
+  const pace: Gate = (call) => {
+    takeRoom(call);
+    call.pace = new Pace(paces, call.frontEnd);
+    call.frontEnd.hold(call.pace);
+  };
+  return { hostName, origin, size, rate, authority, pace };
+}
+
+/** Passes a call through all gates, in order. Throws, or rejects, at the first that refuses it. */
+export function passGates(gates: readonly Gate[], call: Call): Promise<void> | void {
+  for (let at = 0; at < gates.length; at++) {
+    const waiting = gates[at]!(call);
+    if (waiting) return passRest(waiting, gates.slice(at + 1), call);
+  }
+}
+
+async function passRest(waiting: Promise<void>, rest: readonly Gate[], call: Call): Promise<void> {
+  await waiting;
+  await passGates(rest, call);
+}
+
+/** In front of a message in gRPC: a flag and the length in four bytes. */
+const ENVELOPE_BYTES = 5;
+/** A compressed body may be longer than its message by this part of it and this many bytes (RFC 1951, 3.2.4). */
+const GROWTH = { part: 1 / 1024, bytes: 64 };
+
+/**
+ * Refuses a body whose stated length is over the bound of its method. A body of unstated length meets the same bound
+ * while it is read.
+ */
+function size({ head, route }: Call): void {
+  const { requestBytes, oneMessage } = route.policy;
+  const stated = statedBytes(head.headers["content-length"]);
+  if (stated === undefined || !oneMessage) return;
+  const most = requestBytes + ENVELOPE_BYTES;
+  if (stated <= most || (isCompressed(head.headers) && stated <= most * (1 + GROWTH.part) + GROWTH.bytes))
+    return;
+  const message = `the request has ${stated} bytes; at most ${requestBytes} are taken here`;
+  throw route.method ? new PiezaError("resource_exhausted", message) : new RequestRefused(413, message);
+}
+
+function isCompressed(headers: Call["head"]["headers"]): boolean {
+  const names = ["content-encoding", "grpc-encoding", "connect-content-encoding"];
+  return names.some((name) => (headers[name] ?? "identity") !== "identity");
+}
+
+/** A call takes the room of its stated length, or of the longest message if it states none. */
+function takeRoom({ head, route, caller, reply }: Call): void {
+  const { room, requestBytes } = route.policy;
+  if (!room) return;
+  const stated = statedBytes(head.headers["content-length"]) ?? requestBytes;
+  reply.once("close", room.take(caller.address, Math.min(requestBytes, stated)));
+}
+
+function statedBytes(length: string | undefined): number | undefined {
+  if (length === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(length)) throw new InvalidField("content-length", "is no number");
+  return Number(length);
+}

@@ -1,0 +1,261 @@
+import type { Readable } from "node:stream";
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { CallerOf } from "../base/caller.ts";
+import type { HttpRequest, HttpResponse, Reply, RequestHead } from "../base/http-types.ts";
+import type { Limits } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import {
+  answerDirectly,
+  type DirectCall,
+  type DirectMethod,
+  directCall,
+  readDirectBody,
+} from "../direct/direct.ts";
+import { sendRpcError } from "../direct/error-answer.ts";
+import { type PlainCall, plainCall } from "../direct/plain-call.ts";
+import { Call, type FrontEnd, type Route } from "../guards/call.ts";
+import type { Cors } from "../guards/cors.ts";
+import { type Admit, createGates, type Gate, passGates, RequestRefused } from "../guards/gates.ts";
+import { Pace, Paces } from "../guards/pace.ts";
+import { plainPolicy, policyOf } from "../guards/policy.ts";
+import { UploadBudget } from "../guards/upload-budget.ts";
+import { answerByLibrary } from "./by-library.ts";
+import type { HealthState } from "./health.ts";
+import { reportError } from "./library.ts";
+import { nodeCall, pathOf, say } from "./node-call.ts";
+import type { ServerOptions } from "./options.ts";
+
+export interface CallHandlerOptions extends Pick<ServerOptions, "services" | "direct" | "http"> {
+  readonly handlers: readonly UniversalHandler[];
+  readonly knowsHost: (hostHeader: string | undefined) => boolean;
+  readonly cors: Cors;
+  readonly health: HealthState;
+  readonly callerOf: CallerOf;
+  readonly admit: Admit;
+  readonly limits: Limits;
+  readonly log: Log;
+}
+
+/** A method, the two ways to answer it, and its policy. */
+interface RpcRoute extends Route {
+  readonly method: DescMethod;
+  readonly handler: UniversalHandler;
+  readonly direct: DirectMethod | undefined;
+}
+
+interface PlainRoute extends Route {
+  readonly method: undefined;
+}
+
+/** Taken for the length of a plain HTTP answer that does not say its own. */
+const MAX_UNSTATED_BYTES = 1 << 20;
+
+/** Answers the calls of all front ends: each becomes a Call, passes the same gates, and is answered by its route. */
+export class CallHandler {
+  readonly #options: CallHandlerOptions;
+  readonly #routes: ReadonlyMap<string, RpcRoute>;
+  readonly #plainRoute: PlainRoute;
+  readonly #gates: readonly Gate[];
+  /** What a request has to pass that only asks what it may ask (CORS preflight). */
+  readonly #preflightGates: readonly Gate[];
+  readonly #paces: Paces;
+  /** The bytes of answers that wait to be read, of all calls of this server. */
+  readonly #unread: UploadBudget;
+
+  constructor(options: CallHandlerOptions) {
+    const { limits, services, handlers } = options;
+    this.#options = options;
+    this.#paces = new Paces(limits);
+    this.#unread = new UploadBudget(limits.unreadBytes);
+    this.#plainRoute = { policy: plainPolicy(limits), method: undefined };
+    const { hostName, origin, size, rate, authority, pace } = createGates({ ...options, paces: this.#paces });
+    this.#gates = [hostName, origin, size, rate, authority, pace];
+    this.#preflightGates = [hostName];
+    this.#routes = new Map(
+      handlers.map((handler) => {
+        const { method, requestPath } = handler;
+        const own = services.find(({ service }) => service.typeName === method.parent.typeName);
+        const policy = policyOf(method, own?.policies[method.localName] ?? {}, limits);
+        const direct = options.direct === false ? undefined : own?.direct[method.localName];
+        return [requestPath, { method, handler, policy, direct }];
+      }),
+    );
+  }
+
+  /**
+   * A call over HTTP/1.1 that came in one piece and that Node has not parsed. Returns false, and has done nothing, unless
+   * a direct method answers it.
+   */
+  onWhole(path: string, head: RequestHead, body: Buffer, reply: Reply, frontEnd: FrontEnd): boolean {
+    const found = this.#directRoute(path, head);
+    const direct = found && directCall(found.direct, found.plain, body);
+    if (!found || !direct) return false;
+    const { callerOf } = this.#options;
+    const call = new Call({ head, path, route: found.route, body, reply, frontEnd, callerOf });
+    void this.#answer(call, found.plain, direct);
+    return true;
+  }
+
+  /**
+   * A call over HTTP/2 that is no request of Node's yet: to make one takes a quarter of the time of a short call. Returns
+   * false, and has done nothing, unless a direct method may answer it.
+   */
+  onStream(path: string, head: RequestHead, body: Readable, reply: Reply, frontEnd: FrontEnd): boolean {
+    const found = this.#directRoute(path, head);
+    if (!found) return false;
+    const { callerOf } = this.#options;
+    const call = new Call({ head, path, route: found.route, body, reply, frontEnd, callerOf });
+    void this.#answer(call, found.plain);
+    return true;
+  }
+
+  /** A request of Node's, of either HTTP version. */
+  onRequest(request: HttpRequest, response: HttpResponse): void {
+    // A caller that hangs up is no error of ours; without a listener Node would throw it.
+    request.on("error", ignore);
+    response.on("error", ignore);
+    const path = pathOf(request);
+    const route = this.#routes.get(path) ?? this.#plainRoute;
+    const call = nodeCall<RpcRoute | PlainRoute>(path, route, { request, response }, this.#options.callerOf);
+    if (request.method === "OPTIONS") this.#preflight(call);
+    else if (isRpc(call)) void this.#answer(call, this.#directRoute(path, call.head)?.plain);
+    else void this.#answerPlain(call);
+  }
+
+  #directRoute(path: string, head: RequestHead) {
+    const route = head.method === "POST" ? this.#routes.get(path) : undefined;
+    if (!route?.direct || head.headers.expect) return undefined;
+    const plain = plainCall(head, this.#options.limits.maxTimeoutMs);
+    return plain && { route, plain, direct: route.direct };
+  }
+
+  async #answer(call: Call<RpcRoute>, plain?: PlainCall, known?: DirectCall): Promise<void> {
+    const passes = this.#passes(call);
+    if (!(typeof passes === "boolean" ? passes : await passes)) return;
+    const { direct: method, handler } = call.route;
+    try {
+      let begun: AsyncIterable<Uint8Array> | undefined;
+      let direct = known;
+      if (!direct && plain && method) {
+        const { whole, again } = await readDirectBody(call);
+        direct = whole && directCall(method, plain, whole);
+        if (!direct) begun = again();
+      }
+      if (direct) await this.#answerDirectly(call, direct);
+      else await answerByLibrary(handler, call, begun, this.#unread);
+    } catch {
+      // The caller has too much unread already, or is gone, or the connection broke: mostly there is nobody to tell.
+      const { headersSent, closed, destroyed } = call.reply;
+      if (headersSent || closed || destroyed) call.frontEnd.kill();
+      else overloaded(call.reply);
+    }
+  }
+
+  /** False, after the answer, if a gate has refused the call. A promise only if a gate asks other servers. */
+  #passes(call: Call): boolean | Promise<boolean> {
+    const refused = (refusal: unknown) => {
+      this.#refuse(call, refusal);
+      return false;
+    };
+    try {
+      return passGates(this.#gates, call)?.then(() => true, refused) ?? true;
+    } catch (refusal) {
+      return refused(refusal);
+    }
+  }
+
+  async #answerDirectly(call: Call, direct: DirectCall): Promise<void> {
+    let bytes = 0;
+    try {
+      bytes = await answerDirectly(call, direct);
+    } catch (error) {
+      if (call.reply.headersSent || call.reply.closed) throw error;
+      this.#sendError(call, error);
+    }
+    if (!call.reply.closed) call.pace!.sending(bytes);
+  }
+
+  #sendError({ head, route, reply }: Call, error: unknown): void {
+    const { method } = route;
+    const name = method ? `${method.parent.typeName}.${method.name}` : "plain HTTP";
+    sendRpcError(head.headers["content-type"], reportError(error, name, this.#options.log), reply);
+  }
+
+  /** Answers a call that may not run, and reads what it still sends to nowhere, within bounds. */
+  #refuse(call: Call, refusal: unknown): void {
+    const { body, frontEnd, reply } = call;
+    if (!call.pace) {
+      call.pace = new Pace(this.#paces, frontEnd);
+      frontEnd.hold(call.pace);
+    }
+    try {
+      if (refusal instanceof RequestRefused) say(reply, refusal.status, refusal.message);
+      else this.#sendError(call, refusal);
+    } catch {
+      frontEnd.kill();
+      return;
+    }
+    if (Buffer.isBuffer(body)) return;
+    call.pace.reading(body);
+    void call.pace.dropRest();
+  }
+
+  #preflight(call: Call): void {
+    const { cors } = this.#options;
+    const { request, response } = call.frontEnd.toNode();
+    try {
+      passGates(this.#preflightGates, call);
+      cors.preflight(request, response, call.route.policy.changes);
+    } catch (refusal) {
+      this.#refuse(call, refusal);
+    }
+  }
+
+  async #answerPlain(call: Call): Promise<void> {
+    if (!(await this.#passes(call))) return;
+    const { request, response } = call.frontEnd.toNode();
+    const { health, http, log } = this.#options;
+    if (call.path === "/healthz") {
+      say(response, health.serving ? 200 : 503, health.serving ? "ok" : "not serving");
+      return;
+    }
+    try {
+      if (await http?.(request, response, call.caller)) this.#holdAnswer(call, response);
+      else say(response, 404, "nothing here");
+    } catch (error) {
+      log({
+        level: "error",
+        event: "request_failed",
+        message: `${request.method} ${call.path.slice(0, 200)} failed: ${String(error).slice(0, 500)}`,
+        stack: error instanceof Error ? error.stack : undefined,
+      });
+      if (response.headersSent) response.destroy();
+      else say(response, 500, "internal error");
+    }
+  }
+
+  /** Holds a plain HTTP answer, which was handed to the system in one go, to the pace and to the room of all answers. */
+  #holdAnswer({ head, caller, pace, frontEnd }: Call, response: HttpResponse): void {
+    if (response.closed) return;
+    const stated = Number(response.getHeader("content-length") ?? MAX_UNSTATED_BYTES);
+    const bytes = head.method === "HEAD" ? 0 : stated;
+    try {
+      pace!.sending(bytes, this.#unread.take(caller.address, bytes));
+    } catch {
+      frontEnd.kill();
+    }
+  }
+}
+
+function isRpc(call: Call<RpcRoute | PlainRoute>): call is Call<RpcRoute> {
+  return call.route.method !== undefined;
+}
+
+function overloaded(reply: Reply): void {
+  reply.statusCode = 503;
+  reply.setHeader("retry-after", "1");
+  reply.end(new Uint8Array());
+}
+
+function ignore(): void {}

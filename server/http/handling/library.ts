@@ -1,0 +1,99 @@
+import { Code, type ConnectError, createConnectRouter, type Interceptor } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { compressionGzip } from "@connectrpc/connect-node";
+import { PiezaError } from "#core/base/errors.ts";
+import { toConnectError } from "../base/connect-error.ts";
+import type { Limits } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import { policyOf } from "../guards/policy.ts";
+import { implementationOf, type ServedService } from "./served-service.ts";
+
+/** Signals that end calls when the server goes. */
+export interface ShutdownSignals {
+  readonly unary: AbortSignal;
+  readonly streams: AbortSignal;
+}
+
+/** The library's handlers of all methods, each with the bound of its own policy. */
+export function createHandlers(
+  services: readonly ServedService[],
+  limits: Limits,
+  shutdown: ShutdownSignals,
+  log: Log,
+): readonly UniversalHandler[] {
+  const router = createConnectRouter({
+    acceptCompression: [compressionGzip],
+    maxTimeoutMs: limits.maxTimeoutMs,
+    interceptors: [reportErrors(log), endWithSignal],
+    jsonOptions: { useProtoFieldName: true },
+  });
+  for (const served of services) {
+    for (const method of served.service.methods) {
+      router.rpc(method, implementationOf(served, method), {
+        readMaxBytes: policyOf(method, served.policies[method.localName] ?? {}, limits).requestBytes,
+        shutdownSignal: method.methodKind === "unary" ? shutdown.unary : shutdown.streams,
+      });
+    }
+  }
+  return router.handlers;
+}
+
+/**
+ * Answers a unary call when its caller's deadline passes or the server goes, whether or not the method looks at its
+ * signal: the library leaves that to the method.
+ */
+const endWithSignal: Interceptor = (next) => async (request) => {
+  if (request.stream) return next(request);
+  const { signal } = request;
+  const ended = Promise.withResolvers<never>();
+  const end = () => ended.reject(signal.reason);
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    return await Promise.race([next(request), ended.promise]);
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
+};
+
+/** Turns what a service throws into what the library sends. */
+export function reportErrors(log: Log): Interceptor {
+  return (next) => async (request) => {
+    const { typeName } = request.service;
+    const convert = (error: unknown) =>
+      reportError(error, `${typeName}.${request.method.name}`, request.signal.aborted ? ignore : log);
+    try {
+      const response = await next(request);
+      return response.stream ? { ...response, message: converting(response.message, convert) } : response;
+    } catch (error) {
+      throw convert(error);
+    }
+  };
+}
+
+async function* converting<T>(messages: AsyncIterable<T>, convert: (error: unknown) => unknown) {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw convert(error);
+  }
+}
+
+/**
+ * The error that a caller is told for anything that a call threw. An error that no code of ours throws on purpose is
+ * logged once, with its stack.
+ */
+export function reportError(error: unknown, methodName: string, log: Log): ConnectError {
+  const converted = toConnectError(error);
+  const isOnPurpose = error instanceof PiezaError || error === converted;
+  if (converted.code === Code.Internal && !isOnPurpose) {
+    log({
+      level: "error",
+      event: "call_failed",
+      message: `${methodName} failed: ${String(error).slice(0, 500)}`,
+      stack: error instanceof Error ? error.stack : undefined,
+    });
+  }
+  return converted;
+}
+
+function ignore(): void {}
