@@ -97,6 +97,13 @@ describe("the tree", () => {
     expect([...counts].filter(([, count]) => count === 0 || count > 25)).toEqual([]);
   });
 
+  it("uses only rooms above in the list", () => {
+    const below = rooms.flatMap((from, at) =>
+      rooms.slice(at + 1).flatMap((to) => (mayUse(from, to) ? [`${from.path} uses ${to.path}`] : [])),
+    );
+    expect(below).toEqual([]);
+  });
+
   it("has doors that exist", () => {
     const missing = Object.entries(doors).flatMap(([house, files]) =>
       files.map((file) => `${house}/${file}`).filter((path) => !sources.has(path)),
