@@ -85,7 +85,7 @@ export class Assigner {
     const { options, geometry } = this.#input;
     const { maxInFlightPerPeer: limit } = options;
     // Of one that has given nothing and lacked a piece, the next word is awaited: what it has after all.
-    if (peer.doubted && !peer.proven && !peer.seed) return false;
+    if (peer.doubted && !peer.proven && !peer.legacy) return false;
     // A peer that has failed proves itself with one request before it gets its window again.
     const most = peer.failures > 0 ? 1 : typeof limit === "function" ? limit(peer.url) : limit;
     if (peer.inFlight >= peer.pace.window(geometry.pieceLength, most)) return false;

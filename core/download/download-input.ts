@@ -20,8 +20,8 @@ export interface DownloadInput {
   /** Of the pieces held, those that were fetched for this download before it began. */
   readonly learned?: ReadonlyMap<PieceIndex, PieceSource> | undefined;
   readonly trackers: readonly Tracker[];
-  /** Makes the way to a peer, or to a seed peer. A PiezaError thrown here means: cannot be used from here, and why. */
-  readonly connect: (url: string, seed: boolean) => RemotePeer;
+  /** Makes the way to a peer, or to a legacy peer. A PiezaError thrown here means: cannot be used from here, and why. */
+  readonly connect: (url: string, legacy: boolean) => RemotePeer;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly random: Random;

@@ -49,8 +49,8 @@ type Standing =
 export class DownloadPeer {
   readonly slot: number;
   readonly url: string;
-  /** A seed peer: what it has is the tracker's to say, for it cannot be asked. */
-  readonly seed: boolean;
+  /** A legacy peer: what it has is the tracker's to say, for it cannot be asked. */
+  readonly legacy: boolean;
   /** Undefined if it could not be connected to at all; then it is skipped. */
   readonly remote: RemotePeer | undefined;
   readonly pace = new PeerPace();
@@ -78,13 +78,13 @@ export class DownloadPeer {
   constructor(options: {
     slot: number;
     url: string;
-    seed: boolean;
+    legacy: boolean;
     remote: RemotePeer | undefined;
     now: number;
   }) {
     this.slot = options.slot;
     this.url = options.url;
-    this.seed = options.seed;
+    this.legacy = options.legacy;
     this.remote = options.remote;
     this.#meter = new RateMeter(options.now);
   }

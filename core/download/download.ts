@@ -327,8 +327,8 @@ export class Download {
     this.#cancel(request);
     if (error instanceof WrongPiece) this.#dismiss(peer, "ban", error);
     else if (!(error instanceof PeerFailed)) this.#fail(error);
-    else if (peer.seed && error.code === "unimplemented")
-      // The original of the seed's contract registers pieces and has no call that gives them.
+    else if (peer.legacy && error.code === "unimplemented")
+      // The original of the legacy's contract registers pieces and has no call that gives them.
       this.#dismiss(peer, "skip", new PiezaError(error.code, `gives no pieces: ${error.message}`));
     else if (LACKING.has(error.code)) this.#swarm.onLacks(peer, index, error);
     else this.#swarm.backOff(peer, error);

@@ -13,11 +13,11 @@ import { locateLoop } from "./locate-loop.ts";
 const PAUSE_MS = 1_000;
 
 export interface LearnLengthsInput {
-  /** A torrent of the seed's form: without lengths. */
+  /** A torrent of the legacy's form: without lengths. */
   readonly torrent: Torrent;
   readonly trackers: readonly Tracker[];
-  /** Makes the way to a peer, or to a seed peer, for pieces of up to 16 MiB. */
-  readonly connect: (url: string, seed: boolean) => RemotePeer;
+  /** Makes the way to a peer, or to a legacy peer, for pieces of up to 16 MiB. */
+  readonly connect: (url: string, legacy: boolean) => RemotePeer;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly random: Random;
@@ -33,7 +33,7 @@ export interface LearnedLengths {
 }
 
 /**
- * Learns the lengths that a torrent of the seed's form does not tell: all its pieces but the last have one length, so
+ * Learns the lengths that a torrent of the legacy's form does not tell: all its pieces but the last have one length, so
  * the first and the last piece, fetched whole and verified in memory, tell everything. Waits for peers for ever; ends
  * with the signal's reason, or with invalid_argument if the two contradict each other.
  */
@@ -72,7 +72,7 @@ function geometryFrom(firstLength: number, lastLength: number, count: number): P
 class LengthLearner {
   readonly #input: LearnLengthsInput;
   readonly #remotes = new Map<string, RemotePeer>();
-  /** URLs that are not asked again: who sent what was not the piece, and seed peers that have no call for it. */
+  /** URLs that are not asked again: who sent what was not the piece, and legacy peers that have no call for it. */
   readonly #useless = new Set<string>();
   #table: SwarmTable | undefined;
   #problem = "no peer has this torrent yet";
@@ -113,12 +113,12 @@ class LengthLearner {
     return [...holders.slice(start), ...holders.slice(0, start)];
   }
 
-  async #fetchFrom({ url, seed = false }: SwarmPeer, index: PieceIndex): Promise<LearnedPiece | undefined> {
+  async #fetchFrom({ url, legacy = false }: SwarmPeer, index: PieceIndex): Promise<LearnedPiece | undefined> {
     const { torrent, hasher, clock, signal } = this.#input;
     try {
       const askedAtMs = clock.now();
       const sink = new WholePiece(clock);
-      await this.#remote(url, seed).getPiece(index, sink, signal);
+      await this.#remote(url, legacy).getPiece(index, sink, signal);
       const bytes = sink.bytes();
       const cameMs = clock.now();
       const hash = await sha256(hasher, bytes);
@@ -127,20 +127,20 @@ class LengthLearner {
       const { firstByteAtMs = cameMs } = sink;
       return {
         bytes,
-        source: { url, seed, askedAtMs, firstByteAtMs, endedAtMs, hashMs: endedAtMs - cameMs },
+        source: { url, legacy, askedAtMs, firstByteAtMs, endedAtMs, hashMs: endedAtMs - cameMs },
       };
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (!(error instanceof WrongPiece || error instanceof PeerFailed)) throw error;
-      const gives = error instanceof PeerFailed && !(seed && error.code === "unimplemented");
+      const gives = error instanceof PeerFailed && !(legacy && error.code === "unimplemented");
       if (!gives) this.#useless.add(url);
       this.#problem = `${url}: ${messageOf(error)}`;
       return undefined;
     }
   }
 
-  #remote(url: string, seed: boolean): RemotePeer {
-    const remote = this.#remotes.get(url) ?? this.#input.connect(url, seed);
+  #remote(url: string, legacy: boolean): RemotePeer {
+    const remote = this.#remotes.get(url) ?? this.#input.connect(url, legacy);
     this.#remotes.set(url, remote);
     return remote;
   }

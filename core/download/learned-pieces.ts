@@ -4,7 +4,7 @@ import type { PieceIndex } from "../torrent/piece.ts";
 /** Who gave a piece before its download began, and when. Times are the clock's. */
 export interface PieceSource {
   readonly url: string;
-  readonly seed: boolean;
+  readonly legacy: boolean;
   readonly askedAtMs: number;
   readonly firstByteAtMs: number;
   /** When it was verified; `hashMs` of the time before went to that. */

@@ -3,7 +3,7 @@ import type { Trouble } from "../base/errors.ts";
 /** Looking at a download: plain data, cheap to copy to another thread, never changed once given out. */
 
 export type DownloadState =
-  /** Asking the tracker for the first time, or learning the lengths of a seed torrent. */
+  /** Asking the tracker for the first time, or learning the lengths of a legacy torrent. */
   | "starting"
   /** Pieces are on their way. */
   | "downloading"
@@ -83,7 +83,7 @@ export type PeerState =
 export interface PeerSnapshot {
   readonly slot: number;
   readonly url: string;
-  /** "grpc", "grpc-web", "connect" or "seed". */
+  /** "grpc", "grpc-web", "connect" or "legacy". */
   readonly transport: string;
   readonly state: PeerState;
   /** In words, for backing off, banned and skipped. */

@@ -37,7 +37,7 @@ interface Share {
 export interface SwarmInput {
   readonly picker: PiecePicker;
   /** Makes the way to a peer. A PiezaError thrown here means: cannot be used from here, and why. */
-  readonly connect: (url: string, seed: boolean) => RemotePeer;
+  readonly connect: (url: string, legacy: boolean) => RemotePeer;
   readonly isSelf?: ((url: string) => boolean) | undefined;
   readonly clock: Clock;
   readonly random: Random;
@@ -102,8 +102,8 @@ export class Swarm {
 
   /** Who gave a piece before the download began, one of `count`. Undefined if that is a peer too many. */
   onLearned(source: PieceSource, index: PieceIndex, bytes: number, count: number): DownloadPeer | undefined {
-    const { url, seed, askedAtMs } = source;
-    const peer = this.#byUrl.get(url) ?? this.#meet({ url, seed }, askedAtMs);
+    const { url, legacy, askedAtMs } = source;
+    const peer = this.#byUrl.get(url) ?? this.#meet({ url, legacy }, askedAtMs);
     if (!peer) return undefined;
     const has = peer.has?.clone() ?? new Bitfield(count);
     has.set(index);
@@ -144,8 +144,8 @@ export class Swarm {
     peer.doubted = true;
     peer.nextPollMs = this.#input.clock.now();
     const often = peer.lacks.size >= MAX_LACKS;
-    // A seed peer cannot be asked what it has: the tracker knows it from itself.
-    if (!peer.proven && (often || peer.seed)) this.#distrust(peer, index, error);
+    // A legacy peer cannot be asked what it has: the tracker knows it from itself.
+    if (!peer.proven && (often || peer.legacy)) this.#distrust(peer, index, error);
     else if (often) this.backOff(peer, error);
     else if (peer.has) this.#offer(peer, peer.has);
   }
@@ -222,7 +222,7 @@ export class Swarm {
       }
       // One that says it has everything is not asked for news, from which this would follow.
       if (peer.has && peer.mayHaveAgain(now)) this.#offer(peer, peer.has);
-      const newsPossible = !peer.seed && (peer.doubted || !peer.has?.complete);
+      const newsPossible = !peer.legacy && (peer.doubted || !peer.has?.complete);
       if (peer.usable && newsPossible && !peer.polling && peer.nextPollMs <= now) due.push(peer);
     }
     return due;
@@ -252,18 +252,18 @@ export class Swarm {
   }
 
   #meet(
-    { url, seed = false }: Pick<SwarmPeer, "url" | "seed">,
+    { url, legacy = false }: Pick<SwarmPeer, "url" | "legacy">,
     now = this.#input.clock.now(),
   ): DownloadPeer | undefined {
     if (this.peers.length >= MAX_PEERS) return undefined;
     let remote: RemotePeer | undefined;
     let because: unknown;
     try {
-      remote = this.#input.connect(url, seed);
+      remote = this.#input.connect(url, legacy);
     } catch (error) {
       because = error;
     }
-    const peer = new DownloadPeer({ slot: this.peers.length, url, seed, remote, now });
+    const peer = new DownloadPeer({ slot: this.peers.length, url, legacy, remote, now });
     if (!remote) peer.standing = { kind: "skipped", because };
     this.#byUrl.set(url, peer);
     this.peers.push(peer);

@@ -22,7 +22,7 @@ export interface SwarmPeer {
   readonly url: string;
   readonly bitfield: Bitfield;
   /** The peer registered under the legacy contract: it answers DownloadPiece at best, and cannot say what it has. */
-  readonly seed?: boolean | undefined;
+  readonly legacy?: boolean | undefined;
 }
 
 /** A tracker's answer to LocatePieces: which peer has which pieces. */

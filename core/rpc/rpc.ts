@@ -1,6 +1,6 @@
-/** The engine's ports over a Connect transport. Isomorphic: a page passes a transport of connect-web. */
+/** Clients for the engine's ports, over any Connect transport: Node's or, in a page, connect-web's. */
 export { type RemoteCatalogOptions, remoteCatalog } from "./catalog.ts";
-export { type RemoteSeedPeerOptions, remoteSeedPeer } from "./legacy-peer.ts";
+export { type RemoteLegacyPeerOptions, remoteLegacyPeer } from "./legacy-peer.ts";
 export { type RemotePeerOptions, remotePeer } from "./peer.ts";
 export { torrentFromPeer } from "./peer-torrent.ts";
 export { type RemoteTrackerOptions, remoteTracker } from "./tracker.ts";

@@ -15,12 +15,9 @@ import type {
   Lease,
   Tracker,
 } from "../ports/tracker.ts";
-import { calling } from "./call.ts";
+import { calling, SMALL_TIMEOUT_MS } from "./call.ts";
 import { interval, LocateTables } from "./locate.ts";
 import { ordersOf, replicationOf } from "./replication.ts";
-
-/** Trackers answer small questions; a client has others to ask. */
-const TIMEOUT_MS = 10_000;
 
 const events: Readonly<Record<AnnounceEvent, WireEvent>> = {
   heartbeat: WireEvent.UNSPECIFIED,
@@ -45,12 +42,13 @@ export function remoteTracker({ url, transport }: RemoteTrackerOptions): Tracker
     announce: (announce, signal) =>
       calling(signal, async () => {
         const request = create(AnnounceRequestSchema, requestOf(announce));
-        return announcedOf(await client.announce(request, { signal, timeoutMs: TIMEOUT_MS }), announce.lease);
+        const answer = await client.announce(request, { signal, timeoutMs: SMALL_TIMEOUT_MS });
+        return announcedOf(answer, announce.lease);
       }),
     locate: (query, signal) =>
       calling(signal, async () => {
         const { request, read } = tables.asking(query);
-        return read(await client.locatePieces(request, { signal, timeoutMs: TIMEOUT_MS }));
+        return read(await client.locatePieces(request, { signal, timeoutMs: SMALL_TIMEOUT_MS }));
       }),
   };
 }
