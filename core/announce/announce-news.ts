@@ -17,10 +17,7 @@ export interface NewsBatch {
   readonly more: boolean;
 }
 
-/**
- * A peer's news for one tracker. News stays until the tracker has answered to exactly that: a change during an
- * announce is news for the next one.
- */
+/** A peer's news for one tracker. A change stays news until the tracker has answered to exactly that change. */
 export class AnnounceNews {
   readonly #torrents = new Map<string, AnnouncedTorrent & { readonly bitfield: Bitfield }>();
   readonly #changed = new Set<string>();

@@ -29,7 +29,6 @@ const SILENCE_MS = 1_000;
 /** How often a leaving peer asks whether it still has pieces that no other peer has. */
 const LAST_COPIES_MS = 2_000;
 
-/** The part of an announce about copies. */
 export type CopiesNews = Pick<Announce, "volunteer" | "declined" | "drops">;
 
 /** The state of this peer at one tracker. */

@@ -37,10 +37,7 @@ const MEMORY = 8;
 /** Milliseconds of work on top of the bandwidth-delay product, so that a peer never runs dry. */
 const SLACK_MS = 30;
 
-/**
- * Measures a peer's rate, and derives how many requests to keep under way there. Only time with a request under way
- * counts, so an idle peer does not look slow.
- */
+/** Measures a peer's rate. Only time with a request under way counts, so an idle peer does not look slow. */
 export class PeerPace {
   #busySince: number | undefined;
   #busyMs = 0;

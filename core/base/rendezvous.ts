@@ -1,7 +1,6 @@
 /**
- * Rendezvous hashing: the name with the highest score for a thing gets it. All who know the same names agree, and
- * when a name joins or leaves, only its own things move. It spreads load and is no defence: a peer that may choose
- * its name may choose its place.
+ * Rendezvous hashing: a thing belongs to the name with the highest score, for all who know the same names. When a
+ * name joins or leaves, only its things move. It is no defence: a peer that may choose its name may choose its place.
  */
 export function rendezvousScore(thing: number, name: number): number {
   return mix(name ^ mix(thing));

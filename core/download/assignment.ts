@@ -15,9 +15,8 @@ export const MAX_REQUESTERS = 2;
 
 /**
  * Whether one more piece from this peer would come so late that the other peers with it had better take it. That is
- * relative to them, never to an absolute speed. `idlePieces` are not requested yet. An unmeasured peer always gets
- * its chance, and the promptest is never too slow: the others may be faster together, but one piece comes from one
- * peer.
+ * relative to them, never to an absolute speed. `idlePieces` are not requested yet. An unmeasured peer gets its
+ * chance. The promptest is never too slow: the others may be faster together, but one piece comes from one peer.
  */
 export function tooSlow(
   peer: DownloadPeer,

@@ -33,10 +33,7 @@ export function pauseEndMs({ untilMs, soonMs = untilMs }: Pause, idle: boolean):
   return idle ? Math.min(untilMs, soonMs) : untilMs;
 }
 
-/**
- * A peer's standing. A `usable` peer is asked for pieces; "idle", "active" and "connecting" are no standings but
- * follow from its pieces and requests.
- */
+/** A peer's standing. "idle", "active" and "connecting" are none: they follow from its pieces and requests. */
 type Standing =
   | { readonly kind: "usable" }
   | Pause
@@ -75,18 +72,12 @@ export class DownloadPeer {
   readonly lacks = new Map<PieceIndex, number>();
   readonly #meter: RateMeter;
 
-  constructor(options: {
-    slot: number;
-    url: string;
-    legacy: boolean;
-    remote: RemotePeer | undefined;
-    now: number;
-  }) {
-    this.slot = options.slot;
-    this.url = options.url;
-    this.legacy = options.legacy;
-    this.remote = options.remote;
-    this.#meter = new RateMeter(options.now);
+  constructor(slot: number, url: string, legacy: boolean, remote: RemotePeer | undefined, now: number) {
+    this.slot = slot;
+    this.url = url;
+    this.legacy = legacy;
+    this.remote = remote;
+    this.#meter = new RateMeter(now);
   }
 
   get usable(): boolean {

@@ -42,11 +42,7 @@ export class DownloadView {
   readonly #meter: RateMeter;
   readonly #ended = Promise.withResolvers<DownloadSnapshot>();
   readonly #subscribers = new Set<() => void>();
-  #totalPieces = 0;
-  #totalBytes = 0;
-  #heldPieces = 0;
-  #heldBytes = 0;
-  #downloadedBytes = 0;
+  readonly #counts = { totalPieces: 0, heldPieces: 0, totalBytes: 0, heldBytes: 0, downloadedBytes: 0 };
   #snapshot: DownloadSnapshot | undefined;
   #toldMs = Number.NEGATIVE_INFINITY;
   #cancelTelling: (() => void) | undefined;
@@ -69,13 +65,13 @@ export class DownloadView {
   /** Sets the pieces to get from now on; undefined: all. */
   want(wanted: Bitfield | undefined): void {
     const { geometry, held } = this.#input.store;
-    [this.#totalPieces, this.#totalBytes, this.#heldPieces, this.#heldBytes] = [0, 0, 0, 0];
+    Object.assign(this.#counts, { totalPieces: 0, heldPieces: 0, totalBytes: 0, heldBytes: 0 });
     for (const index of geometry.indices()) {
       // A held piece that is still marked as in flight is about to be reported by `onHeld`.
       if (held.has(index) && this.#map[index] === PieceMap.MISSING) this.#map[index] = PieceMap.HELD_BEFORE;
       if (wanted?.has(index) === false) continue;
-      this.#totalPieces++;
-      this.#totalBytes += geometry.lengthOf(index);
+      this.#counts.totalPieces++;
+      this.#counts.totalBytes += geometry.lengthOf(index);
       if (PieceMap.isHeld(this.#map[index]!)) this.#count(geometry.lengthOf(index));
     }
   }
@@ -92,20 +88,20 @@ export class DownloadView {
   onHeld(index: PieceIndex, slot: number, bytes: number): void {
     this.#map[index] = PieceMap.from(slot);
     this.#count(bytes);
-    this.#downloadedBytes += bytes;
+    this.#counts.downloadedBytes += bytes;
     this.#meter.add(this.#input.clock.now(), bytes);
   }
 
   /** A piece that is held already was fetched for this download before it began. */
   onLearned(index: PieceIndex, slot: number, bytes: number, atMs: number): void {
     this.#map[index] = PieceMap.from(slot);
-    this.#downloadedBytes += bytes;
+    this.#counts.downloadedBytes += bytes;
     this.#meter.add(atMs, bytes);
   }
 
   #count(bytes: number): void {
-    this.#heldPieces++;
-    this.#heldBytes += bytes;
+    this.#counts.heldPieces++;
+    this.#counts.heldBytes += bytes;
   }
 
   peek(): DownloadSnapshot {
@@ -144,6 +140,7 @@ export class DownloadView {
 
   #take(): DownloadSnapshot {
     const { clock, peers, startedMs } = this.#input;
+    const { totalBytes, heldBytes } = this.#counts;
     const now = clock.now();
     const rate = this.ended ? 0 : this.#meter.rate(now);
     const state = this.#state();
@@ -152,14 +149,10 @@ export class DownloadView {
       reason: this.#reason(state, now),
       trouble: this.#trouble(state),
       located: this.located,
-      totalPieces: this.#totalPieces,
-      heldPieces: this.#heldPieces,
-      totalBytes: this.#totalBytes,
-      heldBytes: this.#heldBytes,
-      downloadedBytes: this.#downloadedBytes,
+      ...this.#counts,
       wastedBytes: this.wastedBytes,
       rate,
-      etaMs: rate > 0 ? ((this.#totalBytes - this.#heldBytes) * 1000) / rate : undefined,
+      etaMs: rate > 0 ? ((totalBytes - heldBytes) * 1000) / rate : undefined,
       elapsedMs: now - startedMs,
       peers: peers.map((peer) => peer.snapshot(now)),
       pieceMap: this.#map.slice(),
@@ -171,7 +164,9 @@ export class DownloadView {
     if (this.phase !== "running") return this.phase;
     const { peers } = this.#input;
     const busy =
-      this.#heldPieces === this.#totalPieces || this.heldBack || peers.some((peer) => peer.inFlight > 0);
+      this.#counts.heldPieces === this.#counts.totalPieces ||
+      this.heldBack ||
+      peers.some((peer) => peer.inFlight > 0);
     if (busy) return "downloading";
     const asking = peers.some((peer) => peer.connecting);
     return asking || (!this.located && this.trackerProblem === undefined) ? "starting" : "waiting";
@@ -189,7 +184,7 @@ export class DownloadView {
     if (state !== "waiting") return "";
     const { peers } = this.#input;
     if (peers.length === 0) return this.trackerProblem ?? "no peer has this torrent yet";
-    const missing = this.#totalPieces - this.#heldPieces;
+    const missing = this.#counts.totalPieces - this.#counts.heldPieces;
     const excuses = peers.flatMap(({ standing, url }) => {
       if (standing.kind === "usable") return [];
       const pause =

@@ -80,7 +80,6 @@ export class Download {
     return this.#view.failure;
   }
 
-  /** The latest state. */
   peek(): DownloadSnapshot {
     return this.#view.peek();
   }
@@ -246,7 +245,6 @@ export class Download {
     });
   }
 
-  /** Asks a peer for its bitfield. */
   #poll(peer: DownloadPeer): void {
     const { remote } = peer;
     if (!remote) return;

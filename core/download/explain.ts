@@ -83,7 +83,6 @@ export interface PieceAccounts {
   /** From the request to the first byte, and to the end. */
   readonly firstByteMs: readonly number[];
   readonly tookMs: readonly number[];
-  /** Requests for the piece. */
   readonly requests: readonly number[];
   /** At the last request: for each of the first peers the letter why it was not asked, or ASKED if it was. */
   readonly others: readonly string[];
@@ -231,7 +230,6 @@ export class Account {
     this.spend("waiting", endedAtMs);
   }
 
-  /** Another peer was quicker with a piece. */
   onOvertaken(peer: DownloadPeer, now: number): void {
     this.#tally(peer, now).overtaken++;
   }

@@ -38,7 +38,7 @@ export interface LocateLoopOptions {
 /** Asks for the swarm until `signal` is aborted. */
 export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal): Promise<void> {
   const { clock, random } = options;
-  const choice = new TrackerChoice(options.trackers, clock);
+  const choice = new TrackerChoice(options);
   let retryMs = RETRY_MIN_MS;
   let answers = 0;
   while (!signal.aborted) {
@@ -96,25 +96,24 @@ async function locateOnce(
 
 /** The tracker to ask first: the preferred one, or for a minute after its failure the one that answered instead. */
 class TrackerChoice {
-  readonly #trackers: readonly Tracker[];
-  readonly #clock: Clock;
+  readonly #options: LocateLoopOptions;
   #current: Tracker;
   #returnAtMs = 0;
 
-  constructor(trackers: readonly Tracker[], clock: Clock) {
-    this.#trackers = trackers;
-    this.#clock = clock;
-    this.#current = trackers[0]!;
+  constructor(options: LocateLoopOptions) {
+    this.#options = options;
+    this.#current = options.trackers[0]!;
   }
 
   order(): Tracker[] {
-    if (this.#clock.now() >= this.#returnAtMs) this.#current = this.#trackers[0]!;
-    return [this.#current, ...this.#trackers.filter((tracker) => tracker !== this.#current)];
+    const { trackers, clock } = this.#options;
+    if (clock.now() >= this.#returnAtMs) this.#current = trackers[0]!;
+    return [this.#current, ...trackers.filter((tracker) => tracker !== this.#current)];
   }
 
   answered(tracker: Tracker): void {
     if (tracker === this.#current) return;
     this.#current = tracker;
-    this.#returnAtMs = this.#clock.now() + RETURN_MS;
+    this.#returnAtMs = this.#options.clock.now() + RETURN_MS;
   }
 }

@@ -1,14 +1,8 @@
 /** Options of a download. Undefined means the default; zero means zero. */
 export interface DownloadOptions {
-  /**
-   * Requests under way at one peer, at least 1. A function returns it for the peer at `url`, because protocols differ
-   * in what they allow. Default 16.
-   */
+  /** Requests under way at one peer, at least 1; a function returns it for the peer at `url`. Default 16. */
   maxInFlightPerPeer?: number | ((url: string) => number);
-  /**
-   * Bytes requested and not yet stored, over all peers: the bound on the download's memory. At least one piece is
-   * always allowed. Default 32 MiB.
-   */
+  /** Bytes requested and not yet stored, over all peers, at least a piece: bounds the memory. Default 32 MiB. */
   maxInFlightBytes?: number;
   /** Requests pieces in order instead of rarest first. Default false. */
   sequential?: boolean;
@@ -19,10 +13,7 @@ export interface DownloadOptions {
   backOffMinMs?: number;
   /** Longest pause after a peer failed. Default 30,000 ms. */
   backOffMaxMs?: number;
-  /**
-   * How soon an incomplete peer that has gained pieces is asked for its bitfield again; later in large swarms.
-   * Default 500 ms.
-   */
+  /** How soon a peer that gains pieces is asked for its bitfield again; later in large swarms. Default 500 ms. */
   bitfieldPollMinMs?: number;
   /** The longest such pause for a peer that gains nothing: its pause doubles. Default 4,000 ms. */
   bitfieldPollMaxMs?: number;

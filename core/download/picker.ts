@@ -18,10 +18,7 @@ const MAX_PREFERENCE_PROBES = 64;
 
 interface Peer {
   has: Bitfield;
-  /**
-   * The peer's pieces that may be idle, made when probing fails: shuffled, or from the last to the first where pieces
-   * go in order.
-   */
+  /** The peer's pieces that may be idle, made when probing fails: shuffled, or descending for picks in order. */
   own: number[] | undefined;
   /** `#returned` at the last failed pick: until a piece returns, every pick fails. */
   dryAt: number;
@@ -34,9 +31,8 @@ interface Peer {
  * flight (then it has at least one requester). `checkInvariant` asserts it in tests.
  *
  * Pure: the owner reports events and calls `pick`; no clock, no promise, no connection. A pick is O(1) amortised:
- * idle pieces are in buckets by availability, so the rarest are found without sorting, and a peer that has none of
- * the rarest gets a list of its own. Complete peers count for every piece alike and are in no bucket: a seeder joins
- * in O(1).
+ * idle pieces are in buckets by availability, so the rarest are found without sorting; a peer without any of them has
+ * a list of its own. Complete peers count for every piece alike and are in no bucket: a seeder joins in O(1).
  */
 export class PiecePicker {
   readonly #random: Random;
@@ -146,7 +142,6 @@ export class PiecePicker {
     this.#count(peer.has, -1);
   }
 
-  /** The piece was requested from this peer. */
   onRequested(id: PeerId, index: PieceIndex): void {
     if (this.#state[index] === IDLE) {
       this.#remove(index);

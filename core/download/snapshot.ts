@@ -51,10 +51,7 @@ export interface DownloadSnapshot {
   readonly pieceMap: Uint16Array;
 }
 
-/**
- * The entries of `pieceMap`: two constants, and two for each peer. Entries made by `inFlight` are even, those made by
- * `from` are odd: held, and received from that peer.
- */
+/** Entries of `pieceMap`: two constants, and for each peer one in flight (even) and one held, from the peer (odd). */
 export const PieceMap = {
   MISSING: 0,
   /** Held since before this run. */

@@ -67,10 +67,7 @@ export class Swarm {
     return this.peers.find((peer) => peer.requests.has(index));
   }
 
-  /**
-   * A tracker's answer. A peer that it no longer names stays, because only the peer knows whether it is gone. A peer
-   * that it names again may be back.
-   */
+  /** A tracker's answer. A peer named no more stays: only it knows if it is gone. One named again may be back. */
   onTable(table: SwarmTable): void {
     this.#table = table;
     this.#share = this.#shareIn(table);
@@ -156,10 +153,7 @@ export class Swarm {
     else this.#pause(peer, lacksMs * (1 + DISTRUST_JITTER * this.#input.random()), because);
   }
 
-  /**
-   * Never asks the peer again in this download: it sent something else than the piece, or cannot give anything. Its
-   * requests must have ended.
-   */
+  /** Never asks the peer again in this download. Its requests must have ended. */
   exclude(peer: DownloadPeer, kind: "banned" | "skipped", because: unknown): void {
     peer.standing = { kind, because };
     this.#input.picker.onPeerGone(peer.slot);
@@ -251,7 +245,7 @@ export class Swarm {
     } catch (error) {
       because = error;
     }
-    const peer = new DownloadPeer({ slot: this.peers.length, url, legacy, remote, now });
+    const peer = new DownloadPeer(this.peers.length, url, legacy, remote, now);
     if (!remote) peer.standing = { kind: "skipped", because };
     this.#byUrl.set(url, peer);
     this.peers.push(peer);

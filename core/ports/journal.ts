@@ -26,7 +26,6 @@ export type RecordKind =
 
 const KINDS: readonly (RecordKind | undefined)[] = [undefined, "written", "durable", "lost"];
 
-/** The header of this torrent's journal. */
 export function encodeJournalHeader(infoHash: string, geometry: PieceGeometry): Uint8Array {
   const header = new Uint8Array(JOURNAL_HEADER_BYTES);
   const view = new DataView(header.buffer);
@@ -52,7 +51,6 @@ export function encodeJournalRecords(kind: RecordKind, indices: readonly number[
   return records;
 }
 
-/** The content of a journal. */
 export interface JournalState {
   /** The last record of each piece; a lost piece is left out. */
   readonly pieces: Map<number, "written" | "durable">;
@@ -61,9 +59,8 @@ export interface JournalState {
 }
 
 /**
- * Parses a journal. Returns undefined if its header is unfinished, or all zeros as a power cut may leave it: then
- * nothing was recorded. Throws StoreFailed for another torrent, other lengths, another version, or a file that is no
- * journal.
+ * Parses a journal. Returns undefined if its header is unfinished, or zeros as a power cut may leave it: then nothing
+ * was recorded. Throws StoreFailed for another torrent, other lengths, another version or another kind of file.
  */
 export function parseJournal(
   bytes: Uint8Array,
@@ -82,10 +79,7 @@ export function parseJournal(
   return { pieces, endBytes: JOURNAL_HEADER_BYTES + readBytes };
 }
 
-/**
- * Parses records, from behind the header or behind other records, up to the first that is cut short or damaged.
- * Returns the bytes of the records before that one.
- */
+/** Parses records up to the first that is cut short or damaged. Returns the bytes of the records before that. */
 export function readJournalRecords(
   bytes: Uint8Array,
   geometry: PieceGeometry,

@@ -11,10 +11,7 @@ export interface PeerTiming {
 
 /** Receives a piece's bytes in order. Throws WrongPiece as soon as they cannot be the piece. */
 export interface PieceSink {
-  /**
-   * The caller may reuse the bytes when the call (or its promise) has ended. They may be a Node Buffer, whose `slice`
-   * does not copy.
-   */
+  /** The caller may reuse the bytes when the call or its promise ends. `slice` does not copy those of a Buffer. */
   write(bytes: Uint8Array): void | Promise<void>;
   /** Called with the peer's times, if the head of its answer has them. */
   timed?(timing: PeerTiming): void;
@@ -23,9 +20,8 @@ export interface PieceSink {
 /**
  * A peer that serves one torrent, as a downloader sees it. Every implementation runs test/contract/remote-peer.ts.
  *
- * Calls fail with PeerFailed whatever the peer did, with three exceptions: an aborted `signal` rejects with its
- * reason, an error thrown by `sink.write` passes through unchanged, and an answer too long for its piece is a
- * WrongPiece.
+ * Calls fail with PeerFailed whatever the peer did, except: an aborted `signal` rejects with its reason, an error
+ * thrown by `sink.write` passes through, and an answer too long for its piece is a WrongPiece.
  */
 export interface RemotePeer {
   /** Scheme, host and port: the peer's identity for bans and display. */
@@ -35,8 +31,8 @@ export interface RemotePeer {
   /** The pieces that the peer has now. Fails if the peer's torrent has another number of pieces. */
   getBitfield(signal: AbortSignal): Promise<Bitfield>;
   /**
-   * Requests one piece and writes it to `sink`. Resolves when the peer has sent everything; the sink decides whether
-   * that is the piece. Reads at most the piece's length and 1 KiB: a longer answer, announced or sent, is a
+   * Requests one piece and writes it to `sink`, which decides whether it is the piece. Resolves when the peer has
+   * sent everything. Reads at most the piece's length and 1 KiB: an answer that is longer, or says so, is a
    * WrongPiece.
    */
   getPiece(index: PieceIndex, sink: PieceSink, signal: AbortSignal): Promise<void>;

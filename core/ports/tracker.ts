@@ -61,7 +61,6 @@ export interface PieceRange {
 export const MAX_RANGES = 4_096;
 export const MAX_SOURCES = 8;
 
-/** Ranges of pieces of one torrent. */
 export interface PieceRanges extends SwarmKey {
   /** Ascending and disjoint; at most MAX_RANGES. */
   readonly ranges: readonly PieceRange[];
@@ -87,7 +86,6 @@ export interface ReplicationOrder extends PieceRanges {
 
 export type DeclineReason = "unknown-torrent" | "no-space" | "not-wanted";
 
-/** An order that its volunteer refuses. */
 export interface DeclinedOrder {
   readonly id: string;
   readonly reason: DeclineReason;

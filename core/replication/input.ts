@@ -1,7 +1,6 @@
 import type { PieceRange, SwarmKey } from "../ports/tracker.ts";
 import type { Copies } from "./copies.ts";
 
-/** A peer of the swarm. */
 export interface PlanHolder extends Copies {
   readonly leaseId: string;
   readonly url: string;

@@ -1,6 +1,13 @@
-import type { CallOptions } from "@connectrpc/connect";
+import type { CallOptions, Transport } from "@connectrpc/connect";
 import type { PiezaError } from "../base/errors.ts";
 import { toPiezaError } from "./errors.ts";
+
+/** The server that a client calls. */
+export interface RemoteOptions {
+  /** Scheme, host and port. */
+  readonly url: string;
+  readonly transport: Transport;
+}
 
 /** Milliseconds for a small answer. A client has other servers to ask. */
 export const SMALL_TIMEOUT_MS = 10_000;

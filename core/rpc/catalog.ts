@@ -1,16 +1,13 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import { CatalogService, type TorrentSummary as SummaryMessage } from "../../gen/pieza/v1/catalog_pb.ts";
 import { PiezaError } from "../base/errors.ts";
 import type { Hasher } from "../base/hash.ts";
 import type { Catalog, TorrentSummary } from "../ports/catalog.ts";
-import { authorized, calling, SMALL_TIMEOUT_MS, TORRENT_TIMEOUT_MS } from "./call.ts";
+import { authorized, calling, type RemoteOptions, SMALL_TIMEOUT_MS, TORRENT_TIMEOUT_MS } from "./call.ts";
 import { torrentToMessage } from "./torrent.ts";
 import { torrentFromMessage } from "./torrent-fields.ts";
 
-export interface RemoteCatalogOptions {
-  /** Scheme, host and port. */
-  readonly url: string;
-  readonly transport: Transport;
+export interface RemoteCatalogOptions extends RemoteOptions {
   readonly hasher: Hasher;
   /** The catalog's bearer token, sent with `publish` and `delete` only. */
   readonly token?: string | undefined;

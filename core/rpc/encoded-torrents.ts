@@ -8,10 +8,7 @@ const MAX_BYTES = 32 << 20;
 /** Added to each torrent's bytes, so that the number of tiny torrents has a bound too. */
 const OVERHEAD_BYTES = 4 << 10;
 
-/**
- * Torrents in wire form, least recently used out first. Encoding the largest takes a tenth of a second, in which the
- * process serves no other caller.
- */
+/** Torrents in wire form, least recently used out first: encoding the largest takes a tenth of a second. */
 export class EncodedTorrents {
   readonly #maxBytes: number;
   /** In order of use: the least recently used torrent is the first. */

@@ -72,9 +72,7 @@ function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?
   return { code, message, retryAfterMs: mayHint(code) ? retryAfterOf(error.metadata) : undefined };
 }
 
-/**
- * Our own limit, the library's or our fetch's. The same message from the wire is about a request that was too long.
- */
+/** Our own limit, the library's or our fetch's. From the wire, the same words mean that a request was too long. */
 function isTooLong(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
   return error.cause instanceof AnswerTooLong || (!error.isWireError && OVERSIZE.test(error.rawMessage));

@@ -77,12 +77,8 @@ function keyOf({ infoHash, totalPieces }: LocateQuery): string {
 }
 
 function tableOf(answer: LocateAnswer, swarm: LocateQuery, before?: SwarmTable): SwarmTable {
-  if (answer.totalPieces !== swarm.totalPieces) {
-    throw new PiezaError(
-      "internal",
-      `the tracker spoke of ${answer.totalPieces} pieces, not ${swarm.totalPieces}`,
-    );
-  }
+  const problem = `the tracker's swarm has ${answer.totalPieces} pieces, not ${swarm.totalPieces}`;
+  if (answer.totalPieces !== swarm.totalPieces) throw new PiezaError("internal", problem);
   const peers = answer.peers.slice(0, MAX_PEERS).map((peer) => ({
     url: peer.url,
     bitfield: bitfieldOf(peer, swarm, before),

@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { PeerFailed, WrongPiece } from "../base/errors.ts";
 import type { PieceSink } from "../ports/peer.ts";
 import type { PieceIndex } from "../torrent/piece.ts";
-import { calling } from "./call.ts";
+import { calling, type RemoteOptions } from "./call.ts";
 import { AnswerTooLong, toPeerFailed } from "./errors.ts";
 
 /** A deadline that no honest link misses: time for the answer to begin and end, and for its bytes at a low rate. */
@@ -13,9 +13,7 @@ const MIN_BYTES_PER_SECOND = 8 << 10;
 const MESSAGE_SLACK_BYTES = 1 << 10;
 
 /** The needs of every client of one peer. */
-export interface PeerClientOptions {
-  /** Scheme, host and port. */
-  readonly url: string;
+export interface PeerClientOptions extends RemoteOptions {
   /** Must refuse messages over 64 KiB (a bitfield) or the longest piece and 1 KiB before they are in memory. */
   readonly transport: Transport;
   /** Bytes of a piece; while that is not known, the longest that it can be. */
@@ -38,7 +36,6 @@ export class PeerCalls {
     this.#onClose = onClose;
   }
 
-  /** A call with a small answer. */
   small<T>(signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
     return this.#call(signal, GRACE_MS, run);
   }
@@ -59,7 +56,6 @@ export class PeerCalls {
     release?.(data);
   }
 
-  /** A call that sends `length` bytes. */
   upload<T>(length: number, signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
     return this.#call(signal, deadlineOf(length), run);
   }

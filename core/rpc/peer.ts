@@ -48,12 +48,8 @@ export function bitfieldOf(
   answer: { totalPieces: number; complete: boolean; bitfield: Uint8Array },
   { totalPieces }: SwarmKey,
 ): Bitfield {
-  if (answer.totalPieces !== totalPieces) {
-    throw new PeerFailed(
-      "failed_precondition",
-      `the peer's torrent has ${answer.totalPieces} pieces, not ${totalPieces}`,
-    );
-  }
+  const problem = `the peer's torrent has ${answer.totalPieces} pieces, not ${totalPieces}`;
+  if (answer.totalPieces !== totalPieces) throw new PeerFailed("failed_precondition", problem);
   try {
     return answer.complete ? Bitfield.full(totalPieces) : Bitfield.fromBytes(totalPieces, answer.bitfield);
   } catch (error) {

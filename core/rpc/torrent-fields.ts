@@ -18,10 +18,7 @@ export interface TorrentFields {
   readonly replicationTarget?: number | undefined;
 }
 
-/**
- * Makes a Torrent from a message, by the rules for a torrent file. Fails with InvalidField, which names the field. An
- * info hash in the message has to match.
- */
+/** Makes a Torrent from a message, by the rules of a torrent file. Fails with InvalidField, which names the field. */
 export async function torrentFromMessage(
   message: TorrentFields | undefined,
   hasher: Hasher,

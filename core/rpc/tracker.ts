@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { createClient, type Transport } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import {
   AnnounceRequestSchema,
   type AnnounceResponse,
@@ -15,7 +15,7 @@ import type {
   Lease,
   Tracker,
 } from "../ports/tracker.ts";
-import { calling, SMALL_TIMEOUT_MS } from "./call.ts";
+import { calling, type RemoteOptions, SMALL_TIMEOUT_MS } from "./call.ts";
 import { interval, LocateTables } from "./locate.ts";
 import { ordersOf, replicationOf } from "./replication.ts";
 
@@ -28,13 +28,7 @@ const events: Readonly<Record<AnnounceEvent, WireEvent>> = {
   stopped: WireEvent.STOPPED,
 };
 
-export interface RemoteTrackerOptions {
-  /** Scheme, host and port. */
-  readonly url: string;
-  readonly transport: Transport;
-}
-
-export function remoteTracker({ url, transport }: RemoteTrackerOptions): Tracker {
+export function remoteTracker({ url, transport }: RemoteOptions): Tracker {
   const client = createClient(TrackerService, transport);
   const tables = new LocateTables();
   return {

@@ -17,15 +17,12 @@ export interface WatchedPeer {
   readonly bitfield: Bitfield | undefined;
   /** The peer finishes its requests under way and leaves. */
   readonly draining: boolean;
-  /** The tracker names the peer to others. */
   readonly listed: boolean;
   /** A name shared by peers near each other; empty if unknown. */
   readonly zone: string;
-  /** The peer lends space for copies. */
   readonly volunteer: boolean;
 }
 
-/** A volunteer's order. */
 export interface WatchedOrder {
   /** The volunteer's URL. */
   readonly url: string;

@@ -1,28 +1,22 @@
 import { InvalidField, PiezaError } from "../base/errors.ts";
 import { type Hasher, sha256 } from "../base/hash.ts";
 import { automaticPieceLength, MAX_PIECES, PieceGeometry, type PieceIndex, pieceNumber } from "./piece.ts";
-import type { Torrent, TorrentFile } from "./torrent.ts";
+import type { Torrent } from "./torrent.ts";
 import { checkPieceLength, HASH_OF_NOTHING, parseTorrent, torrentText } from "./torrent-json.ts";
 
 /** Pieces read and hashed at once: reading overlaps hashing, and memory stays at four pieces (64 MiB at the most). */
 const PIECES_IN_FLIGHT = 4;
 
-/** The bytes to cut into pieces, and the torrent's other fields. */
-export interface TorrentDraft {
-  readonly fileName: string;
+/** The bytes to cut into pieces (of a folder those of its `files`, in order), and the torrent's other fields. */
+export interface TorrentDraft
+  extends Pick<Torrent, "fileName" | "files" | "comment" | "createdAt" | "replicationTarget"> {
   /** Bytes of the file, or of all files of the folder together. */
   readonly length: number;
-  /** The files of a folder, in bytewise order of path: the order of their bytes in the whole. */
-  readonly files?: readonly TorrentFile[] | undefined;
   /** Reads exactly `length` bytes from `offset`. Up to four calls run at once. */
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Bytes: a power of two from 16 KiB to 16 MiB. Default: automaticPieceLength. */
   readonly pieceLength?: number | undefined;
   readonly trackers?: readonly string[] | undefined;
-  readonly comment?: string | undefined;
-  /** RFC 3339. */
-  readonly createdAt?: string | undefined;
-  readonly replicationTarget?: number | undefined;
 }
 
 export interface CreateTorrentOptions {
@@ -33,9 +27,9 @@ export interface CreateTorrentOptions {
 }
 
 /**
- * Makes a torrent from a source of bytes. Checks every field before it reads the first byte. Fails with InvalidField,
- * with failed_precondition if the source gives more or fewer bytes than `length`, or with the error of `read`; then
- * no read is under way any more.
+ * Makes a torrent from a source of bytes. Checks every field before it reads. Fails with InvalidField, with
+ * failed_precondition if the source has another length, or with the error of `read`; then no read is under way any
+ * more.
  */
 export async function createTorrent(
   draft: TorrentDraft,

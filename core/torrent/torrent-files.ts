@@ -11,8 +11,7 @@ interface Folder {
 
 /**
  * Parses the `files` of a folder torrent: at least one file, in bytewise order of path, no two files that are one on
- * some system, no file that is another's folder, and lengths that sum up to `totalLength` bytes. Throws InvalidField,
- * as in `files[2].path`.
+ * some system, no file that is another's folder, and lengths that sum up to `totalLength` bytes. Throws InvalidField.
  */
 export function parseFiles(value: unknown, totalLength: number): TorrentFile[] {
   const list = asArray(value, "files");

@@ -123,7 +123,6 @@ class Upload {
     this.#after(FIRST_ANSWERS_MS, () => this.#begin());
   }
 
-  /** Starts sending pieces. */
   #begin(): void {
     if (this.#begun) return;
     this.#begun = true;
