@@ -1,13 +1,13 @@
 import type { FailureReport } from "../ports/tracker.ts";
 
-/** What a tracker takes in one announce. */
+/** Reports that a tracker accepts in one announce. */
 const MAX_REPORTS = 64;
-/** What was seen so long ago says nothing of now. */
+/** An older report says nothing about the present. */
 const MAX_AGE_MS = 60_000;
 
-/** What a peer has seen of others and not told its tracker yet: each once, the newest 64, none older than a minute. */
+/** Reports on other peers that the tracker lacks: no two alike, the newest 64, none older than a minute. */
 export class FailureQueue {
-  /** By what it says, oldest first. */
+  /** By content, oldest first. */
   readonly #reports = new Map<string, { readonly report: FailureReport; readonly atMs: number }>();
 
   add(report: FailureReport, now: number): void {
@@ -18,7 +18,7 @@ export class FailureQueue {
     if (this.#reports.size > MAX_REPORTS) this.#reports.delete(oldest!);
   }
 
-  /** What to tell next. It stays until `told`. */
+  /** The reports for the next announce. They stay until `told`. */
   next(now: number): FailureReport[] {
     for (const [key, { atMs }] of this.#reports) {
       if (now - atMs <= MAX_AGE_MS) break;

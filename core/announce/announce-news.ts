@@ -1,38 +1,35 @@
 import { Bitfield } from "../base/bitfield.ts";
 import type { AnnouncedTorrent } from "../ports/tracker.ts";
 
-/** Bounds on one announce: a tracker takes 1,024 torrents and 4 MiB. */
+/** Bounds on one announce, below those of a tracker: 1,024 torrents and 4 MiB. */
 const MAX_TORRENTS = 1_024;
 const MAX_BYTES = 3 << 20;
-/** What a torrent takes beside its bitfield, at most: hash, name and numbers. */
+/** The most bytes of a torrent beside its bitfield: hash, name and numbers. */
 const TORRENT_BYTES = 512;
 
-/** A part of the news that fits one announce. */
+/** News that fits into one announce. */
 export interface NewsBatch {
   readonly torrents: readonly AnnouncedTorrent[];
   readonly left: readonly string[];
-  /** One of `torrents` has just been completed. */
+  /** At least one of `torrents` has just been completed. */
   readonly completed: boolean;
-  /** There is more than fits. */
+  /** Some news did not fit. */
   readonly more: boolean;
 }
 
-/**
- * What a peer has to tell one tracker. Something stays news until the tracker has answered to exactly that: what
- * changed while the announce was under way is news still.
- */
+/** A peer's news for one tracker. A change stays news until the tracker has answered to exactly that change. */
 export class AnnounceNews {
   readonly #torrents = new Map<string, AnnouncedTorrent & { readonly bitfield: Bitfield }>();
   readonly #changed = new Set<string>();
   readonly #completed = new Set<string>();
   readonly #left = new Set<string>();
 
-  /** Whether there is anything to tell. */
+  /** Whether there is any news. */
   get waiting(): boolean {
     return this.#changed.size > 0 || this.#left.size > 0;
   }
 
-  /** Joins, or has other pieces than before. Copies the bitfield; left out, it is as it was. */
+  /** The peer joins a torrent, or has other pieces of it. Copies the bitfield; if left out, it is unchanged. */
   update(torrent: AnnouncedTorrent): void {
     const { infoHash, totalPieces } = torrent;
     const bitfield = torrent.bitfield?.clone() ?? this.#torrents.get(infoHash)?.bitfield;
@@ -41,7 +38,7 @@ export class AnnounceNews {
     this.#left.delete(infoHash);
   }
 
-  /** Does nothing for a torrent that is not taken part in. */
+  /** Ignored for a torrent that the peer is not in. */
   complete(infoHash: string): void {
     if (!this.#torrents.has(infoHash)) return;
     this.#changed.add(infoHash);
@@ -55,12 +52,12 @@ export class AnnounceNews {
     this.#left.add(infoHash);
   }
 
-  /** The tracker knows nothing of these torrents; by default of none. */
+  /** The tracker lacks these torrents (default: all), so they are news again. */
   again(infoHashes: Iterable<string> = this.#torrents.keys()): void {
     for (const infoHash of infoHashes) if (this.#torrents.has(infoHash)) this.#changed.add(infoHash);
   }
 
-  /** What to tell next. It stays news until `told`. */
+  /** The news for the next announce. It stays until `told`. */
   next(): NewsBatch {
     const torrents: AnnouncedTorrent[] = [];
     let bytes = 0;
@@ -90,7 +87,7 @@ export class AnnounceNews {
     for (const infoHash of left) this.#left.delete(infoHash);
   }
 
-  /** Nothing new: revisions without bitfields, by which the tracker notices what it lacks. */
+  /** A batch without news: revisions without bitfields, from which the tracker sees what it lacks. */
   reminder(): NewsBatch {
     const torrents = [...this.#torrents.values()]
       .slice(0, MAX_TORRENTS)

@@ -12,49 +12,48 @@ import type {
 import { FailureQueue } from "./announce-failures.ts";
 import { AnnounceNews, type NewsBatch } from "./announce-news.ts";
 
-/** News of pieces goes out at most so often; a completed download does not wait. */
+/** News of pieces goes out at most this often. A completed download does not wait. */
 const PROGRESS_MS = 5_000;
-/** Before sending again what the tracker asked for, so that one that always asks is not flooded. */
+/** The pause before a requested resend, so that a tracker that always asks is not flooded. */
 const RESEND_MS = 1_000;
-/** First pause after a failure; doubled each time up to the cap, and at random below it. */
+/** The first pause after a failure. It doubles up to the maximum; the actual pause is random below it. */
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 5_000;
-/** Failures are told at most so often. */
+/** Failures are reported at most this often. */
 const WARN_MS = 60_000;
-/** An announce without an answer has failed by then; saying goodbye takes no longer than that. */
+/** The deadline of an announce. Saying goodbye has a shorter one. */
 const ANSWER_MS = 10_000;
-/** A tracker that knows us, and says nothing for so long, may be dead: other ways to it are tried meanwhile. */
-const SILENCE_MS = 1_000;
 const GOODBYE_MS = 2_000;
-/** A peer that leaves, and has what nobody else has, asks so often whether that is still so. */
+/** A tracker that knows this peer and is silent this long may be dead: other ways to it are tried meanwhile. */
+const SILENCE_MS = 1_000;
+/** How often a leaving peer asks whether it still has pieces that no other peer has. */
 const LAST_COPIES_MS = 2_000;
 
-/** What a peer says of copies. */
 export type CopiesNews = Pick<Announce, "volunteer" | "declined" | "drops">;
 
-/** What one tracker makes of us. */
+/** The state of this peer at one tracker. */
 export interface AnnouncerStatus {
   readonly state: "announced" | "failing" | "stopped";
-  /** Of the last answer: shared by the replicas of one tracker. */
+  /** From the last answer. The replicas of one tracker share it. */
   readonly trackerId: string;
-  /** The URL under which the tracker knows us; empty before the first answer. */
+  /** The URL under which the tracker names this peer; empty before the first answer. */
   readonly url: string;
   readonly listed: boolean;
-  /** Why the last announce failed, or why we are not listed; else empty. */
+  /** Why the last announce failed, or why the peer is not listed; empty otherwise. */
   readonly reason: string;
 }
 
 /**
- * Other announcers of this peer, some of which may lead to the same tracker: one of those is enough. A tracker gives an
- * address to one lease, so two of them would go on ending each other's.
+ * Other announcers of this peer. Some may lead to the same tracker, which gives an address to one lease only: two
+ * announcers would keep ending each other's lease, so one of them rests.
  */
 export interface OtherWays {
   /**
-   * For how long to leave the tracker alone, because another way to it is in use; 0: not at all. Asked when it has
-   * forgotten us, says that somebody holds our address, or was told none.
+   * Milliseconds to leave the tracker alone because another way to it is in use; 0: do not rest. Called when the
+   * tracker has forgotten this peer, says that another peer holds its address, or knows no address of it.
    */
   restMs(reason: "forgotten" | "held" | "unaddressed"): number;
-  /** An announce has failed, or has no answer yet: whoever rests may be needed. */
+  /** An announce failed or is late: an announcer that rests may be needed. */
   failed(): void;
 }
 
@@ -62,28 +61,28 @@ export interface AnnouncerOptions {
   readonly tracker: Tracker;
   readonly clock: Clock;
   readonly random: Random;
-  /** Where this peer serves, as it is when it is asked for. */
+  /** This peer's address; called for each `started`. */
   readonly address: () => NonNullable<Announce["address"]>;
-  /** Where the lease is kept between two runs. A failure costs the lease and nothing else. */
+  /** Keeps the lease between two runs. If it fails, only the lease is lost. */
   readonly leases: { load(): Promise<Lease | undefined>; save(lease: Lease): Promise<void> };
-  /** Called when it changed, and for failures at most once a minute. */
+  /** Called after changes, and for failures at most once a minute. */
   readonly onStatus?: ((status: AnnouncerStatus) => void) | undefined;
-  /** Default: there are none. */
+  /** Default: none. */
   readonly otherWays?: OtherWays | undefined;
   /** A name that peers near each other share. */
   readonly zone?: string | undefined;
-  /** Asked before every announce but the last. Default: nothing. */
+  /** Called before every announce except the last. Default: nothing about copies. */
   readonly copies?: (() => CopiesNews) | undefined;
-  /** Called with every answer, before anything else is announced. */
+  /** Called with every answer, before the next announce. */
   readonly onAnswer?: ((answer: Announced) => void) | undefined;
 }
 
 /**
- * Keeps one tracker informed of one peer: all its torrents at first, then what changes, then a heartbeat; and all again
- * whenever the tracker has forgotten. A tracker that is away is tried for ever.
+ * Keeps one tracker informed about one peer: first all its torrents, then changes, then heartbeats, and everything
+ * again when the tracker has forgotten the peer. Tries an absent tracker for ever.
  *
- * Invariant: at most one of a timer and a call is under way, and every method ends in `#plan`, which decides what
- * comes next from the state alone. Nothing is awaited between reading the state and changing it.
+ * Invariant: at most one timer or call is active, and every method ends in `#plan`, which decides the next step from
+ * the state alone. Nothing is awaited between reading the state and changing it.
  */
 export class Announcer {
   readonly #options: AnnouncerOptions;
@@ -91,7 +90,7 @@ export class Announcer {
   readonly #failures = new FailureQueue();
   #phase: "idle" | "loading" | "running" | "draining" | "stopping" | "stopped" = "idle";
   #lease: Lease | undefined;
-  /** The tracker has answered to STARTED, and not forgotten it since. */
+  /** The tracker has answered to STARTED and has not forgotten the peer since. */
   #started = false;
   #resting = false;
   #drainTold = false;
@@ -112,12 +111,12 @@ export class Announcer {
     this.#options = options;
   }
 
-  /** As told last. */
+  /** The status as last reported. */
   get status(): AnnouncerStatus {
     return this.#status;
   }
 
-  /** The tracker took the last announce. */
+  /** The tracker accepted the last announce. */
   get working(): boolean {
     return this.#started && this.#failedTries === 0;
   }
@@ -130,7 +129,7 @@ export class Announcer {
     this.#plan();
   }
 
-  /** Begins with the lease of the last run, if there is one. Does nothing the second time. */
+  /** Starts with the lease of the last run, if there is one. Ignored the second time. */
   start(): void {
     if (this.#phase !== "idle") return;
     this.#phase = "loading";
@@ -140,13 +139,13 @@ export class Announcer {
     );
   }
 
-  /** This peer takes part in a torrent, or has other pieces of it than before. Only what is given here is announced. */
+  /** This peer joins a torrent, or has other pieces of it. Only torrents passed here are announced. */
   update(torrent: AnnouncedTorrent): void {
     this.#news.update(torrent);
     this.#plan();
   }
 
-  /** A download of this torrent, given by `update` before, has ended well. Told at once. */
+  /** The download of a torrent passed to `update` has completed. Announced at once. */
   completed(infoHash: string): void {
     this.#news.complete(infoHash);
     this.#newsAtMs = this.#now();
@@ -158,12 +157,12 @@ export class Announcer {
     this.#plan();
   }
 
-  /** Another peer did wrong: told with the next announce, if that comes soon enough. */
+  /** Reports another peer's fault with the next announce, if that comes soon enough. */
   report(failure: FailureReport): void {
     this.#failures.add(failure, this.#now());
   }
 
-  /** Asks to be named to nobody new. Resolves when the tracker knows, or has not taken it at the first try. */
+  /** Asks not to be named to new peers. Resolves when the tracker knows, or when the first try has failed. */
   drain(): Promise<void> {
     if (this.#phase === "idle" || this.#phase === "loading" || this.#phase === "running")
       this.#phase = "draining";
@@ -172,8 +171,8 @@ export class Announcer {
   }
 
   /**
-   * After `drain`: resolves when others who stay have what this peer has, as far as anybody can and the tracker knows;
-   * or at the end.
+   * After `drain`: resolves when staying peers have all pieces of this peer, as far as they can get them and the
+   * tracker knows; and when the announcer ends.
    */
   handedOver(): Promise<void> {
     return this.#handedOver.promise;
@@ -196,7 +195,7 @@ export class Announcer {
     this.#plan();
   }
 
-  /** The one place that decides when to call next, or that it is over. */
+  /** Decides when to announce next, or that the announcer has ended. Nothing else decides that. */
   #plan(): void {
     this.#cancelTimer();
     const waits = this.#phase === "idle" || this.#phase === "loading" || this.#phase === "stopped";
@@ -231,7 +230,7 @@ export class Announcer {
       : () => {};
     const announce = this.#announceOf(event, batch);
     this.#call = call;
-    // What joins right after a STARTED that named nothing yet should be found at once.
+    // A torrent that joins right after a STARTED without torrents should be found at once.
     const first = !this.#started && batch.torrents.length === 0;
     this.#newsAtMs = this.#now() + (batch.more || first ? 0 : PROGRESS_MS);
     tracker
@@ -325,7 +324,7 @@ export class Announcer {
     this.#drained.resolve();
   }
 
-  /** The tracker does not know that we leave: nobody will be told to copy what is here. */
+  /** The tracker does not know that this peer leaves, so it orders no copies of its pieces. */
   #notDraining(): void {
     this.#noteDrained();
     this.#handedOver.resolve();
@@ -339,7 +338,7 @@ export class Announcer {
   #keepLease(lease: Lease): void {
     if (lease.id === this.#lease?.id && lease.secret === this.#lease.secret) return;
     this.#lease = lease;
-    // Without it a restarted peer waits until this lease has ended: 30 s at most.
+    // Without a kept lease, a restarted peer waits until this lease has ended: 30 s at most.
     this.#options.leases.save(lease).catch(() => {});
   }
 
@@ -352,7 +351,7 @@ export class Announcer {
     if (failing || KEYS.some((key) => status[key] !== before[key])) this.#options.onStatus?.(status);
   }
 
-  /** Whatever comes back from STOPPED, or after the end, there is nothing more to do. */
+  /** Whether the announcer has ended. It ends with any answer to STOPPED, or with none. */
   #ended(event: AnnounceEvent): boolean {
     if (event === "stopped") this.#end();
     return this.#phase === "stopped";

@@ -1,9 +1,9 @@
 import { InvalidField } from "./errors.ts";
 
 /**
- * The pieces that somebody has: a set of indices 0 to size - 1.
+ * A set of piece indices, 0 to size - 1: the pieces that one peer has.
  *
- * On the wire as in BEP 3: the high bit of byte 0 is the first piece, exactly ceil(size / 8) bytes, spare bits zero.
+ * Wire form as in BEP 3: the high bit of byte 0 is the first piece; ceil(size / 8) bytes; spare bits are zero.
  */
 export class Bitfield {
   readonly size: number;
@@ -16,7 +16,7 @@ export class Bitfield {
     this.#count = 0;
   }
 
-  /** All of `size` pieces. */
+  /** A bitfield of `size` pieces, all set. */
   static full(size: number): Bitfield {
     const bitfield = new Bitfield(size);
     bitfield.setAll();
@@ -29,7 +29,7 @@ export class Bitfield {
     return bitfield;
   }
 
-  /** From the wire; copies. Throws InvalidField("bitfield") for a wrong length or a spare bit that is set. */
+  /** Copies `bytes` from the wire. Throws InvalidField("bitfield") for a wrong length or a set spare bit. */
   static fromBytes(size: number, bytes: Uint8Array): Bitfield {
     const bitfield = new Bitfield(size);
     if (bytes.length !== bitfield.#bytes.length) {
@@ -47,7 +47,7 @@ export class Bitfield {
     return bitfield;
   }
 
-  /** How many are set. */
+  /** The number of set indices. */
   get count(): number {
     return this.#count;
   }
@@ -60,7 +60,7 @@ export class Bitfield {
     return index >= 0 && index < this.size && (this.#bytes[index >> 3]! & (0x80 >> (index & 7))) !== 0;
   }
 
-  /** Returns whether this changed anything. Throws RangeError outside 0 to size - 1. */
+  /** Returns whether the index was clear before. Throws RangeError outside 0 to size - 1. */
   set(index: number): boolean {
     this.#check(index);
     if (this.has(index)) return false;
@@ -69,7 +69,7 @@ export class Bitfield {
     return true;
   }
 
-  /** Returns whether this changed anything. Throws RangeError outside 0 to size - 1. */
+  /** Returns whether the index was set before. Throws RangeError outside 0 to size - 1. */
   clear(index: number): boolean {
     this.#check(index);
     if (!this.has(index)) return false;
@@ -78,7 +78,7 @@ export class Bitfield {
     return true;
   }
 
-  /** Sets what `other`, which has the same size, has set. */
+  /** Adds the indices of `other`, which has the same size. */
   setFrom(other: Bitfield): void {
     this.#count = 0;
     for (let at = 0; at < this.#bytes.length; at++) {
@@ -94,17 +94,17 @@ export class Bitfield {
     this.#count = this.size;
   }
 
-  /** The set indices in order. */
+  /** Yields the set indices in order. */
   *[Symbol.iterator](): Generator<number> {
     for (let at = 0; at < this.#bytes.length; at++) yield* setBits(at, this.#bytes[at]!);
   }
 
-  /** The indices set here and not in `other`, which has the same size, in order. */
+  /** Yields, in order, the indices that are set here and not in `other`, which has the same size. */
   *without(other: Bitfield): Generator<number> {
     for (let at = 0; at < this.#bytes.length; at++) yield* setBits(at, this.#bytes[at]! & ~other.#bytes[at]!);
   }
 
-  /** A copy in the wire's form. */
+  /** Returns a copy in wire form. */
   toBytes(): Uint8Array {
     return this.#bytes.slice();
   }
@@ -123,7 +123,7 @@ export class Bitfield {
   }
 }
 
-/** The indices that byte number `at` stands for. */
+/** Yields the indices whose bits are set in byte number `at`. */
 function* setBits(at: number, byte: number): Generator<number> {
   if (byte === 0) return;
   for (let bit = 0; bit < 8; bit++) if (byte & (0x80 >> bit)) yield at * 8 + bit;

@@ -1,12 +1,12 @@
-/** Time as the engine sees it. Injected, so that tests move it by hand and a jump of the wall clock changes nothing. */
+/** The engine's time. It is injected: tests move it by hand, and a jump of the wall clock changes nothing. */
 export interface Clock {
-  /** Monotonic milliseconds from an arbitrary start. Never goes back, never jumps with the wall clock. */
+  /** Monotonic milliseconds from an arbitrary start. */
   now(): number;
-  /** Calls `fn` once after `ms` milliseconds. Returns what cancels it; cancelling twice, or late, is harmless. */
+  /** Calls `fn` once after `ms` milliseconds, unless the returned function is called before. */
   after(ms: number, fn: () => void): () => void;
 }
 
-/** Resolves after `ms`. Rejects with the signal's reason when it is aborted, and leaves no timer behind. */
+/** Resolves after `ms` milliseconds. Rejects with the signal's reason on abort, and then leaves no timer. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
@@ -22,5 +22,5 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
-/** Randomness as the engine sees it: uniform in [0, 1). Injected for the same reason. */
+/** The engine's randomness: uniform in [0, 1). Injected, so that tests can repeat it. */
 export type Random = () => number;

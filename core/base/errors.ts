@@ -1,6 +1,6 @@
 /**
- * Whose fault a failure is, and so what the caller does about it. The names follow gRPC's codes, because every edge
- * has to say them on the wire in the end; the classes below add what a download reacts to.
+ * The kind of a failure, which decides what the caller does about it. The names are gRPC's status codes, because
+ * every edge has to send one in the end; the classes below add the kinds that a download reacts to.
  */
 export type ErrorCode =
   | "invalid_argument"
@@ -17,10 +17,10 @@ export type ErrorCode =
   | "unimplemented"
   | "internal";
 
-/** A failure in the domain's words. Its message may be shown to anyone: no path, no stack, no secret. */
+/** A failure of the domain. Its message may be shown to anyone: it holds no path, no stack and no secret. */
 export class PiezaError extends Error {
   readonly code: ErrorCode;
-  /** Milliseconds after which asking again may help; only with `resource_exhausted` and `unavailable`. */
+  /** Milliseconds after which a retry may succeed; only with `resource_exhausted` and `unavailable`. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; retryAfterMs?: number }) {
@@ -31,7 +31,7 @@ export class PiezaError extends Error {
   }
 }
 
-/** Bad input from outside; `field` names what is wrong, as in `pieces[3].hash`. */
+/** Bad input from outside. `field` names the faulty place, as in `pieces[3].hash`. */
 export class InvalidField extends PiezaError {
   readonly field: string;
 
@@ -41,19 +41,19 @@ export class InvalidField extends PiezaError {
   }
 }
 
-/** A peer sent bytes that are not the piece: wrong hash, short, long or endless. Reaction: ban the peer. */
+/** A peer sent bytes that are not the piece: a wrong hash, too few bytes or too many. The download bans the peer. */
 export class WrongPiece extends PiezaError {
   constructor(message: string, options?: { cause?: unknown }) {
     super("data_loss", message, options);
   }
 }
 
-/** A peer failed in any other way. Reaction: back off, ask another. The code says what it said. */
+/** A peer failed in any other way; `code` is the peer's own. The download backs off and asks another peer. */
 export class PeerFailed extends PiezaError {}
 
-/** The disk (or OPFS) failed, ours, not a peer's. Reaction: stop the download and tell the person. */
+/** This machine's disk or OPFS failed. The download stops and tells the person. */
 export class StoreFailed extends PiezaError {
-  /** No space is left, as opposed to a broken or forbidden disk. */
+  /** True if no space is left; false for a broken or forbidden disk. */
   readonly noSpace: boolean;
 
   constructor(message: string, options: { cause?: unknown; noSpace?: boolean } = {}) {
@@ -62,10 +62,7 @@ export class StoreFailed extends PiezaError {
   }
 }
 
-/**
- * What a failure comes down to, for whoever tells of it in words of their own or in another language: what its class
- * says, else its code.
- */
+/** The cause of a failure in one word, for callers that phrase or translate it: by its class, else by its code. */
 export type Trouble = ErrorCode | "wrong_piece" | "storage_full" | "storage_failed";
 
 export function troubleOf(error: unknown): Trouble {
@@ -74,7 +71,7 @@ export function troubleOf(error: unknown): Trouble {
   return error instanceof PiezaError ? error.code : "internal";
 }
 
-/** The message of anything thrown, for a line of text. */
+/** The message of any thrown value, for a line of text. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

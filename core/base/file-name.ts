@@ -1,36 +1,37 @@
+import { isLongerThan } from "./bytes.ts";
 import { InvalidField } from "./errors.ts";
 
-/** Bytes of UTF-8: what ext4, APFS and NTFS (there in UTF-16 units) all take as one name. */
+/** Bytes of UTF-8 that ext4, APFS and NTFS (there in UTF-16 units) all accept as one name. */
 export const MAX_NAME_BYTES = 255;
-/** Bytes of UTF-8: the shortest limit on a whole path among the systems that we meet (macOS). */
+/** Bytes of UTF-8 of a whole path: macOS, the strictest of the supported systems, accepts no more. */
 export const MAX_PATH_BYTES = 1_024;
-/** A catalog keeps a torrent as `<name>.json`, which has to fit into MAX_NAME_BYTES. */
+/** A catalog stores a torrent as `<name>.json`, which has to fit into MAX_NAME_BYTES. */
 export const MAX_CATALOG_NAME_BYTES = MAX_NAME_BYTES - ".json".length;
 
-/** Zero-width non-joiner and joiner: invisible, yet Persian, the Indic scripts and emoji families need them. */
+/** Zero-width non-joiner and joiner. They are invisible, but Persian, Indic scripts and emoji families need them. */
 const JOINERS = /[\u200c\u200d]/g;
-/** Controls, lone surrogates, line separators, and format characters such as U+202E, which shows exe.txt for txt.exe. */
+/** Controls, lone surrogates, line separators and format characters: U+202E makes txt.exe look like exe.txt. */
 const UNSAFE = /[[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Cf}]--[\u200c\u200d]]/v;
-/** Devices of Windows in every folder, with any extension and even with blanks before it. */
+/** Device names of Windows: reserved in every folder, with any extension, and with spaces before the extension. */
 const RESERVED = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$|clock\$)\s*(\.|$)/i;
 
 /**
- * The one rule for names from outside: a name that passes is one path segment on every system, stays in its folder,
- * and shows what it is. Any script passes; the name is kept as given. Throws InvalidField with `field`.
+ * Checks a file name from outside. A name that passes is one path segment on every system, stays in its folder, and
+ * shows what it is. Any script passes; the name is returned unchanged. Throws InvalidField with `field`.
  */
 export function checkFileName(name: unknown, field: string): string {
   return checkSegment(name, field, MAX_NAME_BYTES);
 }
 
-/** A torrent's name in a catalog: a file name that leaves room for `.json`. Throws InvalidField with `field`. */
+/** Checks a torrent's name in a catalog: a file name with room for `.json`. Throws InvalidField with `field`. */
 export function checkName(name: unknown, field: string): string {
   return checkSegment(name, field, MAX_CATALOG_NAME_BYTES);
 }
 
-/** A relative path of file names joined by "/". Throws InvalidField with `field`. */
+/** Checks a relative path of file names joined by "/". Throws InvalidField with `field`. */
 export function checkPath(path: unknown, field: string): string {
   if (typeof path !== "string") throw new InvalidField(field, "must be a string");
-  if (utf8Length(path) > MAX_PATH_BYTES)
+  if (isLongerThan(path, MAX_PATH_BYTES))
     throw new InvalidField(field, `must be at most ${MAX_PATH_BYTES} bytes`);
   for (const segment of path.split("/")) checkSegment(segment, field, MAX_NAME_BYTES);
   return path;
@@ -43,7 +44,7 @@ function checkSegment(name: unknown, field: string, maxBytes: number): string {
 }
 
 function problemOf(name: string, maxBytes: number): string | undefined {
-  // HFS+ and every eye skip joiners, so the rules hold without them too.
+  // HFS+ and human readers ignore joiners, so the rules have to hold without them too.
   const visible = name.replace(JOINERS, "");
   if (visible === "") return "must not be empty";
   if (visible === "." || visible === "..") return "must not be . or ..";
@@ -52,19 +53,15 @@ function problemOf(name: string, maxBytes: number): string | undefined {
   if (UNSAFE.test(name)) return "must not contain control or invisible characters";
   if (/[\s.]$/.test(visible)) return "must not end in a dot or a space";
   if (RESERVED.test(visible)) return "is a device name on Windows";
-  if (utf8Length(name) > maxBytes) return `must be at most ${maxBytes} bytes`;
+  if (isLongerThan(name, maxBytes)) return `must be at most ${maxBytes} bytes`;
   return undefined;
 }
 
 /**
- * Names with one fold are one name on some system (case-insensitive, normalising, or blind to joiners), so they must
- * not live in one folder. Only ever compared, never shown or stored.
+ * Maps names to one fold if some system takes them for the same name: case-insensitive, normalising, or blind to
+ * joiners. Such names must not share a folder. A fold is only compared, never shown or stored.
  */
 export function foldName(name: string): string {
-  // Upper before lower case: that way ß meets ss and ſ meets s.
+  // Upper case first, then lower case, so that ß equals ss and ſ equals s.
   return name.normalize("NFC").replace(JOINERS, "").toUpperCase().toLowerCase().normalize("NFC");
-}
-
-function utf8Length(text: string): number {
-  return new TextEncoder().encode(text).length;
 }

@@ -1,22 +1,22 @@
 import type { Clock } from "./clock.ts";
 import { PiezaError } from "./errors.ts";
 
-/** One of several places to ask the same. `url` is for the error when it does not answer. */
+/** One of several places that can answer the same question. `url` names the place in its timeout error. */
 export interface Asked<T> {
   readonly url: string;
   ask(signal: AbortSignal): Promise<T>;
 }
 
 export interface Patience {
-  /** The next place is asked as well when the one before has not answered for so long; at once when it has failed. */
+  /** Milliseconds without an answer after which the next place is asked too. After a failure it is asked at once. */
   readonly hedgeMs: number;
-  /** Each place has failed when it has not answered for so long. */
+  /** Milliseconds without an answer after which a place counts as failed. */
   readonly answerMs: number;
 }
 
 /**
- * The first answer and the place that gave it, asking one after the other in order. What is still asked then is
- * aborted. Throws the last failure when all have failed, and the signal's reason when it is aborted.
+ * Asks the places in order and resolves with the first answer and its place; calls still under way are aborted.
+ * Rejects with the last failure when every place has failed, and with the signal's reason on abort.
  */
 export function firstAnswer<T, P extends Asked<T>>(
   places: readonly (P & Asked<T>)[],

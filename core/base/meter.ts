@@ -1,10 +1,10 @@
-/** Bytes per second over the last seconds. Told of bytes, asked at any later time; the owner gives the time. */
+/** The rate over the last seconds, in bytes per second. The owner passes the time, in milliseconds. */
 export class RateMeter {
   readonly #windowMs: number;
   #samples: { at: number; bytes: number }[] = [];
   #since: number;
 
-  /** Counts from `now` on. `windowMs` is how far back a byte counts. */
+  /** Counts from `now` on; a byte counts for `windowMs`. */
   constructor(now: number, windowMs = 5_000) {
     this.#windowMs = windowMs;
     this.#since = now;
@@ -12,13 +12,13 @@ export class RateMeter {
 
   add(now: number, bytes: number): void {
     const last = this.#samples.at(-1);
-    // A tenth of a second is fine enough to draw, and bounds the list.
+    // Samples of a tenth of a second are fine enough to draw, and bound the list.
     if (last && now - last.at < 100) last.bytes += bytes;
     else this.#samples.push({ at: now, bytes });
     this.#forget(now);
   }
 
-  /** 0 if nothing came in the window. */
+  /** Bytes per second; 0 if nothing arrived within the window. */
   rate(now: number): number {
     this.#forget(now);
     const bytes = this.#samples.reduce((sum, sample) => sum + sample.bytes, 0);
@@ -32,15 +32,12 @@ export class RateMeter {
   }
 }
 
-/** Completions over which a peer's speed is taken. */
+/** Finished pieces from which a peer's rate is computed. */
 const MEMORY = 8;
-/** How much more than its bandwidth-delay product a peer is kept busy with, so that it never runs dry. */
+/** Milliseconds of work on top of the bandwidth-delay product, so that a peer never runs dry. */
 const SLACK_MS = 30;
 
-/**
- * How fast a peer is, and so how many requests to keep under way there. Counts only the time in which it had
- * something to do, so a peer that idles does not look slow.
- */
+/** Measures a peer's rate. Only time with a request under way counts, so an idle peer does not look slow. */
 export class PeerPace {
   #busySince: number | undefined;
   #busyMs = 0;
@@ -48,18 +45,18 @@ export class PeerPace {
   #fastestMs = Number.POSITIVE_INFINITY;
   #done: { busyMs: number; bytes: number; durationMs: number }[] = [];
 
-  /** Bytes per second, or undefined until a first piece has come. */
+  /** Bytes per second; undefined until the first piece has arrived. */
   get rate(): number | undefined {
     const last = this.#done.at(-1);
     const first = this.#done[0];
     if (!last || !first) return undefined;
-    // One completion says only how long it took; from two on, what came between the first and the last counts.
+    // One piece gives only its own duration. From two on, the rate covers the bytes after the first piece.
     if (last === first) return (last.bytes * 1000) / Math.max(last.durationMs, 1);
     const bytes = this.#done.slice(1).reduce((sum, done) => sum + done.bytes, 0);
     return (bytes * 1000) / Math.max(last.busyMs - first.busyMs, 1);
   }
 
-  /** Milliseconds in which it had something to do. */
+  /** Milliseconds with at least one request under way. */
   busyMs(now: number): number {
     return this.#busyMs + (this.#busySince === undefined ? 0 : now - this.#busySince);
   }
@@ -68,7 +65,7 @@ export class PeerPace {
     if (this.#inFlight++ === 0) this.#busySince = now;
   }
 
-  /** A request ended, with `bytes` of a whole piece or, failed, with 0. */
+  /** A request ended: `bytes` of a whole piece, or 0 if it failed. */
   onEnded(now: number, bytes: number, durationMs: number): void {
     const busyMs = this.busyMs(now);
     if (--this.#inFlight === 0) {
@@ -82,9 +79,9 @@ export class PeerPace {
   }
 
   /**
-   * Requests to keep under way, 1 to `max`: what fills the path at the rate and the shortest duration seen, and a
-   * little more. While the path is longer than the window, every answer raises the rate and so the window. One until a
-   * first piece has come: whether it gives anything is not known before.
+   * Requests to keep under way, 1 to `max`: the bandwidth-delay product (measured rate times shortest duration) and a
+   * little more. While the path holds more than the window, every answer raises the rate and so the window. It is 1
+   * until the first piece has arrived, because the peer may give nothing.
    */
   window(pieceLength: number, max: number): number {
     const rate = this.rate;
@@ -93,7 +90,7 @@ export class PeerPace {
     return Math.max(1, Math.min(max, Math.ceil(path / Math.max(pieceLength, 1)) + 1));
   }
 
-  /** Milliseconds until one more request would be done, or undefined if unmeasured. */
+  /** Milliseconds until one more request would be done; undefined without a measured rate. */
   expectedMs(pieceLength: number): number | undefined {
     const rate = this.rate;
     return rate === undefined ? undefined : ((this.#inFlight + 1) * pieceLength * 1000) / rate;

@@ -1,20 +1,20 @@
 import type { Clock } from "./clock.ts";
 
-/** What may be made up of time that went unused, a late timer's for example. */
+/** Milliseconds of unused time that the flow may make up for, such as a late timer's. */
 const SLACK_MS = 100;
-/** Of time that the bytes at hand take, so that a slow rate does not lose what comes a little late. */
+/** The same as a part of the time that the booked bytes take, so that a slow rate loses nothing to short delays. */
 const SLACK_SHARE = 0.25;
 
 /**
- * Holds bytes to a rate. Bytes are booked one behind the other, and each booking ends when its bytes have had their
- * time; whoever waits for that end keeps to the rate from the first byte on, without a burst at the start.
+ * Holds a flow of bytes to a rate. Bookings queue up, and each ends when its bytes have had their time. A caller that
+ * waits for that end keeps to the rate from the first byte on, without a burst at the start.
  */
 export class RateLimit {
   readonly bytesPerSecond: number;
   readonly #clock: Clock;
-  /** When everything booked has had its time. */
+  /** The time at which all booked bytes have had theirs. */
   #bookedUntilMs: number;
-  /** Who waits for its turn, longest first, and for how many bytes. */
+  /** Callers that wait for their turn, the longest wait first, and the bytes that they want. */
   readonly #waiting = new Map<() => void, number>();
   #turn: (() => void) | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -25,7 +25,7 @@ export class RateLimit {
     this.#bookedUntilMs = clock.now();
   }
 
-  /** Milliseconds until `bytes` booked now would have had their time; 0 or less if they have had it already. */
+  /** Milliseconds until a booking of `bytes` made now would end; 0 or less if the bytes may flow at once. */
   waitMs(bytes: number): number {
     return this.#endOf(bytes) - this.#clock.now();
   }
@@ -34,15 +34,15 @@ export class RateLimit {
     this.#bookedUntilMs = this.#endOf(bytes);
   }
 
-  /** Bytes that were booked and did not flow after all. */
+  /** Returns booked bytes that did not flow after all. */
   giveBack(bytes: number): void {
     this.#bookedUntilMs -= this.#timeOf(bytes);
     this.#schedule();
   }
 
   /**
-   * Books the bytes if they have had their time already, and says so. If not, `retry` is called once, when it is its turn to try again; of
-   * several who wait each gets its turn, the longest first.
+   * Books the bytes and returns true if they may flow at once. Otherwise calls `retry` once, when it is this caller's
+   * turn to try again. Waiting callers get their turns in order, the longest wait first.
    */
   take(bytes: number, retry: () => void): boolean {
     const first = this.#turn === retry || this.#waiting.size === 0;
@@ -55,7 +55,7 @@ export class RateLimit {
     return false;
   }
 
-  /** `retry` waits no more. */
+  /** Removes a caller that waits. */
   leave(retry: () => void): void {
     this.#waiting.delete(retry);
     this.#schedule();

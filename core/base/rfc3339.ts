@@ -1,7 +1,7 @@
 const FORM =
   /^(\d{4})-(0[1-9]|1[0-2])-(\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
-/** True for a date and time as RFC 3339 writes it, on a day that exists. A leap second may end any minute. */
+/** True for an RFC 3339 date and time on a day that exists. A leap second is accepted in any minute. */
 export function isRfc3339(text: string): boolean {
   const [, year, month, day] = FORM.exec(text) ?? [];
   return day !== undefined && Number(day) >= 1 && Number(day) <= daysIn(Number(year), Number(month));

@@ -1,9 +1,8 @@
 /**
- * Round-robin per piece: among the `holders` of piece number `number`, in the order of the tracker's table, the one
- * whose turn it is. One function for clients and for the tracker, so that both name the same peer.
+ * Round-robin per piece: which of the `holders` (at least 1, in the order of the tracker's table) has its turn for
+ * piece number `number`, 0 to holders - 1. Clients and the tracker share this function, so both name the same peer.
  *
- * `turn` grows by one an answer, so over n x k answers with the same holders each of the n is named first k times.
- * `holders` at least 1; the answer is 0 to holders - 1.
+ * `turn` grows by one with each answer: over n x k answers with the same n holders, each is named first k times.
  */
 export function holderInTurn(turn: number, number: number, holders: number): number {
   return (turn + number) % holders;

@@ -15,37 +15,35 @@ export interface AssignerInput {
   readonly clock: Clock;
   readonly options: Required<DownloadOptions>;
   readonly limit: RateLimit | undefined;
-  /** It is worth looking for assignments again. */
+  /** Called when more requests may have become possible. */
   readonly onRoom: () => void;
 }
 
-/** One piece to be asked for at one peer. */
+/** One piece to request from one peer. */
 export interface Assignment {
   readonly peer: DownloadPeer;
   readonly index: PieceIndex;
-  /** Why not another peer: see PieceAccounts in explain.ts. */
+  /** Why no other peer is asked: see PieceAccounts in explain.ts. */
   readonly others: string;
 }
 
-/** Decides whom to ask for which piece next. Makes no request itself: the download does, and keeps the books. */
+/** Decides which peer to ask for which piece next. Makes no request: the download does, and keeps the books. */
 export class Assigner {
   /** Bytes requested and not yet stored; the download counts them. */
   inFlightBytes = 0;
-  /** Nobody could be asked for anything when last looked at, and nothing was under way. */
+  /** At the last look, no request was possible and none was under way. */
   idle = false;
-  /** Somebody could be asked, were it not for the rate limit, or for whoever takes the pieces in order. */
+  /** A request was possible but held back: by the rate limit, or by a store that takes the pieces in order. */
   heldBack: "limited" | "blocked" | undefined;
   readonly #input: AssignerInput;
-  readonly #retry: () => void;
 
   constructor(input: AssignerInput) {
     this.#input = input;
-    this.#retry = () => input.onRoom();
   }
 
   /**
-   * One request a round for every peer that has room, the promptest first, until nobody takes one. Each has to be made
-   * before the next is asked for.
+   * Yields one request a round for every peer with room, the promptest peer first, until no peer takes one. The
+   * caller makes each request before it asks for the next.
    */
   *assignments(): Generator<Assignment> {
     this.heldBack = undefined;
@@ -71,22 +69,22 @@ export class Assigner {
     this.idle = this.inFlightBytes === 0 && !this.heldBack;
   }
 
-  /** No more assignments are wanted. */
+  /** Waits no more for the rate limit. */
   stop(): void {
-    this.#input.limit?.leave(this.#retry);
+    this.#input.limit?.leave(this.#input.onRoom);
   }
 
   #inRate(index: PieceIndex): boolean {
-    const { limit, geometry } = this.#input;
-    return limit === undefined || limit.take(geometry.lengthOf(index), this.#retry);
+    const { limit, geometry, onRoom } = this.#input;
+    return limit === undefined || limit.take(geometry.lengthOf(index), onRoom);
   }
 
   #hasRoom(peer: DownloadPeer): boolean {
     const { options, geometry } = this.#input;
     const { maxInFlightPerPeer: limit } = options;
-    // Of one that has given nothing and lacked a piece, the next word is awaited: what it has after all.
-    if (peer.doubted && !peer.proven && !peer.seed) return false;
-    // A peer that has failed proves itself with one request before it gets its window again.
+    // A peer that lacked a piece and has given none has to say again which pieces it has.
+    if (peer.doubted && !peer.proven && !peer.legacy) return false;
+    // A peer that has failed gets one request at a time until one succeeds.
     const most = peer.failures > 0 ? 1 : typeof limit === "function" ? limit(peer.url) : limit;
     if (peer.inFlight >= peer.pace.window(geometry.pieceLength, most)) return false;
     return this.inFlightBytes === 0 || this.inFlightBytes + geometry.pieceLength <= options.maxInFlightBytes;
@@ -95,7 +93,7 @@ export class Assigner {
   #pieceFor(peer: DownloadPeer, usable: DownloadPeer[]): PieceIndex | undefined {
     const { picker, swarm, geometry, clock } = this.#input;
     const index = picker.pick(peer.slot, swarm.preference(peer));
-    // The rarest that it has: if others can give even that sooner, it is not needed for anything.
+    // This piece is the rarest that the peer has. If others can give even that sooner, the peer is not needed.
     if (index !== undefined) return this.#isTooSlow(peer, index, usable) ? undefined : index;
     return worthHedging(peer, this.#hedgeable(peer, usable), clock.now(), geometry.pieceLength)?.index;
   }
@@ -119,15 +117,15 @@ export class Assigner {
     return this.#hasRoom(peer) ? "o" : "b";
   }
 
-  /** Beside the others that can give this piece; one that alone has it is never too slow. */
+  /** Compared with the other peers that can give this piece. The only peer with a piece is never too slow. */
   #isTooSlow(peer: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): boolean {
     const { picker, geometry } = this.#input;
-    const holders = usable.filter((other) => mayGive(other, index));
+    const holders = usable.filter((other) => other.gives(index));
     return tooSlow(peer, holders, picker.idle, geometry.pieceLength);
   }
 
   *#hedgeable(peer: DownloadPeer, usable: readonly DownloadPeer[]): Generator<PieceRequest> {
-    // A piece has one hedge: a peer that has failed leaves it to those that have not.
+    // A piece gets one hedge. A peer that has failed leaves it to peers that have not.
     const better = peer.failures > 0 ? usable.filter(({ failures }) => failures === 0) : [];
     for (const other of this.#input.swarm.peers) {
       if (other === peer) continue;
@@ -135,13 +133,9 @@ export class Assigner {
         const { index, receiver } = request;
         const once = this.#input.picker.requesters(index) < MAX_REQUESTERS;
         const isComing = receiver.received < this.#input.geometry.lengthOf(index);
-        if (!once || !isComing || !mayGive(peer, index)) continue;
-        if (!better.some((one) => one !== other && mayGive(one, index))) yield request;
+        if (!once || !isComing || !peer.gives(index)) continue;
+        if (!better.some((one) => one !== other && one.gives(index))) yield request;
       }
     }
   }
-}
-
-function mayGive({ has, lacks }: DownloadPeer, index: PieceIndex): boolean {
-  return has?.has(index) === true && !lacks.has(index);
 }

@@ -1,22 +1,22 @@
 import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
 
-/** A peer is left out while the others would be done with everything this much before it with one piece. */
+/** A peer is left out if the others would be done with everything this much before its one piece. */
 const LATE_FACTOR = 1.5;
 const LATE_SLACK_MS = 500;
 const UNBEGUN_SLACK_MS = 100;
-/** A request is overdue when it takes so many times what is fair. */
+/** A request is overdue after this many times its fair duration, and the slack. */
 const OVERDUE_FACTOR = 3;
 const OVERDUE_SLACK_MS = 250;
-/** What a piece is taken to need where neither peer has been measured. */
+/** The assumed duration of a piece while neither peer has been measured. */
 const UNMEASURED_MS = 1_000;
 
-/** Requests for one piece at one time: the first and one hedge. */
+/** Requests for one piece at a time: the first and one hedge. */
 export const MAX_REQUESTERS = 2;
 
 /**
- * Whether one more piece from this peer would come so late that the others, who have it too, had better take it:
- * relative to them, never to an absolute speed. `idlePieces` are not requested yet. An unmeasured peer always gets its
- * chance, and the promptest of all is never too slow: together the others are faster, but one piece comes from one.
+ * Whether one more piece from this peer would come so late that the other peers with it had better take it. That is
+ * relative to them, never to an absolute speed. `idlePieces` are not requested yet. An unmeasured peer gets its
+ * chance. The promptest is never too slow: the others may be faster together, but one piece comes from one peer.
  */
 export function tooSlow(
   peer: DownloadPeer,
@@ -40,8 +40,8 @@ export function tooSlow(
 }
 
 /**
- * The request of another peer that this peer, with nothing else to do, should ask for too: one that is overdue, or one
- * that is due later than twice the time that this peer needs. The one that is worst off.
+ * Picks the request of another peer that this idle peer should make too: an overdue one, or one that is due later
+ * than twice the time that this peer needs. Of several, the one that is worst off.
  */
 export function worthHedging(
   peer: DownloadPeer,
@@ -54,14 +54,14 @@ export function worthHedging(
   let worstMs = 0;
   for (const request of requests) {
     const elapsedMs = now - request.startedMs;
-    // Requests at one peer share its rate, so each is due when all of them are. An unmeasured peer is given what this
-    // one would take.
+    // Requests at one peer share its rate, so each is due when all of them are. An unmeasured peer is assumed to be
+    // as fast as this one.
     const { rate } = request.peer.pace;
     const pieceMs = rate === undefined ? mineMs : (pieceLength * 1000) / rate;
     const fairMs = pieceMs * request.peer.inFlight;
     const overdue = elapsedMs > OVERDUE_FACTOR * fairMs + OVERDUE_SLACK_MS;
     const leftMs = fairMs - elapsedMs;
-    // Nothing is lost yet of one that has not begun.
+    // Before its first byte, a request that is cancelled wastes nothing, so the slack is short.
     const slackMs = request.receiver.received === 0 ? UNBEGUN_SLACK_MS : LATE_SLACK_MS;
     const badMs = overdue ? Number.MAX_SAFE_INTEGER / 2 + elapsedMs : leftMs - 2 * mineMs - slackMs;
     if (badMs > worstMs) [worst, worstMs] = [request, badMs];

@@ -2,7 +2,7 @@ import type { Bitfield } from "../base/bitfield.ts";
 import type { SwarmTable } from "../ports/tracker.ts";
 import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
 
-/** What can happen to a download; workers post these, the download handles them one after the other. */
+/** An event of a download. Workers post events; the download handles them one after the other. */
 export type DownloadEvent =
   | { readonly type: "located"; readonly table: SwarmTable }
   | { readonly type: "trackerFailed"; readonly reason: string }

@@ -10,26 +10,26 @@ import type { Torrent } from "../torrent/torrent.ts";
 import type { PieceSource } from "./learned-pieces.ts";
 import type { DownloadOptions } from "./options.ts";
 
-/** What a download works with: its torrent, the ports to the world, and how it is to behave. */
+/** A download's torrent, its ports to the world, and its options. */
 export interface DownloadInput {
   readonly torrent: Torrent;
-  /** Opened and closed by the caller; pieces held already are not asked for. */
+  /** Opened and closed by the caller. Pieces that it holds are not requested. */
   readonly store: PieceStore;
-  /** The pieces to get, by default all; the download is complete when these are held. */
+  /** The pieces to get, by default all. The download is complete when these are held. */
   readonly wanted?: Bitfield | undefined;
-  /** Of the pieces held, those that were fetched for this download before it began. */
+  /** The held pieces that were fetched for this download before it began. */
   readonly learned?: ReadonlyMap<PieceIndex, PieceSource> | undefined;
   readonly trackers: readonly Tracker[];
-  /** Makes the way to a peer, or to a seed peer. A PiezaError thrown here means: cannot be used from here, and why. */
-  readonly connect: (url: string, seed: boolean) => RemotePeer;
+  /** Makes the client of a peer. A PiezaError thrown here says why the peer cannot be used from here. */
+  readonly connect: (url: string, legacy: boolean) => RemotePeer;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly random: Random;
   readonly options?: DownloadOptions;
-  /** What is asked for keeps to this rate; several downloads may share one. Default: no limit. */
+  /** Requests keep to this rate, which several downloads may share. Default: no limit. */
   readonly limit?: RateLimit | undefined;
-  /** A piece was verified and stored. */
+  /** Called when a piece was verified and stored. */
   readonly onHeld?: (index: PieceIndex) => void;
-  /** True for an address that is this downloader's own: the tracker names it like any other. */
-  readonly isSelf?: (url: string) => boolean;
+  /** True for this downloader's own address, which the tracker names like any other. */
+  readonly isSelf?: ((url: string) => boolean) | undefined;
 }

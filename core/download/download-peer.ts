@@ -12,15 +12,15 @@ export interface PieceRequest {
   readonly peer: DownloadPeer;
   readonly index: PieceIndex;
   readonly receiver: PieceReceiver;
-  /** Aborted with a CancelledRequest when the piece is not needed from this peer any more. */
+  /** Aborted with a CancelledRequest when the piece is no longer needed from this peer. */
   readonly abort: AbortController;
   readonly startedMs: number;
 }
 
-/** Why our own side ended a request. */
+/** The reason of a request that our own side ended. */
 export class CancelledRequest extends Error {}
 
-/** Failed; usable again at `untilMs`, or already at `soonMs` if nobody gives anything then. */
+/** The peer failed. It is usable again at `untilMs`, or at `soonMs` if no peer gives anything then. */
 interface Pause {
   readonly kind: "backing off";
   readonly untilMs: number;
@@ -28,82 +28,78 @@ interface Pause {
   readonly because: unknown;
 }
 
-/** When it is over; `idle` is whether nobody gives anything. */
+/** The end of a pause; `idle`: no peer gives anything. */
 export function pauseEndMs({ untilMs, soonMs = untilMs }: Pause, idle: boolean): number {
   return idle ? Math.min(untilMs, soonMs) : untilMs;
 }
 
-/**
- * How a peer stands. `usable` is asked for pieces; "idle", "active" and "connecting" are not states but follow from
- * what it has and what is under way.
- */
+/** A peer's standing. "idle", "active" and "connecting" are none: they follow from its pieces and requests. */
 type Standing =
   | { readonly kind: "usable" }
   | Pause
-  /** Sent what was not the piece. Final. */
+  /** The peer sent bytes that were not the piece. Final. */
   | { readonly kind: "banned"; readonly because: unknown }
-  /** Cannot be used from here. Final. */
+  /** The peer cannot be used from here. Final. */
   | { readonly kind: "skipped"; readonly because: unknown };
 
-/** One peer of one download: its standing, its measures and its requests. Changed by the download alone. */
+/** One peer of a download: its standing, its measures and its requests. Only the download changes it. */
 export class DownloadPeer {
   readonly slot: number;
   readonly url: string;
-  /** A seed peer: what it has is the tracker's to say, for it cannot be asked. */
-  readonly seed: boolean;
-  /** Undefined if it could not be connected to at all; then it is skipped. */
+  /** A legacy peer cannot be asked for its bitfield: only the tracker knows its pieces. */
+  readonly legacy: boolean;
+  /** Undefined if no client could be made; then the peer is skipped. */
   readonly remote: RemotePeer | undefined;
   readonly pace = new PeerPace();
   readonly requests = new Map<PieceIndex, PieceRequest>();
   standing: Standing = { kind: "usable" };
-  /** What it says it has, by its own word or the tracker's. */
+  /** The peer's pieces, by its own word or the tracker's. */
   has: Bitfield | undefined;
-  /** It has answered us itself: the tracker's older word counts no more. */
+  /** The peer has told its pieces itself, so the tracker's older word does not count any more. */
   spoke = false;
-  /** It lacked a piece that it should have: ask it again what it has, even if it said everything. */
+  /** The peer lacked a piece that it should have. It is asked again for its bitfield, even if that was complete. */
   doubted = false;
   servedPieces = 0;
   servedBytes = 0;
   /** Failures in a row. */
   failures = 0;
-  /** When its bitfield is to be asked for again. */
+  /** When to ask for the bitfield again. */
   nextPollMs = 0;
-  /** The pause before that. */
+  /** The pause before `nextPollMs`. */
   pollMs = 0;
   polling = false;
-  /** Pieces that it said it does not have after all, and until when to believe that. */
+  /** Pieces that the peer turned out to lack, and until when to believe that. */
   readonly lacks = new Map<PieceIndex, number>();
   readonly #meter: RateMeter;
 
-  constructor(options: {
-    slot: number;
-    url: string;
-    seed: boolean;
-    remote: RemotePeer | undefined;
-    now: number;
-  }) {
-    this.slot = options.slot;
-    this.url = options.url;
-    this.seed = options.seed;
-    this.remote = options.remote;
-    this.#meter = new RateMeter(options.now);
+  constructor(slot: number, url: string, legacy: boolean, remote: RemotePeer | undefined, now: number) {
+    this.slot = slot;
+    this.url = url;
+    this.legacy = legacy;
+    this.remote = remote;
+    this.#meter = new RateMeter(now);
   }
 
   get usable(): boolean {
     return this.standing.kind === "usable";
   }
 
-  /** It has given a piece that was right: what it says of others is worth something. */
+  /** The peer has been asked for its bitfield and has never answered. */
+  get connecting(): boolean {
+    return this.usable && this.polling && !this.spoke;
+  }
+
+  /** The peer has given a right piece, so its word on other pieces is worth something. */
   get proven(): boolean {
     return this.servedPieces > 0;
   }
 
-  /** It says that it has the piece, and has not said of that very piece that it is not there. */
+  /** The peer has the piece by its word, and did not lack it when asked. */
   gives(index: PieceIndex): boolean {
     return this.has?.has(index) === true && !this.lacks.has(index);
   }
 
-  /** One of the pieces that it says it has although it has just said, asked for it, that it is not there. */
+  /** A piece that the peer says it has, although it has just lacked it when asked. */
   deniedOf(has: Bitfield, now: number): PieceIndex | undefined {
     for (const [index, untilMs] of this.lacks) if (untilMs > now && has.has(index)) return index;
     return undefined;
@@ -125,7 +121,7 @@ export class DownloadPeer {
     if (bytes > 0) this.#onServed(now, bytes);
   }
 
-  /** It gave a piece before the download began. */
+  /** The peer gave a piece before the download began. */
   onLearned({ askedAtMs, endedAtMs }: PieceSource, bytes: number): void {
     this.pace.onRequested(askedAtMs);
     this.pace.onEnded(endedAtMs, bytes, endedAtMs - askedAtMs);
@@ -139,13 +135,13 @@ export class DownloadPeer {
     this.servedBytes += bytes;
   }
 
-  /** It may be asked again for a piece that it lacked: those that it lacked first are first. */
+  /** Whether a piece that the peer lacked may be requested again. The first in `lacks` is the oldest. */
   mayHaveAgain(now: number): boolean {
     const [untilMs = Number.POSITIVE_INFINITY] = this.lacks.values();
     return untilMs <= now;
   }
 
-  /** The pieces to ask it for: what it says it has, without those that it turned out to lack. */
+  /** The pieces to request: those that the peer has by its word, without those that it lacked when asked. */
   offers(now: number): Bitfield | undefined {
     if (!this.has || this.lacks.size === 0) return this.has;
     const offers = this.has.clone();

@@ -7,81 +7,71 @@ import type { PieceIndex } from "../torrent/piece.ts";
 import { type DownloadPeer, pauseEndMs } from "./download-peer.ts";
 import { type DownloadSnapshot, type DownloadState, PieceMap } from "./snapshot.ts";
 
-/** Peers whose trouble is told when a download waits. */
+/** Peers whose failures are told while a download waits. */
 const MAX_EXCUSES = 4;
 
-/** Where a download stands; what the world sees of "running" follows from what is under way. */
+/** The stage of a download. The states of a running download follow from what is under way. */
 export type Phase = "new" | "running" | "paused" | "complete" | "failed" | "stopped";
 
-/** What the world sees of a download: the owner keeps it up to date, everybody else reads snapshots. */
+interface DownloadViewInput {
+  readonly store: PieceStore;
+  /** By default all pieces. */
+  readonly wanted?: Bitfield | undefined;
+  readonly clock: Clock;
+  /** Live, in order of slot. */
+  readonly peers: readonly DownloadPeer[];
+  readonly snapshotMs: number;
+  /** When the first byte was requested, or now. */
+  readonly startedMs: number;
+}
+
+/** A download as the world sees it: the download keeps it up to date, all others read snapshots. */
 export class DownloadView {
   phase: Phase = "new";
   /** A tracker has answered. */
   located = false;
-  /** Why no tracker answers, in words. */
+  /** Why no tracker answers. */
   trackerProblem: string | undefined;
-  /** Peers would be asked, were it not for the rate limit or for whoever takes the pieces. */
+  /** Requests are possible but held back: by the rate limit, or by a store that takes the pieces in order. */
   heldBack = false;
-  /** What ended a failed download. */
+  /** The error of a failed download. */
   failure: unknown;
   wastedBytes = 0;
-  readonly whenEnded: Promise<DownloadSnapshot>;
-  readonly #peers: readonly DownloadPeer[];
-  readonly #clock: Clock;
-  readonly #snapshotMs: number;
-  readonly #startedMs: number;
-  readonly #store: PieceStore;
+  readonly #input: DownloadViewInput;
   readonly #map: Uint16Array;
   readonly #meter: RateMeter;
+  readonly #ended = Promise.withResolvers<DownloadSnapshot>();
   readonly #subscribers = new Set<() => void>();
-  #totalPieces = 0;
-  #totalBytes = 0;
-  #heldPieces = 0;
-  #heldBytes = 0;
-  #downloadedBytes = 0;
+  readonly #counts = { totalPieces: 0, heldPieces: 0, totalBytes: 0, heldBytes: 0, downloadedBytes: 0 };
   #snapshot: DownloadSnapshot | undefined;
   #toldMs = Number.NEGATIVE_INFINITY;
   #cancelTelling: (() => void) | undefined;
-  #resolveEnded: (last: DownloadSnapshot) => void = () => {};
-
-  /** `peers` is live, in order of slot. */
-  constructor(input: {
-    store: PieceStore;
-    /** By default all. */
-    wanted?: Bitfield | undefined;
-    clock: Clock;
-    peers: readonly DownloadPeer[];
-    snapshotMs: number;
-    /** When the first byte was asked for, if that was before now. */
-    startedMs: number;
-  }) {
-    this.#peers = input.peers;
-    this.#clock = input.clock;
-    this.#snapshotMs = input.snapshotMs;
-    this.#startedMs = input.startedMs;
-    this.#meter = new RateMeter(this.#startedMs);
-    this.#store = input.store;
+  constructor(input: DownloadViewInput) {
+    this.#input = input;
     this.#map = new Uint16Array(input.store.geometry.count);
+    this.#meter = new RateMeter(input.startedMs);
     this.want(input.wanted);
-    this.whenEnded = new Promise((resolve) => {
-      this.#resolveEnded = resolve;
-    });
   }
 
   get ended(): boolean {
     return this.phase === "complete" || this.phase === "failed" || this.phase === "stopped";
   }
 
-  /** The pieces to get from now on; undefined: all. */
+  /** Resolves with the last snapshot. */
+  get whenEnded(): Promise<DownloadSnapshot> {
+    return this.#ended.promise;
+  }
+
+  /** Sets the pieces to get from now on; undefined: all. */
   want(wanted: Bitfield | undefined): void {
-    const { geometry, held } = this.#store;
-    [this.#totalPieces, this.#totalBytes, this.#heldPieces, this.#heldBytes] = [0, 0, 0, 0];
+    const { geometry, held } = this.#input.store;
+    Object.assign(this.#counts, { totalPieces: 0, heldPieces: 0, totalBytes: 0, heldBytes: 0 });
     for (const index of geometry.indices()) {
-      // One in flight that is held by now is about to be told by `onHeld`.
+      // A held piece that is still marked as in flight is about to be reported by `onHeld`.
       if (held.has(index) && this.#map[index] === PieceMap.MISSING) this.#map[index] = PieceMap.HELD_BEFORE;
       if (wanted?.has(index) === false) continue;
-      this.#totalPieces++;
-      this.#totalBytes += geometry.lengthOf(index);
+      this.#counts.totalPieces++;
+      this.#counts.totalBytes += geometry.lengthOf(index);
       if (PieceMap.isHeld(this.#map[index]!)) this.#count(geometry.lengthOf(index));
     }
   }
@@ -98,20 +88,20 @@ export class DownloadView {
   onHeld(index: PieceIndex, slot: number, bytes: number): void {
     this.#map[index] = PieceMap.from(slot);
     this.#count(bytes);
-    this.#downloadedBytes += bytes;
-    this.#meter.add(this.#clock.now(), bytes);
+    this.#counts.downloadedBytes += bytes;
+    this.#meter.add(this.#input.clock.now(), bytes);
   }
 
-  /** A piece that is held already was fetched for this download. */
+  /** A piece that is held already was fetched for this download before it began. */
   onLearned(index: PieceIndex, slot: number, bytes: number, atMs: number): void {
     this.#map[index] = PieceMap.from(slot);
-    this.#downloadedBytes += bytes;
+    this.#counts.downloadedBytes += bytes;
     this.#meter.add(atMs, bytes);
   }
 
   #count(bytes: number): void {
-    this.#heldPieces++;
-    this.#heldBytes += bytes;
+    this.#counts.heldPieces++;
+    this.#counts.heldBytes += bytes;
   }
 
   peek(): DownloadSnapshot {
@@ -124,31 +114,34 @@ export class DownloadView {
     return () => this.#subscribers.delete(fn);
   }
 
-  /** Something changed: the next `peek` is new, and subscribers hear of it, now or when their time has come. */
+  /** The state changed: the next `peek` is new, and subscribers are called, now or when `snapshotMs` have passed. */
   changed(): void {
     this.#snapshot = undefined;
     if (this.#cancelTelling) return;
-    const waitMs = this.#toldMs + this.#snapshotMs - this.#clock.now();
+    const { clock, snapshotMs } = this.#input;
+    const waitMs = this.#toldMs + snapshotMs - clock.now();
     if (waitMs <= 0) this.#tell();
-    else this.#cancelTelling = this.#clock.after(waitMs, () => this.#tell());
+    else this.#cancelTelling = clock.after(waitMs, () => this.#tell());
   }
 
   end(phase: "complete" | "failed" | "stopped"): void {
     this.phase = phase;
     this.#snapshot = undefined;
     this.#tell();
-    this.#resolveEnded(this.peek());
+    this.#ended.resolve(this.peek());
   }
 
   #tell(): void {
     this.#cancelTelling?.();
     this.#cancelTelling = undefined;
-    this.#toldMs = this.#clock.now();
+    this.#toldMs = this.#input.clock.now();
     for (const subscriber of [...this.#subscribers]) subscriber();
   }
 
   #take(): DownloadSnapshot {
-    const now = this.#clock.now();
+    const { clock, peers, startedMs } = this.#input;
+    const { totalBytes, heldBytes } = this.#counts;
+    const now = clock.now();
     const rate = this.ended ? 0 : this.#meter.rate(now);
     const state = this.#state();
     return {
@@ -156,16 +149,12 @@ export class DownloadView {
       reason: this.#reason(state, now),
       trouble: this.#trouble(state),
       located: this.located,
-      totalPieces: this.#totalPieces,
-      heldPieces: this.#heldPieces,
-      totalBytes: this.#totalBytes,
-      heldBytes: this.#heldBytes,
-      downloadedBytes: this.#downloadedBytes,
+      ...this.#counts,
       wastedBytes: this.wastedBytes,
       rate,
-      etaMs: rate > 0 ? ((this.#totalBytes - this.#heldBytes) * 1000) / rate : undefined,
-      elapsedMs: now - this.#startedMs,
-      peers: this.#peers.map((peer) => peer.snapshot(now)),
+      etaMs: rate > 0 ? ((totalBytes - heldBytes) * 1000) / rate : undefined,
+      elapsedMs: now - startedMs,
+      peers: peers.map((peer) => peer.snapshot(now)),
       pieceMap: this.#map.slice(),
     };
   }
@@ -173,27 +162,29 @@ export class DownloadView {
   #state(): DownloadState {
     if (this.phase === "new") return "starting";
     if (this.phase !== "running") return this.phase;
-    const peers = this.#peers;
+    const { peers } = this.#input;
     const busy =
-      this.#heldPieces === this.#totalPieces || this.heldBack || peers.some((peer) => peer.inFlight > 0);
+      this.#counts.heldPieces === this.#counts.totalPieces ||
+      this.heldBack ||
+      peers.some((peer) => peer.inFlight > 0);
     if (busy) return "downloading";
-    const asking = peers.some((peer) => peer.usable && peer.polling && !peer.spoke);
+    const asking = peers.some((peer) => peer.connecting);
     return asking || (!this.located && this.trackerProblem === undefined) ? "starting" : "waiting";
   }
 
   #trouble(state: DownloadState): DownloadSnapshot["trouble"] {
     if (state === "failed") return troubleOf(this.failure);
     if (state !== "waiting") return undefined;
-    if (this.#peers.length > 0) return "no_holder";
+    if (this.#input.peers.length > 0) return "no_holder";
     return this.trackerProblem === undefined ? "no_peer" : "no_tracker";
   }
 
   #reason(state: DownloadState, now: number): string {
     if (state === "failed") return messageOf(this.failure);
     if (state !== "waiting") return "";
-    const peers = this.#peers;
+    const { peers } = this.#input;
     if (peers.length === 0) return this.trackerProblem ?? "no peer has this torrent yet";
-    const missing = this.#totalPieces - this.#heldPieces;
+    const missing = this.#counts.totalPieces - this.#counts.heldPieces;
     const excuses = peers.flatMap(({ standing, url }) => {
       if (standing.kind === "usable") return [];
       const pause =

@@ -15,21 +15,21 @@ import { PieceReceiver } from "./receiver.ts";
 import type { DownloadSnapshot } from "./snapshot.ts";
 import { Swarm } from "./swarm.ts";
 
-/** How often back-off, overdue requests and rates are looked at. */
+/** How often back-offs, overdue requests and rates are checked. */
 const TICK_MS = 250;
-/** What an honest peer says of a piece that it turns out not to have, or whose copy has rotted. */
+/** Codes of an honest peer that turns out to lack a piece, or whose copy has rotted. */
 const LACKING: ReadonlySet<ErrorCode> = new Set(["not_found", "out_of_range", "data_loss"]);
 
 /**
- * One torrent on its way into one store: the owner of all state about it.
+ * Downloads one torrent into one store, and owns all state about that.
  *
- * Everything that happens is an event, handled synchronously by `#handle`; workers await and post events back, so no
+ * Everything that happens is an event, handled synchronously by `#handle`. Workers await and post events back, so no
  * await stands between reading and changing state. A request is in its peer's `requests` exactly while the picker
  * counts that peer among the piece's requesters.
  */
 export class Download {
   readonly torrent: Torrent;
-  /** Resolves with the last snapshot once the download is complete, failed or stopped. */
+  /** Resolves with the last snapshot when the download is complete, failed or stopped. */
   readonly whenDone: Promise<DownloadSnapshot>;
   readonly #input: DownloadInput;
   readonly #options: Required<DownloadOptions>;
@@ -75,27 +75,26 @@ export class Download {
     this.whenDone = this.#view.whenEnded;
   }
 
-  /** What ended a failed download. */
+  /** The error of a failed download. */
   get failure(): unknown {
     return this.#view.failure;
   }
 
-  /** The latest state. */
   peek(): DownloadSnapshot {
     return this.#view.peek();
   }
 
-  /** Who served what and who did not, and where the time went so far. */
+  /** The account so far: what each peer served or failed to serve, and what took the time. */
   explain(): DownloadAccount {
     return this.#account.take(this.#endedMs ?? this.#input.clock.now());
   }
 
-  /** Calls `fn` after changes, at most every `snapshotMs`, and at the end. Returns what stops that. */
+  /** Calls `fn` after changes, at most every `snapshotMs`, and at the end. Returns a function that stops that. */
   subscribe(fn: () => void): () => void {
     return this.#view.subscribe(fn);
   }
 
-  /** Begins. Does nothing the second time. */
+  /** Starts the download. Ignored the second time. */
   start(): void {
     if (this.#view.phase !== "new") return;
     this.#view.phase = "running";
@@ -113,15 +112,15 @@ export class Download {
   }
 
   /**
-   * Asks for no piece from this index on until told another: for a store that gives pieces away in order and cannot keep
-   * what comes far ahead. Goes with `sequential`.
+   * Requests no piece from this index on, until called again: for a store that passes pieces on in order and cannot
+   * keep pieces far ahead. Goes with `sequential`.
    */
   askBelow(horizon: number): void {
     this.#picker.pickBelow(horizon);
     this.#handle({ type: "room" });
   }
 
-  /** Gets these pieces from now on, and no others. False if that is too late: it has ended, or has all and is finishing. */
+  /** Gets exactly these pieces from now on. Returns false if it is too late: ended, or finishing with all pieces. */
   want(wanted: Bitfield): boolean {
     if (this.#view.ended || this.#picker.done) return false;
     const requests = this.#swarm.peers.flatMap((peer) => [...peer.requests.values()]);
@@ -133,7 +132,7 @@ export class Download {
     return true;
   }
 
-  /** Stops asking and drops what is under way; `resume` goes on. */
+  /** Stops requesting and drops the requests under way, until `resume`. */
   pause(): void {
     if (this.#view.phase !== "running") return;
     this.#view.phase = "paused";
@@ -147,14 +146,14 @@ export class Download {
     this.#advance();
   }
 
-  /** Something outside has changed, such as the network: peers that are given a pause are asked again now. */
+  /** Ends the pauses of all peers, because something outside has changed, such as the network. */
   wake(): void {
     if (this.#view.ended) return;
     this.#swarm.wake();
     this.#advance();
   }
 
-  /** Ends everything; resolves when nothing is left running. The store is the caller's to close. */
+  /** Ends everything. Resolves when nothing is running any more. The caller closes the store. */
   async stop(): Promise<void> {
     this.#end("stopped");
     while (this.#workers.size > 0) await Promise.allSettled(this.#workers);
@@ -214,7 +213,7 @@ export class Download {
     if (!this.#view.ended) this.#advance();
   }
 
-  /** What follows from the state as it is now. */
+  /** Makes the requests that the state allows now. */
   #advance(): void {
     if (this.#view.phase === "running" && !this.#picker.done) {
       for (const peer of this.#swarm.revive(this.#assigner.idle)) this.#poll(peer);
@@ -235,8 +234,7 @@ export class Download {
     if (this.#assigner.inFlightBytes > 0) return "downloading";
     if (this.#assigner.heldBack) return this.#assigner.heldBack;
     if (!this.#view.located) return "tracker";
-    const connecting = this.#swarm.peers.some(({ usable, polling, spoke }) => usable && polling && !spoke);
-    return connecting ? "connecting" : "waiting";
+    return this.#swarm.peers.some((peer) => peer.connecting) ? "connecting" : "waiting";
   }
 
   #tick(): void {
@@ -247,7 +245,6 @@ export class Download {
     });
   }
 
-  /** Asks a peer which pieces it has now. */
   #poll(peer: DownloadPeer): void {
     const { remote } = peer;
     if (!remote) return;
@@ -290,7 +287,7 @@ export class Download {
     }
   }
 
-  /** The piece has come whole and right: the first to say so has it, and everybody else is told to stop. */
+  /** The first request whose piece is whole and right may store it; the other requests for it are cancelled. */
   #claim(request: PieceRequest): boolean {
     if (this.#view.ended || request.peer.requests.get(request.index) !== request) return false;
     this.#cancelOthers(request);
@@ -309,8 +306,8 @@ export class Download {
   #onHeld(request: PieceRequest): void {
     const { peer, index } = request;
     const bytes = this.#input.store.geometry.lengthOf(index);
-    // Paused or banned while the store took its time: the piece is in it all the same, and whoever was asked for it
-    // since is not needed, or was even faster.
+    // If the download was paused or the peer banned meanwhile, the piece is in the store all the same. A later
+    // request for it is not needed, or was even faster.
     if (this.#picker.isHeld(index)) return;
     if (peer.requests.get(index) === request) this.#endRequest(request, bytes);
     this.#cancelOthers(request);
@@ -325,20 +322,19 @@ export class Download {
     const { peer, index } = request;
     if (peer.requests.get(index) !== request) return;
     this.#cancel(request);
-    if (error instanceof WrongPiece) this.#dismiss(peer, "ban", error);
+    if (error instanceof WrongPiece) this.#exclude(peer, "banned", error);
     else if (!(error instanceof PeerFailed)) this.#fail(error);
-    else if (peer.seed && error.code === "unimplemented")
-      // The original of the seed's contract registers pieces and has no call that gives them.
-      this.#dismiss(peer, "skip", new PiezaError(error.code, `gives no pieces: ${error.message}`));
+    else if (peer.legacy && error.code === "unimplemented")
+      // The original legacy peer registers pieces and has no call that gives them.
+      this.#exclude(peer, "skipped", new PiezaError(error.code, `gives no pieces: ${error.message}`));
     else if (LACKING.has(error.code)) this.#swarm.onLacks(peer, index, error);
     else this.#swarm.backOff(peer, error);
     this.#account.onFailed(peer, index, error, this.#input.clock.now());
   }
 
-  /** It is not asked again in this download. */
-  #dismiss(peer: DownloadPeer, how: "ban" | "skip", because: unknown): void {
+  #exclude(peer: DownloadPeer, kind: "banned" | "skipped", because: unknown): void {
     this.#cancelRequests(peer);
-    this.#swarm[how](peer, because);
+    this.#swarm.exclude(peer, kind, because);
   }
 
   #cancelRequests(peer: DownloadPeer): void {
@@ -356,7 +352,7 @@ export class Download {
     );
   }
 
-  /** The request leaves every book that it stands in. `bytes` of a verified piece, or 0. */
+  /** Removes the request from every book. `bytes`: of a verified piece, or 0. */
   #endRequest(request: PieceRequest, bytes: number): void {
     const { peer, index } = request;
     peer.onEnded(request, this.#input.clock.now(), bytes);

@@ -4,20 +4,17 @@ import type { PieceIndex } from "../torrent/piece.ts";
 import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
 import type { PieceSource } from "./learned-pieces.ts";
 import type { PieceReceiver } from "./receiver.ts";
-import type { PeerState } from "./snapshot.ts";
+import type { PeerSnapshot } from "./snapshot.ts";
 
-/** What a download spends its time on; it does one of these at a time. */
-export type Doing =
-  | "tracker"
-  | "connecting"
-  | "downloading"
-  | "limited"
-  | "blocked"
-  | "waiting"
-  | "paused"
-  | "finishing";
+const noTime = {
+  ...{ tracker: 0, connecting: 0, downloading: 0, limited: 0 },
+  ...{ blocked: 0, waiting: 0, paused: 0, finishing: 0 },
+};
 
-/** Why another peer was asked for a piece and not this one: a letter each, as an account keeps it. */
+/** What a download is doing. Its time goes to one of these at a time. */
+export type Doing = keyof typeof noTime;
+
+/** Why a piece was requested from another peer and not from this one: a letter each in an account. */
 export const whyNotWords = {
   n: "does not have it",
   l: "said that it does not have it after all",
@@ -33,79 +30,71 @@ export const whyNotWords = {
 
 export type WhyNot = keyof typeof whyNotWords;
 
-/** Peers whose letters are kept for every piece; slots from here on are only counted as peers. */
+/** Peers whose letters are kept for every piece; peers in later slots have none. */
 export const MAX_EXPLAINED_PEERS = 32;
 /** Stands in `others` at the slot of the peer that was asked. */
 export const ASKED = "*";
 const MAX_NOTES = 8;
 
-/** How a peer did, in a word. */
+/** A peer's conduct in one word. */
 export type Verdict = "good" | "slow" | "failed" | "lied" | "skipped" | "unused";
 
-/** Something that happened to a peer. */
+/** An event of a peer. */
 export interface PeerNote {
   readonly atMs: number;
   readonly text: string;
 }
 
-/** One peer of a download, looked back at. Times are milliseconds, those of the clock since the download began. */
-export interface PeerAccount {
-  readonly slot: number;
-  readonly url: string;
-  readonly transport: string;
+type Shown = "slot" | "url" | "transport" | "state" | "reason" | "hasPieces" | "servedPieces" | "servedBytes";
+
+/** One peer's part in a download. Times are in milliseconds; `...AtMs` count from the start of the download. */
+export interface PeerAccount extends Pick<PeerSnapshot, Shown> {
   readonly verdict: Verdict;
-  readonly state: PeerState;
-  /** In words, for backing off, banned and skipped. */
-  readonly reason: string;
   readonly metAtMs: number;
-  /** From when it was asked for the first time to its first answer; undefined if none came. */
+  /** From the first call to the first answer; undefined without an answer. */
   readonly connectMs: number | undefined;
-  readonly hasPieces: number;
   readonly requests: number;
-  readonly servedPieces: number;
-  readonly servedBytes: number;
   /** With at least one request under way. */
   readonly busyMs: number;
   /** Bytes per second of verified pieces over `busyMs`. */
   readonly rate: number;
-  /** Mean time from a request to the first byte of a piece that came whole; undefined if none did. */
+  /** Mean time from a request to the first byte, over the pieces served; undefined if there are none. */
   readonly firstByteMs: number | undefined;
-  /** Of that, by its own word: held back by its limits, and reading from its disk. Undefined if it does not say. */
+  /** The peer's limits and its disk within that time, by its own word. Undefined if it does not say. */
   readonly limitMs: number | undefined;
   readonly readMs: number | undefined;
-  /** Requests that failed; those that it refused because it was busy or over its rate are not among them. */
+  /** Failed requests, without those that the peer refused because it was busy or over its rate. */
   readonly failures: number;
   readonly refused: number;
-  /** Requests that another peer was quicker with. */
+  /** Requests in which another peer was quicker. */
   readonly overtaken: number;
-  /** Pieces given to others because it was too slow for them. */
+  /** Pieces requested from others because this peer was too slow for them. */
   readonly leftOut: number;
-  /** The first and the last that went wrong, oldest first. */
+  /** The first failure and the last ones, oldest first. */
   readonly notes: readonly PeerNote[];
 }
 
-/** One column an aspect, one entry a piece: small in memory and in a file. */
+/** One column for each aspect, one entry for each piece: small in memory and in a file. */
 export interface PieceAccounts {
-  /** Who served it: its slot, -1 if it was held before, -2 if it is missing. */
+  /** The slot of the peer that served the piece; -1 if it was held before, -2 if it is missing. */
   readonly from: readonly number[];
-  /** When it was asked for, since the download began. */
+  /** When the piece was requested, since the download began. */
   readonly askedAtMs: readonly number[];
-  /** From there to its first byte, and to its end. */
+  /** From the request to the first byte, and to the end. */
   readonly firstByteMs: readonly number[];
   readonly tookMs: readonly number[];
-  /** Requests for it. */
   readonly requests: readonly number[];
-  /** When it was last asked for: a letter for each of the first peers, why it was not that one; ASKED for who was. */
+  /** At the last request: for each of the first peers the letter why it was not asked, or ASKED if it was. */
   readonly others: readonly string[];
 }
 
 export interface DownloadAccount {
   readonly elapsedMs: number;
-  /** What the download spent its time on: adds up to `elapsedMs`. */
+  /** Where the time went; adds up to `elapsedMs`. */
   readonly spentMs: Readonly<Record<Doing, number>>;
-  /** What the requests spent theirs on, added up over all of them, side by side as they are. */
+  /** Where the time of the requests went, summed over all requests, which run side by side. */
   readonly requestMs: {
-    /** Of these, the peers spend `peerLimit` and `peerRead` by their own word; the rest is the network's, and theirs. */
+    /** The peers spend `peerLimit` and `peerRead` of it, by their own word; the rest is the network's, and theirs. */
     readonly firstByte: number;
     readonly peerLimit: number;
     readonly peerRead: number;
@@ -119,7 +108,7 @@ export interface DownloadAccount {
   readonly pieces: PieceAccounts;
 }
 
-/** A piece that came, and what it took. */
+/** A piece that arrived, with its times. */
 type Came = Pick<PieceRequest, "peer" | "index" | "startedMs"> & {
   readonly receiver: Pick<PieceReceiver, "firstByteAtMs" | "hashMs" | "diskMs" | "peerTiming">;
 };
@@ -129,7 +118,7 @@ interface PeerTally {
   connectMs: number | undefined;
   requests: number;
   firstByteMs: number;
-  /** Pieces that came with the peer's own times, and these. */
+  /** Pieces for which the peer told its own times, which follow. */
   timed: number;
   limitMs: number;
   readMs: number;
@@ -140,22 +129,13 @@ interface PeerTally {
   notes: PeerNote[];
 }
 
-/** Remembers of a download what explains it afterwards. Told by its owner, who gives the time; bounded by its pieces. */
+/** Collects what explains a download afterwards. The owner reports events and times; bounded by the pieces. */
 export class Account {
   trackerProblem = "";
   readonly #startedMs: number;
   readonly #peers: readonly DownloadPeer[];
   readonly #tallies = new Map<DownloadPeer, PeerTally>();
-  readonly #spentMs: Record<Doing, number> = {
-    tracker: 0,
-    connecting: 0,
-    downloading: 0,
-    limited: 0,
-    blocked: 0,
-    waiting: 0,
-    paused: 0,
-    finishing: 0,
-  };
+  readonly #spentMs = { ...noTime };
   readonly #requestMs = { firstByte: 0, peerLimit: 0, peerRead: 0, transfer: 0, hashing: 0, disk: 0 };
   readonly #from: Int32Array;
   readonly #askedAtMs: Float64Array;
@@ -180,7 +160,7 @@ export class Account {
     for (const index of held) this.#from[index] = -1;
   }
 
-  /** From now on the time goes to this. */
+  /** From now on the time goes to `doing`. */
   spend(doing: Doing, now: number): void {
     if (doing === this.#doing) return;
     this.#spentMs[this.#doing] += now - this.#sinceMs;
@@ -188,7 +168,7 @@ export class Account {
     this.#sinceMs = now;
   }
 
-  /** These peers are known from now on, as far as they were not before. */
+  /** Peers that are new count as met now. */
   onMet(now: number): void {
     for (const peer of this.#peers) this.#tally(peer, now);
   }
@@ -214,7 +194,7 @@ export class Account {
     const tookMs = now - startedMs;
     const tally = this.#tally(peer, now);
     tally.firstByteMs += firstByteMs;
-    // Peers that the tracker calls complete are asked for pieces at once.
+    // A peer that the tracker calls complete is asked for pieces without a poll.
     tally.connectMs ??= firstByteMs;
     this.#from[index] = peer.slot;
     this.#askedAtMs[index] = startedMs - this.#startedMs;
@@ -227,7 +207,7 @@ export class Account {
     this.#requestMs.transfer += Math.max(0, tookMs - firstByteMs - hashMs - diskMs);
   }
 
-  /** No more is believed than could be seen: `firstByteMs`. */
+  /** A peer's own times count only as far as they fit into the observed time, `firstByteMs`. */
   #onTimed(tally: PeerTally, timing: PeerTiming, firstByteMs: number): void {
     const limitMs = Math.min(timing.limitMs, firstByteMs);
     const readMs = Math.min(timing.readMs, firstByteMs - limitMs);
@@ -238,7 +218,7 @@ export class Account {
     this.#requestMs.peerRead += readMs;
   }
 
-  /** The peer gave a piece before the download began; told in the order in which the pieces came. */
+  /** The peer gave a piece before the download began. Reported in the order in which the pieces arrived. */
   onLearned(peer: DownloadPeer, index: PieceIndex, source: PieceSource): void {
     const { askedAtMs: startedMs, firstByteAtMs, endedAtMs, hashMs } = source;
     this.spend("downloading", startedMs);
@@ -250,12 +230,11 @@ export class Account {
     this.spend("waiting", endedAtMs);
   }
 
-  /** Another peer was quicker. */
   onOvertaken(peer: DownloadPeer, now: number): void {
     this.#tally(peer, now).overtaken++;
   }
 
-  /** The peer failed, and stands as it does because of that. `index`: of the piece that it was asked for. */
+  /** The peer failed, which has already changed its standing. `index`: the requested piece, if any. */
   onFailed(peer: DownloadPeer, index: PieceIndex | undefined, error: unknown, now: number): void {
     const tally = this.#tally(peer, now);
     if (error instanceof PiezaError && error.code === "resource_exhausted") tally.refused++;
@@ -269,7 +248,7 @@ export class Account {
     if (tally.notes.length > MAX_NOTES) tally.notes.splice(1, 1);
   }
 
-  /** Plain data, not changed afterwards. */
+  /** Plain data that does not change later. */
   take(now: number): DownloadAccount {
     const spentMs = { ...this.#spentMs };
     spentMs[this.#doing] += now - this.#sinceMs;
@@ -322,12 +301,12 @@ export class Account {
   }
 }
 
-/** A peer with less than this share of the others' median rate is called slow. */
+/** A peer below this share of the others' median rate is slow. */
 const SLOW_SHARE = 1 / 3;
 
 type Judged = Omit<PeerAccount, "verdict">;
 
-/** `failuresInARow`: since its last piece. */
+/** `failuresInARow`: since the peer's last piece. */
 function verdictOn(peer: Judged, failuresInARow: number, all: readonly Judged[]): Verdict {
   if (peer.state === "banned") return "lied";
   if (peer.state === "skipped") return "skipped";

@@ -1,41 +1,36 @@
-import { type Clock, type Random, sleep } from "../base/clock.ts";
+import { joinBytes } from "../base/bytes.ts";
+import { type Clock, sleep } from "../base/clock.ts";
 import { messageOf, PeerFailed, PiezaError, WrongPiece } from "../base/errors.ts";
-import { type Hasher, sha256 } from "../base/hash.ts";
+import { sha256 } from "../base/hash.ts";
 import { holderInTurn } from "../base/round-robin.ts";
 import type { PieceSink, RemotePeer } from "../ports/peer.ts";
-import { locateQuery, type SwarmPeer, type SwarmTable, type Tracker } from "../ports/tracker.ts";
+import { locateQuery, type SwarmPeer, type SwarmTable } from "../ports/tracker.ts";
 import { MAX_PIECE_LENGTH, PieceGeometry, type PieceIndex } from "../torrent/piece.ts";
-import type { Torrent } from "../torrent/torrent.ts";
+import type { DownloadInput } from "./download-input.ts";
 import type { LearnedPiece, LearnedPieces } from "./learned-pieces.ts";
 import { locateLoop } from "./locate-loop.ts";
 
-/** How long nobody is asked after nobody had the piece. */
+/** The pause after no peer had the piece. */
 const PAUSE_MS = 1_000;
 
-export interface LearnLengthsInput {
-  /** A torrent of the seed's form: without lengths. */
-  readonly torrent: Torrent;
-  readonly trackers: readonly Tracker[];
-  /** Makes the way to a peer, or to a seed peer, for pieces of up to 16 MiB. */
-  readonly connect: (url: string, seed: boolean) => RemotePeer;
-  readonly hasher: Hasher;
-  readonly clock: Clock;
-  readonly random: Random;
+/** `torrent` is a legacy torrent; `connect` makes clients for pieces of up to 16 MiB. */
+export interface LearnLengthsInput
+  extends Pick<DownloadInput, "torrent" | "trackers" | "connect" | "hasher" | "clock" | "random"> {
   readonly signal: AbortSignal;
-  /** Nobody has given the piece so far: in words, what it waits for, and whether a tracker has answered. */
+  /** Called while no peer has given the piece: the reason, and whether a tracker has answered. */
   readonly onWaiting?: (reason: string, located: boolean) => void;
 }
 
 export interface LearnedLengths {
   readonly geometry: PieceGeometry;
-  /** The verified pieces that told: the first and the last. */
+  /** The verified pieces from which the lengths follow: the first and the last. */
   readonly pieces: LearnedPieces;
 }
 
 /**
- * Learns the lengths that a torrent of the seed's form does not tell: all its pieces but the last have one length, so
- * the first and the last piece, fetched whole and verified in memory, tell everything. Waits for peers for ever; ends
- * with the signal's reason, or with invalid_argument if the two contradict each other.
+ * Learns the lengths of a legacy torrent: all its pieces but the last have one length, so the first and the last
+ * piece, fetched whole and verified in memory, tell everything. Waits for peers for ever. Fails with the signal's
+ * reason, and with invalid_argument if the two pieces contradict each other.
  */
 export async function learnLengths(input: LearnLengthsInput): Promise<LearnedLengths> {
   const learner = new LengthLearner(input);
@@ -72,7 +67,7 @@ function geometryFrom(firstLength: number, lastLength: number, count: number): P
 class LengthLearner {
   readonly #input: LearnLengthsInput;
   readonly #remotes = new Map<string, RemotePeer>();
-  /** URLs that are not asked again: who sent what was not the piece, and seed peers that have no call for it. */
+  /** URLs not to ask again: peers that sent something else than the piece, and legacy peers without a call for it. */
   readonly #useless = new Set<string>();
   #table: SwarmTable | undefined;
   #problem = "no peer has this torrent yet";
@@ -113,12 +108,12 @@ class LengthLearner {
     return [...holders.slice(start), ...holders.slice(0, start)];
   }
 
-  async #fetchFrom({ url, seed = false }: SwarmPeer, index: PieceIndex): Promise<LearnedPiece | undefined> {
+  async #fetchFrom({ url, legacy = false }: SwarmPeer, index: PieceIndex): Promise<LearnedPiece | undefined> {
     const { torrent, hasher, clock, signal } = this.#input;
     try {
       const askedAtMs = clock.now();
       const sink = new WholePiece(clock);
-      await this.#remote(url, seed).getPiece(index, sink, signal);
+      await this.#remote(url, legacy).getPiece(index, sink, signal);
       const bytes = sink.bytes();
       const cameMs = clock.now();
       const hash = await sha256(hasher, bytes);
@@ -127,28 +122,28 @@ class LengthLearner {
       const { firstByteAtMs = cameMs } = sink;
       return {
         bytes,
-        source: { url, seed, askedAtMs, firstByteAtMs, endedAtMs, hashMs: endedAtMs - cameMs },
+        source: { url, legacy, askedAtMs, firstByteAtMs, endedAtMs, hashMs: endedAtMs - cameMs },
       };
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (!(error instanceof WrongPiece || error instanceof PeerFailed)) throw error;
-      const gives = error instanceof PeerFailed && !(seed && error.code === "unimplemented");
+      const gives = error instanceof PeerFailed && !(legacy && error.code === "unimplemented");
       if (!gives) this.#useless.add(url);
       this.#problem = `${url}: ${messageOf(error)}`;
       return undefined;
     }
   }
 
-  #remote(url: string, seed: boolean): RemotePeer {
-    const remote = this.#remotes.get(url) ?? this.#input.connect(url, seed);
+  #remote(url: string, legacy: boolean): RemotePeer {
+    const remote = this.#remotes.get(url) ?? this.#input.connect(url, legacy);
     this.#remotes.set(url, remote);
     return remote;
   }
 }
 
-/** Keeps one piece of unknown length in memory, up to the longest that there is. */
+/** Keeps one piece of unknown length in memory, up to the longest possible. */
 class WholePiece implements PieceSink {
-  /** When the first of its bytes came. */
+  /** When the first byte arrived. */
   firstByteAtMs: number | undefined;
   readonly #clock: Clock;
   readonly #parts: Uint8Array[] = [];
@@ -166,12 +161,6 @@ class WholePiece implements PieceSink {
   }
 
   bytes(): Uint8Array {
-    const whole = new Uint8Array(this.#length);
-    let offset = 0;
-    for (const part of this.#parts) {
-      whole.set(part, offset);
-      offset += part.length;
-    }
-    return whole;
+    return joinBytes(this.#parts);
   }
 }

@@ -1,13 +1,13 @@
 import type { PieceStore } from "../ports/store.ts";
 import type { PieceIndex } from "../torrent/piece.ts";
 
-/** Who gave a piece before its download began, and when. Times are the clock's. */
+/** The peer that gave a piece before its download began. Times are the clock's. */
 export interface PieceSource {
   readonly url: string;
-  readonly seed: boolean;
+  readonly legacy: boolean;
   readonly askedAtMs: number;
   readonly firstByteAtMs: number;
-  /** When it was verified; `hashMs` of the time before went to that. */
+  /** When the piece was verified; `hashMs` of the time before went to that. */
   readonly endedAtMs: number;
   readonly hashMs: number;
 }
@@ -17,10 +17,10 @@ export interface LearnedPiece {
   readonly source: PieceSource;
 }
 
-/** Verified pieces, in the order in which they came. */
+/** Verified pieces, in the order in which they arrived. */
 export type LearnedPieces = ReadonlyMap<PieceIndex, LearnedPiece>;
 
-/** Puts the pieces where they belong. Returns who gave those that the store did not hold already. */
+/** Stores the pieces. Returns the sources of those that the store did not hold already. */
 export async function putLearned(
   store: PieceStore,
   pieces: LearnedPieces,

@@ -3,23 +3,23 @@ import { messageOf, PiezaError } from "../base/errors.ts";
 import { firstAnswer } from "../base/first-answer.ts";
 import type { LocateQuery, SwarmTable, Tracker } from "../ports/tracker.ts";
 
-/** First pause when no tracker answers; doubled each round, at random below it. */
+/** The first pause when no tracker answers. It doubles each round; the actual pause is random below it. */
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 5_000;
-/** A tracker that is silent for so long gets company: the next one is asked too, and the first answer counts. */
+/** After `hedgeMs` without an answer the next tracker is asked too, and the first answer counts. */
 const PATIENCE = { hedgeMs: 500, answerMs: 5_000 };
-/** The preferred tracker is asked first again so long after another had to answer for it. */
+/** How long the tracker that answered instead of the preferred one is asked first. */
 const RETURN_MS = 60_000;
-/** Bounds on what a tracker may tell us to wait. */
+/** Bounds on the pause that a tracker asks for. */
 const INTERVAL_MIN_MS = 500;
 const INTERVAL_MAX_MS = 60_000;
-/** Of what it tells us, a download's first pauses: many begin at once, and should find each other before they are done. */
+/** Parts of that pause for the first rounds: downloads that begin together should find each other before the end. */
 const FIRST_PAUSES = [1 / 8, 1 / 4, 1 / 2];
-/** The same as long as nobody gives anything: whoever comes, or comes back, is what is waited for. */
+/** The part while no peer gives anything: the download waits for a peer that joins or returns. */
 const IDLE_PAUSE = 1 / 3;
-/** Part of that by which we spread, so that downloads that began together do not ask together for ever. */
+/** The random part of a pause, so that downloads that began together do not ask together for ever. */
 const JITTER = 0.1;
-/** What a tracker that knows no such swarm says in other words; a first peer may come at any moment. */
+/** The answer of trackers that do not know the swarm. A first peer may join at any moment. */
 const NOBODY: SwarmTable = { peers: [], turn: 0, trackerId: "", nextLocateMs: 2_000 };
 
 export interface LocateLoopOptions {
@@ -29,16 +29,16 @@ export interface LocateLoopOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly onTable: (table: SwarmTable) => void;
-  /** No tracker answers. Called once a round; the loop goes on. */
+  /** Called once a round when no tracker answers. The loop goes on. */
   readonly onFailure: (reason: string) => void;
-  /** Whether nobody gives anything now, so that the next table is wanted sooner than a tracker says. */
+  /** Whether no peer gives anything now, so that the next table is wanted sooner than the tracker says. */
   readonly isIdle?: () => boolean;
 }
 
 /** Asks for the swarm until `signal` is aborted. */
 export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal): Promise<void> {
   const { clock, random } = options;
-  const choice = new TrackerChoice(options.trackers, clock);
+  const choice = new TrackerChoice(options);
   let retryMs = RETRY_MIN_MS;
   let answers = 0;
   while (!signal.aborted) {
@@ -63,8 +63,8 @@ export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal
 }
 
 /**
- * The first answer of any tracker. One that knows no such swarm has answered too: nobody is there, unless another
- * tracker knows better. Throws the last failure if none answers.
+ * The first answer of any tracker. A tracker that does not know the swarm has answered too: the swarm is empty,
+ * unless another tracker knows better. Throws the last failure if no tracker answers.
  */
 async function locateOnce(
   { swarm, clock }: LocateLoopOptions,
@@ -94,27 +94,26 @@ async function locateOnce(
   }
 }
 
-/** Whom to ask first: the preferred tracker; for a minute after it has failed, the one that answered instead. */
+/** The tracker to ask first: the preferred one, or for a minute after its failure the one that answered instead. */
 class TrackerChoice {
-  readonly #trackers: readonly Tracker[];
-  readonly #clock: Clock;
+  readonly #options: LocateLoopOptions;
   #current: Tracker;
   #returnAtMs = 0;
 
-  constructor(trackers: readonly Tracker[], clock: Clock) {
-    this.#trackers = trackers;
-    this.#clock = clock;
-    this.#current = trackers[0]!;
+  constructor(options: LocateLoopOptions) {
+    this.#options = options;
+    this.#current = options.trackers[0]!;
   }
 
   order(): Tracker[] {
-    if (this.#clock.now() >= this.#returnAtMs) this.#current = this.#trackers[0]!;
-    return [this.#current, ...this.#trackers.filter((tracker) => tracker !== this.#current)];
+    const { trackers, clock } = this.#options;
+    if (clock.now() >= this.#returnAtMs) this.#current = trackers[0]!;
+    return [this.#current, ...trackers.filter((tracker) => tracker !== this.#current)];
   }
 
   answered(tracker: Tracker): void {
     if (tracker === this.#current) return;
     this.#current = tracker;
-    this.#returnAtMs = this.#clock.now() + RETURN_MS;
+    this.#returnAtMs = this.#options.clock.now() + RETURN_MS;
   }
 }

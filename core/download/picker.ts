@@ -2,40 +2,37 @@ import type { Bitfield } from "../base/bitfield.ts";
 import type { Random } from "../base/clock.ts";
 import type { PieceIndex } from "../torrent/piece.ts";
 
-/** A peer as the picker knows it: a number, given by its owner. */
+/** A peer's number, given by the picker's owner. */
 export type PeerId = number;
 
 const HELD = 0;
 const IDLE = 1;
 const IN_FLIGHT = 2;
 
-/** Rarest pieces looked at before a peer's own list is consulted. */
+/** Rarest pieces probed before the picker turns to the peer's own list. */
 const MAX_PROBES = 256;
-/** Candidates from a peer's own list among which the rarest is taken. */
+/** Candidates in a peer's own list, of which the rarest is taken. */
 const OWN_LIST_SAMPLE = 32;
-/** Equally rare pieces among which a preferred one is looked for. */
+/** Equally rare pieces among which the picker looks for a preferred one. */
 const MAX_PREFERENCE_PROBES = 64;
 
 interface Peer {
   has: Bitfield;
-  /**
-   * Pieces that it had when last looked at and that may be idle: shuffled, and made when probing fails; where pieces
-   * go in order, the last first.
-   */
+  /** The peer's pieces that may be idle, made when probing fails: shuffled, or descending for picks in order. */
   own: number[] | undefined;
-  /** `#returned` when nothing was found for it: until a piece returns, nothing will be. */
+  /** `#returned` at the last failed pick: until a piece returns, every pick fails. */
   dryAt: number;
 }
 
 /**
- * Decides which piece to ask a peer for: rarest first, ties at random.
+ * Decides which piece to request from a peer: rarest first, ties at random.
  *
- * Invariant: every wanted piece is in exactly one of held, idle (then it stands in the bucket of its availability) and in
+ * Invariant: every wanted piece is exactly one of held, idle (then it is in the bucket of its availability) and in
  * flight (then it has at least one requester). `checkInvariant` asserts it in tests.
  *
- * Pure: told events, asked `pick`; no clock, no promise, no connection. O(1) amortised a pick: idle pieces stand in
- * buckets by availability, so the rarest are found without sorting; a peer that has none of the rarest is served from
- * a list of its own. Complete peers count for every piece alike, so they stand in no bucket: a seeder joins in O(1).
+ * Pure: the owner reports events and calls `pick`; no clock, no promise, no connection. A pick is O(1) amortised:
+ * idle pieces are in buckets by availability, so the rarest are found without sorting; a peer without any of them has
+ * a list of its own. Complete peers count for every piece alike and are in no bucket: a seeder joins in O(1).
  */
 export class PiecePicker {
   readonly #random: Random;
@@ -51,11 +48,11 @@ export class PiecePicker {
   #idle = 0;
   #held = 0;
   #lowestIdle = 0;
-  /** Counts pieces that came back to idle. */
+  /** Counts the pieces that became idle again. */
   #returned = 0;
   #horizon = Number.POSITIVE_INFINITY;
 
-  /** `wanted`: the pieces that are to be picked at all, by default all; others count as held. */
+  /** `wanted`: the pieces to pick, by default all. Other pieces count as held. */
   constructor(
     held: Bitfield,
     options: { random: Random; sequential?: boolean; wanted?: Bitfield | undefined },
@@ -75,7 +72,7 @@ export class PiecePicker {
     }
   }
 
-  /** Pieces that nobody was asked for and that are not held. */
+  /** Pieces that are neither held nor requested. */
   get idle(): number {
     return this.#idle;
   }
@@ -88,7 +85,7 @@ export class PiecePicker {
     return this.#held === this.#state.length;
   }
 
-  /** From now on these are to be picked, but for those `held`. None that is not wanted may be in flight. O(pieces). */
+  /** Picks exactly these pieces from now on, without those `held`. No other piece may be in flight. O(pieces). */
   want(wanted: Bitfield, held: Bitfield): void {
     for (let index = 0; index < this.#state.length; index++) {
       const over = held.has(index) || !wanted.has(index);
@@ -102,29 +99,29 @@ export class PiecePicker {
         this.#insert(index);
       }
     }
-    // What nobody wanted was struck off the peers' own lists.
+    // The peers' own lists lack pieces that were not wanted before.
     for (const peer of this.#peers.values()) peer.own = undefined;
     this.#returned++;
   }
 
-  /** In sequence: picks nothing from this index on, until told another. */
+  /** Where pieces go in order: picks no piece from this index on, until called again. */
   pickBelow(horizon: number): void {
     this.#horizon = horizon;
-    // Peers that had nothing below the old one may have now.
+    // Peers without a piece below the old horizon may have one now.
     this.#returned++;
   }
 
-  /** Everything below the horizon is held or in flight, and something beyond it is not. */
+  /** All pieces below the horizon are held or in flight, and some beyond it are not. */
   get atHorizon(): boolean {
     return this.#horizon < this.#state.length && this.#idle > 0 && this.#nextIdle() >= this.#horizon;
   }
 
-  /** Copies in the swarm as far as told. */
+  /** Copies in the swarm, as far as reported. */
   availability(index: PieceIndex): number {
     return this.#copies[index]! + this.#seeders;
   }
 
-  /** A peer joined, or has another bitfield than before. The picker keeps `has` and does not change it. */
+  /** A peer joined, or its bitfield changed. The picker keeps `has` and does not change it. */
   onBitfield(id: PeerId, has: Bitfield): void {
     const before = this.#peers.get(id)?.has;
     if (before && !before.complete && !has.complete) {
@@ -137,7 +134,7 @@ export class PiecePicker {
     this.#peers.set(id, { has, own: undefined, dryAt: -1 });
   }
 
-  /** The peer can be asked for nothing more. Its requests must have ended. */
+  /** Nothing more can be requested from the peer. Its requests must have ended. */
   onPeerGone(id: PeerId): void {
     const peer = this.#peers.get(id);
     if (!peer) return;
@@ -145,7 +142,6 @@ export class PiecePicker {
     this.#count(peer.has, -1);
   }
 
-  /** The piece was asked for at this peer. */
   onRequested(id: PeerId, index: PieceIndex): void {
     if (this.#state[index] === IDLE) {
       this.#remove(index);
@@ -174,14 +170,14 @@ export class PiecePicker {
     this.#held++;
   }
 
-  /** How many peers were asked for this piece and have not ended. */
+  /** Requests for this piece that have not ended. */
   requesters(index: PieceIndex): number {
     return this.#requesters.get(index)?.size ?? 0;
   }
 
   /**
-   * The idle piece to ask this peer for, or undefined if it has none. Changes nothing: the owner tells `onRequested`.
-   * Among equally rare pieces one that satisfies `prefer` comes first.
+   * The idle piece to request from this peer; undefined if there is none. Of equally rare pieces, one that satisfies
+   * `prefer` comes first. Changes nothing: the owner reports the request to `onRequested`.
    */
   pick(id: PeerId, prefer?: (index: PieceIndex) => boolean): PieceIndex | undefined {
     const peer = this.#peers.get(id);
@@ -207,7 +203,7 @@ export class PiecePicker {
       throw new Error("idle pieces miscounted");
   }
 
-  /** The idle piece with the lowest index. A complete peer has it for sure; another is served from its own list. */
+  /** The idle piece with the lowest index. A complete peer has it; any other peer has a list of its own. */
   #first(peer: Peer): number | undefined {
     const index = peer.has.complete ? this.#nextIdle() : this.#ownFirst(peer);
     return index !== undefined && index < Math.min(this.#state.length, this.#horizon) ? index : undefined;
@@ -227,7 +223,7 @@ export class PiecePicker {
 
   #rarest(peer: Peer, prefer?: (index: PieceIndex) => boolean): number | undefined {
     let probes = MAX_PROBES;
-    // What an incomplete peer has, has at least one copy: its own.
+    // An incomplete peer's pieces have at least one copy: its own.
     for (let copies = peer.has.complete ? 0 : 1; copies < this.#buckets.length; copies++) {
       const bucket = this.#buckets[copies]!;
       const start = Math.floor(this.#random() * bucket.length);

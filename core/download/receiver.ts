@@ -12,25 +12,25 @@ export interface ReceiverOptions {
   readonly store: PieceStore;
   readonly hasher: Hasher;
   /**
-   * Write bytes to their place as they come, before the hash is known. At most one receiver of a piece may do so: a
-   * second one's bytes could land on top of a piece that has just been verified. Others keep the piece in memory.
+   * Writes bytes to their place as they arrive, before the hash is known. Only one receiver of a piece may do that: a
+   * second one's bytes could overwrite a piece that has just been verified. Others keep the piece in memory.
    */
   readonly direct: boolean;
-  /** False for a torrent without lengths, where a piece may prove that the torrent contradicts itself. */
+  /** False for a legacy torrent, where a piece may prove that the torrent contradicts itself. */
   readonly lengthKnown: boolean;
   readonly clock: Clock;
 }
 
-/** Takes one piece from one peer, and lets it into the store only if it is the piece. */
+/** Receives one piece from one peer, and stores it only if it is the piece. */
 export class PieceReceiver implements PieceSink {
-  /** Bytes taken so far. */
+  /** Bytes received so far. */
   received = 0;
-  /** When the first of them came, by the clock. */
+  /** When the first byte arrived, by the clock. */
   firstByteAtMs: number | undefined;
-  /** What hashing and storing took so far. */
+  /** Milliseconds spent on hashing and storing so far. */
   hashMs = 0;
   diskMs = 0;
-  /** What the peer says that it took there. */
+  /** The peer's own times, by its word. */
   peerTiming: PeerTiming | undefined;
   readonly #options: ReceiverOptions;
   readonly #expected: number;
@@ -61,7 +61,7 @@ export class PieceReceiver implements PieceSink {
       this.hashMs += hashedMs - startedMs;
       this.diskMs += clock.now() - hashedMs;
     } else {
-      // Not `slice`: a Node Buffer gives a view of itself there, and the caller uses it again.
+      // Not `slice`: for a Node Buffer that is a view, and the caller reuses the buffer.
       const copy = new Uint8Array(bytes);
       this.#hash.update(copy);
       this.hashMs += clock.now() - startedMs;
@@ -73,15 +73,15 @@ export class PieceReceiver implements PieceSink {
     this.peerTiming = timing;
   }
 
-  /** Whatever still comes is dropped, and nothing more is written. */
+  /** Drops all later bytes; nothing more is written. */
   close(): void {
     this.#closed = true;
     this.#kept.length = 0;
   }
 
   /**
-   * Everything has come. Throws WrongPiece if it is not the piece; else, if `claim()` says that nobody else was first,
-   * stores and commits it. Returns whether it did.
+   * Called when everything has arrived. Throws WrongPiece if it is not the piece. Otherwise stores and commits it, if
+   * `claim()` says that no other receiver was first. Returns whether it did.
    */
   async finish(claim: () => boolean): Promise<boolean> {
     const { index, hash, store, clock } = this.#options;
@@ -102,8 +102,7 @@ export class PieceReceiver implements PieceSink {
       store.write(index, offset, bytes);
       offset += bytes.length;
     }
-    this.#closed = true;
-    this.#kept.length = 0;
+    this.close();
     await store.commit(index);
     this.diskMs += clock.now() - hashedMs;
     return true;

@@ -1,19 +1,19 @@
 import type { Trouble } from "../base/errors.ts";
 
-/** Looking at a download: plain data, cheap to copy to another thread, never changed once given out. */
+/** Snapshots of a download: plain data, cheap to copy to another thread, never changed. */
 
 export type DownloadState =
-  /** Asking the tracker for the first time, or learning the lengths of a seed torrent. */
+  /** Asking the tracker for the first time, or learning the lengths of a legacy torrent. */
   | "starting"
   /** Pieces are on their way. */
   | "downloading"
-  /** Nobody reachable has what is missing; `reason` says what it waits for. */
+  /** No reachable peer has the missing pieces; `reason` says what the download waits for. */
   | "waiting"
-  /** Stopped asking, by choice; `resume()` goes on. */
+  /** Paused by choice; `resume()` goes on. */
   | "paused"
   /** Every wanted piece is verified and stored, and the file has its final name. */
   | "complete"
-  /** Ended by `reason`; what is held stays for the next time. */
+  /** Ended because of `reason`. Held pieces stay for the next run. */
   | "failed"
   /** Ended by stop(). */
   | "stopped";
@@ -23,26 +23,26 @@ export type Lack = "no_tracker" | "no_peer" | "no_holder";
 
 export interface DownloadSnapshot {
   readonly state: DownloadState;
-  /** In words: what it waits for, or why it failed. Empty otherwise. */
+  /** What the download waits for, or why it failed; empty otherwise. */
   readonly reason: string;
-  /** The same for those who say it in other words; undefined where `reason` is empty. */
+  /** The same as a code, for callers with words of their own; undefined if `reason` is empty. */
   readonly trouble: Trouble | Lack | undefined;
   /** A tracker has answered in this run. */
   readonly located: boolean;
-  /** Pieces wanted: all, unless only some files are. */
+  /** Wanted pieces: all, unless only some files are wanted. */
   readonly totalPieces: number;
   readonly heldPieces: number;
-  /** Bytes of the pieces wanted. */
+  /** Bytes of the wanted pieces. */
   readonly totalBytes: number;
-  /** Bytes verified and stored, those from an earlier run included. */
+  /** Bytes verified and stored, including those of an earlier run. */
   readonly heldBytes: number;
   /** Bytes verified and stored in this run. */
   readonly downloadedBytes: number;
-  /** Bytes that came in this run and did not become part of the file: wrong, late or asked for twice. */
+  /** Bytes received in this run that did not become part of the file: wrong, late or requested twice. */
   readonly wastedBytes: number;
   /** Bytes per second of verified pieces, over the last seconds. */
   readonly rate: number;
-  /** Undefined while nothing comes. */
+  /** Undefined while no bytes arrive. */
   readonly etaMs: number | undefined;
   readonly elapsedMs: number;
   /** Every peer met, in the order met: `peers[slot]`. */
@@ -51,10 +51,7 @@ export interface DownloadSnapshot {
   readonly pieceMap: Uint16Array;
 }
 
-/**
- * What an entry of `pieceMap` says. Besides the two constants there are two entries for each peer, made by `inFlight`
- * and `from` and taken apart by `slotOf`: even ones are in flight from that peer, odd ones held and came from it.
- */
+/** Entries of `pieceMap`: two constants, and for each peer one in flight (even) and one held, from the peer (odd). */
 export const PieceMap = {
   MISSING: 0,
   /** Held since before this run. */
@@ -71,7 +68,7 @@ export type PeerState =
   | "connecting"
   /** Has requests under way. */
   | "active"
-  /** Nothing to ask it for at the moment. */
+  /** No request is possible at the moment. */
   | "idle"
   /** Failed; asked again later. */
   | "backing off"
@@ -83,16 +80,16 @@ export type PeerState =
 export interface PeerSnapshot {
   readonly slot: number;
   readonly url: string;
-  /** "grpc", "grpc-web", "connect" or "seed". */
+  /** "grpc", "grpc-web", "connect", or "seed" for a legacy peer. */
   readonly transport: string;
   readonly state: PeerState;
-  /** In words, for backing off, banned and skipped. */
+  /** Why the peer is backing off, banned or skipped; empty otherwise. */
   readonly reason: string;
-  /** What it comes down to; undefined where `reason` is empty. */
+  /** The kind of the failure; undefined if `reason` is empty. */
   readonly trouble: Trouble | undefined;
-  /** Pieces that it says it has. */
+  /** Pieces of the peer, by its word. */
   readonly hasPieces: number;
-  /** Verified pieces and bytes that came from it in this run. */
+  /** Verified pieces and bytes from this peer in this run. */
   readonly servedPieces: number;
   readonly servedBytes: number;
   /** Requests under way. */

@@ -1,12 +1,12 @@
 import type { Torrent } from "../torrent/torrent.ts";
 
-/** A torrent without its pieces, as a catalog lists it. */
+/** A torrent in a catalog's list, without its pieces. */
 export interface TorrentSummary {
   readonly name: string;
   readonly infoHash: string;
   readonly fileName: string;
   readonly totalPieces: number;
-  /** Bytes; absent for a torrent of the seed's form. */
+  /** Bytes; absent for a legacy torrent. */
   readonly length?: number | undefined;
   readonly pieceLength?: number | undefined;
   /** 0 for a single file. */
@@ -24,8 +24,8 @@ export interface CatalogPage {
 }
 
 /**
- * A catalog seen from a client. Calls fail with PiezaError; an aborted signal rejects with its reason. A torrent that
- * comes back has been checked, info hash included.
+ * A catalog as a client sees it. Calls fail with PiezaError; on abort they reject with the signal's reason. Every
+ * returned torrent has been checked, its info hash included.
  */
 export interface Catalog {
   readonly url: string;
@@ -38,7 +38,7 @@ export interface Catalog {
     key: { name: string } | { infoHash: string },
     signal?: AbortSignal,
   ): Promise<{ name: string; torrent: Torrent }>;
-  /** Fails with already_exists if the name points to another torrent and `replace` is not set. */
+  /** Fails with already_exists if the name stands for another torrent and `replace` is not set. */
   publish(
     torrent: Torrent,
     options: { name?: string; replace?: boolean },

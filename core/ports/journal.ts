@@ -2,10 +2,10 @@ import { StoreFailed } from "../base/errors.ts";
 import type { PieceGeometry } from "../torrent/piece.ts";
 
 /**
- * The journal beside a working file: which pieces of it are verified. One format for disks and for a page's storage.
+ * The journal beside a working file records which pieces are verified. Disks and a page's storage share the format.
  *
- * Append-only. A header of 64 bytes, then records of 12; a record that is cut short or damaged ends the journal, what
- * follows it was never written as far as we are concerned. Numbers are little-endian.
+ * Append-only: a header of 64 bytes, then records of 12 bytes. A record that is cut short or damaged ends the
+ * journal; bytes behind it count as never written. Numbers are little-endian.
  *
  *     header  0 magic (8)  8 version (4)  12 piece length (4)  16 length (8)  24 info hash (32)  60 CRC-32 of the 60
  *     record  0 kind (4)   4 piece index (4)   8 CRC-32 of the 8
@@ -17,16 +17,15 @@ export const JOURNAL_RECORD_BYTES = 12;
 const MAGIC = [...new TextEncoder().encode("pieza-jl")];
 
 export type RecordKind =
-  /** The piece's bytes, verified, were handed to the system: hash them again before believing it after a restart. */
+  /** The verified bytes were handed to the system. After a restart they have to be hashed again. */
   | "written"
-  /** The system has said that they are on the disk. */
+  /** The system has confirmed that the bytes are on the disk. */
   | "durable"
-  /** The piece turned out not to be there after all. */
+  /** The piece turned out to be missing. */
   | "lost";
 
 const KINDS: readonly (RecordKind | undefined)[] = [undefined, "written", "durable", "lost"];
 
-/** The beginning of a journal for this torrent. */
 export function encodeJournalHeader(infoHash: string, geometry: PieceGeometry): Uint8Array {
   const header = new Uint8Array(JOURNAL_HEADER_BYTES);
   const view = new DataView(header.buffer);
@@ -39,7 +38,7 @@ export function encodeJournalHeader(infoHash: string, geometry: PieceGeometry): 
   return header;
 }
 
-/** One record for each of `indices`, in that order. */
+/** One record for each of `indices`, in their order. */
 export function encodeJournalRecords(kind: RecordKind, indices: readonly number[]): Uint8Array {
   const records = new Uint8Array(indices.length * JOURNAL_RECORD_BYTES);
   const view = new DataView(records.buffer);
@@ -52,18 +51,16 @@ export function encodeJournalRecords(kind: RecordKind, indices: readonly number[
   return records;
 }
 
-/** What a journal says. */
 export interface JournalState {
-  /** The last word on each piece. */
+  /** The last record of each piece; a lost piece is left out. */
   readonly pieces: Map<number, "written" | "durable">;
-  /** Where the next record goes: what lies behind is a torn tail. */
+  /** The offset of the next record. Bytes behind it are a torn tail. */
   readonly endBytes: number;
 }
 
 /**
- * Reads a journal. Undefined if its header was never finished, or is the zeros that a power cut may leave of one (so
- * nothing was ever recorded). Throws StoreFailed if it
- * is of another torrent, another cut, another version, or no journal at all.
+ * Parses a journal. Returns undefined if its header is unfinished, or zeros as a power cut may leave it: then nothing
+ * was recorded. Throws StoreFailed for another torrent, other lengths, another version or another kind of file.
  */
 export function parseJournal(
   bytes: Uint8Array,
@@ -82,10 +79,7 @@ export function parseJournal(
   return { pieces, endBytes: JOURNAL_HEADER_BYTES + readBytes };
 }
 
-/**
- * Reads records, as they stand behind the header or behind others, until one that is cut short, damaged or none.
- * Returns how many bytes those before it take.
- */
+/** Parses records up to the first that is cut short or damaged. Returns the bytes of the records before that. */
 export function readJournalRecords(
   bytes: Uint8Array,
   geometry: PieceGeometry,
@@ -105,15 +99,15 @@ export function readJournalRecords(
 
 function checkHeader(found: Uint8Array, expected: Uint8Array): void {
   const view = new DataView(found.buffer, found.byteOffset, JOURNAL_HEADER_BYTES);
-  if (MAGIC.some((byte, at) => found[at] !== byte)) throw new StoreFailed("the journal is not one of ours");
+  if (MAGIC.some((byte, at) => found[at] !== byte)) throw new StoreFailed("the file is not a Pieza journal");
   const version = view.getUint32(8, true);
   if (version !== JOURNAL_VERSION) {
-    throw new StoreFailed(`the journal has version ${version}, this program knows ${JOURNAL_VERSION}`);
+    throw new StoreFailed(`the journal has version ${version}, but this program reads ${JOURNAL_VERSION}`);
   }
   if (view.getUint32(60, true) !== crc32(found.subarray(0, 60)))
     throw new StoreFailed("the journal is damaged");
   if (expected.some((byte, at) => found[at] !== byte)) {
-    throw new StoreFailed("the journal is of another torrent, or of the same one cut in another way");
+    throw new StoreFailed("the journal belongs to another torrent, or to this one with other lengths");
   }
 }
 
@@ -123,7 +117,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   return crc;
 });
 
-/** CRC-32 as in zip and Ethernet; with what it gave for the bytes before these, that of all of them. */
+/** CRC-32 as in zip and Ethernet. `before` is the CRC-32 of the bytes before these, to go on from. */
 export function crc32(bytes: Uint8Array, before = 0): number {
   let crc = ~before;
   for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);

@@ -1,11 +1,11 @@
 import type { PeerTiming } from "./peer.ts";
 
-/** Nothing that we ask for takes longer. */
+/** An hour: no request of ours takes longer. */
 const MAX_MS = 3_600_000;
-/** A header of ours has 40 characters; a longer one may be anything. */
+/** A header of ours has about 40 characters; a longer one may be anything. */
 const MAX_CHARS = 1_000;
 
-/** What a piece's Server-Timing header says, or undefined for one without these times: "limit;dur=12.3, read;dur=0.4". */
+/** Parses a piece's Server-Timing header, as in "limit;dur=12.3, read;dur=0.4". Undefined if it has neither time. */
 export function parseServerTiming(header: string | null | undefined): PeerTiming | undefined {
   if (!header || header.length > MAX_CHARS) return undefined;
   const times = new Map<string, number>();

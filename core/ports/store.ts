@@ -3,37 +3,36 @@ import { PiezaError } from "../base/errors.ts";
 import type { PieceGeometry, PieceIndex } from "../torrent/piece.ts";
 
 /**
- * Where the pieces of one torrent are kept. One writer: the download that opened it. Every implementation runs
- * test/contract/piece-store.ts.
+ * Keeps the pieces of one torrent for one writer: the download that opened it. Every implementation runs
+ * test/contract/piece-store.ts. Every method that touches the disk fails with StoreFailed.
  *
- * A piece is held from `commit` on and not a byte earlier: its bytes may be written before their hash is known, in any
- * order and more than once, but until `commit` they do not count, are not read and are not announced.
- * Every method that touches the disk fails with StoreFailed.
+ * A piece is held from `commit` on. Its bytes may be written before their hash is known, in any order and more than
+ * once; until `commit` they do not count, are not read and are not announced.
  */
 export interface PieceStore {
   readonly geometry: PieceGeometry;
-  /** The pieces held, as they are now. Live: callers read it and never change it. */
+  /** The pieces held now. Live: callers read it and never change it. */
   readonly held: Bitfield;
   /**
    * Writes `bytes` at `offset` inside the piece. Synchronous, so that two writers of one piece (a hedged request)
-   * cannot interleave: the bytes are handed to the system when the call ends, and the caller may reuse them. Throws
-   * RangeError outside the piece. Does nothing to a piece that is held: late bytes must not spoil it.
+   * cannot interleave: the bytes are handed to the system when the call ends, and the caller may reuse them. Ignored
+   * for a held piece, which late bytes must not spoil. Throws RangeError outside the piece.
    */
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void;
-  /** The caller has verified the hash of everything written to this piece: hold it. Does nothing if it is held. */
+  /** Holds the piece; the caller has verified everything written to it. Ignored for a held piece. */
   commit(index: PieceIndex): void | Promise<void>;
   /**
-   * The bytes of a held piece: at the start of `into` if that is given (it has room for the piece), else in a buffer of
-   * their own. Fails with PiezaError("not_found") if it is not held.
+   * The bytes of a held piece: at the start of `into` (which has room for the piece) if given, else in a new buffer.
+   * Fails with PiezaError("not_found") if the piece is not held.
    */
   read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array>;
-  /** Every wanted piece is held: gives the file or folder its final name. Does nothing the second time. */
+  /** Called when every wanted piece is held: gives the file or folder its final name. Ignored the second time. */
   finish(): Promise<void>;
-  /** Flushes and lets go of everything. What is held stays so for the next time. */
+  /** Flushes and closes everything. Held pieces stay for the next run. */
   close(): Promise<void>;
 }
 
-/** Keeps everything in memory. For tests, and for pages without storage, under the page's stated cap. */
+/** Keeps all pieces in memory: for tests, and for pages without storage, which limit its size. */
 export class MemoryPieceStore implements PieceStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
@@ -68,7 +67,7 @@ export class MemoryPieceStore implements PieceStore {
     return into.subarray(0, piece.length);
   }
 
-  /** The bytes of held pieces as one Blob's parts, in order: from piece `first` to before `end`, by default all. */
+  /** The bytes of the pieces from `first` to before `end` (default: all), which are held, as parts of one Blob. */
   parts(first = 0, end = this.geometry.count): Uint8Array[] {
     return Array.from({ length: end - first }, (_, n) => this.#pieces.get(first + n)!);
   }

@@ -1,89 +1,91 @@
 import type { Bitfield } from "../base/bitfield.ts";
 import type { Torrent } from "../torrent/torrent.ts";
 
-/** Which swarm is meant: info hash and number of pieces together are its key. */
+/** The key of a swarm: info hash and number of pieces together. */
 export interface SwarmKey {
   /** 64 lowercase hex digits. */
   readonly infoHash: string;
   readonly totalPieces: number;
 }
 
-/** What is asked for: without name and hashes no seed peer is named, for it knows no info hash. */
+/** A query for a swarm. Legacy peers know no info hash: only a query with name and hashes finds them. */
 export type LocateQuery = SwarmKey &
   Partial<Pick<Torrent, "fileName" | "pieces">> & { readonly zone?: string | undefined };
 
-/** What to ask for to find a torrent's peers, seed peers too. */
+/** The query that finds a torrent's peers, legacy peers included. */
 export function locateQuery({ infoHash, fileName, pieces }: Torrent): LocateQuery {
   return { infoHash, totalPieces: pieces.length, fileName, pieces };
 }
 
-/** One peer as the tracker names it. */
+/** A peer in a tracker's answer. */
 export interface SwarmPeer {
   readonly url: string;
   readonly bitfield: Bitfield;
-  /** It registered under the seed's contract: it answers DownloadPiece at best, and does not tell what it has. */
-  readonly seed?: boolean | undefined;
+  /** The peer registered under the legacy contract: it answers DownloadPiece at best, and cannot say what it has. */
+  readonly legacy?: boolean | undefined;
 }
 
-/** The answer to "who has which pieces". */
+/** A tracker's answer to LocatePieces: which peer has which pieces. */
 export interface SwarmTable {
-  /** At most 50 and 50 seed peers, in the order that `turn` counts in. */
+  /** At most 50 peers and 50 legacy peers, in the order that `turn` counts in. */
   readonly peers: readonly SwarmPeer[];
   /** See core/base/round-robin.ts. */
   readonly turn: number;
   readonly trackerId: string;
-  /** Ask again after so long. */
+  /** Milliseconds until the next query. */
   readonly nextLocateMs: number;
 }
 
 export type AnnounceEvent = "started" | "progress" | "completed" | "draining" | "stopped" | "heartbeat";
 
-/** What a peer says of one torrent. */
+/** A peer's news of one torrent. */
 export interface AnnouncedTorrent extends SwarmKey {
   readonly fileName: string;
   /** Grows with every change of the bitfield. */
   readonly revision: number;
-  /** Left out: unchanged since `revision`. */
+  /** Left out if unchanged since `revision`. */
   readonly bitfield?: Bitfield;
-  /** Copies of every piece that the torrent's metadata asks for; left out: it does not say. */
+  /** Copies of every piece that the torrent's metadata asks for; left out if it does not say. */
   readonly replicationTarget?: number | undefined;
-  /** Bytes; left out in a torrent of the seed's form. */
+  /** Bytes; left out for a legacy torrent. */
   readonly pieceLength?: number | undefined;
 }
 
-/** The pieces from index `first` to index `last`, both of them too. */
+/** The pieces from index `first` to index `last`, both included. */
 export interface PieceRange {
   readonly first: number;
   readonly last: number;
 }
 
-/** Pieces of one torrent. */
+/** Bounds of one order on the wire. */
+export const MAX_RANGES = 4_096;
+export const MAX_SOURCES = 8;
+
 export interface PieceRanges extends SwarmKey {
-  /** Ascending and apart; at most 4,096. */
+  /** Ascending and disjoint; at most MAX_RANGES. */
   readonly ranges: readonly PieceRange[];
 }
 
-/** The space that a peer lends for copies. */
-export interface Volunteer {
+/** The space that a peer offers for copies. */
+export interface VolunteerOffer {
   readonly capacityBytes: number;
   /** Neither taken nor promised to orders under way. */
   readonly freeBytes: number;
-  /** What it spends on copies at most; 0: no bound. */
+  /** The most that the peer spends on copies; 0: no bound. */
   readonly bytesPerSecond: number;
 }
 
-/** What a volunteer is to copy and to keep. */
+/** Pieces that a volunteer has to copy and to keep. */
 export interface ReplicationOrder extends PieceRanges {
   readonly id: string;
-  /** URLs of peers that have the pieces, best first; at most 8. */
+  /** URLs of peers that have the pieces, best first; at most MAX_SOURCES. */
   readonly sources: readonly string[];
-  /** Over after so long unless an answer names the order again. */
+  /** Milliseconds after which the order ends, unless another answer names it. */
   readonly expiresMs: number;
 }
 
 export type DeclineReason = "unknown-torrent" | "no-space" | "not-wanted";
 
-/** An order that its volunteer gives back. */
 export interface DeclinedOrder {
   readonly id: string;
   readonly reason: DeclineReason;
@@ -91,7 +93,7 @@ export interface DeclinedOrder {
 
 export type FailureKind = "unreachable" | "wrong-piece" | "missing-piece";
 
-/** What one peer has seen of another. */
+/** One peer's observation of another peer. */
 export interface FailureReport {
   readonly url: string;
   readonly infoHash: string;
@@ -104,20 +106,20 @@ export interface Announce {
   /** Only read with `started`. */
   readonly address?: { port: number; publicUrl?: string; tls: boolean; identifyKey: Uint8Array };
   readonly torrents: readonly AnnouncedTorrent[];
-  /** Info hashes of torrents that this peer left. */
+  /** Info hashes of torrents that the peer has left. */
   readonly left: readonly string[];
-  /** Shared by peers near each other; at most 64 bytes. Only read with `started`. */
+  /** A name shared by peers near each other; at most 64 bytes. Only read with `started`. */
   readonly zone?: string | undefined;
-  /** Left out: it lends no space. */
-  readonly volunteer?: Volunteer | undefined;
+  /** Left out if the peer offers no space. */
+  readonly volunteer?: VolunteerOffer | undefined;
   readonly declined?: readonly DeclinedOrder[] | undefined;
-  /** What it would let go of, once an answer grants it. */
+  /** Pieces that the peer wants to delete, and may once an answer grants them. */
   readonly drops?: readonly PieceRanges[] | undefined;
   /** At most 64. */
   readonly failures?: readonly FailureReport[] | undefined;
 }
 
-/** A peer's claim to its place in a tracker: whoever knows the secret may renew or end it. */
+/** A peer's claim to its place in a tracker. Knowledge of the secret allows renewing and ending it. */
 export interface Lease {
   readonly id: string;
   /** 32 hex digits. */
@@ -129,21 +131,21 @@ export interface Announced {
   readonly trackerId: string;
   readonly nextAnnounceMs: number;
   readonly listed: boolean;
-  /** Why not, in words; empty when listed. */
+  /** Why the peer is not listed; empty if it is. */
   readonly notListedReason: string;
-  /** The URL under which the tracker names us. */
+  /** The URL under which the tracker names this peer. */
   readonly url: string;
   /** Info hashes whose bitfields the tracker lacks. */
   readonly resend: readonly string[];
-  /** All that a volunteer is to copy; what is not here any more is called off. Left out: nothing. */
+  /** All orders of a volunteer; an order that is missing here is called off. Left out: none. */
   readonly orders?: readonly ReplicationOrder[] | undefined;
-  /** Of `drops`: what may go. Left out: nothing. */
+  /** The part of `drops` that the volunteer may delete. Left out: none. */
   readonly grants?: readonly PieceRanges[] | undefined;
-  /** To a peer that is draining: pieces that nobody else who stays has yet, where somebody could. Left out: 0. */
+  /** For a draining peer: pieces that no staying peer has yet, where one could copy them. Left out: 0. */
   readonly lastCopies?: number | undefined;
 }
 
-/** A tracker seen from a peer or a downloader. Calls fail with PiezaError; an aborted signal rejects with its reason. */
+/** A tracker as its clients see it. Calls fail with PiezaError; on abort they reject with the signal's reason. */
 export interface Tracker {
   readonly url: string;
   announce(announce: Announce, signal: AbortSignal): Promise<Announced>;

@@ -1,11 +1,11 @@
 import type { Bitfield } from "../base/bitfield.ts";
-import { countWords, emptyWords, fullWords, type PieceWords, wordsOf } from "./words.ts";
+import { countWords, emptyWords, fullWords, type PieceWords, removeWords, wordsOf } from "./words.ts";
 
-/** How many copies of every piece there are, as far as that matters: up to `target`. */
+/** Counts the copies of every piece, up to `target`. */
 export class CopyCount {
   readonly target: number;
   readonly #size: number;
-  /** The pieces with more copies than the place in this list says. */
+  /** Entry n holds the pieces with more than n copies. */
   readonly #moreThan: readonly PieceWords[];
 
   constructor(size: number, target: number) {
@@ -14,12 +14,12 @@ export class CopyCount {
     this.#moreThan = Array.from({ length: target }, () => emptyWords(size));
   }
 
-  /** One more copy of each of these. */
+  /** Adds one copy of each of these pieces. */
   add(words: PieceWords): void {
     for (let at = 0; at < words.length; at++) if (words[at] !== 0) this.addAt(at, words[at]!);
   }
 
-  /** One more copy of each piece of one word. */
+  /** Adds one copy of each piece in one word. */
   addAt(at: number, word: number): void {
     let carry = word;
     for (let level = 0; carry !== 0 && level < this.target; level++) {
@@ -30,12 +30,12 @@ export class CopyCount {
     }
   }
 
-  /** Of one word: the pieces with exactly so many copies, fewer than the target. */
+  /** In one word: the pieces of `all` with exactly `copies` copies, which must be fewer than the target. */
   exactlyAt(at: number, copies: number, all: number): number {
     return (copies === 0 ? all : this.#moreThan[copies - 1]![at]!) & ~this.#moreThan[copies]![at]!;
   }
 
-  /** Of one word: the pieces with as many copies as the target, or more. */
+  /** In one word: the pieces with at least the target's copies. */
   enoughAt(at: number): number {
     return this.target === 0 ? -1 : this.#moreThan[this.target - 1]![at]!;
   }
@@ -45,33 +45,33 @@ export class CopyCount {
     return this.target === 0 ? 0 : this.#size - countWords(this.#moreThan[this.target - 1]!);
   }
 
-  /** Pieces with at least one copy. A target of 0 counts none. */
+  /** Pieces with at least one copy. With a target of 0 no copies are counted, and it holds all pieces. */
   get some(): PieceWords {
     return this.#moreThan[0] ?? fullWords(this.#size);
   }
 }
 
-/** One peer's part in what there is of a torrent. */
+/** One peer's copies of a torrent's pieces. */
 export interface Copies {
   readonly bitfield: Bitfield;
-  /** Others are told of it. Who is not gives no copy to anybody, and counts as none. */
+  /** The tracker names the peer to others. An unlisted peer gives no copies, and its pieces do not count. */
   readonly listed: boolean;
-  /** It gives copies, and takes its own with it. */
+  /** The peer leaves: it gives copies, but its own will go. */
   readonly draining: boolean;
 }
 
-/** How far a torrent is from its target. */
+/** The distance of a torrent from its replication target. */
 export interface CopyState {
   readonly target: number;
   /** Pieces with fewer copies than the target among listed peers that stay. */
   readonly under: number;
-  /** Of those, the pieces that no listed peer has. */
+  /** Pieces among these that no listed peer has. */
   readonly lost: number;
 }
 
-/** With enough complete peers that stay, the others do not matter and are not looked at. */
+/** With `target` complete peers that stay, the other peers do not matter and are not looked at. */
 export function copyState(size: number, peers: readonly Copies[], target: number): CopyState {
-  const staying = peers.filter(({ listed, draining }) => listed && !draining);
+  const staying = peers.filter(stays);
   const complete = staying.filter(({ bitfield }) => bitfield.complete).length;
   if (complete >= target) return { target, under: 0, lost: 0 };
   const copies = new CopyCount(size, target);
@@ -81,24 +81,24 @@ export function copyState(size: number, peers: readonly Copies[], target: number
 
 /** The pieces that no listed peer has. */
 export function lostPieces(size: number, peers: readonly Copies[]): PieceWords {
-  const lost = fullWords(size);
-  for (const { bitfield, listed } of peers) {
-    if (!listed || bitfield.count === 0) continue;
-    if (bitfield.complete) return lost.fill(0);
-    const words = wordsOf(bitfield);
-    for (let at = 0; at < lost.length; at++) lost[at]! &= ~words[at]!;
-  }
-  return lost;
+  return without(fullWords(size), peers, ({ listed }) => listed);
 }
 
-/** How many of its pieces a peer has alone: no listed peer that stays has them. */
+/** The number of pieces that this peer has and no listed peer that stays. */
 export function lastCopies(bitfield: Bitfield, peers: readonly Copies[]): number {
-  const alone = wordsOf(bitfield);
-  for (const { bitfield: other, listed, draining } of peers) {
-    if (!listed || draining || other.count === 0) continue;
-    if (other.complete) return 0;
-    const words = wordsOf(other);
-    for (let at = 0; at < alone.length; at++) alone[at]! &= ~words[at]!;
+  return countWords(without(wordsOf(bitfield), peers, stays));
+}
+
+function stays({ listed, draining }: Copies): boolean {
+  return listed && !draining;
+}
+
+/** Removes the pieces of the peers that count. */
+function without(words: PieceWords, peers: readonly Copies[], counts: (peer: Copies) => boolean): PieceWords {
+  for (const peer of peers) {
+    if (!counts(peer) || peer.bitfield.count === 0) continue;
+    if (peer.bitfield.complete) return words.fill(0);
+    removeWords(words, wordsOf(peer.bitfield));
   }
-  return countWords(alone);
+  return words;
 }

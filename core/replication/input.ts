@@ -1,7 +1,6 @@
 import type { PieceRange, SwarmKey } from "../ports/tracker.ts";
 import type { Copies } from "./copies.ts";
 
-/** A peer of the swarm. */
 export interface PlanHolder extends Copies {
   readonly leaseId: string;
   readonly url: string;
@@ -12,14 +11,14 @@ export interface PlanHolder extends Copies {
 export interface PlanVolunteer {
   readonly leaseId: string;
   readonly url: string;
-  /** `hashOfText(url)`, which places it: the same after a restart. */
+  /** `hashOfText(url)`: the same after a restart. Rendezvous hashing places pieces by it. */
   readonly urlHash: number;
   readonly zone: string;
   /** Neither taken nor promised to any order. */
   readonly freeBytes: number;
-  /** What it spends on copies; 0: no bound. */
+  /** The most that the peer spends on copies; 0: no bound. */
   readonly bytesPerSecond: number;
-  /** Orders that it carries out, of this swarm and others. */
+  /** Orders that the peer carries out, in this swarm and others. */
   readonly orders: number;
 }
 
@@ -31,9 +30,9 @@ export interface PlanOrder {
 }
 
 export interface PlanCaps {
-  /** Orders that one peer carries out at a time, and that may be served by one peer. Default 2. */
+  /** Orders that one peer carries out at a time, and that one peer serves at a time. Default 2. */
   readonly maxOrdersPerPeer: number;
-  /** Orders under way at a time, over all swarms. Default 1,000. */
+  /** Orders under way over all swarms. Default 1,000. */
   readonly maxOrders: number;
   /** Bytes of one order; at least a piece. Default 256 MiB. */
   readonly maxOrderBytes: number;
@@ -45,17 +44,17 @@ export const defaultPlanCaps: PlanCaps = {
   maxOrderBytes: 256 << 20,
 };
 
-/** One swarm at one moment, and who could help it. */
+/** One swarm at one moment, and the volunteers that could help it. */
 export interface PlanInput extends SwarmKey {
-  /** Copies of every piece. */
+  /** Wanted copies of every piece. */
   readonly target: number;
-  /** The longest that a piece can be. */
+  /** Bytes of the longest piece. */
   readonly pieceBytes: number;
   readonly holders: readonly PlanHolder[];
   readonly volunteers: readonly PlanVolunteer[];
   /** Oldest first. */
   readonly orders: readonly PlanOrder[];
-  /** Orders that this peer is a source of, over all swarms. */
+  /** Orders of which this peer is a source, over all swarms. */
   readonly served: (url: string) => number;
   /** Orders under way, over all swarms. */
   readonly underWay: number;

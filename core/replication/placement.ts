@@ -1,23 +1,23 @@
 import { hashOfText, rendezvousScore } from "../base/rendezvous.ts";
 import type { CopyCount } from "./copies.ts";
 import type { PlanInput, PlanVolunteer } from "./input.ts";
-import { countBits, emptyWords, firstBits, fullWords, type PieceWords } from "./words.ts";
+import { addWords, countBits, emptyWords, firstBits, fullWords, type PieceWords } from "./words.ts";
 
-/** Parts that a torrent is placed in at most, so that a large one is spread over some volunteers, not over all. */
+/** The most blocks into which a torrent is divided for placing: a large one uses some volunteers, not all. */
 const MAX_BLOCKS = 32;
-/** A volunteer with a bound on its bandwidth gets no more than it copies in so long. */
+/** A volunteer with limited bandwidth gets no more pieces than it can copy in this time. */
 const ORDER_SECONDS = 60;
-/** Steps of one plan: what is left over is for the next. */
+/** Steps of one plan. The next plan does the rest. */
 const MAX_STEPS = 2_000;
 
 /** A volunteer that may get an order in this plan. */
 interface Candidate {
   readonly volunteer: PlanVolunteer;
-  /** Pieces that it still has room for. */
+  /** Pieces for which the volunteer has room. */
   room: number;
-  /** What it has, will have by an older order, or gets now. */
+  /** Pieces that it has, or will have by an older order or by this plan. */
   held: PieceWords | undefined;
-  /** What it gets. */
+  /** Pieces that this plan gives it. */
   taken: PieceWords | undefined;
 }
 
@@ -26,24 +26,24 @@ export interface Placed {
   readonly words: PieceWords;
 }
 
-/** Pieces of which one more copy is wanted in one block. */
+/** Pieces of one block that want one more copy. */
 interface Need {
   readonly block: number;
   readonly from: number;
   readonly words: PieceWords;
 }
 
-/** Says which volunteer is to have which pieces. What is said of it first is what there is already. */
+/** Decides which volunteer gets which pieces. Its owner first reports the existing copies and orders. */
 export class Placement {
   readonly #input: PlanInput;
   readonly #copies: CopyCount;
   readonly #all: PieceWords;
-  /** What each peer has, or will have by an order. */
+  /** Each peer's pieces, including those of its order. */
   readonly #held = new Map<string, PieceWords>();
   readonly #inZone = new Map<string, PieceWords>();
   readonly #busy = new Set<string>();
   readonly #blockWords: number;
-  readonly #seed: number;
+  readonly #torrentHash: number;
   #steps = 0;
 
   constructor(input: PlanInput, copies: CopyCount) {
@@ -51,32 +51,32 @@ export class Placement {
     this.#copies = copies;
     this.#all = fullWords(input.totalPieces);
     this.#blockWords = Math.ceil(this.#all.length / MAX_BLOCKS);
-    this.#seed = hashOfText(input.infoHash);
+    this.#torrentHash = hashOfText(input.infoHash);
   }
 
-  /** A peer that stays has these. */
+  /** A peer that stays has these pieces. */
   has({ leaseId, zone }: { leaseId: string; zone: string }, words: PieceWords): void {
     this.#held.set(leaseId, words.slice());
     this.#copies.add(words);
-    add(this.#zone(zone), words);
+    addWords(this.#zone(zone), words);
   }
 
-  /** What a peer has, or will have by an order, of one word. */
+  /** In one word: the pieces that a peer has or will have by an order. */
   heldAt(leaseId: string, at: number): number {
     return this.#held.get(leaseId)?.[at] ?? 0;
   }
 
-  /** A volunteer is on its way to have these too, none of which it has. It gets no other order in this swarm meanwhile. */
+  /** A volunteer's order adds these pieces, none of which it has. It gets no other order in this swarm meanwhile. */
   ordered({ leaseId, zone }: { leaseId: string; zone: string }, words: PieceWords): void {
     this.#busy.add(leaseId);
     this.#copies.add(words);
-    add(this.#zone(zone), words);
+    addWords(this.#zone(zone), words);
     const held = this.#held.get(leaseId) ?? emptyWords(this.#input.totalPieces);
-    add(held, words);
+    addWords(held, words);
     this.#held.set(leaseId, held);
   }
 
-  /** Finds a place for what is missing and `available`, the rarest first. */
+  /** Places the missing pieces among `available`, the rarest first. */
   place(available: PieceWords): readonly Placed[] {
     let candidates = this.#candidates();
     const begun: Candidate[] = [];
@@ -115,7 +115,7 @@ export class Placement {
     return Math.min(Math.floor(freeBytes / pieceBytes), Math.max(1, Math.floor(bytes / pieceBytes)));
   }
 
-  /** Undefined if the block has no piece with exactly so many copies that anybody could give. */
+  /** Undefined if no piece of the block has exactly `copies` copies and a source. */
   #needOf(block: number, copies: number, available: PieceWords): Need | undefined {
     const from = block * this.#blockWords;
     const words = new Int32Array(Math.min(this.#blockWords, this.#all.length - from));
@@ -128,7 +128,7 @@ export class Placement {
     return any === 0 ? undefined : { block, from, words };
   }
 
-  /** Finds a place for one more copy of each of these pieces. Returns who takes some. */
+  /** Places one more copy of each of these pieces. Returns the volunteers that take some. */
   #placeBlock(need: Need, candidates: readonly Candidate[]): Set<Candidate> {
     const takers = new Set<Candidate>();
     while (this.#steps++ < MAX_STEPS && need.words.some((word) => word !== 0)) {
@@ -140,10 +140,10 @@ export class Placement {
     return takers;
   }
 
-  /** A zone without a copy wins before one with; of these, the highest score. */
+  /** The volunteer for a block: one in a zone without a copy if there is one, and of these the highest score. */
   #best({ block, from, words }: Need, candidates: readonly Candidate[]): Candidate | undefined {
     const fresh = new Map<string, boolean>();
-    const thing = this.#seed + block;
+    const thing = this.#torrentHash + block;
     let best: Candidate | undefined;
     let bestFresh = false;
     let bestScore = -1;
@@ -200,8 +200,4 @@ function placed({ volunteer, taken }: Candidate): Placed[] {
 function lacksAny(held: PieceWords, from: number, words: PieceWords): boolean {
   for (let n = 0; n < words.length; n++) if ((words[n]! & ~held[from + n]!) !== 0) return true;
   return false;
-}
-
-function add(to: PieceWords, words: PieceWords): void {
-  for (let at = 0; at < to.length; at++) to[at]! |= words[at]!;
 }

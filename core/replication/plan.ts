@@ -1,23 +1,28 @@
-import type { PieceRange } from "../ports/tracker.ts";
+import { MAX_RANGES, type PieceRange } from "../ports/tracker.ts";
 import { CopyCount } from "./copies.ts";
-import type { PlanHolder, PlanInput, PlanVolunteer } from "./input.ts";
+import type { PlanInput, PlanVolunteer } from "./input.ts";
 import { Placement } from "./placement.ts";
-import { hasTime, pickSources, type Source } from "./sources.ts";
-import { countWords, emptyWords, type PieceWords, rangesOf, wordsOf, wordsOfRanges } from "./words.ts";
+import { type CopySource, hasTime, pickSources } from "./sources.ts";
+import {
+  addWords,
+  countWords,
+  emptyWords,
+  type PieceWords,
+  rangesOf,
+  wordsOf,
+  wordsOfRanges,
+} from "./words.ts";
 
-/** Ranges of one order, as the wire bounds them. */
-const MAX_RANGES = 4_096;
-
-/** What is to be copied, by whom, from whom. */
+/** An order to make: the volunteer, the pieces to copy and the peers to copy them from. */
 export interface NewOrder {
   readonly volunteer: PlanVolunteer;
   readonly ranges: readonly PieceRange[];
   readonly pieces: number;
-  /** At least one; together they have every piece. */
+  /** At least one; together the sources have every piece. */
   readonly sources: readonly string[];
 }
 
-/** What an order is to be cut down to. No ranges: it is called off. */
+/** An order to shorten to these ranges. Without ranges it is called off. */
 export interface CutOrder {
   readonly leaseId: string;
   readonly ranges: readonly PieceRange[];
@@ -29,22 +34,22 @@ export interface ReplicationPlan {
 }
 
 /**
- * Which volunteer is to copy which pieces of one swarm from whom, so that every piece comes to have `target` copies.
+ * Plans which volunteer copies which pieces of one swarm from which peers, so that every piece gets `target` copies.
  *
- * The copies that count are those of listed peers that stay, and what orders under way will add. Rarest pieces come
- * first. Each goes where its zone has none yet, then where rendezvous hashing puts it: whoever plans from the same facts
- * plans the same, and a peer that comes or goes moves nothing but its own share. Never moves a copy that is there; what
- * became too much while it was ordered is cut. Ordering nothing is a fine answer: the next plan begins where this ends.
+ * A copy counts at a listed peer that stays, and in an order under way. The rarest pieces come first. Each goes to a
+ * zone without it, then to the volunteer that rendezvous hashing picks: planners with the same facts make the same
+ * plan, and a peer that joins or leaves moves nothing but its own share. Existing copies are never moved; orders for
+ * copies that have become too many are cut. A plan may order nothing: the next one goes on from there.
  */
 export function planReplication(input: PlanInput): ReplicationPlan {
   const { target, totalPieces, holders, caps } = input;
   const sources = holders
     .filter(({ listed, bitfield }) => listed && bitfield.count > 0)
     .map(
-      (holder): Source => ({
-        ...pick(holder),
-        words: wordsOf(holder.bitfield),
-        served: input.served(holder.url),
+      ({ leaseId, url, zone, draining, bitfield }): CopySource => ({
+        ...{ leaseId, url, zone, draining },
+        words: wordsOf(bitfield),
+        served: input.served(url),
       }),
     );
   const copies = new CopyCount(totalPieces, target);
@@ -65,11 +70,7 @@ export function planReplication(input: PlanInput): ReplicationPlan {
   return { give, cut };
 }
 
-function pick({ leaseId, url, zone, draining }: PlanHolder) {
-  return { leaseId, url, zone, draining };
-}
-
-/** Older orders keep their pieces; a later one that would add a copy too many loses it. */
+/** Older orders keep their pieces. A newer order loses those of which it would add a copy too many. */
 function cutOrders({ orders, totalPieces }: PlanInput, copies: CopyCount, placement: Placement): CutOrder[] {
   const cut: CutOrder[] = [];
   for (const { leaseId, zone, ranges } of orders) {
@@ -83,18 +84,18 @@ function cutOrders({ orders, totalPieces }: PlanInput, copies: CopyCount, placem
   return cut;
 }
 
-function unionOf(size: number, sources: readonly Source[]): PieceWords {
+function unionOf(size: number, sources: readonly CopySource[]): PieceWords {
   const union = emptyWords(size);
-  for (const { words } of sources) for (let at = 0; at < union.length; at++) union[at]! |= words[at]!;
+  for (const { words } of sources) addWords(union, words);
   return union;
 }
 
-/** Undefined if nobody who has these pieces has time for one more order. */
+/** Undefined if no peer with these pieces has time for one more order. */
 function orderOf(
   { totalPieces, caps }: PlanInput,
   volunteer: PlanVolunteer,
   words: PieceWords,
-  sources: readonly Source[],
+  sources: readonly CopySource[],
 ): NewOrder | undefined {
   const wanted = wordsOfRanges(rangesOf(words, MAX_RANGES), totalPieces);
   const { chosen, covered } = pickSources(wanted, sources, volunteer.url, caps.maxOrdersPerPeer);

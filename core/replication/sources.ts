@@ -1,45 +1,41 @@
 import { hashOfText, rendezvousScore } from "../base/rendezvous.ts";
+import { MAX_SOURCES } from "../ports/tracker.ts";
+import type { PlanHolder } from "./input.ts";
 import { countBits, type PieceWords } from "./words.ts";
 
-/** As the wire bounds them. */
-const MAX_SOURCES = 8;
-/** A peer that drains is named to nobody else any more: it has time for so many times the orders of another. */
+/** A draining peer gets no new downloaders, so it has time for this many times the orders of another peer. */
 const DRAINING_FACTOR = 4;
 
-/** A peer that an order may name. */
-export interface Source {
-  readonly leaseId: string;
-  readonly url: string;
-  readonly zone: string;
-  readonly draining: boolean;
+/** A peer that an order may name as a source. */
+export interface CopySource extends Pick<PlanHolder, "leaseId" | "url" | "zone" | "draining"> {
   readonly words: PieceWords;
-  /** Orders that it serves already. */
+  /** Orders that the peer serves already. */
   served: number;
 }
 
 export interface PickedSources {
-  /** Best first; at most 8. */
-  readonly chosen: readonly Source[];
-  /** What of the wanted pieces they have together. */
+  /** Best first; at most MAX_SOURCES. */
+  readonly chosen: readonly CopySource[];
+  /** The wanted pieces that the chosen peers have together. */
   readonly covered: PieceWords;
 }
 
-/** Whether it may serve one more order. */
-export function hasTime({ served, draining }: Source, maxOrdersPerPeer: number): boolean {
+/** Whether the peer may serve one more order. */
+export function hasTime({ served, draining }: CopySource, maxOrdersPerPeer: number): boolean {
   return served < maxOrdersPerPeer * (draining ? DRAINING_FACTOR : 1);
 }
 
-/** Few peers that have the wanted pieces, those first that serve little and have much. */
+/** Chooses few peers that have the wanted pieces, preferring peers that serve little and have much. */
 export function pickSources(
   wanted: PieceWords,
-  sources: readonly Source[],
+  sources: readonly CopySource[],
   copier: string,
   maxOrdersPerPeer: number,
 ): PickedSources {
   const places: number[] = [];
   for (let at = 0; at < wanted.length; at++) if (wanted[at] !== 0) places.push(at);
   const left = wanted.slice();
-  const chosen: Source[] = [];
+  const chosen: CopySource[] = [];
   const thing = hashOfText(copier);
   while (chosen.length < MAX_SOURCES) {
     const best = bestSource(left, places, sources, { thing, maxOrdersPerPeer });
@@ -52,14 +48,14 @@ export function pickSources(
   return { chosen, covered };
 }
 
-/** Who is chosen has nothing of what is left, so nobody is chosen twice. */
+/** A chosen peer has none of the pieces that are left, so no peer is chosen twice. */
 function bestSource(
   left: PieceWords,
   places: readonly number[],
-  sources: readonly Source[],
+  sources: readonly CopySource[],
   { thing, maxOrdersPerPeer }: { thing: number; maxOrdersPerPeer: number },
-): Source | undefined {
-  let best: Source | undefined;
+): CopySource | undefined {
+  let best: CopySource | undefined;
   let bestValue = 0;
   let bestScore = 0;
   for (const source of sources) {

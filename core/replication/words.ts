@@ -2,8 +2,8 @@ import type { Bitfield } from "../base/bitfield.ts";
 import type { PieceRange } from "../ports/tracker.ts";
 
 /**
- * A set of pieces for operations on many at once: 32 a word, the high bit of word 0 is index 0, spare bits are zero.
- * A Bitfield is what one peer has; these are for sums over all peers.
+ * A set of pieces for operations on many at once: 32 to a word, the high bit of word 0 is index 0, spare bits are
+ * zero. A Bitfield holds the pieces of one peer; words serve sums over all peers.
  */
 export type PieceWords = Int32Array<ArrayBuffer>;
 
@@ -25,8 +25,9 @@ export function wordsOf(bitfield: Bitfield): PieceWords {
   return words;
 }
 
-/** Puts the pieces of these ranges in; `size` pieces are all there is. */
-export function addRanges(words: PieceWords, ranges: readonly PieceRange[], size: number): void {
+/** The pieces of these ranges; indices outside 0 to size - 1 are left out. */
+export function wordsOfRanges(ranges: readonly PieceRange[], size: number): PieceWords {
+  const words = emptyWords(size);
   for (const { first, last } of ranges) {
     for (let index = Math.max(0, first); index <= last && index < size; ) {
       const at = index >> 5;
@@ -35,15 +36,20 @@ export function addRanges(words: PieceWords, ranges: readonly PieceRange[], size
       index = end + 1;
     }
   }
-}
-
-export function wordsOfRanges(ranges: readonly PieceRange[], size: number): PieceWords {
-  const words = emptyWords(size);
-  addRanges(words, ranges, size);
   return words;
 }
 
-/** Ascending and apart. The first `most` of them. */
+/** Adds the pieces of `more`. */
+export function addWords(words: PieceWords, more: PieceWords): void {
+  for (let at = 0; at < words.length; at++) words[at]! |= more[at]!;
+}
+
+/** Removes the pieces of `fewer`. */
+export function removeWords(words: PieceWords, fewer: PieceWords): void {
+  for (let at = 0; at < words.length; at++) words[at]! &= ~fewer[at]!;
+}
+
+/** The pieces as ranges, ascending and not adjacent; only the first `most` of them. */
 export function rangesOf(words: PieceWords, most = Number.POSITIVE_INFINITY): PieceRange[] {
   const ranges: { first: number; last: number }[] = [];
   for (let at = 0; at < words.length; at++) {
@@ -61,7 +67,7 @@ export function rangesOf(words: PieceWords, most = Number.POSITIVE_INFINITY): Pi
   return ranges;
 }
 
-/** How many pieces are in ranges that are apart. */
+/** The number of pieces in disjoint ranges. */
 export function piecesIn(ranges: readonly PieceRange[]): number {
   return ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
 }

@@ -1,16 +1,16 @@
-/** Bytes of buffers that are kept for the next answer: what an idle client holds on to. */
+/** Bytes of free buffers that are kept for later answers. An idle client holds on to this much memory. */
 const MAX_FREE_BYTES = 8 << 20;
 
 /**
- * Memory that answers are read into, used again: taking fresh memory for every piece costs about as much as copying the
- * piece, and leaves many pieces' worth of it to the garbage collector.
+ * Buffers for answers, used again and again. Allocating a fresh buffer for every piece costs about as much as copying
+ * the piece, and leaves many pieces' worth of memory to the garbage collector.
  */
 export class AnswerBuffers {
-  /** The last given back is the first out: the others are those to be dropped. */
+  /** The buffer returned last is taken first; the oldest are dropped first. */
   readonly #free: ArrayBuffer[] = [];
   #freeBytes = 0;
 
-  /** A buffer of exactly so many bytes. What is in it is of no meaning. */
+  /** A buffer of exactly `lengthBytes` bytes with arbitrary content. */
   take(lengthBytes: number): ArrayBuffer {
     const at = this.#free.findLastIndex(({ byteLength }) => byteLength === lengthBytes);
     if (at < 0) return new ArrayBuffer(lengthBytes);
@@ -18,7 +18,7 @@ export class AnswerBuffers {
     return this.#free.splice(at, 1)[0]!;
   }
 
-  /** Gives one back, once: nobody reads or writes it any more. */
+  /** Returns a buffer, once, that nothing reads or writes any more. */
   give(buffer: ArrayBuffer): void {
     if (buffer.byteLength > MAX_FREE_BYTES) return;
     this.#free.push(buffer);

@@ -6,20 +6,20 @@ import { AnswerTooLong } from "./errors.ts";
 export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
 
 export interface CappedFetchOptions {
-  /** Bytes of an answer's body at most; the next one ends it, and so does a frame that says that it is longer. */
+  /** The longest body of an answer. A longer body ends the answer, and so does a frame that announces one. */
   readonly limitBytes: number;
   readonly clock: Clock;
-  /** Ends an answer of which nothing came for so long. Default 10,000. */
+  /** Milliseconds without a byte after which the answer ends. Default 10,000. */
   readonly stallMs?: number | undefined;
 }
 
 const DEFAULT_STALL_MS = 10_000;
 
 /**
- * A fetch for answers from peers, which may send anything: no more than `limitBytes` reach whoever reads, silence ends,
- * redirects fail, and no cookie, login or referrer goes out. connect-web has no limit of its own, and takes as much
- * memory as the length in front of a message says before a byte of it has come: without this, a peer decides how much
- * a tab uses. An answer over the limit fails with AnswerTooLong.
+ * A fetch for answers from peers, which may send anything: at most `limitBytes` reach the reader, silence ends the
+ * answer, redirects fail, and no cookie, login or referrer is sent. connect-web has no limit of its own, and
+ * allocates the length that a frame announces before a byte of it has arrived: without this limit, a peer decides how
+ * much memory a tab uses. A longer answer fails with AnswerTooLong.
  */
 export function cappedFetch(fetch: Fetch, options: CappedFetchOptions): Fetch {
   return async (input, init) => {
@@ -28,15 +28,15 @@ export function cappedFetch(fetch: Fetch, options: CappedFetchOptions): Fetch {
   };
 }
 
-/** An answer whose body has come. */
+/** An answer whose body has arrived completely. */
 export interface WholeAnswer {
   readonly response: Response;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /**
- * The same for an answer that is of no use before its end: its body is read into one buffer, one of `buffers`. Whoever
- * needs the answer no more may give it back.
+ * Like cappedFetch, for an answer that is of no use before its end: reads the body into one of `buffers`. The reader
+ * may give the buffer back when it needs the answer no more.
  */
 export function cappedWhole(
   fetch: Fetch,
@@ -45,7 +45,7 @@ export function cappedWhole(
 ): (...request: Parameters<Fetch>) => Promise<WholeAnswer> {
   return async (input, init) => {
     const { response, limit, waiting } = await begin(fetch, options, input, init);
-    // Room for one byte too many.
+    // One byte more than the limit shows that an answer is too long.
     const buffer = buffers.take(options.limitBytes + 1);
     const bytes = response.body
       ? await wholeOf(response.body, buffer, limit, waiting)
@@ -54,10 +54,10 @@ export function cappedWhole(
   };
 }
 
-/** Waits for something that a peer has to do, and ends its answer if it does nothing for too long. */
+/** Waits for the peer, and ends its answer after `stallMs` without one. */
 type Waiting = <T>(wait: Promise<T>) => Promise<T>;
 
-/** Resolves when the head of the answer is there. */
+/** Resolves when the head of the answer has arrived. */
 async function begin(
   fetch: Fetch,
   options: CappedFetchOptions,
@@ -85,7 +85,7 @@ async function begin(
     }),
   );
   const inFrames = isFramed(new Headers(init?.headers).get("content-type"));
-  // connect-web would read a page of some proxy as frames too.
+  // connect-web would read anything as frames, a proxy's error page too.
   if (response.body && inFrames && response.ok && !isFramed(response.headers.get("content-type"))) {
     response.body.cancel().catch(() => {});
     throw new PeerFailed("unavailable", "answered with something else");
@@ -132,7 +132,7 @@ async function wholeOf(
   }
 }
 
-/** Reads to the start of the buffer that is given, and gives it back. */
+/** Reads to the start of the given buffer, and returns that buffer. */
 interface BufferReader {
   read(
     into: Uint8Array<ArrayBuffer>,
@@ -140,7 +140,7 @@ interface BufferReader {
   cancel(reason: unknown): Promise<void>;
 }
 
-/** Without a copy where the browser can; not every one can with the body of an answer. */
+/** Reads without a copy where the browser can; not every browser can do that with the body of an answer. */
 function intoBuffers(body: ReadableStream<Uint8Array>): BufferReader {
   try {
     return body.getReader({ mode: "byob" });
@@ -166,20 +166,20 @@ function intoBuffers(body: ReadableStream<Uint8Array>): BufferReader {
 
 function tooLong(reader: { cancel(reason: unknown): Promise<void> }): AnswerTooLong {
   const reason = new AnswerTooLong();
-  // The connection ends, whatever the cancelling comes to.
+  // The answer is over whether or not the cancelling succeeds.
   reader.cancel(reason).catch(() => {});
   return reason;
 }
 
-/** In front of a message: flags, and its length in four bytes. */
+/** In front of each message: a byte of flags, and the message's length in four bytes. */
 const FRAME_HEAD_BYTES = 5;
 
-/** Counts an answer's bytes, those that its frames have announced included. */
+/** Counts the bytes of an answer, including those that a frame has announced. */
 class AnswerLimit {
   readonly #limitBytes: number;
   readonly #inFrames: boolean;
   #bytes = 0;
-  /** Where the frame that is being read ends: the next one's head begins there. */
+  /** The end of the current frame, where the next one's head begins. */
   #frameEnd = 0;
   #length = 0;
 
@@ -188,7 +188,7 @@ class AnswerLimit {
     this.#inFrames = inFrames;
   }
 
-  /** Whether the answer may go on after these bytes. */
+  /** Whether the answer is within its limit after these bytes. */
   bears(chunk: Uint8Array): boolean {
     const start = this.#bytes;
     this.#bytes += chunk.byteLength;
@@ -199,10 +199,10 @@ class AnswerLimit {
     return Math.max(this.#bytes, this.#frameEnd) <= this.#limitBytes;
   }
 
-  /** Reads on in the head at #frameEnd, which may be cut anywhere; returns whether it is whole. */
+  /** Reads more of the head at #frameEnd, which chunks may cut anywhere. Returns whether the head is complete. */
   #readHead(chunk: Uint8Array, start: number): boolean {
     const end = this.#frameEnd + FRAME_HEAD_BYTES;
-    // The first of its bytes are the flags.
+    // The first byte of a head holds the flags.
     const from = Math.max(this.#frameEnd + 1, start);
     for (let at = from; at < Math.min(end, this.#bytes); at++) {
       this.#length = this.#length * 256 + chunk[at - start]!;

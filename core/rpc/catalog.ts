@@ -1,37 +1,28 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import { CatalogService, type TorrentSummary as SummaryMessage } from "../../gen/pieza/v1/catalog_pb.ts";
 import { PiezaError } from "../base/errors.ts";
 import type { Hasher } from "../base/hash.ts";
 import type { Catalog, TorrentSummary } from "../ports/catalog.ts";
-import { calling } from "./call.ts";
+import { authorized, calling, type RemoteOptions, SMALL_TIMEOUT_MS, TORRENT_TIMEOUT_MS } from "./call.ts";
 import { torrentToMessage } from "./torrent.ts";
 import { torrentFromMessage } from "./torrent-fields.ts";
 
-/** Lists and single changes. */
-const TIMEOUT_MS = 10_000;
-/** A torrent of 16 MiB at 256 KiB/s. */
-const TORRENT_TIMEOUT_MS = 90_000;
-
-export interface RemoteCatalogOptions {
-  /** Scheme, host and port. */
-  readonly url: string;
-  readonly transport: Transport;
+export interface RemoteCatalogOptions extends RemoteOptions {
   readonly hasher: Hasher;
-  /** The catalog's bearer token, for `publish` and `delete`. Sent with these only. */
+  /** The catalog's bearer token, sent with `publish` and `delete` only. */
   readonly token?: string | undefined;
 }
 
 export function remoteCatalog({ url, transport, hasher, token }: RemoteCatalogOptions): Catalog {
   const client = createClient(CatalogService, transport);
-  const authority = token === undefined ? undefined : { authorization: `Bearer ${token}` };
+  const authority = authorized(token);
 
   return {
     url,
     list: (query, signal) =>
       calling(signal, async () => {
-        const { torrents, nextPageToken, totalSize } = await client.listTorrents(query, {
-          ...until(signal, TIMEOUT_MS),
-        });
+        const answer = await client.listTorrents(query, until(signal, SMALL_TIMEOUT_MS));
+        const { torrents, nextPageToken, totalSize } = answer;
         return { torrents: torrents.map(summaryOf), nextPageToken, totalSize };
       }),
     get: (key, signal) =>
@@ -51,16 +42,13 @@ export function remoteCatalog({ url, transport, hasher, token }: RemoteCatalogOp
       calling(signal, async () => {
         const answer = await client.publishTorrent(
           { name: name ?? "", torrent: torrentToMessage(torrent), replace: replace ?? false },
-          { ...until(signal, TORRENT_TIMEOUT_MS), ...(authority && { headers: authority }) },
+          { ...until(signal, TORRENT_TIMEOUT_MS), ...authority },
         );
         return { name: answer.name, changed: answer.changed };
       }),
     delete: (name, signal) =>
       calling(signal, async () => {
-        await client.deleteTorrent(
-          { name },
-          { ...until(signal, TIMEOUT_MS), ...(authority && { headers: authority }) },
-        );
+        await client.deleteTorrent({ name }, { ...until(signal, SMALL_TIMEOUT_MS), ...authority });
       }),
   };
 }

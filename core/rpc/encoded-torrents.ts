@@ -3,18 +3,15 @@ import { TorrentSchema } from "../../gen/pieza/v1/torrent_pb.ts";
 import type { Torrent } from "../torrent/torrent.ts";
 import { torrentToMessage } from "./torrent.ts";
 
-/** A few of the largest torrents, of 9 MB each, or thousands of small ones. */
+/** Room for a few of the largest torrents, of 9 MB each, or for thousands of small ones. */
 const MAX_BYTES = 32 << 20;
-/** What a torrent that is kept costs besides its bytes, so that the tiny ones have a bound too. */
+/** Added to each torrent's bytes, so that the number of tiny torrents has a bound too. */
 const OVERHEAD_BYTES = 4 << 10;
 
-/**
- * Torrents as the wire has them: encoding the largest takes a tenth of a second, in which nobody else is served. Keeps
- * those that were asked for last, up to a bound.
- */
+/** Torrents in wire form, least recently used out first: encoding the largest takes a tenth of a second. */
 export class EncodedTorrents {
   readonly #maxBytes: number;
-  /** The one that was asked for longest ago is the first. */
+  /** In order of use: the least recently used torrent is the first. */
   readonly #kept = new Map<Torrent, Uint8Array>();
   #keptBytes = 0;
 
@@ -22,7 +19,7 @@ export class EncodedTorrents {
     this.#maxBytes = maxBytes;
   }
 
-  /** The binary Torrent message. Not to be changed: others get the same bytes. */
+  /** The binary Torrent message. Shared by callers, which must not change it. */
   bytesOf(torrent: Torrent): Uint8Array {
     const bytes = this.#kept.get(torrent) ?? toBinary(TorrentSchema, torrentToMessage(torrent));
     this.#forget(torrent);

@@ -15,15 +15,15 @@ const codes: Readonly<Record<Code, ErrorCode>> = {
   [Code.DeadlineExceeded]: "deadline_exceeded",
   [Code.Unimplemented]: "unimplemented",
   [Code.Internal]: "internal",
-  // What the wire says of a peer that died: a reset stream, a truncated body, an answer that is none.
+  // The wire's codes for a peer that died: a reset stream, a truncated body, an answer that is no message.
   [Code.Canceled]: "unavailable",
   [Code.Aborted]: "unavailable",
   [Code.Unknown]: "unavailable",
 };
 
 /**
- * Codes that mean what they say also where the other side did not say them: our own limit on silence, a plain HTTP
- * status. Any other code that our side made up (`internal`, `invalid_argument`, ...) is of an answer that broke off.
+ * Codes that keep their meaning when this side made them up: our own limit on silence, a plain HTTP status. Any other
+ * code from this side (`internal`, `invalid_argument`, ...) stands for an answer that broke off.
  */
 const ownWords: ReadonlySet<Code> = new Set([
   Code.DeadlineExceeded,
@@ -31,12 +31,12 @@ const ownWords: ReadonlySet<Code> = new Set([
   Code.Unauthenticated,
   Code.PermissionDenied,
 ]);
-/** How the library says that a message is over the limit that we set. */
+/** The library's message for an answer over the limit that we set. */
 const OVERSIZE = /larger than configured readMaxBytes/;
 const MAX_MESSAGE_CHARS = 300;
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-/** An answer is longer, or says that it is, than what was asked for can be. */
+/** An answer is longer, or announces more, than the request allows. */
 export class AnswerTooLong extends PeerFailed {
   constructor(options?: { cause?: unknown }) {
     super("internal", "answered with more bytes than it may", options);
@@ -44,8 +44,8 @@ export class AnswerTooLong extends PeerFailed {
 }
 
 /**
- * What a failed call means, in our own words. The only abort is our own signal's, which the caller looks at first:
- * `canceled` from the wire is the other side's failure.
+ * Converts the error of a failed call to a PiezaError. Callers check their own signal first, so `canceled` here came
+ * from the wire and is the other side's failure.
  */
 export function toPiezaError(error: unknown): PiezaError {
   if (error instanceof PiezaError) return error;
@@ -53,7 +53,7 @@ export function toPiezaError(error: unknown): PiezaError {
   return new PiezaError(code, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
 }
 
-/** The same for a call to a peer. */
+/** The same for a call to a peer: converts to a PeerFailed. */
 export function toPeerFailed(error: unknown): PeerFailed {
   if (error instanceof PeerFailed) return error;
   if (isTooLong(error)) return new AnswerTooLong({ cause: error });
@@ -63,7 +63,7 @@ export function toPeerFailed(error: unknown): PeerFailed {
 
 function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?: number | undefined } {
   if (error instanceof PiezaError) return error;
-  // What our own fetch or stream ended a call with, on its way through the library.
+  // Our own fetch or stream ended the call; the library wrapped the error.
   if (error instanceof ConnectError && error.cause instanceof PiezaError) return error.cause;
   if (!(error instanceof ConnectError)) return { code: "unavailable", message: printable(String(error)) };
   if (isTooLong(error)) return new AnswerTooLong();
@@ -72,7 +72,7 @@ function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?
   return { code, message, retryAfterMs: mayHint(code) ? retryAfterOf(error.metadata) : undefined };
 }
 
-/** By our own limits, the library's or our fetch's. The same words from the wire are of a request that was too long. */
+/** Our own limit, the library's or our fetch's. From the wire, the same words mean that a request was too long. */
 function isTooLong(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
   return error.cause instanceof AnswerTooLong || (!error.isWireError && OVERSIZE.test(error.rawMessage));
@@ -82,7 +82,7 @@ function mayHint(code: ErrorCode): boolean {
   return code === "resource_exhausted" || code === "unavailable";
 }
 
-/** From `retry-after-ms`, else from `retry-after` in seconds; a hint longer than an hour is taken as an hour. */
+/** Reads `retry-after-ms`, else `retry-after` in seconds. A hint longer than an hour counts as an hour. */
 function retryAfterOf(metadata: Headers): number | undefined {
   const ms = wholeNumber(metadata.get("retry-after-ms"));
   const seconds = wholeNumber(metadata.get("retry-after"));
@@ -94,7 +94,7 @@ function wholeNumber(text: string | null): number | undefined {
   return text !== null && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Words from outside, for one line of text. */
+/** Makes a text from outside fit one line: no control characters, a bounded length. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}+/gu, " ").slice(0, MAX_MESSAGE_CHARS);
 }

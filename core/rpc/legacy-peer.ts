@@ -1,48 +1,35 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import { PeerService } from "../../gen/tracker_pb.ts";
-import type { Clock } from "../base/clock.ts";
 import { PeerFailed } from "../base/errors.ts";
 import type { RemotePeer } from "../ports/peer.ts";
-import { type PieceIndex, pieceNumber } from "../torrent/piece.ts";
-import { PeerCalls } from "./peer-call.ts";
+import { pieceNumber } from "../torrent/piece.ts";
+import { PeerCalls, type PeerClientOptions } from "./peer-call.ts";
 
-export interface RemoteSeedPeerOptions {
-  /** Scheme, host and port. */
-  readonly url: string;
-  /** Must refuse messages over the longest piece and 1 KiB before it has them in memory. */
-  readonly transport: Transport;
-  /** The torrent's: the only name that the seed's contract has for it. */
+/** The client of a legacy peer. `fileName` is the torrent's: the legacy contract has no other name for it. */
+export interface RemoteLegacyPeerOptions extends PeerClientOptions {
   readonly fileName: string;
-  /** Bytes of a piece, or the most that it can have where that is not known yet. */
-  readonly pieceLength: (index: PieceIndex) => number;
-  readonly clock: Clock;
-  /** Closes the transport. */
-  readonly close?: (() => void) | undefined;
 }
 
 /**
- * A peer of the seed's contract. It has no call that tells which pieces it has: only the tracker knows what it
- * declared, so `getBitfield` always fails with unimplemented; and so does `getPiece` of one that only answers HasPiece.
+ * A peer of the legacy contract. No call tells which pieces it has (only the tracker knows what it declared), so
+ * `getBitfield` always fails with unimplemented. So does `getPiece` of a peer that only answers HasPiece.
  */
-export function remoteSeedPeer(options: RemoteSeedPeerOptions): RemotePeer {
-  const { url, fileName, clock } = options;
+export function remoteLegacyPeer(options: RemoteLegacyPeerOptions): RemotePeer {
+  const { url, fileName } = options;
   const client = createClient(PeerService, options.transport);
-  const calls = new PeerCalls(url, clock);
+  const calls = new PeerCalls(url, options.clock, options.close);
   return {
     url,
     transport: "seed",
     async getBitfield(signal) {
       signal.throwIfAborted();
-      throw new PeerFailed("unimplemented", "a seed peer does not tell which pieces it has");
+      throw new PeerFailed("unimplemented", "a legacy peer does not tell which pieces it has");
     },
     getPiece(index, sink, signal) {
       const request = { fileName, pieceNumber: pieceNumber(index) };
       const length = options.pieceLength(index);
       return calls.piece(length, sink, signal, (call) => client.downloadPiece(request, call));
     },
-    close() {
-      calls.close();
-      options.close?.();
-    },
+    close: () => calls.close(),
   };
 }

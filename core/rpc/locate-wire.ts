@@ -1,5 +1,5 @@
 import type { LocateAnswer, LocatedPeer, LocateRequest } from "./locate.ts";
-import { fieldsOf, intField, lengthField, textOf } from "./wire.ts";
+import { fieldsOf, intField, lengthField, numberedHash, textOf } from "./wire.ts";
 
 /** A LocatePiecesRequest in binary. */
 export function encodeLocateRequest(request: LocateRequest): Uint8Array<ArrayBuffer> {
@@ -12,7 +12,7 @@ export function encodeLocateRequest(request: LocateRequest): Uint8Array<ArrayBuf
   ]);
 }
 
-/** A LocatePiecesResponse in binary. Its bytes are views of `message`. Throws PiezaError for what is no message. */
+/** Decodes a binary LocatePiecesResponse. Its bytes are views of `message`. Throws PiezaError for a malformed one. */
 export function decodeLocateAnswer(message: Uint8Array): LocateAnswer {
   const answer = {
     totalPieces: 0,
@@ -30,8 +30,8 @@ export function decodeLocateAnswer(message: Uint8Array): LocateAnswer {
     else if (number === 4) answer.turn = int >>> 0;
     else if (number === 5) answer.trackerId = textOf(bytes);
     else if (number === 6) answer.nextLocateMs = int >>> 0;
-    else if (number === 7) seedPeers.push(seedPeerOf(bytes));
-    else if (number === 8) seedPieces.push(seedPieceOf(bytes));
+    else if (number === 7) seedPeers.push(legacyPeerOf(bytes));
+    else if (number === 8) seedPieces.push(numberedHash(bytes));
     else if (number === 9) answer.revision = bytes;
   }
   return { ...answer, peers, seedPeers, seedPieces };
@@ -48,20 +48,11 @@ function peerOf(message: Uint8Array): LocatedPeer {
   return peer;
 }
 
-function seedPeerOf(message: Uint8Array) {
+function legacyPeerOf(message: Uint8Array) {
   const peer = { url: "", declared: new Uint8Array(0) as Uint8Array };
   for (const { number, bytes } of fieldsOf(message)) {
     if (number === 1) peer.url = textOf(bytes);
     else if (number === 2) peer.declared = bytes;
   }
   return peer;
-}
-
-function seedPieceOf(message: Uint8Array) {
-  const piece = { number: 0, hash: "" };
-  for (const { number, int, bytes } of fieldsOf(message)) {
-    if (number === 1) piece.number = int >>> 0;
-    else if (number === 2) piece.hash = textOf(bytes);
-  }
-  return piece;
 }

@@ -2,16 +2,16 @@ import { Bitfield } from "../base/bitfield.ts";
 import { PiezaError } from "../base/errors.ts";
 import type { LocateQuery, SwarmPeer, SwarmTable } from "../ports/tracker.ts";
 
-/** What a tracker names at most; more is cut off. */
+/** Peers that a tracker names at most; more are cut off. */
 const MAX_PEERS = 50;
-/** Swarms whose last answer is kept, and how long a revision may be. */
+/** Swarms whose last answer is kept, and the longest revision in bytes. */
 const MAX_KNOWN = 16;
 const MAX_REVISION_BYTES = 400;
-/** A tracker may slow us down, not send us away; and it may not make us hammer it. */
+/** Bounds on the pause that a tracker asks for: it must neither send us away nor make us hammer it. */
 const MIN_INTERVAL_MS = 250;
 const MAX_INTERVAL_MS = 300_000;
 
-/** LocatePiecesRequest, whoever writes it. */
+/** A LocatePiecesRequest, for the library or for our own encoder. */
 export interface LocateRequest {
   readonly infoHash: string;
   readonly fileName: string;
@@ -20,7 +20,7 @@ export interface LocateRequest {
   readonly zone: string;
 }
 
-/** LocatePiecesResponse, whoever has read it. */
+/** A LocatePiecesResponse, from the library or from our own decoder. */
 export interface LocateAnswer {
   readonly totalPieces: number;
   readonly peers: readonly LocatedPeer[];
@@ -39,17 +39,17 @@ export interface LocatedPeer {
   readonly unchanged: boolean;
 }
 
-/** An answer, and what the tracker calls its state. */
+/** An answer, and the tracker's name for the state in it. */
 interface KnownTable {
   readonly revision: Uint8Array<ArrayBuffer>;
   readonly table: SwarmTable;
 }
 
-/** What one tracker has answered: the last table of each swarm, so that only what has changed since need be sent. */
+/** The last table of each swarm from one tracker, so that the tracker has to send only what has changed since. */
 export class LocateTables {
   readonly #tables = new Map<string, KnownTable>();
 
-  /** What to send, and what reads the answer to that: it throws PiezaError for one that is of something else. */
+  /** The request to send, and a function that reads its answer. That throws PiezaError for another swarm's answer. */
   asking(query: LocateQuery): { request: LocateRequest; read(answer: LocateAnswer): SwarmTable } {
     const { infoHash, totalPieces, fileName = "", zone = "" } = query;
     const known = this.#tables.get(keyOf(query));
@@ -63,7 +63,7 @@ export class LocateTables {
     };
   }
 
-  /** The swarm that was asked for longest ago is forgotten first. A revision that is too long is none. */
+  /** Forgets the least recently asked swarm first. A revision that is too long is not kept. */
   #keep(key: string, known: KnownTable): void {
     this.#tables.delete(key);
     if (known.revision.length === 0 || known.revision.length > MAX_REVISION_BYTES) return;
@@ -77,45 +77,41 @@ function keyOf({ infoHash, totalPieces }: LocateQuery): string {
 }
 
 function tableOf(answer: LocateAnswer, swarm: LocateQuery, before?: SwarmTable): SwarmTable {
-  if (answer.totalPieces !== swarm.totalPieces) {
-    throw new PiezaError(
-      "internal",
-      `the tracker spoke of ${answer.totalPieces} pieces, not ${swarm.totalPieces}`,
-    );
-  }
+  const problem = `the tracker's swarm has ${answer.totalPieces} pieces, not ${swarm.totalPieces}`;
+  if (answer.totalPieces !== swarm.totalPieces) throw new PiezaError("internal", problem);
   const peers = answer.peers.slice(0, MAX_PEERS).map((peer) => ({
     url: peer.url,
     bitfield: bitfieldOf(peer, swarm, before),
   }));
   return {
-    peers: [...peers, ...seedPeersOf(answer, swarm.pieces ?? [])],
+    peers: [...peers, ...legacyPeersOf(answer, swarm.pieces ?? [])],
     turn: answer.turn,
     trackerId: answer.trackerId,
     nextLocateMs: interval(answer.nextLocateMs),
   };
 }
 
-/** A tracker that calls something unchanged that it has not told us says that the peer has nothing. */
+/** A peer that is called unchanged but was in no answer before counts as a peer without pieces. */
 function bitfieldOf(peer: LocatedPeer, { totalPieces }: LocateQuery, before?: SwarmTable): Bitfield {
   if (peer.complete) return Bitfield.full(totalPieces);
   if (!peer.unchanged) return Bitfield.fromBytes(totalPieces, peer.bitfield);
-  const known = before?.peers.find(({ url, seed }) => url === peer.url && !seed);
+  const known = before?.peers.find(({ url, legacy }) => url === peer.url && !legacy);
   return known?.bitfield ?? new Bitfield(totalPieces);
 }
 
-/** What seed peers declare of this torrent; those that declare nothing of it, or the pieces of another, are left out. */
-function seedPeersOf({ seedPeers, seedPieces }: LocateAnswer, pieces: readonly string[]): SwarmPeer[] {
+/** The pieces of this torrent that legacy peers declare. Peers that declare none of them are left out. */
+function legacyPeersOf({ seedPeers, seedPieces }: LocateAnswer, pieces: readonly string[]): SwarmPeer[] {
   const ours = seedPieces.map(({ number, hash }) => pieces[number - 1] === hash.toLowerCase());
   return seedPeers.slice(0, MAX_PEERS).flatMap(({ url, declared }) => {
     const bitfield = new Bitfield(pieces.length);
     for (const place of Bitfield.fromBytes(seedPieces.length, declared)) {
       if (ours[place]) bitfield.set(seedPieces[place]!.number - 1);
     }
-    return bitfield.count > 0 ? [{ url, bitfield, seed: true }] : [];
+    return bitfield.count > 0 ? [{ url, bitfield, legacy: true }] : [];
   });
 }
 
-/** The pause that a tracker asks for, within bounds. */
+/** The pause in milliseconds that a tracker asks for, within bounds. */
 export function interval(ms: number): number {
   return Math.min(MAX_INTERVAL_MS, Math.max(MIN_INTERVAL_MS, ms));
 }

@@ -1,34 +1,46 @@
-import type { CallOptions } from "@connectrpc/connect";
+import type { CallOptions, Transport } from "@connectrpc/connect";
 import type { Clock } from "../base/clock.ts";
 import { PeerFailed, WrongPiece } from "../base/errors.ts";
 import type { PieceSink } from "../ports/peer.ts";
-import { calling } from "./call.ts";
+import type { PieceIndex } from "../torrent/piece.ts";
+import { calling, type RemoteOptions } from "./call.ts";
 import { AnswerTooLong, toPeerFailed } from "./errors.ts";
 
-/** A deadline that no honest link misses: this long for the answer to begin and end ... */
+/** A deadline that no honest link misses: time for the answer to begin and end, and for its bytes at a low rate. */
 const GRACE_MS = 30_000;
-/** ... and as long as its bytes need at this rate. */
 const MIN_BYTES_PER_SECOND = 8 << 10;
-/** Room for what is around a piece in its message. */
+/** Room for a message's other fields beside the piece. */
 const MESSAGE_SLACK_BYTES = 1 << 10;
 
-/** Calls to one peer, each ended by its signal, by its deadline or by `close`; they fail as RemotePeer says. */
+/** The needs of every client of one peer. */
+export interface PeerClientOptions extends RemoteOptions {
+  /** Must refuse messages over 64 KiB (a bitfield) or the longest piece and 1 KiB before they are in memory. */
+  readonly transport: Transport;
+  /** Bytes of a piece; while that is not known, the longest that it can be. */
+  readonly pieceLength: (index: PieceIndex) => number;
+  readonly clock: Clock;
+  /** Closes the transport. */
+  readonly close?: (() => void) | undefined;
+}
+
+/** Calls to one peer. Its signal, its deadline or `close` ends each; they fail as RemotePeer says. */
 export class PeerCalls {
   readonly #url: string;
   readonly #clock: Clock;
+  readonly #onClose: (() => void) | undefined;
   readonly #closed = new AbortController();
 
-  constructor(url: string, clock: Clock) {
+  constructor(url: string, clock: Clock, onClose?: () => void) {
     this.#url = url;
     this.#clock = clock;
+    this.#onClose = onClose;
   }
 
-  /** A call with a small answer. */
   small<T>(signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
     return this.#call(signal, GRACE_MS, run);
   }
 
-  /** A call that is answered with a piece of `length` bytes, handed to `sink` in one write and then to `release`. */
+  /** A call whose answer is a piece of `length` bytes, passed to `sink` in one write and then to `release`. */
   async piece(
     length: number,
     sink: PieceSink,
@@ -44,13 +56,13 @@ export class PeerCalls {
     release?.(data);
   }
 
-  /** A call that sends `length` bytes. */
   upload<T>(length: number, signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
     return this.#call(signal, deadlineOf(length), run);
   }
 
   close(): void {
     this.#closed.abort(new PeerFailed("unavailable", `the connection to ${this.#url} was closed`));
+    this.#onClose?.();
   }
 
   async #call<T>(signal: AbortSignal, deadlineMs: number, run: (options: CallOptions) => Promise<T>) {
@@ -61,7 +73,7 @@ export class PeerCalls {
     });
     const either = AbortSignal.any([signal, late.signal, closed]);
     try {
-      // timeoutMs tells the peer when we give up; the clock is what we go by.
+      // timeoutMs tells the peer when we give up. Our own clock enforces the deadline.
       return await calling(
         signal,
         () => run({ signal: either, timeoutMs: deadlineMs }),
@@ -73,7 +85,7 @@ export class PeerCalls {
   }
 }
 
-/** Milliseconds for a call that moves so many bytes. */
+/** Milliseconds for a call that moves `bytes` bytes. */
 function deadlineOf(bytes: number): number {
   return Math.ceil((bytes / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
 }

@@ -8,21 +8,21 @@ import {
   FailureKind as WireFailure,
 } from "../../gen/pieza/v1/tracker_pb.ts";
 import { isSha256Hex } from "../base/hash.ts";
-import type {
-  Announce,
-  Announced,
-  DeclineReason,
-  FailureKind,
-  PieceRange,
-  PieceRanges,
+import {
+  type Announce,
+  type Announced,
+  type DeclineReason,
+  type FailureKind,
+  MAX_RANGES,
+  MAX_SOURCES,
+  type PieceRange,
+  type PieceRanges,
 } from "../ports/tracker.ts";
 import { MAX_PIECES } from "../torrent/piece.ts";
 
-/** What one answer may hold; more is cut off. */
+/** Orders in one answer; more are cut off, and so are ranges and sources over their bounds. */
 const MAX_ORDERS = 1_024;
-const MAX_RANGES = 4_096;
-const MAX_SOURCES = 8;
-/** An order that is not named again ends by then, whatever the tracker says. */
+/** An order that no answer names again ends by then, whatever the tracker says. */
 const MAX_EXPIRES_MS = 3_600_000;
 
 const declines: Readonly<Record<DeclineReason, WireDecline>> = {
@@ -37,7 +37,7 @@ const failures: Readonly<Record<FailureKind, WireFailure>> = {
   "missing-piece": WireFailure.MISSING_PIECE,
 };
 
-/** What an announce says of copies and of other peers. */
+/** The part of an announce about copies and about other peers. */
 export function replicationOf(announce: Announce): MessageInitShape<typeof AnnounceRequestSchema> {
   const { volunteer, declined = [], drops = [], failures: seen = [] } = announce;
   return {
@@ -58,7 +58,7 @@ export function replicationOf(announce: Announce): MessageInitShape<typeof Annou
   };
 }
 
-/** What an answer orders and grants. A tracker's ranges that are none are left out, not believed. */
+/** The part of an answer about orders and grants. Malformed ranges are left out. */
 export function ordersOf(answer: AnnounceResponse): Pick<Announced, "orders" | "grants" | "lastCopies"> {
   return {
     orders: answer.orders.slice(0, MAX_ORDERS).flatMap((order) =>
@@ -74,7 +74,7 @@ export function ordersOf(answer: AnnounceResponse): Pick<Announced, "orders" | "
   };
 }
 
-/** One, or none if it names no pieces of a torrent. */
+/** A list of one; empty if the ranges name no pieces of a torrent. */
 function rangesOf({
   infoHash,
   totalPieces,
@@ -85,7 +85,7 @@ function rangesOf({
   return found.length > 0 ? [{ infoHash, totalPieces, ranges: found }] : [];
 }
 
-/** Ranges as they came; those that are none are left out. */
+/** Converts ranges of piece numbers to ranges of indices. Malformed ranges are left out. */
 export function toIndices(ranges: readonly PieceRangeMessage[], totalPieces: number): PieceRange[] {
   return ranges
     .slice(0, MAX_RANGES)

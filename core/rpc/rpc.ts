@@ -1,7 +1,7 @@
-/** The engine's ports over a Connect transport. Isomorphic: a page passes a transport of connect-web. */
-export { type RemoteCatalogOptions, remoteCatalog } from "./catalog.ts";
-export { type RemoteSeedPeerOptions, remoteSeedPeer } from "./legacy-peer.ts";
-export { type RemotePeerOptions, remotePeer } from "./peer.ts";
+/** Clients for the engine's ports, over any Connect transport: Node's or, in a page, connect-web's. */
+export { remoteCatalog } from "./catalog.ts";
+export { remoteLegacyPeer } from "./legacy-peer.ts";
+export { remotePeer } from "./peer.ts";
 export { torrentFromPeer } from "./peer-torrent.ts";
-export { type RemoteTrackerOptions, remoteTracker } from "./tracker.ts";
-export { type RemoteUploadPeerOptions, remoteUploadPeer } from "./upload-peer.ts";
+export { remoteTracker } from "./tracker.ts";
+export { remoteUploadPeer } from "./upload-peer.ts";

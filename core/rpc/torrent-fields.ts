@@ -3,7 +3,7 @@ import type { Hasher } from "../base/hash.ts";
 import type { Torrent } from "../torrent/torrent.ts";
 import { parseTorrent } from "../torrent/torrent-json.ts";
 
-/** The Torrent message, whoever has read it. */
+/** A Torrent message, from the library or from our own decoder. */
 export interface TorrentFields {
   readonly fileName: string;
   readonly totalPieces: number;
@@ -18,10 +18,7 @@ export interface TorrentFields {
   readonly replicationTarget?: number | undefined;
 }
 
-/**
- * A torrent that came over the wire, checked by the same rules as one from a file. Fails with InvalidField naming the
- * field. The info hash is checked where the message has one.
- */
+/** Makes a Torrent from a message, by the rules of a torrent file. Fails with InvalidField, which names the field. */
 export async function torrentFromMessage(
   message: TorrentFields | undefined,
   hasher: Hasher,
@@ -31,23 +28,21 @@ export async function torrentFromMessage(
     {
       file_name: message.fileName,
       total_pieces: message.totalPieces,
-      pieces: message.pieces.map(({ number, hash }) => ({ number, hash })),
-      ...(message.length !== undefined && { length: fileNumber(message.length) }),
-      ...(message.pieceLength !== undefined && { piece_length: message.pieceLength }),
-      ...(message.infoHash !== "" && { info_hash: message.infoHash }),
-      ...(message.files.length > 0 && {
-        files: message.files.map(({ path, length }) => ({ path, length: fileNumber(length) })),
-      }),
-      ...(message.trackers.length > 0 && { trackers: [...message.trackers] }),
-      ...(message.comment !== "" && { comment: message.comment }),
-      ...(message.createdAt !== "" && { created_at: message.createdAt }),
-      ...(message.replicationTarget !== undefined && { replication_target: message.replicationTarget }),
+      pieces: message.pieces,
+      length: message.length === undefined ? undefined : Number(message.length),
+      piece_length: message.pieceLength,
+      info_hash: message.infoHash || undefined,
+      // Past 2^53 a length is wrong, but then every rule refuses it.
+      files: message.files.length === 0 ? undefined : message.files.map(fileOf),
+      trackers: message.trackers,
+      comment: message.comment,
+      created_at: message.createdAt,
+      replication_target: message.replicationTarget,
     },
     hasher,
   );
 }
 
-/** Past 2^53 the number is wrong, but so it is for every rule that will look at it. */
-function fileNumber(length: bigint | number): number {
-  return Number(length);
+function fileOf({ path, length }: TorrentFields["files"][number]) {
+  return { path, length: Number(length) };
 }

@@ -1,12 +1,12 @@
 import type { TorrentFields } from "./torrent-fields.ts";
-import { fieldsOf, lengthField, textOf } from "./wire.ts";
+import { fieldsOf, lengthField, numberedHash, textOf } from "./wire.ts";
 
-/** A catalog's GetTorrentRequest in binary. */
+/** Encodes a catalog's GetTorrentRequest. */
 export function encodeGetTorrent(key: { name: string } | { infoHash: string }): Uint8Array<ArrayBuffer> {
   return Uint8Array.from("name" in key ? lengthField(1, key.name) : lengthField(2, key.infoHash));
 }
 
-/** A catalog's GetTorrentResponse in binary. Throws PiezaError for what is no message. */
+/** Decodes a catalog's GetTorrentResponse. Throws PiezaError for a malformed message. */
 export function decodeGetTorrent(message: Uint8Array): { name: string; torrent: TorrentFields | undefined } {
   let name = "";
   let torrent: TorrentFields | undefined;
@@ -30,7 +30,7 @@ function decodeTorrent(message: Uint8Array): TorrentFields {
   for (const { number, int, bytes } of fieldsOf(message)) {
     if (number === 1) torrent.fileName = textOf(bytes);
     else if (number === 2) torrent.totalPieces = int >>> 0;
-    else if (number === 3) pieces.push(pieceOf(bytes));
+    else if (number === 3) pieces.push(numberedHash(bytes));
     else if (number === 4) torrent.length = int;
     else if (number === 5) torrent.pieceLength = int >>> 0;
     else if (number === 6) torrent.infoHash = textOf(bytes);
@@ -41,15 +41,6 @@ function decodeTorrent(message: Uint8Array): TorrentFields {
     else if (number === 11) torrent.replicationTarget = int >>> 0;
   }
   return torrent;
-}
-
-function pieceOf(message: Uint8Array) {
-  const piece = { number: 0, hash: "" };
-  for (const { number, int, bytes } of fieldsOf(message)) {
-    if (number === 1) piece.number = int >>> 0;
-    else if (number === 2) piece.hash = textOf(bytes);
-  }
-  return piece;
 }
 
 function fileOf(message: Uint8Array) {

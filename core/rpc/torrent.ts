@@ -2,10 +2,10 @@ import { create } from "@bufbuild/protobuf";
 import { type Torrent as TorrentMessage, TorrentSchema } from "../../gen/pieza/v1/torrent_pb.ts";
 import type { Torrent } from "../torrent/torrent.ts";
 
-/** Messages that calls have under way: of a torrent with many pieces one has 20 MB, and a hundred callers one each. */
+/** Messages in use. A torrent with many pieces has one of 20 MB, and a hundred callers must not have one each. */
 const underWay = new WeakMap<Torrent, WeakRef<TorrentMessage>>();
 
-/** Not to be changed: others may have the same message. */
+/** The Torrent message. Shared by callers, which must not change it. */
 export function torrentToMessage(torrent: Torrent): TorrentMessage {
   const known = underWay.get(torrent)?.deref();
   if (known) return known;

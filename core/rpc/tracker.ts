@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { createClient, type Transport } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import {
   AnnounceRequestSchema,
   type AnnounceResponse,
@@ -15,12 +15,9 @@ import type {
   Lease,
   Tracker,
 } from "../ports/tracker.ts";
-import { calling } from "./call.ts";
+import { calling, type RemoteOptions, SMALL_TIMEOUT_MS } from "./call.ts";
 import { interval, LocateTables } from "./locate.ts";
 import { ordersOf, replicationOf } from "./replication.ts";
-
-/** Trackers answer small questions; a client has others to ask. */
-const TIMEOUT_MS = 10_000;
 
 const events: Readonly<Record<AnnounceEvent, WireEvent>> = {
   heartbeat: WireEvent.UNSPECIFIED,
@@ -31,13 +28,7 @@ const events: Readonly<Record<AnnounceEvent, WireEvent>> = {
   stopped: WireEvent.STOPPED,
 };
 
-export interface RemoteTrackerOptions {
-  /** Scheme, host and port. */
-  readonly url: string;
-  readonly transport: Transport;
-}
-
-export function remoteTracker({ url, transport }: RemoteTrackerOptions): Tracker {
+export function remoteTracker({ url, transport }: RemoteOptions): Tracker {
   const client = createClient(TrackerService, transport);
   const tables = new LocateTables();
   return {
@@ -45,12 +36,13 @@ export function remoteTracker({ url, transport }: RemoteTrackerOptions): Tracker
     announce: (announce, signal) =>
       calling(signal, async () => {
         const request = create(AnnounceRequestSchema, requestOf(announce));
-        return announcedOf(await client.announce(request, { signal, timeoutMs: TIMEOUT_MS }), announce.lease);
+        const answer = await client.announce(request, { signal, timeoutMs: SMALL_TIMEOUT_MS });
+        return announcedOf(answer, announce.lease);
       }),
     locate: (query, signal) =>
       calling(signal, async () => {
         const { request, read } = tables.asking(query);
-        return read(await client.locatePieces(request, { signal, timeoutMs: TIMEOUT_MS }));
+        return read(await client.locatePieces(request, { signal, timeoutMs: SMALL_TIMEOUT_MS }));
       }),
   };
 }

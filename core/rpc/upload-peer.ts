@@ -1,31 +1,26 @@
-import { createClient, type Transport } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import { PeerService } from "../../gen/pieza/v1/peer_pb.ts";
 import { Bitfield } from "../base/bitfield.ts";
-import type { Clock } from "../base/clock.ts";
 import { PeerFailed } from "../base/errors.ts";
-import type { SwarmKey } from "../ports/tracker.ts";
 import type { UploadPeer } from "../ports/upload-peer.ts";
 import { pieceNumber } from "../torrent/piece.ts";
-import { bitfieldOf } from "./peer.ts";
+import { authorized } from "./call.ts";
+import { bitfieldOf, type RemotePeerOptions } from "./peer.ts";
 import { PeerCalls } from "./peer-call.ts";
 
-export interface RemoteUploadPeerOptions {
-  /** Scheme, host and port. */
-  readonly url: string;
-  readonly transport: Transport;
-  readonly swarm: SwarmKey;
-  readonly clock: Clock;
-  /** The peer's bearer token, if it wants one. Sent with pieces only. */
+export interface RemoteUploadPeerOptions
+  extends Pick<RemotePeerOptions, "url" | "transport" | "swarm" | "clock"> {
+  /** The peer's bearer token, if it asks for one. Sent with pieces only. */
   readonly token: string | undefined;
 }
 
-/** A peer that takes uploads, behind a Connect transport of any kind. */
+/** A peer that accepts uploads, behind any Connect transport. */
 export function remoteUploadPeer(options: RemoteUploadPeerOptions): UploadPeer {
   const { url, swarm, clock, token } = options;
   const { infoHash } = swarm;
   const client = createClient(PeerService, options.transport);
   const calls = new PeerCalls(url, clock);
-  const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
+  const authority = authorized(token);
   return {
     url,
     async getBitfield(signal) {
@@ -40,7 +35,7 @@ export function remoteUploadPeer(options: RemoteUploadPeerOptions): UploadPeer {
       const data = bytes as Uint8Array<ArrayBuffer>;
       const request = { infoHash, number: pieceNumber(index), data };
       await calls.upload(bytes.length, signal, (call) =>
-        client.storePiece(request, { ...call, ...(headers && { headers }) }),
+        client.storePiece(request, { ...call, ...authority }),
       );
     },
     close: () => calls.close(),

@@ -1,7 +1,6 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import {
   TrackerService,
-  type WatchedOrder as WatchedOrderMessage,
   type WatchedPeer as WatchedPeerMessage,
   type WatchSwarmResponse,
 } from "../../gen/pieza/v1/tracker_pb.ts";
@@ -10,52 +9,49 @@ import type { PieceRange, SwarmKey } from "../ports/tracker.ts";
 import { calling } from "./call.ts";
 import { toIndices } from "./replication.ts";
 
-/** A peer of a swarm as a tracker shows it to people who look. */
+/** A peer in a tracker's view of a swarm. */
 export interface WatchedPeer {
   readonly url: string;
   readonly heldPieces: number;
-  /** Undefined where the tracker left it out, in a swarm too large for one message. */
+  /** Undefined if the tracker left it out: the swarm is too large for one message. */
   readonly bitfield: Bitfield | undefined;
-  /** It finishes what is under way and leaves. */
+  /** The peer finishes its requests under way and leaves. */
   readonly draining: boolean;
-  /** The tracker names it to others. */
   readonly listed: boolean;
-  /** Shared by peers near each other; empty: not known. */
+  /** A name shared by peers near each other; empty if unknown. */
   readonly zone: string;
-  /** It lends space for copies. */
   readonly volunteer: boolean;
 }
 
-/** One volunteer's copying. */
 export interface WatchedOrder {
-  /** Who copies. */
+  /** The volunteer's URL. */
   readonly url: string;
   readonly ranges: readonly PieceRange[];
-  /** URLs of those that it copies from. */
+  /** URLs of the peers that it copies from. */
   readonly sources: readonly string[];
 }
 
-/** How far the copies of a torrent are from what it asks for. */
+/** The distance between a torrent's copies and its replication target. */
 export interface WatchedCopies {
-  /** Copies wanted of every piece; 0: nothing is copied. */
+  /** Copies wanted of every piece; 0 if none are wanted. */
   readonly target: number;
-  /** Pieces with fewer copies among listed peers that stay, and of those the ones that nobody has. */
+  /** Pieces with fewer copies among listed peers that stay, and those of them that no peer has. */
   readonly underTarget: number;
   readonly lost: number;
   /** Pieces in orders under way. */
   readonly ordered: number;
-  /** Copied by orders since the tracker's start. */
+  /** Bytes copied by orders since the tracker's start. */
   readonly bytesCopied: number;
   readonly orders: readonly WatchedOrder[];
 }
 
-/** What a tracker sends at most; more is cut off. */
+/** The most that a tracker sends; more is cut off. */
 const MAX_PEERS = 1_000;
 const MAX_ORDERS = 1_000;
 
 /**
- * Calls `onSwarm` with the swarm as it is now, and after each change, until `signal` is aborted; rejects with its reason
- * then, and with PiezaError when the tracker fails or ends the stream.
+ * Calls `onSwarm` with the swarm as it is now and after each change. Rejects with the signal's reason on abort, and
+ * with PiezaError when the tracker fails or ends the stream.
  */
 export function watchSwarm(
   { transport, swarm }: { transport: Transport; swarm: SwarmKey },
@@ -98,10 +94,8 @@ function watchedCopies({ replication, orders }: WatchSwarmResponse, totalPieces:
     lost: pieces(replication?.piecesLost),
     ordered: replication?.piecesOrdered ?? 0,
     bytesCopied: Number(replication?.bytesCopied ?? 0n),
-    orders: orders.slice(0, MAX_ORDERS).map((order) => watchedOrder(order, totalPieces)),
+    orders: orders
+      .slice(0, MAX_ORDERS)
+      .map(({ url, ranges, sources }) => ({ url, ranges: toIndices(ranges, totalPieces), sources })),
   };
-}
-
-function watchedOrder({ url, ranges, sources }: WatchedOrderMessage, totalPieces: number): WatchedOrder {
-  return { url, ranges: toIndices(ranges, totalPieces), sources };
 }

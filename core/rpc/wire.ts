@@ -1,8 +1,8 @@
 import { PiezaError } from "../base/errors.ts";
 
 /**
- * The protobuf wire format, for the few small messages on the way to a download's first byte: loading the library and
- * building its descriptors takes longer than everything else before it.
+ * The protobuf wire format, for the few small messages before a download's first byte. Loading the library and
+ * building its descriptors takes longer than everything else before that byte.
  */
 
 const VARINT = 0;
@@ -13,7 +13,7 @@ const FIXED32 = 5;
 const toUtf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
 
-/** The number of one field of a message, and what it holds: a varint, not exact past 2^53, or bytes. Fixed ones are left out. */
+/** One field of a message: its number, and an integer (not exact past 2^53) or bytes. Fixed fields are left out. */
 export interface Field {
   readonly number: number;
   readonly int: number;
@@ -22,7 +22,7 @@ export interface Field {
 
 const NO_BYTES = new Uint8Array(0);
 
-/** The fields of a message in their order. Throws PiezaError for bytes that are no message. */
+/** Yields the fields of a message in order. Throws PiezaError for malformed bytes. */
 export function* fieldsOf(message: Uint8Array): Generator<Field> {
   const reader = new Reader(message);
   while (!reader.atEnd) {
@@ -77,40 +77,51 @@ export function textOf(bytes: Uint8Array): string {
   return fromUtf8.decode(bytes);
 }
 
-/** A field of bytes or text; nothing if it is empty, as proto3 leaves it out. */
+/** Decodes a piece's number and hash: a Piece of a torrent, or a SeedPiece of a legacy peer. */
+export function numberedHash(message: Uint8Array): { number: number; hash: string } {
+  const piece = { number: 0, hash: "" };
+  for (const { number, int, bytes } of fieldsOf(message)) {
+    if (number === 1) piece.number = int >>> 0;
+    else if (number === 2) piece.hash = textOf(bytes);
+  }
+  return piece;
+}
+
+/** Encodes a field of bytes or text. An empty one is left out, as in proto3. */
 export function lengthField(number: number, value: Uint8Array | string): number[] {
   const bytes = typeof value === "string" ? toUtf8.encode(value) : value;
   return bytes.length === 0 ? [] : [...lengthPrefix(number, bytes.length), ...bytes];
 }
 
-/** What comes before the bytes of such a field. */
+/** Encodes the tag and length in front of such a field's bytes. */
 export function lengthPrefix(number: number, length: number): number[] {
   return [...varint((number << 3) | LENGTH), ...varint(length)];
 }
 
-/** A field, its number below 16, of a whole number below 2^32; nothing for 0. */
+/** Encodes a field, of a number below 16, with a whole number below 2^32. Zero is left out, as in proto3. */
 export function intField(number: number, value: number): number[] {
-  const bytes = new Uint8Array(MAX_INT_FIELD_BYTES);
-  return [...bytes.subarray(0, writeIntField(bytes, 0, number, value))];
+  return value === 0 ? [] : [...varint((number << 3) | VARINT), ...varint(value)];
 }
 
-/** What such a field takes at most. */
+/** The most bytes of such a field. */
 export const MAX_INT_FIELD_BYTES = 6;
 
-/** Writes one at `at`; returns where it ends. For who writes so many that lists are too dear. */
+/** Writes such a field at `at` and returns its end: for callers with so many fields that lists cost too much. */
 export function writeIntField(bytes: Uint8Array, at: number, number: number, value: number): number {
   if (value === 0) return at;
+  bytes[at] = (number << 3) | VARINT;
+  return writeVarint(bytes, at + 1, value);
+}
+
+function varint(value: number): number[] {
+  const bytes = new Uint8Array(MAX_INT_FIELD_BYTES - 1);
+  return [...bytes.subarray(0, writeVarint(bytes, 0, value))];
+}
+
+function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let end = at;
-  bytes[end++] = (number << 3) | VARINT;
   let rest = value;
   for (; rest >= 0x80; rest >>>= 7) bytes[end++] = (rest & 0x7f) | 0x80;
   bytes[end++] = rest;
   return end;
-}
-
-function varint(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
-  return [...bytes, rest];
 }

@@ -1,4 +1,4 @@
-/** What has a canonical form: JSON without loose ends. */
+/** A JSON value that has a canonical form. */
 export type CanonicalValue =
   | null
   | boolean
@@ -9,7 +9,7 @@ export type CanonicalValue =
 
 /**
  * The RFC 8785 (JCS) text of a value: no white space, keys in UTF-16 order, numbers and strings as ECMAScript writes
- * them. Throws TypeError for what has none (NaN, Infinity, a lone surrogate, undefined): callers have checked before.
+ * them. Throws TypeError for NaN, Infinity, a lone surrogate and undefined, which callers have ruled out.
  */
 export function canonicalJson(value: CanonicalValue): string {
   if (value === null || typeof value === "boolean") return String(value);
@@ -21,7 +21,7 @@ export function canonicalJson(value: CanonicalValue): string {
 }
 
 function canonicalObject(value: { readonly [key: string]: CanonicalValue }): string {
-  // The default order of sort() is by UTF-16 code units: just what the RFC asks for.
+  // sort() orders by UTF-16 code units, as the RFC asks.
   const members = Object.keys(value)
     .sort()
     .map((key) => `${canonicalString(key)}:${canonicalJson(value[key]!)}`);

@@ -1,41 +1,35 @@
 import { InvalidField, PiezaError } from "../base/errors.ts";
 import { type Hasher, sha256 } from "../base/hash.ts";
 import { automaticPieceLength, MAX_PIECES, PieceGeometry, type PieceIndex, pieceNumber } from "./piece.ts";
-import type { Torrent, TorrentFile } from "./torrent.ts";
+import type { Torrent } from "./torrent.ts";
 import { checkPieceLength, HASH_OF_NOTHING, parseTorrent, torrentText } from "./torrent-json.ts";
 
 /** Pieces read and hashed at once: reading overlaps hashing, and memory stays at four pieces (64 MiB at the most). */
 const PIECES_IN_FLIGHT = 4;
 
-/** Bytes to cut into pieces, and what the torrent is to say of them. */
-export interface TorrentDraft {
-  readonly fileName: string;
-  /** Bytes of the whole: for a folder, of all its files together. */
+/** The bytes to cut into pieces (of a folder those of its `files`, in order), and the torrent's other fields. */
+export interface TorrentDraft
+  extends Pick<Torrent, "fileName" | "files" | "comment" | "createdAt" | "replicationTarget"> {
+  /** Bytes of the file, or of all files of the folder together. */
   readonly length: number;
-  /** For a folder, in bytewise order of path; their bytes one after the other are the whole. */
-  readonly files?: readonly TorrentFile[] | undefined;
-  /** Exactly `length` bytes from `offset`; up to four calls at once. */
+  /** Reads exactly `length` bytes from `offset`. Up to four calls run at once. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Bytes, a power of two from 16 KiB to 16 MiB. Default: automaticPieceLength. */
+  /** Bytes: a power of two from 16 KiB to 16 MiB. Default: automaticPieceLength. */
   readonly pieceLength?: number | undefined;
   readonly trackers?: readonly string[] | undefined;
-  readonly comment?: string | undefined;
-  /** RFC 3339. */
-  readonly createdAt?: string | undefined;
-  readonly replicationTarget?: number | undefined;
 }
 
 export interface CreateTorrentOptions {
-  /** Told after each piece, with the bytes hashed so far. */
+  /** Called after each piece with the bytes hashed so far. */
   readonly onProgress?: ((hashedBytes: number) => void) | undefined;
-  /** Ends the work before its next piece; the promise rejects with the signal's reason. */
+  /** Stops the work before its next piece; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Cuts a source of bytes into a torrent. Every field is checked before the first byte is read. Fails with InvalidField,
- * with failed_precondition if the source gives more or fewer bytes than it said, or with what `read` threw; then no
- * read is under way any more.
+ * Makes a torrent from a source of bytes. Checks every field before it reads. Fails with InvalidField, with
+ * failed_precondition if the source has another length, or with the error of `read`; then no read is under way any
+ * more.
  */
 export async function createTorrent(
   draft: TorrentDraft,
@@ -81,7 +75,7 @@ async function hashPieces(
   const hashes = new Array<string>(geometry.count);
   const indices = geometry.indices();
   let hashedBytes = 0;
-  // All workers draw from one generator. The first to fail closes it, and the others end with the piece they hold.
+  // All workers draw from one generator. The first failure closes it; the others end with their current piece.
   const work = async () => {
     for (const index of indices) {
       signal?.throwIfAborted();

@@ -3,12 +3,12 @@ import { type Hasher, isSha256Hex, sha256 } from "../base/hash.ts";
 import { type CanonicalValue, canonicalJson } from "./canonical-json.ts";
 import type { Torrent } from "./torrent.ts";
 
-/** The part of a torrent that makes it the torrent that it is; where to find it and what to say of it stay outside. */
+/** The fields that identify a torrent. Trackers, comment and the like are not among them. */
 export type TorrentIdentity = Pick<Torrent, "fileName" | "pieces" | "lengths" | "files">;
 
 /**
  * The info hash: SHA-256 over the canonical JSON (RFC 8785) of `file_name` and the pieces' hashes in order, and of
- * `length`, `piece_length` and `files` exactly if the torrent has them. 64 lowercase hex digits.
+ * `length`, `piece_length` and `files` if the torrent has them. 64 lowercase hex digits.
  */
 export function infoHashOf(identity: TorrentIdentity, hasher: Hasher): Promise<string> {
   const text = canonicalJson(identifyingFields(identity));
@@ -24,7 +24,7 @@ function identifyingFields({ fileName, pieces, lengths, files }: TorrentIdentity
   };
 }
 
-/** An info hash from outside, in lowercase. Throws InvalidField with `field`. */
+/** Checks an info hash from outside and returns it in lowercase. Throws InvalidField with `field`. */
 export function parseInfoHash(text: unknown, field = "info_hash"): string {
   if (typeof text !== "string" || !isSha256Hex(text)) throw new InvalidField(field, "must be 64 hex digits");
   return text.toLowerCase();

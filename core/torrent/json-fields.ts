@@ -1,8 +1,9 @@
+import { isLongerThan } from "../base/bytes.ts";
 import { InvalidField } from "../base/errors.ts";
 
 /**
- * A parsed JSON object's own members. Its prototype is null: a member called `__proto__` or `constructor` is a member
- * like any other, and a missing one is undefined. Throws InvalidField.
+ * The own members of a parsed JSON object. The result has no prototype: `__proto__` and `constructor` are ordinary
+ * members, and a missing member is undefined. Throws InvalidField.
  */
 export function asObject(value: unknown, field: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value))
@@ -11,7 +12,7 @@ export function asObject(value: unknown, field: string): Record<string, unknown>
   return Object.assign(members, value);
 }
 
-/** Throws InvalidField. */
+/** Throws InvalidField if `value` is no array. */
 export function asArray(value: unknown, field: string): readonly unknown[] {
   if (!Array.isArray(value)) throw new InvalidField(field, "must be a list");
   return value;
@@ -22,7 +23,7 @@ export function asWholeNumber(value: unknown, field: string, min: number, max: n
   if (typeof value !== "number" || !Number.isSafeInteger(value))
     throw new InvalidField(field, "must be a whole number");
   if (value < min || value > max) throw new InvalidField(field, `must be ${min} to ${max}`);
-  // -0 reads like 0 and must be written like it.
+  // Turns -0 into 0: both have to be written alike.
   return value + 0;
 }
 
@@ -30,7 +31,6 @@ export function asWholeNumber(value: unknown, field: string, min: number, max: n
 export function asText(value: unknown, field: string, maxBytes: number): string {
   if (typeof value !== "string") throw new InvalidField(field, "must be a string");
   if (!value.isWellFormed()) throw new InvalidField(field, "must not contain half a character");
-  if (value.length > maxBytes || new TextEncoder().encode(value).length > maxBytes)
-    throw new InvalidField(field, `must be at most ${maxBytes} bytes`);
+  if (isLongerThan(value, maxBytes)) throw new InvalidField(field, `must be at most ${maxBytes} bytes`);
   return value;
 }

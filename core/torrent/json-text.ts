@@ -1,11 +1,12 @@
+import { isLongerThan } from "../base/bytes.ts";
 import { InvalidField } from "../base/errors.ts";
 
-/** Nesting that no file of ours has; JSON.parse needs some 50 bytes of memory a level. */
+/** No file of ours nests deeper. JSON.parse takes about 50 bytes of memory a level. */
 const MAX_DEPTH = 32;
 
 /**
- * JSON from outside, at most `maxBytes` (whole MiB) of UTF-8 and not nested deeply: a text of brackets alone would take
- * many times its own size. Throws InvalidField with `field`.
+ * Parses JSON from outside: at most `maxBytes` (whole MiB) of UTF-8, and of bounded depth, because a text of brackets
+ * alone would take many times its size in memory. Throws InvalidField with `field`.
  */
 export function parseJson(text: string, field: string, maxBytes: number): unknown {
   checkJsonSize(text, field, maxBytes);
@@ -17,9 +18,9 @@ export function parseJson(text: string, field: string, maxBytes: number): unknow
   }
 }
 
-/** Throws InvalidField. */
+/** Throws InvalidField if the text takes more than `maxBytes` (whole MiB) of UTF-8. */
 export function checkJsonSize(text: string, field: string, maxBytes: number): void {
-  if (text.length > maxBytes || new TextEncoder().encode(text).length > maxBytes)
+  if (isLongerThan(text, maxBytes))
     throw new InvalidField(field, `must be at most ${maxBytes >> 20} MiB of JSON`);
 }
 

@@ -9,8 +9,8 @@ export const MAX_PIECE_LENGTH = 16 << 20;
 export const MAX_PIECES = 131_072;
 
 /**
- * A piece's place in its torrent, from 0. Only a PieceGeometry makes one, so that a number from outside cannot reach a
- * store unchecked. In JSON and on the wire the same piece has `number` = index + 1.
+ * A piece's index in its torrent, from 0. Only a PieceGeometry makes one, so that no unchecked number from outside
+ * reaches a store. In JSON and on the wire the same piece has `number` = index + 1.
  */
 export type PieceIndex = number & { readonly __brand: "PieceIndex" };
 
@@ -20,8 +20,8 @@ export function pieceNumber(index: PieceIndex): number {
 }
 
 /**
- * Where each piece lies in the whole: the one home of piece arithmetic. All pieces have `pieceLength` bytes but the
- * last, which has what remains (1 to pieceLength). A torrent of 0 bytes has one piece of 0 bytes.
+ * Piece arithmetic: where each piece lies in the whole. Every piece has `pieceLength` bytes except the last, which
+ * has the rest (1 to pieceLength). A torrent of 0 bytes has one piece of 0 bytes.
  */
 export class PieceGeometry {
   /** Bytes of the whole. */
@@ -31,7 +31,7 @@ export class PieceGeometry {
   /** At least 1. */
   readonly count: number;
 
-  /** `pieceLength` is not held to the limits of a torrent here: a seed torrent's pieces may have any length. */
+  /** `pieceLength` may lie outside a torrent's limits: the pieces of a legacy torrent may have any length. */
   constructor(length: number, pieceLength: number) {
     if (!Number.isSafeInteger(length) || length < 0)
       throw new InvalidField("length", "must be a whole number of bytes");
@@ -42,14 +42,14 @@ export class PieceGeometry {
     this.count = Math.max(1, Math.ceil(length / pieceLength));
   }
 
-  /** The index of a wire number, or undefined if there is no such piece. */
+  /** The index of a piece number from the wire; undefined if there is no such piece. */
   indexOfNumber(number: number): PieceIndex | undefined {
     return Number.isInteger(number) && number >= 1 && number <= this.count
       ? ((number - 1) as PieceIndex)
       : undefined;
   }
 
-  /** The index itself if it is one. Throws RangeError otherwise: a bug of ours, not bad input. */
+  /** Checks an index that our own code has computed. Throws RangeError for a wrong one: a bug, not bad input. */
   index(n: number): PieceIndex {
     if (!Number.isInteger(n) || n < 0 || n >= this.count) throw new RangeError(`no piece with index ${n}`);
     return n as PieceIndex;
@@ -79,8 +79,8 @@ export class PieceGeometry {
 }
 
 /**
- * The piece length for `length` bytes: 1 MiB up to 4 GiB, 2 MiB up to 64 GiB (under the 4 MiB message limit of stock
- * gRPC clients), then doubled to keep 32,768 pieces, at most 16 MiB.
+ * The default piece length for `length` bytes: 1 MiB up to 4 GiB, 2 MiB up to 64 GiB (under the 4 MiB message limit
+ * of standard gRPC clients), then doubled to keep 32,768 pieces, up to 16 MiB.
  */
 export function automaticPieceLength(length: number): number {
   const GiB = 2 ** 30;

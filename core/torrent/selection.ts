@@ -4,9 +4,9 @@ import type { PieceGeometry } from "./piece.ts";
 import type { TorrentFile } from "./torrent.ts";
 
 /**
- * The files of a folder that a person means, as indexes in order. Each of `patterns` is a list of numbers as `info`
- * shows them ("1,3-5"), or a pattern: "*" and "?" within a name, "**" across folders; one without a slash means names in
- * any folder, and a folder's name means all that is in it. Throws InvalidField for one that fits no file.
+ * The files of a folder that a person selects, as indices in order. A pattern is a list of numbers as `info` prints
+ * them ("1,3-5"), or a path pattern: "*" and "?" match within a name, "**" across folders. Without a slash it matches
+ * names in any folder; a folder's name selects everything in it. Throws InvalidField for a pattern that fits no file.
  */
 export function selectFiles(files: readonly TorrentFile[], patterns: readonly string[]): number[] {
   const selected = new Set<number>();
@@ -17,7 +17,7 @@ export function selectFiles(files: readonly TorrentFile[], patterns: readonly st
   return [...selected].sort((a, b) => a - b);
 }
 
-/** The pieces that these files touch. */
+/** The pieces that contain bytes of these files. */
 export function piecesOfFiles(
   files: readonly TorrentFile[],
   selected: readonly number[],

@@ -3,15 +3,15 @@ import { checkPath, foldName } from "../base/file-name.ts";
 import { asArray, asObject, asWholeNumber } from "./json-fields.ts";
 import type { TorrentFile } from "./torrent.ts";
 
-/** A folder of the tree that the paths make; names are folded, so that what collides on some system meets here. */
+/** A folder in the tree of the torrent's paths. Entries are found by folded name, so names that collide meet. */
 interface Folder {
   readonly name: string;
   readonly entries: Map<string, Folder | "file">;
 }
 
 /**
- * The `files` of a folder torrent: at least one, in bytewise order of path, no two that are one file on some system,
- * none that is another's folder, lengths that sum up to `totalLength` bytes. Throws InvalidField, as in `files[2].path`.
+ * Parses the `files` of a folder torrent: at least one file, in bytewise order of path, no two files that are one on
+ * some system, no file that is another's folder, and lengths that sum up to `totalLength` bytes. Throws InvalidField.
  */
 export function parseFiles(value: unknown, totalLength: number): TorrentFile[] {
   const list = asArray(value, "files");
@@ -46,8 +46,8 @@ function checkOrder(previous: string, path: string, field: string): void {
 }
 
 /**
- * The order of two strings' UTF-8 bytes, which is the order of their code points and not that of `<`: a surrogate pair
- * stands for a code point above U+FFFF.
+ * Compares two strings by their UTF-8 bytes, that is by code point. `<` compares UTF-16 units, which differs for
+ * surrogate pairs: they stand for code points above U+FFFF.
  */
 export function compareBytewise(a: string, b: string): number {
   for (let at = 0; at < a.length && at < b.length; at++) {
@@ -78,7 +78,7 @@ function enter(folder: Folder, name: string, field: string): Folder {
   const key = foldName(name);
   const there = folder.entries.get(key);
   if (there === "file") throw new InvalidField(field, "has another file as its folder");
-  // Two spellings of one folder would be one folder here and two there.
+  // Two spellings of one folder would be one folder on some systems and two on others.
   if (there && there.name !== name)
     throw new InvalidField(field, "has the same folder as another on some systems");
   if (there) return there;

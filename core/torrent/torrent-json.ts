@@ -9,12 +9,12 @@ import type { Torrent, TorrentFile } from "./torrent.ts";
 import { parseFiles } from "./torrent-files.ts";
 import { parseRemarks } from "./torrent-remarks.ts";
 
-/** UTF-8 bytes of a torrent's JSON: what a catalog takes in one message. */
+/** UTF-8 bytes of a torrent's JSON that a catalog accepts in one message. */
 export const MAX_TORRENT_JSON_BYTES = 16 << 20;
-/** SHA-256 of no bytes: the only piece of an empty file. */
+/** SHA-256 of zero bytes: the only piece of an empty file. */
 export const HASH_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/** A torrent file's exact form on disk and at GET /files/<name>.json. What is absent is left out, never null. */
+/** The exact JSON of a torrent on disk and at GET /files/<name>.json. An absent member is left out, never null. */
 export interface TorrentJson {
   file_name: string;
   total_pieces: number;
@@ -30,9 +30,9 @@ export interface TorrentJson {
 }
 
 /**
- * The only way to a Torrent: checks a parsed JSON value against every rule of the format and recomputes the info hash.
- * The seed's form (`file_name`, `total_pieces`, `pieces`) is enough; fields that it does not know are left alone. Throws
- * InvalidField with the field's place, as in `pieces[3].hash`.
+ * Makes a Torrent from parsed JSON; nothing else does. Checks every rule of the format and recomputes the info hash.
+ * The legacy form (`file_name`, `total_pieces`, `pieces`) is enough; unknown members are ignored. Throws InvalidField
+ * with the faulty place, as in `pieces[3].hash`.
  */
 export async function parseTorrent(value: unknown, hasher: Hasher): Promise<Torrent> {
   const json = asObject(value, "torrent");
@@ -53,12 +53,12 @@ export async function parseTorrent(value: unknown, hasher: Hasher): Promise<Torr
   return { ...checked, infoHash };
 }
 
-/** The same from a file's text, which must be JSON of at most 16 MiB. Throws InvalidField. */
+/** Parses a torrent file's text: JSON of at most 16 MiB. Throws InvalidField. */
 export async function parseTorrentText(text: string, hasher: Hasher): Promise<Torrent> {
   return parseTorrent(parseJson(text, "torrent", MAX_TORRENT_JSON_BYTES), hasher);
 }
 
-/** The hashes in order of number, which the list need not be in. */
+/** The hashes in order of piece number. The JSON list may have any order. */
 function parsePieces(json: Record<string, unknown>): string[] {
   const list = asArray(json.pieces, "pieces");
   if (list.length > MAX_PIECES) throw new InvalidField("pieces", `must be at most ${MAX_PIECES}`);
@@ -91,7 +91,7 @@ function parseLengths(json: Record<string, unknown>, pieces: readonly string[]):
   return { length, pieceLength };
 }
 
-/** A power of two from 16 KiB to 16 MiB. Throws InvalidField on `piece_length`. */
+/** Accepts a power of two from 16 KiB to 16 MiB. Throws InvalidField on `piece_length`. */
 export function checkPieceLength(value: unknown): number {
   const pieceLength = asWholeNumber(value, "piece_length", MIN_PIECE_LENGTH, MAX_PIECE_LENGTH);
   if ((pieceLength & (pieceLength - 1)) !== 0)
@@ -105,7 +105,7 @@ function parseFolder(json: Record<string, unknown>, lengths: Torrent["lengths"])
   return parseFiles(json.files, lengths.length);
 }
 
-/** The torrent's file form; parseTorrent reads it back to the same torrent. */
+/** The torrent as JSON. parseTorrent turns it back into the same torrent. */
 export function torrentJson(torrent: Torrent): TorrentJson {
   const { lengths, files, trackers, comment, createdAt, replicationTarget } = torrent;
   return {
@@ -118,15 +118,12 @@ export function torrentJson(torrent: Torrent): TorrentJson {
     ...(comment && { comment }),
     ...(createdAt && { created_at: createdAt }),
     ...(replicationTarget !== undefined && { replication_target: replicationTarget }),
-    // Last, so that the head of the file tells what it is.
+    // Last, so that the first lines of the file describe the torrent.
     pieces: torrent.pieces.map((hash, index) => ({ number: index + 1, hash })),
   };
 }
 
-/**
- * The torrent as a file's text: a line for every piece and file, so that it can be read and compared, and a newline at
- * the end. Throws InvalidField past 16 MiB.
- */
+/** A torrent file's text: a line for each piece and file, a newline at the end. Throws InvalidField over 16 MiB. */
 export function torrentText(torrent: Torrent): string {
   const members = Object.entries(torrentJson(torrent)).map(
     ([key, value]) =>

@@ -3,17 +3,17 @@ import { isRfc3339 } from "../base/rfc3339.ts";
 import { asArray, asText, asWholeNumber } from "./json-fields.ts";
 import type { Torrent } from "./torrent.ts";
 
-/** A client announces to every tracker of a torrent, so a torrent cannot name a crowd. */
+/** A client announces to every tracker of a torrent, so their number is bounded. */
 export const MAX_TRACKERS = 16;
 export const MAX_TRACKER_URL_BYTES = 1_024;
 export const MAX_COMMENT_BYTES = 4_096;
-/** More copies than any swarm of volunteers has machines. */
+/** More copies than any swarm has volunteers. */
 export const MAX_REPLICATION_TARGET = 1_000;
 
-/** What is said of a torrent and does not change its identity. */
+/** The parts of a torrent that do not change its identity. */
 export type TorrentRemarks = Pick<Torrent, "trackers" | "comment" | "createdAt" | "replicationTarget">;
 
-/** The remarks in a torrent's JSON; an empty text is an absent one. Throws InvalidField. */
+/** Parses the remarks in a torrent's JSON; an empty text counts as absent. Throws InvalidField. */
 export function parseRemarks(json: Record<string, unknown>): TorrentRemarks {
   const trackers = json.trackers === undefined ? [] : asArray(json.trackers, "trackers");
   if (trackers.length > MAX_TRACKERS) throw new InvalidField("trackers", `must be at most ${MAX_TRACKERS}`);

@@ -1,22 +1,22 @@
 import { Bitfield } from "../base/bitfield.ts";
 
-/** Copies of each piece to bring about where there are peers enough. */
+/** Wanted copies of each piece, where there are enough peers. */
 const COPIES = 2;
 
 interface Place {
   readonly has: Bitfield;
   readonly inFlight: Set<number>;
-  /** Where it looks first, so that not all begin with the same pieces. */
+  /** The piece to look at first, so that not all peers begin with the same pieces. */
   readonly offset: number;
-  /** For each number of copies: pieces passed since, which have more. */
+  /** For each number of copies: the pieces that the search has passed, because they have more. */
   readonly passed: number[];
 }
 
 /**
- * Which piece goes to which peer of an upload: first one copy of everything, then a second one elsewhere. Pure; told
- * what happens, asked `next`.
+ * Decides which piece goes to which peer of an upload: first one copy of every piece, then a second one elsewhere.
+ * Pure: the owner reports events and asks `next`.
  *
- * Invariant: `#copies[i]` counts the peers that have piece i and are not gone, `#coming[i]` those that are being sent it.
+ * Invariant: `#copies[i]` counts the peers that have piece i and are not gone, `#coming[i]` those being sent it.
  */
 export class UploadPlan {
   readonly #copies: Uint16Array;
@@ -33,7 +33,7 @@ export class UploadPlan {
     this.#peers = peers;
   }
 
-  /** Pieces of which somebody has a copy. */
+  /** Pieces with at least one copy. */
   get stored(): number {
     return this.#stored;
   }
@@ -42,12 +42,12 @@ export class UploadPlan {
     return this.#stored === this.#copies.length;
   }
 
-  /** Every piece has as many copies as it is to have, whatever else may come. */
+  /** Every piece has all its wanted copies. */
   get finished(): boolean {
     return this.#finished === this.#copies.length;
   }
 
-  /** Peer `slot` (from 0) takes part with what it has. Once for each slot, or again after onGone. */
+  /** Peer `slot` (from 0) joins with these pieces. Called once for each slot, and again after onGone. */
   onPeer(slot: number, has: Bitfield): void {
     const offset = Math.floor((slot * this.#copies.length) / this.#peers);
     const place = { has: new Bitfield(has.size), inFlight: new Set<number>(), offset, passed: [] };
@@ -55,7 +55,7 @@ export class UploadPlan {
     for (const index of has) this.#have(place, index);
   }
 
-  /** The piece to send to this peer, marked as sent to it; undefined if there is nothing for it now. */
+  /** The piece to send to this peer, marked as coming; undefined if there is none now. */
   next(slot: number): number | undefined {
     const place = this.#places.get(slot);
     if (!place) return undefined;
@@ -81,7 +81,7 @@ export class UploadPlan {
     this.#lookAgain();
   }
 
-  /** What it has does not count any more. */
+  /** The peer's pieces do not count any more. */
   onGone(slot: number): void {
     const place = this.#places.get(slot);
     if (!place) return;
@@ -102,7 +102,7 @@ export class UploadPlan {
     if (copies === COPIES) this.#finished++;
   }
 
-  /** The first piece behind the ones passed that has, or will have, no more than `copies` copies. */
+  /** The first piece behind the passed ones that has, or will have, at most `copies` copies. */
   #find(place: Place, copies: number): number | undefined {
     const total = this.#copies.length;
     for (let passed = place.passed[copies] ?? 0; passed < total; passed++) {
@@ -115,7 +115,7 @@ export class UploadPlan {
     return undefined;
   }
 
-  /** Copies were lost: pieces that were passed may need one. */
+  /** Copies were lost, so passed pieces may need one. */
   #lookAgain(): void {
     for (const place of this.#places.values()) place.passed.length = 0;
   }

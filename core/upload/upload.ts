@@ -4,16 +4,16 @@ import type { UploadPeer } from "../ports/upload-peer.ts";
 import type { PieceGeometry, PieceIndex } from "../torrent/piece.ts";
 import { UploadPlan } from "./upload-plan.ts";
 
-/** Over HTTP/1.1 a browser has six connections to a peer, and a download may want some. */
+/** A browser has six HTTP/1.1 connections to a peer, and a download may want some of them. */
 const MAX_IN_FLIGHT_PER_PEER = 3;
-/** Bytes read and not yet stored, over all peers; at least one piece is always allowed. */
+/** Bytes read and not yet stored, over all peers. At least one piece is always allowed. */
 const MAX_IN_FLIGHT_BYTES = 32 << 20;
-/** A peer that fails so often in a row is given up; the pause before each try doubles. */
+/** A peer with this many failures in a row is given up. The pause before each retry doubles. */
 const MAX_FAILURES = 4;
 const FIRST_PAUSE_MS = 500;
-/** So long everybody's first answer is waited for: what a peer has already need not be sent to another. */
+/** How long sending waits for the peers' bitfields: a piece that one peer has need not be sent to another. */
 const FIRST_ANSWERS_MS = 2_000;
-/** What says that a peer will not take this however often it is asked. What it has, it has. */
+/** Codes of a peer that will never accept the upload. The pieces that it has still count. */
 const REFUSALS: ReadonlySet<string> = new Set([
   "failed_precondition",
   "unimplemented",
@@ -25,9 +25,9 @@ const REFUSALS: ReadonlySet<string> = new Set([
 
 export interface UploadInput {
   readonly geometry: PieceGeometry;
-  /** At least one. Closed at the end. */
+  /** At least one. Closed when the upload ends. */
   readonly peers: readonly UploadPeer[];
-  /** The bytes of a piece. What it throws ends the upload. */
+  /** The bytes of a piece. An error ends the upload. */
   read(index: PieceIndex): Promise<Uint8Array>;
   readonly clock: Clock;
   /** Called after each change. */
@@ -45,21 +45,21 @@ export interface UploadPeerProgress {
   readonly state: UploadPeerState;
   /** In words; empty while all is well. */
   readonly reason: string;
-  /** What it comes down to; undefined where `reason` is empty. */
+  /** The kind of the failure; undefined if `reason` is empty. */
   readonly trouble: Trouble | undefined;
-  /** Pieces sent to it in this upload. */
+  /** Pieces sent to the peer in this upload. */
   readonly sentPieces: number;
 }
 
 export type UploadPeerState =
-  /** Asked what it has. */
+  /** Asking the peer which pieces it has. */
   | "asking"
   | "storing"
-  /** Failed, or had no room for a moment; asked again after a pause. */
+  /** The peer failed, or had no room for a moment. It is asked again after a pause. */
   | "pausing"
-  /** Takes nothing more; what it has counts. */
+  /** The peer accepts nothing more. Its pieces count. */
   | "refusing"
-  /** Does not answer: what it has does not count. */
+  /** The peer does not answer. Its pieces do not count. */
   | "gone";
 
 interface Target {
@@ -70,15 +70,15 @@ interface Target {
   sentPieces: number;
   inFlight: number;
   failures: number;
-  /** What it has is in the plan. */
+  /** The plan knows the peer's pieces. */
   known: boolean;
 }
 
 /**
- * Stores the pieces of a file at peers that take uploads, two copies of each where there are peers enough. Resolves when
- * there is nothing left to send and somebody has each piece; what peers had before is not sent. Fails with what `read`
- * threw, with the signal's reason, with invalid_argument if the bytes are not the torrent's, and with unavailable if
- * pieces are left that nobody takes; its message says why.
+ * Stores the pieces of a file at peers that accept uploads, two copies of each where there are enough peers. Resolves
+ * when nothing is left to send and every piece has a copy; a piece that a peer had before is not sent to it. Fails
+ * with the error of `read`, with the signal's reason, with invalid_argument if the bytes are not the torrent's, and
+ * with unavailable, which names each peer's reason, if no peer accepts the rest.
  */
 export async function uploadPieces(input: UploadInput, signal: AbortSignal): Promise<void> {
   const upload = new Upload(input);
@@ -93,7 +93,7 @@ export async function uploadPieces(input: UploadInput, signal: AbortSignal): Pro
   }
 }
 
-/** The owner of an upload's state: workers await and then call a method here, which handles it synchronously. */
+/** Owns the state of an upload. Workers await, then call a method here, which handles the result synchronously. */
 class Upload {
   readonly whenDone: Promise<void>;
   readonly #input: UploadInput;
@@ -123,14 +123,13 @@ class Upload {
     this.#after(FIRST_ANSWERS_MS, () => this.#begin());
   }
 
-  /** From now on pieces are sent. */
   #begin(): void {
     if (this.#begun) return;
     this.#begun = true;
     this.#advance();
   }
 
-  /** Ends it; `error` undefined: well. Does nothing the second time. */
+  /** Ends the upload, well if `error` is undefined. Ignored the second time. */
   end(error?: unknown): void {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort(error ?? new Error("the upload has ended"));
@@ -192,7 +191,7 @@ class Upload {
       target.state = "refusing";
       return;
     }
-    // What else was under way there fails with it, and counts once.
+    // Other requests to this peer fail with the first one, which counts once.
     if (target.state === "pausing") return;
     if (!full && ++target.failures >= MAX_FAILURES) {
       target.state = "gone";
@@ -200,11 +199,8 @@ class Upload {
       return;
     }
     target.state = "pausing";
-    this.#askAfter(target, retryAfterMs ?? FIRST_PAUSE_MS * 2 ** (target.failures - 1));
-  }
-
-  #askAfter(target: Target, ms: number): void {
-    this.#after(ms, () => void this.#ask(target));
+    const pauseMs = retryAfterMs ?? FIRST_PAUSE_MS * 2 ** (target.failures - 1);
+    this.#after(pauseMs, () => void this.#ask(target));
   }
 
   #after(ms: number, act: () => void): void {
@@ -215,7 +211,7 @@ class Upload {
     this.#cancels.add(cancel);
   }
 
-  /** What follows from the state as it is now: more requests, or the end. */
+  /** Sends more pieces, or ends the upload, as the state demands. */
   #advance(): void {
     if (this.#stop.signal.aborted || !this.#begun) return;
     for (let given = true; given; ) {
@@ -227,7 +223,7 @@ class Upload {
     this.end(this.#plan.everyPieceStored ? undefined : this.#problem());
   }
 
-  /** One request for a peer that has room for it. Returns whether there was one. */
+  /** Sends one piece to a peer that has room for it. Returns whether it did. */
   #give(target: Target): boolean {
     if (target.state !== "storing" || target.inFlight >= MAX_IN_FLIGHT_PER_PEER) return false;
     const { geometry } = this.#input;
@@ -254,7 +250,7 @@ class Upload {
   }
 }
 
-/** Something may still come of it. */
+/** Whether the peer may still store pieces. */
 function isBusy({ state, inFlight }: Target): boolean {
   return inFlight > 0 || state === "asking" || state === "pausing";
 }

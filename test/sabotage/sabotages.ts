@@ -25,7 +25,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a ban is forgotten",
     file: "core/download/swarm.ts",
-    find: `peer.standing = { kind: "banned", because };`,
+    find: "peer.standing = { kind, because };",
     replace: `peer.standing = { kind: "usable" };`,
     test: "test/core/download/download.test.ts",
     name: "is banned after its first: a flipped bit",
@@ -330,7 +330,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a slow peer is left out although nobody else has its pieces",
     file: "core/download/assigner.ts",
-    find: "usable.filter((other) => mayGive(other, index))",
+    find: "usable.filter((other) => other.gives(index))",
     replace: "usable.filter(() => true)",
     test: "test/core/download/download-pace.test.ts",
     name: "one that alone has some pieces is asked for them",
@@ -338,7 +338,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "peers that have failed hedge each other's requests, and leave nothing to who works",
     file: "core/download/assigner.ts",
-    find: "if (!better.some((one) => one !== other && mayGive(one, index))) yield request;",
+    find: "if (!better.some((one) => one !== other && one.gives(index))) yield request;",
     replace: "if (better) yield request;",
     test: "test/faults/swarm-faults.test.ts",
     name: "all but one of 8, without a word",

@@ -86,11 +86,11 @@ async function locate(
 /** Adds what it has to `together`. */
 async function lookAtPeer(
   torrent: Torrent,
-  { url, seed, bitfield }: SwarmPeer,
+  { url, legacy, bitfield }: SwarmPeer,
   options: LookOptions,
   together: Bitfield,
 ): Promise<Finding[]> {
-  if (seed) {
+  if (legacy) {
     for (const index of bitfield) together.set(index);
     const message = `it registered ${plural(bitfield.count, "piece")} by the older contract, which cannot be asked more`;
     return [ok("peer", url, message)];

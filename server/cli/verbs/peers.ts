@@ -43,9 +43,9 @@ async function locate(
   throw last;
 }
 
-function peerFields({ url, bitfield, seed = false }: SwarmPeer): Record<string, unknown> {
+function peerFields({ url, bitfield, legacy = false }: SwarmPeer): Record<string, unknown> {
   const { count, size, complete } = bitfield;
-  return { url, held_pieces: count, total_pieces: size, complete, seed_contract: seed };
+  return { url, held_pieces: count, total_pieces: size, complete, seed_contract: legacy };
 }
 
 function describe(torrent: Torrent, peers: readonly SwarmPeer[]): string[] {

@@ -1,6 +1,6 @@
 import type { RemotePeer } from "#core/ports/peer.ts";
 import type { Tracker } from "#core/ports/tracker.ts";
-import { remotePeer, remoteSeedPeer, remoteTracker } from "#core/rpc/rpc.ts";
+import { remoteLegacyPeer, remotePeer, remoteTracker } from "#core/rpc/rpc.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
@@ -28,7 +28,7 @@ export function stockPeer({ url, seed, kind, torrent, pieceLength, ca }: StockPe
   const { transport, close } = openTransport(url, kind, { ca, readMaxBytes: longest + MESSAGE_SLACK_BYTES });
   const { infoHash, fileName } = torrent;
   const way = { url, transport, pieceLength, clock: nodeClock, close };
-  if (seed) return remoteSeedPeer({ ...way, fileName });
+  if (seed) return remoteLegacyPeer({ ...way, fileName });
   return remotePeer({ ...way, transportName: kind, swarm: { infoHash, totalPieces: torrent.pieces.length } });
 }
 

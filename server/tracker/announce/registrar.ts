@@ -1,6 +1,6 @@
 import type { Random } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
-import type { Announce, Announced, Lease, Volunteer } from "#core/ports/tracker.ts";
+import type { Announce, Announced, Lease, VolunteerOffer } from "#core/ports/tracker.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import { equalBytes, hashSecret, randomId } from "../store/lease-secret.ts";
 import type { TrackerLimits } from "../store/limits.ts";
@@ -125,7 +125,7 @@ export class Registrar {
     };
   }
 
-  async #spaceOf(volunteer: Volunteer): Promise<VolunteerSpace> {
+  async #spaceOf(volunteer: VolunteerOffer): Promise<VolunteerSpace> {
     return { ...volunteer, saidAtMs: await this.#parts.store.orders.now() };
   }
 

@@ -9,7 +9,7 @@ import type {
   FailureReport,
   PieceRange,
   PieceRanges,
-  Volunteer,
+  VolunteerOffer,
 } from "#core/ports/tracker.ts";
 import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import {
@@ -105,7 +105,7 @@ function piecesMessage({ infoHash, totalPieces, ranges }: PieceRanges) {
   return { infoHash, totalPieces, ranges: rangesMessage(ranges) };
 }
 
-function parseVolunteer({ capacityBytes, freeBytes, bytesPerSecond }: VolunteerMessage): Volunteer {
+function parseVolunteer({ capacityBytes, freeBytes, bytesPerSecond }: VolunteerMessage): VolunteerOffer {
   const capacity = parseBytes("volunteer.capacity_bytes", capacityBytes);
   return {
     capacityBytes: capacity,

@@ -1,5 +1,5 @@
 import type { Bitfield } from "#core/base/bitfield.ts";
-import type { PieceRange, SwarmKey, Volunteer } from "#core/ports/tracker.ts";
+import type { PieceRange, SwarmKey, VolunteerOffer } from "#core/ports/tracker.ts";
 import type { OrderStore } from "./order-store.ts";
 
 /** A peer's place in the tracker, for as long as it keeps announcing. */
@@ -36,7 +36,7 @@ export interface PeerLease {
 }
 
 /** The space that a peer lends, as it said last. */
-export interface VolunteerSpace extends Volunteer {
+export interface VolunteerSpace extends VolunteerOffer {
   /** On the clock of OrderStore.now. Orders that it was told of later are not in `freeBytes`. */
   readonly saidAtMs: number;
 }

@@ -31,7 +31,7 @@ async function learn(swarm: FakeSwarm, torrent = seedForm(swarm.torrent)): Promi
   return learning;
 }
 
-describe("learning the lengths of a seed torrent", () => {
+describe("learning the lengths of a legacy torrent", () => {
   for (const [pieces, lastPiece] of [
     [1, 0],
     [1, 700],
@@ -86,7 +86,7 @@ describe("learning the lengths of a seed torrent", () => {
   });
 });
 
-describe("a download of a seed torrent", () => {
+describe("a download of a legacy torrent", () => {
   /** The lengths of `swarm` are learned, and a download goes on from there. */
   async function learnedDownload(swarm: FakeSwarm) {
     const learned = await putLearned(swarm.store, (await learn(swarm)).pieces);

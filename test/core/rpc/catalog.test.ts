@@ -25,7 +25,7 @@ async function torrent(more: object = {}): Promise<Torrent> {
 
 describe("a torrent", () => {
   it.each([
-    ["of the seed's form", {}],
+    ["of the legacy form", {}],
     ["with everything", { length: 9_000, piece_length: 16_384, trackers: ["http://t.test"], comment: "c" }],
     [
       "that is a folder",

@@ -16,7 +16,7 @@ import { FakeSwarm, seededRandom } from "../../support/swarms/fake-swarm.ts";
 
 const never = new AbortController().signal;
 
-describe("a table with seed peers", () => {
+describe("a table with legacy peers", () => {
   const hashes = ["aa", "bb", "cc"].map((byte) => byte.repeat(32));
   const query = { infoHash: "ab".repeat(32), totalPieces: 3, fileName: "file.txt", pieces: hashes };
 
@@ -56,7 +56,7 @@ describe("a table with seed peers", () => {
         { url: "http://some", declared: Bitfield.full(6).toBytes() },
       ],
     }).locate(query, never);
-    expect(peers.map(({ url, seed, bitfield }) => [url, seed ?? false, [...bitfield]])).toEqual([
+    expect(peers.map(({ url, legacy, bitfield }) => [url, legacy ?? false, [...bitfield]])).toEqual([
       ["http://a", false, [0, 1, 2]],
       ["http://some", true, [0, 1]],
     ]);
@@ -77,16 +77,16 @@ describe("a table with seed peers", () => {
   });
 });
 
-describe("a download with seed peers", () => {
+describe("a download with legacy peers", () => {
   const unimplemented = new PeerFailed("unimplemented", "Method not implemented!");
 
-  /** The tracker says of these that they are seed peers, which cannot be asked for a bitfield. */
+  /** The tracker says of these that they are legacy peers, which cannot be asked for a bitfield. */
   function among(swarm: FakeSwarm, ...seeds: FakePeer[]): FakeSwarm {
     const locate = swarm.tracker.locate.bind(swarm.tracker);
     swarm.tracker.locate = async (key) => {
       const table = await locate(key);
       const urls = new Set(seeds.map(({ url }) => url));
-      return { ...table, peers: table.peers.map((peer) => ({ ...peer, seed: urls.has(peer.url) })) };
+      return { ...table, peers: table.peers.map((peer) => ({ ...peer, legacy: urls.has(peer.url) })) };
     };
     return swarm;
   }
@@ -148,7 +148,7 @@ describe("a download with seed peers", () => {
     await download.stop();
   });
 
-  it("learns the lengths of a seed torrent, asking one without DownloadPiece once", async () => {
+  it("learns the lengths of a legacy torrent, asking one without DownloadPiece once", async () => {
     const swarm = new FakeSwarm({ pieces: 5, lastPiece: 7 });
     const silent = swarm.add();
     silent.vanish(unimplemented);

@@ -1,7 +1,7 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
 import { cappedFetch } from "#core/rpc/capped-fetch.ts";
-import { remotePeer, remoteSeedPeer } from "#core/rpc/rpc.ts";
+import { remoteLegacyPeer, remotePeer } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../server/http/client/transports.ts";
 import { peerTransport } from "../../../web/src/worker/peer-transport.ts";
 import { type PeerCase, remotePeerContract } from "../../contract/remote-peer.ts";
@@ -18,12 +18,12 @@ for (const kind of ["grpc", "grpc-web", "connect"] as const) {
 
 for (const kind of ["grpc", "grpc-web", "connect"] as const) {
   remotePeerContract(
-    `of the seed's contract over ${kind}`,
+    `of the legacy contract over ${kind}`,
     ({ url, geometry, clock }) => {
       const readMaxBytes = geometry.pieceLength + (1 << 10);
       const { transport, close } = openTransport(url, kind, { readMaxBytes });
       const pieceLength = geometry.lengthOf.bind(geometry);
-      return remoteSeedPeer({ url, transport, fileName: "file.bin", pieceLength, clock, close });
+      return remoteLegacyPeer({ url, transport, fileName: "file.bin", pieceLength, clock, close });
     },
     { tellsBitfield: false },
   );

@@ -25,7 +25,7 @@ describe("the vectors", () => {
     const text = await readFile(new URL(name, vectors), "utf8");
     const torrent = await parseTorrentText(text, webCryptoHasher);
     expect(torrent.infoHash).toBe(infoHash);
-    // All but the seed's form, which has its hashes in upper case and out of order, are written as we write them.
+    // All but the legacy form, which has its hashes in upper case and out of order, are written as we write them.
     if (name !== "seed-form.json") expect(torrentJson(torrent)).toEqual(JSON.parse(text));
   });
 

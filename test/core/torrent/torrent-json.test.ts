@@ -128,7 +128,7 @@ describe("a torrent is refused for", () => {
 });
 
 describe("a torrent is taken", () => {
-  it("in the seed's form, with hashes in either case and pieces in any order", async () => {
+  it("in the legacy form, with hashes in either case and pieces in any order", async () => {
     const [one, two] = [hash("1"), hash("B")];
     const pieces = [
       { number: 2, hash: two },

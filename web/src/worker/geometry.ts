@@ -26,7 +26,7 @@ export async function findGeometry(
   const learned = await learnLengths({
     torrent,
     trackers: await ports.trackersOf(torrent),
-    connect: (url, seed) => ports.connect({ url, seed }, torrent, undefined),
+    connect: (url, legacy) => ports.connect({ url, legacy }, torrent, undefined),
     hasher: ports.hasher,
     clock: browserClock,
     random: ports.random,

@@ -9,8 +9,8 @@ import type { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { StorageInfo, WorkerMessage } from "../base/messages.ts";
 
-/** A peer as a tracker names it: where it is, and whether it only knows the seed's contract. */
-export type NamedPeer = Pick<SwarmPeer, "url" | "seed">;
+/** A peer as a tracker names it: where it is, and whether it only knows the legacy contract. */
+export type NamedPeer = Pick<SwarmPeer, "url" | "legacy">;
 
 /** What the worker's downloads need of the world. */
 export interface HostPorts {

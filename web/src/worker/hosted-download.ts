@@ -210,7 +210,7 @@ export class HostedDownload {
       wanted: this.#wanted(store.pieces.geometry),
       learned,
       trackers,
-      connect: (url, seed) => connect({ url, seed }, this.torrent, store.pieces.geometry),
+      connect: (url, legacy) => connect({ url, legacy }, this.torrent, store.pieces.geometry),
       hasher,
       clock: browserClock,
       random,

@@ -1,7 +1,13 @@
 import { PiezaError } from "#core/base/errors.ts";
 import type { Hasher } from "#core/base/hash.ts";
 import { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
-import { remoteCatalog, remotePeer, remoteSeedPeer, remoteTracker, remoteUploadPeer } from "#core/rpc/rpc.ts";
+import {
+  remoteCatalog,
+  remoteLegacyPeer,
+  remotePeer,
+  remoteTracker,
+  remoteUploadPeer,
+} from "#core/rpc/rpc.ts";
 import { watchSwarm } from "#core/rpc/watch.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
@@ -59,7 +65,7 @@ export function remotePorts(
         return remoteUploadPeer({ url, transport, swarm, clock: browserClock, token });
       });
     },
-    connect({ url, seed }, torrent, geometry) {
+    connect({ url, legacy }, torrent, geometry) {
       const problem = unreachable(url, origin);
       if (problem !== undefined) throw new PiezaError("failed_precondition", problem);
       const longest = geometry?.pieceLength ?? MAX_PIECE_LENGTH;
@@ -67,7 +73,7 @@ export function remotePorts(
       const pieceLength = (index: PieceIndex) => geometry?.lengthOf(index) ?? MAX_PIECE_LENGTH;
       const way = { url, transport, pieceLength, clock: browserClock };
       const { infoHash, fileName, pieces } = torrent;
-      if (seed) return remoteSeedPeer({ ...way, fileName });
+      if (legacy) return remoteLegacyPeer({ ...way, fileName });
       return remotePeer({
         ...way,
         transportName: "grpc-web",

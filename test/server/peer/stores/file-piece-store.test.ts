@@ -172,7 +172,7 @@ describe("FilePieceStore", () => {
       const store = await here.open(made);
       await store.close();
       await writeFile(working(".journal"), "x".repeat(100));
-      await expect(here.open(made)).rejects.toThrow("journal is not one of ours");
+      await expect(here.open(made)).rejects.toThrow("not a Pieza journal");
       expect(here.names().filter((name) => name.endsWith(".lock"))).toEqual([]);
     });
 
