@@ -17,26 +17,28 @@ import { Volunteer, type VolunteerRules } from "./volunteer/volunteer.ts";
 export type { ServedStore } from "./stores/served-torrents.ts";
 
 export interface PeerOptions extends Omit<ServingOptions, "identifyKeys" | "stored"> {
-  /** URLs; at most 16. None: the peer serves and tells nobody. */
+  /** URLs, at most 16. Without any, the peer serves and announces nothing. */
   readonly trackers: readonly string[];
-  /** Where leases are kept, in a folder of this role and port. With port 0 they are not kept. */
+  /** Folder for leases, in a subfolder of this role and port. With port 0 leases are not kept. */
   readonly dataDir: string;
-  /** PEM, to trust besides the system's certificates. */
+  /** PEM certificates to trust in addition to the system's. */
   readonly ca?: string | undefined;
-  /** What each tracker makes of us: listed or why not. */
+  /** Called with each tracker's verdict: this peer is listed, or why not. */
   readonly onStatus?: AnnouncingOptions["onStatus"];
-  /** What others may store here, in `dataDir`. Default: nothing. */
+  /** What publishers may store here, in `dataDir`. Default: nothing. */
   readonly uploads?: UploadOptions | undefined;
-  /** Shared by peers near each other, such as a rack's name; at most 64 bytes. */
+  /** Name shared by peers near each other, such as a rack's; at most 64 bytes. */
   readonly zone?: string | undefined;
-  /** What this peer lends to the swarm for copies, in `dataDir`. Default: nothing. */
+  /** Space in `dataDir` that this peer lends to the swarm for copies. Default: none. */
   readonly volunteer?: VolunteerRules | undefined;
-  /** Who announces what is served, and who keeps copies, if that is not this process: see roles/. */
+  /**
+   * Announces the torrents and keeps the copies where another process does that: see roles/. Default: this process.
+   */
   readonly announces?: Announces | undefined;
   readonly copies?: CopyKeeper | undefined;
-  /** How fast, and how often, everything held is hashed again. Default: never. */
+  /** Hashes everything held again, at this rate and interval. Default: never. */
   readonly scrub?: { readonly bytesPerSecond: number; readonly everyMs: number } | undefined;
-  /** How long `drain` waits for others to copy what only this peer has. Default 0. */
+  /** Time that `drain` waits for other peers to copy what only this peer has. Default 0. */
   readonly drainMs?: number | undefined;
 }
 
@@ -44,35 +46,36 @@ export interface RunningPeer {
   /** No slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** Serves the torrent from now on, what `store` holds of it, and announces it. Called again, it is the new store's. */
+  /** Serves and announces the pieces that `store` holds. Called again, it replaces the torrent's store. */
   add(torrent: Torrent, store: ServedStore): void;
   remove(infoHash: string): void;
-  /** Pieces became held, or are not held any more. */
+  /** Call when pieces became held or are no longer held. */
   changed(infoHash: string): void;
-  /** The last piece became held. */
+  /** Call when the last piece became held. */
   completed(infoHash: string): void;
-  /** Another peer did wrong: the trackers are told. */
+  /** Reports another peer's failure to the trackers. */
   report(failure: FailureReport): void;
-  /** By info hash and piece index: what was given out. */
+  /** By info hash and piece index: the requests answered. */
   served(): ReadonlyMap<string, ReadonlyMap<number, PieceCounts>>;
   /**
-   * Leaves without failing anybody: asks the trackers to name it no more, serves on while others copy what only it has,
-   * then refuses new pieces, lets those under way leave (10 s at most), says goodbye and closes.
+   * Leaves without failing a downloader: asks the trackers not to name this peer any more, serves on while others
+   * copy what only it has, then refuses new requests for pieces, finishes those in progress (at most 10 s), tells the
+   * trackers and closes.
    */
   drain(): Promise<void>;
-  /** Says goodbye and closes at once; answers under way are cut off. */
+  /** Tells the trackers that it leaves and closes at once; answers in progress are cut off. */
   close(): Promise<void>;
 }
 
 const DRAIN_MS = 10_000;
-/** How long a tracker may take to hear that we leave; leases end by themselves. */
+/** Longest wait for the trackers to hear that the peer leaves; without that, its leases expire. */
 const GOODBYE_MS = 2_000;
-/** What calls that carry no piece get when a drained peer closes. */
+/** Time for calls without pieces to finish when a drained peer closes. */
 const SMALL_CALLS_MS = 1_000;
 
 /**
- * Starts a peer: one port that serves pieces, and announces to every tracker. Fails as startServer does, and with what
- * the folder of stored torrents fails with.
+ * Starts a peer: one port that serves pieces, announced to every tracker. Fails as startServer and
+ * StoredTorrents.start do.
  */
 export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   const folder = join(options.dataDir, `peer-${options.port}`);
@@ -120,7 +123,7 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   }
 }
 
-/** What a peer keeps for others. */
+/** What a peer keeps for the swarm and for publishers. */
 interface Keeping {
   readonly stored: StoredTorrents | undefined;
   readonly copies: CopyKeeper | undefined;
@@ -135,8 +138,8 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
   readonly #scrub: Scrub | undefined;
   readonly #drainMs: number;
   /**
-   * By info hash. Starts at the wall clock, so that a lease taken up again after a restart meets a larger number than
-   * the tracker has.
+   * Last revision by info hash. Revisions start at the wall clock, so that after a restart a lease that is taken up
+   * again gets a larger number than the tracker has.
    */
   readonly #revisions = new Map<string, number>();
   #draining: Promise<void> | undefined;

@@ -266,7 +266,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a run builds on a journal that is not on the disk",
     file: "server/peer/stores/journal.ts",
-    find: "      // The last run may have been killed before its header was on the disk.\n      await disk.sync(file);\n",
+    find: "      // The run before may have been killed before its header reached the disk.\n      await disk.sync(file);\n",
     replace: "",
     test: "test/server/peer/stores/journal-file.test.ts",
     name: "a header that a kill kept from the disk is on it before",

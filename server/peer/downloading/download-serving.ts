@@ -9,18 +9,17 @@ import { checkedStore } from "../stores/checked-store.ts";
 import type { ServedStore } from "../stores/served-torrents.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 
-/** How often a download that is not served from yet is looked at. */
+/** Interval between checks whether a download should be served yet. */
 const LOOK_EVERY_MS = 250;
-/** Who is done in so long is done before others have heard of it and asked. */
+/** A download that ends within this time ends before other peers have heard of it and asked. */
 const SOON_DONE_MS = 2_000;
 
 /**
- * Serves one torrent while it is being downloaded, and when it is there. The server for that takes longer to load than
- * all that a download needs to begin, so the first requests are sent before; and a download that is almost done needs
- * none.
+ * Serves a torrent during and after its download. The serving code takes longer to load than a download needs to
+ * begin, so the first requests are sent before it is loaded, and a download that is almost done does not load it.
  */
 export class DownloadServing {
-  /** The peer could not be started: this rejects with why. It never resolves. */
+  /** Rejects with the error if the peer cannot be started. Never resolves. */
   readonly failed: Promise<never>;
   readonly #shared: Pick<SharedPeer, "start">;
   readonly #torrent: Torrent;
@@ -50,7 +49,7 @@ export class DownloadServing {
     this.failed.catch(() => {});
   }
 
-  /** The download has begun. */
+  /** Call when the download has begun. */
   watch(download: { peek(): Pick<DownloadSnapshot, "etaMs"> }): void {
     this.#cancelLook = this.#clock.after(LOOK_EVERY_MS, () => {
       const { etaMs = Number.POSITIVE_INFINITY } = download.peek();
@@ -59,17 +58,20 @@ export class DownloadServing {
     });
   }
 
-  /** A piece more is there. */
+  /** Call when a piece became held. */
   held(): void {
     this.#peer?.changed(this.#torrent.infoHash);
   }
 
-  /** Another peer did wrong: trackers are told, if they know this one. */
+  /** Reports another peer's failure to the trackers, if this peer has been started. */
   report(failure: FailureReport): void {
     this.#peer?.report(failure);
   }
 
-  /** The download is done, and its files are where they belong: from now on they are served from there. */
+  /**
+   * Call when the download is done and its files are in place: serves them from there. Undefined if that is not
+   * possible.
+   */
   async seed(target: string): Promise<RunningPeer | undefined> {
     this.#cancelLook();
     const seeding = this.#seed(target);
@@ -77,7 +79,7 @@ export class DownloadServing {
     return seeding;
   }
 
-  /** Serves it no more; the peer that others share goes on. */
+  /** Stops serving this torrent; the shared peer continues. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelLook();
@@ -109,15 +111,16 @@ export class DownloadServing {
   }
 
   /**
-   * The files are their owner's now: every piece is hashed before it leaves. Of a folder that was got in part, some
-   * pieces lie across files that are in their places and others that never will be, and only the store knows where.
+   * Opens the finished files, which their owner may change: every piece is hashed before it is sent. After a partial
+   * download of a folder, some pieces lie partly in placed files and partly in working files, and only the download's
+   * store can read them.
    */
   async #inPlace(path: string, onWithdrawn: () => void): Promise<ServedStore | undefined> {
     const torrent = this.#torrent;
     const { geometry, held } = this.#store;
     if (!held.complete) return checkedStore(torrent, this.#store, onWithdrawn);
     const { openSeed } = await import("../stores/in-place-store.ts");
-    // Whatever goes wrong here (the file is gone already) costs only what others would have been given.
+    // Any failure here, such as a file that was deleted already, only ends the serving.
     const seed = await openSeed({ torrent, geometry, path, onWithdrawn }).catch(() => undefined);
     if (seed) this.#closeSeed = () => seed.close();
     return seed;

@@ -25,50 +25,56 @@ import type { SharedPeer } from "./shared-peer.ts";
 
 export interface GetOptions {
   readonly torrent: Torrent;
-  /** The path that the finished file or folder gets, or a stream that gets the bytes in order and is not closed. */
+  /** Path of the finished file or folder, or a stream that is given the bytes in order and is not closed. */
   readonly target: string | Writable;
-  /** Of a folder, the files to get, by index; for a stream exactly one. Default: all. */
+  /** For a folder, the indices of the files to get; for a stream exactly one. Default: all. */
   readonly select?: readonly number[] | undefined;
   /** URLs in order of preference; at least one. */
   readonly trackers: readonly string[];
-  /** What carries the pieces; "auto" is the fastest way that a peer speaks. Default "auto". */
+  /** Protocol for pieces; "auto" is the fastest that the peer speaks. Default "auto". */
   readonly transport?: TransportKind | "auto" | undefined;
   readonly sync?: SyncMode | undefined;
-  /** Take the place of what has the target's name. Default false. */
+  /** Replaces a file or folder that has the target's name. Default false. */
   readonly replace?: boolean | undefined;
-  /** PEM, to trust besides the system's certificates. */
+  /** PEM certificates to trust in addition to the system's. */
   readonly ca?: string | undefined;
-  /** Peers of the same zone are asked where there are enough of them. */
+  /** Peers of this zone are preferred where there are enough of them. */
   readonly zone?: string | undefined;
-  /** Ends the download when it has waited for peers for so long without a piece. Default: never. */
+  /** Ends the download after it has waited for peers for this time without a piece. Default: never. */
   readonly giveUpAfterMs?: number | undefined;
   readonly download?: DownloadOptions | undefined;
-  /** What the download asks for keeps to this rate; several may share one. */
+  /** Limits the rate of requests; several downloads may share one. */
   readonly limit?: RateLimit | undefined;
-  /** Serves what has come to others meanwhile; the caller closes it. Default: nobody is served. */
+  /** Serves the downloaded pieces to other peers; the caller closes it. Default: none are served. */
   readonly serve?: SharedPeer | undefined;
-  /** Whether to go on serving when the download is done. Default true. */
+  /** Whether to keep serving after the download is done. Default true. */
   readonly seedWhenDone?: boolean | undefined;
-  /** While a torrent without lengths waits for its first pieces: what it waits for. */
+  /** Called while a torrent without lengths waits for its first pieces, with the reason. */
   readonly onWaiting?: ((reason: string) => void) | undefined;
-  /** Ends startGet while it waits. Once it has resolved, `stop` ends the download. */
+  /** Aborts startGet while it waits. After startGet has resolved, use `stop`. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface RunningGet {
   readonly download: Download;
   /**
-   * Resolves when the file has its name. Rejects with what failed, with GaveUp, or with an
-   * AbortError if `stop` came first.
+   * Resolves when the file has its name. Rejects with the download's failure, with GaveUp, or with an AbortError if
+   * `stop` came first.
    */
   readonly done: Promise<DownloadSnapshot>;
-  /** After `done`: what serves it from where it lies, or undefined if nobody is served. Rejects if that cannot start. */
+  /**
+   * After `done`: the peer that serves the finished files, or undefined if none does. Rejects if that peer cannot
+   * start.
+   */
   readonly seeding: Promise<RunningPeer | undefined>;
-  /** Ends everything; with `drain`, others get what they have asked for first and `serve` is closed. What is held stays for the next time. */
+  /**
+   * Ends the download and the serving. With `drain`, requests of other peers are answered first and `serve` is
+   * closed. Held pieces stay on the disk for the next run.
+   */
   stop(options?: { drain?: boolean }): Promise<void>;
 }
 
-/** Downloads one torrent to the disk and serves it to others while it does: a leecher on Node. */
+/** Downloads one torrent and serves it to other peers meanwhile: a leecher on Node. */
 export async function startGet(options: GetOptions): Promise<RunningGet> {
   const { torrent } = options;
   const cleanUp: CleanUp[] = [];
@@ -163,7 +169,7 @@ function run({ download, serving, failures, options, cleanUp }: Parts): RunningG
   };
 }
 
-/** What a stream was given is gone, and cannot be given to others. */
+/** Bytes written to a stream cannot be read again, so they are not served. */
 function servingOf({ serve, torrent }: GetOptions, store: PieceStore): DownloadServing | undefined {
   return serve && !(store instanceof StreamStore) ? new DownloadServing(serve, torrent, store) : undefined;
 }
@@ -196,7 +202,7 @@ function followHorizon(store: StreamStore, download: Download): void {
   download.askBelow(store.horizon);
 }
 
-/** Where the pieces lie, by the torrent's word or, for one of the seed's form, by its first and last piece. */
+/** The torrent's geometry: from its lengths or, for a legacy torrent, learned from its first and last piece. */
 async function lengthsOf(
   options: GetOptions,
   trackers: readonly Tracker[],

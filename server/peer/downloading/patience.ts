@@ -2,9 +2,9 @@ import { PiezaError } from "#core/base/errors.ts";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 
-/** Nobody had the missing pieces for as long as the caller was willing to wait. */
+/** No peer had the missing pieces for as long as the caller was willing to wait. */
 export class GaveUp extends PiezaError {
-  /** False if no tracker has ever answered, so that nobody knows whether there are peers. */
+  /** False if no tracker has ever answered, so it is unknown whether there are peers. */
   readonly trackerReached: boolean;
 
   constructor(reason: string, trackerReached: boolean) {
@@ -13,7 +13,7 @@ export class GaveUp extends PiezaError {
   }
 }
 
-/** Measures how long a download has been waiting. */
+/** Limits how long a download may wait without a piece. */
 export class Patience {
   readonly lost: Promise<never>;
   readonly #limitMs: number | undefined;

@@ -12,24 +12,24 @@ import { HeardFile, LOOK_MS, Looking, ToldFile } from "./told-file.ts";
 
 export interface AnnounceRoleOptions
   extends Pick<AnnouncingOptions, "trackers" | "ca" | "onStatus" | "zone"> {
-  /** As of the peer's other processes. */
+  /** The data folder of all processes of the peer. */
   readonly dataDir: string;
-  /** Where the serving process serves; not 0. */
+  /** The port of the serving process; not 0. */
   readonly port: number;
-  /** How long `drain` waits for others to copy what only this peer has. Default 0. */
+  /** Time that `drain` waits for other peers to copy what only this peer has. Default 0. */
   readonly drainMs?: number | undefined;
   readonly log?: Log | undefined;
 }
 
-/** One torrent as the serving process tells of it. */
+/** A torrent that the serving process has written of. */
 interface Served {
   readonly file: HeardFile<ReturnType<typeof hearTorrent>>;
   torrent: ReturnType<typeof hearTorrent> | undefined;
 }
 
 /**
- * The announcing part of a peer as a process of its own: keeps trackers informed of what the serving process has, and
- * brings their orders to the one that replicates. Does so whether those run at the moment or not.
+ * The announcing part of a peer, as a process: announces what the serving process holds and passes trackers' orders
+ * to the replicating process. Works whether those run at the moment or not.
  */
 export class AnnounceRole {
   readonly #files: ReturnType<typeof roleFiles>;
@@ -51,33 +51,35 @@ export class AnnounceRole {
     this.#log = options.log;
     this.#drainMs = options.drainMs ?? 0;
     const warn = (error: unknown) => this.#warn(error);
-    // At once: what was granted must not go out with the next announce.
+    // At once, because the next announce must not include the pieces whose drop was granted.
     this.#copying = new RelayedCopying(folder, warn, () => this.#announceAll());
     this.#announcing = new Announcing({ ...options, leaseFolder: folder, copying: this.#copying });
     this.#serving = new HeardFile(this.#files.serving, heard<PeerAddress>);
     this.#looking = new Looking(nodeClock, () => this.#look(), warn);
   }
 
-  /** Fails with failed_precondition while another process announces this peer, and if the folder cannot be written. */
+  /**
+   * Fails with failed_precondition while another process announces this peer, and if the folder cannot be written.
+   */
   static async start(options: AnnounceRoleOptions): Promise<AnnounceRole> {
     const folder = join(options.dataDir, `peer-${options.port}`);
     const role = new AnnounceRole(options, folder, lockRole(folder, "announce"));
     const keys = role.#announcing.identifyKeys.map((key) => Buffer.from(key).toString("hex"));
     await new ToldFile(role.#files.identifyKeys).tell(told({ keys }));
-    // The serving process has them by then, and can prove its address when it is asked at once.
+    // Leaves the serving process time to read the keys, so that it can prove its address at the first announce.
     await new Promise<void>((resolve) => nodeClock.after(2 * LOOK_MS, resolve));
     await role.#copying.start();
     await role.#looking.start();
     return role;
   }
 
-  /** Asks the trackers to name the peer no more, and waits until others have what is only here. */
+  /** Asks the trackers not to name the peer any more and waits until other peers have what only this peer has. */
   async drain(): Promise<void> {
     await this.#announcing.drain();
     await atMost(this.#drainMs, this.#announcing.handedOver());
   }
 
-  /** Says goodbye. */
+  /** Tells the trackers that the peer leaves. */
   async close(): Promise<void> {
     await this.#looking.stop();
     await this.#announcing.stop();

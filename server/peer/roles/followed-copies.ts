@@ -16,7 +16,7 @@ export interface FollowedCopiesOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Serves the copies that another process of this peer keeps, as they come and go. */
+/** Serves the copies that another process of this peer keeps, and follows their changes. */
 export class FollowedCopies implements CopyKeeper {
   readonly #options: FollowedCopiesOptions;
   readonly #stores = new Map<string, FollowedStore>();
@@ -28,7 +28,7 @@ export class FollowedCopies implements CopyKeeper {
     this.#looking = new Looking(nodeClock, () => this.#look(), options.onError);
   }
 
-  /** Resolves when what is there now is served. */
+  /** Resolves when the copies that are there now are served. */
   start(serving: CopyServing): Promise<void> {
     this.#serving = serving;
     return this.#looking.start();
@@ -59,7 +59,7 @@ export class FollowedCopies implements CopyKeeper {
     }
   }
 
-  /** A folder that is just being made is opened at the next look. */
+  /** A folder that is still being created is opened at the next poll. */
   async #open(infoHash: string): Promise<void> {
     const folder = join(this.#options.folder, infoHash);
     const text = await readFile(torrentFileOf(folder), "utf8").catch(() => undefined);

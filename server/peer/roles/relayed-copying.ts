@@ -13,14 +13,14 @@ import {
 } from "./role-files.ts";
 import { HeardFile, ToldFile } from "./told-file.ts";
 
-/** Who has told nothing for so long does not replicate at the moment. */
+/** The replicating process counts as stopped when it has written nothing for this time. */
 const SILENT_MS = 15_000;
-/** By then what a granted drop was about has gone, or is kept after all. */
+/** By then the replicating process has dropped the granted pieces, or keeps them after all. */
 const DROPPED_MS = 5_000;
 
 const NO_NEWS: ToldNews = { heard: 0, news: {} };
 
-/** A drop that was granted and may not have happened yet. */
+/** A granted drop that may not have happened yet. */
 interface Grant {
   readonly pieces: PieceRanges;
   readonly answer: number;
@@ -28,11 +28,11 @@ interface Grant {
 }
 
 /**
- * For a process that only announces: carries what trackers answer to the process that replicates, and what that has to
- * say back to them.
+ * Passes trackers' answers from the announcing process to the replicating process, and that process's news back.
  *
- * Invariant: what a tracker has let go of counts as gone there, and is not announced again before the replicating
- * process has heard so and had time to let go. Else two peers could each think that the other has the last copy.
+ * Invariant: a tracker counts granted pieces as gone, so they are not announced again before the replicating process
+ * has read the grant and had time to drop them. Otherwise two peers could each believe that the other has the last
+ * copy.
  */
 export class RelayedCopying implements Copying {
   readonly #answersFile: ToldFile<ToldAnswers>;
@@ -46,7 +46,7 @@ export class RelayedCopying implements Copying {
   #news: AllNews = { atMs: 0, trackers: {} };
   #number = 0;
 
-  /** `onGranted`: what `announced` gives has changed. `wallNow` in milliseconds. */
+  /** `onGranted` is called when the result of `announced` has changed. `wallNow` gives wall-clock milliseconds. */
   constructor(
     folder: string,
     onError: (error: unknown) => void,
@@ -62,7 +62,7 @@ export class RelayedCopying implements Copying {
     this.#now = wallNow;
   }
 
-  /** Takes up what an earlier run was granted. Before anything is announced. */
+  /** Restores the grants of an earlier run. Call before the first announce. */
   async start(): Promise<void> {
     const old = await this.#oldAnswers.news();
     if (!old || old === "gone") return this.look();
@@ -74,7 +74,7 @@ export class RelayedCopying implements Copying {
     await this.look();
   }
 
-  /** Reads what the replicating process says. */
+  /** Reads the news of the replicating process. */
   async look(): Promise<void> {
     const news = await this.#newsFile.news();
     if (news && news !== "gone") this.#news = news.value;
@@ -85,7 +85,10 @@ export class RelayedCopying implements Copying {
     );
   }
 
-  /** Drops and declined orders only as the word on the last answer: each is said once an answer. */
+  /**
+   * Includes drops and declined orders only if they respond to the tracker's last answer: each is sent once per
+   * answer.
+   */
   say(trackerId: string): CopiesNews {
     if (this.#now() - this.#news.atMs > SILENT_MS) return {};
     const { heard, news } = this.#news.trackers[trackerId] ?? this.#news.trackers[""] ?? NO_NEWS;
@@ -102,7 +105,7 @@ export class RelayedCopying implements Copying {
     this.#answersFile.tell(told({ ...this.#answers })).catch(this.#onError);
   }
 
-  /** What to announce of a torrent: what is served of it, without what was granted. */
+  /** The torrent to announce: what is served, without the pieces whose drop was granted. */
   announced(torrent: AnnouncedTorrent & { readonly bitfield: Bitfield }): AnnouncedTorrent {
     const grants = this.#grants.filter(({ pieces }) => pieces.infoHash === torrent.infoHash);
     if (grants.length === 0) return torrent;
@@ -113,7 +116,7 @@ export class RelayedCopying implements Copying {
     return { ...torrent, bitfield };
   }
 
-  /** What was granted and may still be here: changes what is announced. */
+  /** Granted drops that may not have happened yet; `announced` leaves them out. */
   get grantCount(): number {
     return this.#grants.length;
   }

@@ -22,22 +22,22 @@ import {
 import { HeardFile, Looking, ToldFile } from "./told-file.ts";
 
 export interface ReplicateRoleOptions {
-  /** As of the peer's other processes. */
+  /** The data folder of all processes of the peer. */
   readonly dataDir: string;
   readonly port: number;
   readonly volunteer: VolunteerRules;
-  /** Copies come from peers of the same zone first. */
+  /** Copies come from peers of this zone first. */
   readonly zone?: string | undefined;
   readonly scrub?: { readonly bytesPerSecond: number; readonly everyMs: number } | undefined;
-  /** PEM, to trust besides the system's certificates. */
+  /** PEM certificates to trust in addition to the system's. */
   readonly ca?: string | undefined;
   readonly log?: Log | undefined;
 }
 
-/** Something is said at least so often, so that the announcing process knows that somebody replicates. */
+/** Longest interval between writes, so that the announcing process knows that this process runs. */
 const SAY_MS = 3_000;
 
-/** What an answer says that does not concern copies. */
+/** The fields of an answer that do not concern copies. */
 const NOT_TOLD = { lease: { id: "", secret: "" }, listed: true, notListedReason: "", resend: [] };
 
 interface OpenTracker {
@@ -46,8 +46,8 @@ interface OpenTracker {
 }
 
 /**
- * The replicating part of a peer as a process of its own, and the only one that writes copies: carries out the orders
- * that the announcing process has brought. The serving process reads what it keeps.
+ * The replicating part of a peer, as a process: carries out the orders that the announcing process passes on. Only
+ * this process writes copies; the serving process reads them.
  */
 export class ReplicateRole {
   readonly #volunteer: Volunteer;
@@ -55,7 +55,7 @@ export class ReplicateRole {
   readonly #copies = new ServedTorrents();
   readonly #answers: HeardFile<ToldAnswers>;
   readonly #news: ToldFile<AllNews>;
-  /** URLs under which trackers know this peer. */
+  /** URLs under which trackers list this peer. */
   readonly #own = new Set<string>();
   readonly #trackers = new Map<string, OpenTracker>();
   readonly #said: Record<string, ToldNews> = {};
@@ -88,12 +88,12 @@ export class ReplicateRole {
     );
   }
 
-  /** Fails with failed_precondition while another process keeps this peer's copies, and with what their folder fails with. */
+  /** Fails with failed_precondition while another process keeps this peer's copies, and as Volunteer.start does. */
   static async start(options: ReplicateRoleOptions): Promise<ReplicateRole> {
     const folder = join(options.dataDir, `peer-${options.port}`);
     const role = new ReplicateRole(options, folder, lockRole(folder, "replicate"));
     await role.#volunteer.start({
-      // What else is served here was announced, and nobody orders it.
+      // The tracker does not order pieces that the serving process has already announced.
       storeOf: () => undefined,
       isSelf: (url) => role.#own.has(url),
       addCopies: (torrent: Torrent, store) => role.#copies.add(torrent, store, "copies"),
@@ -105,7 +105,7 @@ export class ReplicateRole {
     return role;
   }
 
-  /** Carries out no more orders; what is kept stays. */
+  /** Carries out no more orders; the copies stay. */
   async close(): Promise<void> {
     await this.#looking.stop();
     await this.#scrub?.stop();
@@ -142,7 +142,7 @@ export class ReplicateRole {
     return tracker;
   }
 
-  /** The serving process reads of it in the journal. */
+  /** The serving process learns of it from the store's journal. */
   #sayRotten(infoHash: string, index: PieceIndex): void {
     const number = pieceNumber(index);
     const message = `piece ${number} of ${infoHash} has rotted: it is not served any more`;

@@ -7,14 +7,14 @@ import type { Announced, AnnouncedTorrent } from "#core/ports/tracker.ts";
 import { type Lock, takeLock } from "../stores/lock.ts";
 
 /**
- * What the processes of one peer tell each other, in its folder. Each file has one writer:
+ * The files through which the processes of one peer exchange data, in the peer's folder. Each file has one writer:
  *
- *     serving.json          serve      where it serves
- *     served/HASH.json      serve      what it has of one torrent
- *     identify-keys.json    announce   what Identify has to know
+ *     serving.json          serve      its address
+ *     served/HASH.json      serve      what it holds of one torrent
+ *     identify-keys.json    announce   keys that Identify answers with
  *     answers.json          announce   what trackers answered
- *     news.json             replicate  what trackers are to be told
- *     PART.lock             PART       that it runs
+ *     news.json             replicate  what to tell the trackers
+ *     PART.lock             PART       held while the part runs
  */
 export function roleFiles(folder: string) {
   const at = (...names: string[]) => join(folder, "roles", ...names);
@@ -29,22 +29,22 @@ export function roleFiles(folder: string) {
 }
 
 /**
- * One process at a time is a part of a peer. Fails with failed_precondition, naming it, while another is. The serving
- * part needs no lock: it has the port.
+ * Locks a part of a peer for this process. Fails with failed_precondition that names the owner while another process
+ * has the lock. The serving part needs no lock: it has the port.
  */
 export function lockRole(folder: string, part: "announce" | "replicate"): Lock {
   mkdirSync(join(folder, "roles"), { recursive: true, mode: 0o700 });
   return takeLock(join(folder, "roles", `${part}.lock`), `the part "${part}" of this peer`);
 }
 
-/** Of these files; another version's are no news. */
+/** Format of these files. A file of another version is ignored. */
 const VERSION = 1;
 
 interface Told {
   readonly version: typeof VERSION;
 }
 
-/** Where the serving process serves. */
+/** The address of the serving process. */
 export interface ToldServing {
   readonly host: string;
   readonly port: number;
@@ -52,11 +52,11 @@ export interface ToldServing {
   readonly tls: boolean;
 }
 
-/** What a tracker answered that concerns copies. */
+/** The part of a tracker's answer that concerns copies. */
 export interface ToldAnswer {
-  /** Of the tracker. */
+  /** The tracker's URL. */
   readonly url: string;
-  /** Grows with every answer, over all trackers and restarts. */
+  /** Grows with every answer, across trackers and restarts. */
   readonly number: number;
   readonly answer: Pick<
     Announced,
@@ -67,25 +67,28 @@ export interface ToldAnswer {
 /** By tracker id. */
 export type ToldAnswers = Readonly<Record<string, ToldAnswer>>;
 
-/** What one tracker is to be told, by who has heard its answer of that number. */
+/** News for one tracker from a process that has read its answer number `heard`. */
 export interface ToldNews {
   readonly heard: number;
   readonly news: CopiesNews;
 }
 
 export interface AllNews {
-  /** Wall-clock milliseconds: who replicates says something at least every few seconds. */
+  /** Wall-clock milliseconds of the write; the replicating process writes at least every few seconds. */
   readonly atMs: number;
-  /** By tracker id; "" for those whose id is not known yet. */
+  /** By tracker id; "" for trackers whose id is not known yet. */
   readonly trackers: Readonly<Record<string, ToldNews>>;
 }
 
-/** As a file's content. */
+/** Adds the version to the content of a file. */
 export function told<T extends object>(value: T): T & Told {
   return { version: VERSION, ...value };
 }
 
-/** Of this version, or nothing; both processes are the same program, so the rest is believed. */
+/**
+ * Returns the content of a file without its version; throws for another version. The content is not checked, because
+ * both processes run the same program.
+ */
 export function heard<T>(value: unknown): T {
   if ((value as Partial<Told> | null)?.version !== VERSION) throw new Error("another version");
   const { version: _, ...content } = value as Told;

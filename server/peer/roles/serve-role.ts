@@ -5,8 +5,8 @@ import { FollowedCopies } from "./followed-copies.ts";
 import { ToldAnnouncing } from "./told-announcing.ts";
 
 /**
- * What makes a peer the serving part of one: it serves what it is given, what publishers store, and the copies that the
- * replicating process keeps, and another process announces all that. No trackers, no `volunteer`.
+ * Options that make a peer only serve: its own torrents, what publishers store, and the copies of the replicating
+ * process. The announcing process announces all of them. The peer needs no trackers and no `volunteer`.
  */
 export function serveRole(
   dataDir: string,

@@ -5,15 +5,15 @@ import type { Announces, PeerAddress } from "../announcing/announcing.ts";
 import { heard, roleFiles, tellTorrent, told } from "./role-files.ts";
 import { HeardFile, Looking, ToldFile } from "./told-file.ts";
 
-/** Looks after which all that is served has been added: what else there is, an earlier run served. */
+/** Polls after which all torrents have been added: files of other torrents are left from an earlier run. */
 const SETTLED_LOOKS = 40;
 
 /**
- * For a process that only serves: what it has is told to the process that announces, through files. Both may be away
- * and come back; the files stay.
+ * Writes what a serving process holds to files for the announcing process. Either process may stop and come back; the
+ * files stay.
  */
 export class ToldAnnouncing implements Announces {
-  /** What Identify has to know: the announcing process makes new ones at every start. Live. */
+  /** The keys of the announcing process, new at each of its starts. Updated in place. */
   readonly identifyKeys: Uint8Array[] = [];
   readonly #files: ReturnType<typeof roleFiles>;
   readonly #torrents = new Map<string, ToldFile<object>>();
@@ -23,7 +23,7 @@ export class ToldAnnouncing implements Announces {
   #telling: Promise<unknown> = Promise.resolve();
   #looks = 0;
 
-  /** `folder` is the peer's. `onError`: a file could not be written or read. */
+  /** `folder` is the peer's. `onError` is called when a file cannot be read or written. */
   constructor(folder: string, onError: (error: unknown) => void) {
     this.#files = roleFiles(folder);
     this.#onError = onError;
@@ -73,7 +73,7 @@ export class ToldAnnouncing implements Announces {
     this.identifyKeys.splice(0, this.identifyKeys.length, ...keys);
   }
 
-  /** What an earlier run served and this one does not. */
+  /** Removes the files of torrents that only an earlier run served. */
   async #forgetOthers(): Promise<void> {
     const names = await readdir(this.#files.served).catch(() => []);
     const kept = new Set([...this.#torrents.keys()].map((infoHash) => `${infoHash}.json`));

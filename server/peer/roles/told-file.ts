@@ -3,12 +3,12 @@ import { dirname } from "node:path";
 import type { Clock } from "#core/base/clock.ts";
 import { codeOf } from "../stores/disk.ts";
 
-/** How often a file that another process writes is looked at. */
+/** Interval at which files of other processes are checked for changes. */
 export const LOOK_MS = 250;
 
 /**
- * What one process of a peer tells another: a small JSON file, written whole or not at all. Only this user may read it.
- * It has one writer. What is told while something is being written replaces what was waiting.
+ * A small JSON file that one process of a peer writes for another. It is replaced as a whole, and only this user may
+ * read it. A value that comes during a write replaces the value that waits.
  */
 export class ToldFile<T> {
   readonly #path: string;
@@ -19,7 +19,7 @@ export class ToldFile<T> {
     this.#path = path;
   }
 
-  /** Resolves when this, or something newer, is in the file. */
+  /** Resolves when this value, or a newer one, is in the file. */
   tell(value: T): Promise<void> {
     this.#waiting = { value };
     this.#writing ??= this.#writeAll().finally(() => {
@@ -50,7 +50,7 @@ async function writeWhole(path: string, text: string): Promise<void> {
   await rename(fresh, path);
 }
 
-/** Reads a told file when it has changed. `parse` throws for what this program did not write: that is no news. */
+/** Reads a told file when it has changed. A file for which `parse` throws is ignored. */
 export class HeardFile<T> {
   readonly #path: string;
   readonly #parse: (value: unknown) => T;
@@ -61,7 +61,7 @@ export class HeardFile<T> {
     this.#parse = parse;
   }
 
-  /** What it says, if that is new since the last call; `gone` if there was a file and is none any more. */
+  /** The content if it is new since the last call; "gone" if the file was removed since then. */
   async news(): Promise<{ readonly value: T } | "gone" | undefined> {
     const found = await stat(this.#path, { bigint: true }).catch((error: unknown) => {
       if (codeOf(error) !== "ENOENT") throw error;
@@ -79,7 +79,7 @@ export class HeardFile<T> {
   }
 }
 
-/** Runs `look` again and again, one after the other, until stopped. What it throws goes to `onError`. */
+/** Calls `look` repeatedly, with a pause after each call, until stopped. Its errors go to `onError`. */
 export class Looking {
   readonly #clock: Clock;
   readonly #look: () => Promise<void>;
@@ -94,13 +94,13 @@ export class Looking {
     this.#onError = onError;
   }
 
-  /** Resolves after the first look. */
+  /** Resolves after the first call. */
   start(): Promise<void> {
     this.#running = this.#run();
     return this.#running;
   }
 
-  /** Resolves when the look under way has ended; there is none after it. */
+  /** Resolves when the call in progress has ended; no call follows. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancel();

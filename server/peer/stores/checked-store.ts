@@ -7,8 +7,8 @@ import { nodeHasher } from "../../base/node-hasher.ts";
 import type { ServedStore } from "./served-torrents.ts";
 
 /**
- * Serves from a store whose files are their owner's by now, who may change them: every piece is hashed before it
- * leaves, and one that is another now is withdrawn for good.
+ * Serves files that their owner may change at any time: hashes every piece before sending it, and withdraws a piece
+ * for good once its hash is wrong.
  */
 export function checkedStore(
   torrent: Torrent,

@@ -18,45 +18,45 @@ import { type StorePaths, storePaths } from "./store-paths.ts";
 export interface FilePieceStoreOptions {
   readonly torrent: Torrent;
   readonly geometry: PieceGeometry;
-  /** The path that the finished file or folder gets. Its folder exists; the working files lie there too. */
+  /** Path of the finished file or folder. Its parent folder exists and also holds the working files. */
   readonly target: string;
   /**
-   * When bytes are forced to the disk: after every piece, after 16 MiB or 1 s, or never. What it decides is how much a
-   * power cut costs; a killed process costs only the pieces in flight. With "none" a power cut soon after the end may
-   * spoil a file that has its name already, as with most programs. Default "batch".
+   * When bytes are flushed to the disk: after every piece, after 16 MiB or 1 s, or never. The mode decides how much a
+   * power cut costs; a killed process always loses only the pieces in flight. With "none", a power cut soon after the
+   * end may spoil a file that already has its name, as with most programs. Default "batch".
    */
   readonly sync?: SyncMode | undefined;
   /**
-   * Of a folder, the files that are wanted, by index: `finish` gives these their places in the target when their pieces
-   * are held. What else there is of the torrent stays among the working files, and a later store of the rest goes on
-   * from there. Default: all.
+   * For a folder, the indices of the wanted files. `finish` moves these to their places in the target when their
+   * pieces are held. Other data of the torrent stays in the working files, and a later store for the rest continues
+   * from there. Default: all files.
    */
   readonly select?: readonly number[] | undefined;
-  /** Bytes that the disk needs to have free at the start. Default: what is wanted and not there yet. */
+  /** Free bytes that the disk must have at the start. Default: the wanted bytes that are not there yet. */
   readonly neededBytes?: number | undefined;
-  /** Whether to take the place of a file or folder that has the target's name. Default false. */
+  /** Whether to replace a file or folder that has the target's name. Default false. */
   readonly replace?: boolean | undefined;
   readonly hasher: Hasher;
-  /** Default: the machine's. */
+  /** Default: nodeClock. */
   readonly clock?: Clock | undefined;
   readonly disk?: Disk | undefined;
-  /** Chooses the durable pieces that are hashed again at the start. */
+  /** Chooses the durable pieces that are hashed again at the start. Default Math.random. */
   readonly random?: Random | undefined;
 }
 
 export type SyncMode = "piece" | "batch" | "none";
 
-/** "batch" flushes after so many bytes or so long, whichever comes first. */
+/** "batch" flushes after this many bytes or this time, whichever comes first. */
 const BATCH_BYTES = 16 << 20;
 const BATCH_MS = 1_000;
 
 /**
- * Keeps the pieces of one torrent in a sparse `.part` file (a folder of them for a folder) beside the target, with a
- * journal of what is verified.
+ * Keeps the pieces of one torrent in a sparse `.part` file (for a folder, a `.part` folder) beside the target, with a
+ * journal of the verified pieces.
  *
- * Invariant: a piece is recorded only after its verified bytes were handed to the system ("written"), and recorded as
- * durable only after the disk has said that it has them; so at any moment, whatever is cut off, what the journal and
- * the hashes together say is true. The target's name appears only when every piece is held.
+ * Invariant: the journal records a piece as "written" only after its verified bytes were handed to the system, and as
+ * "durable" only after the disk has confirmed them. So after a crash or power cut at any moment, the journal and the
+ * hashes together name only pieces that are there. The target gets its name only when every piece is held.
  */
 export class FilePieceStore implements PieceStore {
   readonly geometry: PieceGeometry;
@@ -74,15 +74,18 @@ export class FilePieceStore implements PieceStore {
   readonly #lock: Lock;
   /** Undefined once the target has its name. */
   #journal: JournalFile | undefined;
-  /** Held, and recorded as written only. */
+  /** Held pieces that the journal records only as "written". */
   #unsynced: number[];
   #unsyncedBytes = 0;
-  /** Held, and about not to be: the journal does not say so yet. */
+  /** Held pieces that failed a check; the journal does not yet record them as lost. */
   readonly #rotten = new Set<number>();
   #cancelFlush: (() => void) | undefined;
-  /** The flushes asked for, one after the other. Never rejects. */
+  /** The requested flushes, one after the other. Never rejects. */
   #flushing = Promise.resolve();
-  /** A flush failed: what the system then says of the same bytes proves nothing, so nothing is recorded any more. */
+  /**
+   * The error of a failed flush. The system may then report the same bytes as flushed although they are not, so
+   * nothing more is recorded.
+   */
   #failure: { readonly error: unknown } | undefined;
   #named = false;
   #finishing: Promise<void> | undefined;
@@ -107,9 +110,9 @@ export class FilePieceStore implements PieceStore {
   }
 
   /**
-   * Goes on where the last run stopped, or starts. Fails with PiezaError("failed_precondition") if another process has
-   * this download open, ("already_exists") if something else has the target's name and `replace` is not set, and with
-   * StoreFailed if the disk fails, has no room (`noSpace`), or the journal is not this torrent's.
+   * Continues where the last run stopped, or starts. Fails with PiezaError("failed_precondition") if another process
+   * has this download open, with "already_exists" if another file has the target's name and `replace` is not set, and
+   * with StoreFailed if the disk fails, is too full (`noSpace`), or the journal belongs to another torrent.
    */
   static async open(options: FilePieceStoreOptions): Promise<FilePieceStore> {
     const disk = options.disk ?? nodeDisk;
@@ -122,7 +125,7 @@ export class FilePieceStore implements PieceStore {
     return new FilePieceStore(options, paths, disk, work);
   }
 
-  /** Does nothing to a piece that is held: late bytes of a second source must not spoil it. */
+  /** Ignores bytes of a held piece: late bytes from a second peer must not spoil it. */
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void {
     checkWrite(this.geometry, index, offset, bytes.length);
     if (this.held.has(index)) return;
@@ -149,8 +152,8 @@ export class FilePieceStore implements PieceStore {
   }
 
   /**
-   * Hashes a held piece again and says whether it is right. One that is not is withdrawn: not held, not believed after a
-   * restart either, and free to be written anew.
+   * Hashes a held piece again and returns whether its hash is right. A wrong piece is withdrawn: it is no longer
+   * held, a restart does not trust it either, and it may be written again.
    */
   async check(index: PieceIndex): Promise<boolean> {
     const bytes = await this.read(index).catch((error: unknown) => {
@@ -159,7 +162,7 @@ export class FilePieceStore implements PieceStore {
     });
     if (bytes && (await sha256(this.#hasher, bytes)) === this.#hashes[index]) return true;
     this.#rotten.add(index);
-    // Behind every flush under way: a piece that is called durable after it was called lost would be believed.
+    // Runs after all flushes in progress: a "durable" record written after the "lost" one would be believed.
     this.#flushing = this.#flushing.then(() => this.#lose(index));
     await this.#flushing;
     return false;
@@ -167,7 +170,7 @@ export class FilePieceStore implements PieceStore {
 
   finish(): Promise<void> {
     this.#finishing ??= this.#finish();
-    // A failed try may be repeated, once there is room or the other file is gone.
+    // `finish` may be called again after a failure, once there is room or the other file is gone.
     this.#finishing.catch(() => {
       this.#finishing = undefined;
     });
@@ -201,7 +204,7 @@ export class FilePieceStore implements PieceStore {
       this.#files.moved(this.#paths.target);
       this.#named = true;
     }
-    // Files that got their places one by one have names in there that are new.
+    // The folders of files that were placed one by one have new entries.
     if (this.#sync !== "none") await this.#files.syncFolders();
     await this.#disk.syncFolder(this.#paths.folder);
     this.#journal.close();
@@ -219,7 +222,10 @@ export class FilePieceStore implements PieceStore {
     else this.#disk.remove(part);
   }
 
-  /** No file system call names a folder only if the name is free; an empty folder made meanwhile is all it can replace. */
+  /**
+   * Renames the working folder to the target. No system call renames a folder only if the new name is free, but a
+   * rename can replace at most an empty folder that was made in between.
+   */
   #nameFolder(): void {
     const { part, target, replaced } = this.#paths;
     if (this.#files.placed.size > 0) {
@@ -237,7 +243,7 @@ export class FilePieceStore implements PieceStore {
 
   #placeFiles(files: readonly number[]): void {
     const { target } = this.#paths;
-    // The first file makes the folder ours; then one that is in the way there is all that can go wrong.
+    // Placing the first file claims the target folder. After that only a file inside can be in the way.
     if (this.#files.placed.size === 0 && !this.#replace && this.#disk.look(target)) throw this.#taken();
     for (const file of files) {
       if (!this.#files.place(file, target, this.#replace))
@@ -265,7 +271,7 @@ export class FilePieceStore implements PieceStore {
 
   #flushSoon(): void {
     if (this.#unsyncedBytes >= BATCH_BYTES) {
-      // What fails is thrown by the next call on this store.
+      // The next call on this store throws the error.
       this.#flush().catch(() => {});
       return;
     }
@@ -274,7 +280,7 @@ export class FilePieceStore implements PieceStore {
     });
   }
 
-  /** Makes every piece held now durable. */
+  /** Makes every piece that is held now durable. */
   async #flush(): Promise<void> {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
@@ -298,8 +304,9 @@ export class FilePieceStore implements PieceStore {
   }
 
   /**
-   * Flushes the files, these pieces among the rest. After a failure a system goes on to show bytes that it could not
-   * write, and calls the next flush of them done: so the next run is not to believe them, whatever their hashes.
+   * Flushes all files, those of `indices` among them. After a failed flush a system may still return the bytes it
+   * could not write, and report the next flush of them as done. So these pieces are recorded as lost, and the next
+   * run does not trust them whatever their hashes say.
    */
   async #syncFiles(indices: readonly number[]): Promise<void> {
     try {
@@ -310,7 +317,9 @@ export class FilePieceStore implements PieceStore {
     }
   }
 
-  /** The record is on the disk before the piece's place may be written to: see openWork. */
+  /**
+   * The "lost" record reaches the disk before the piece's bytes may be overwritten: see `recordLost` in open-work.ts.
+   */
   async #lose(index: PieceIndex): Promise<void> {
     try {
       this.#journal?.append("lost", [index]);

@@ -2,25 +2,30 @@ import { StoreFailed } from "#core/base/errors.ts";
 import type { Disk } from "./disk.ts";
 import type { FileMap, Segment } from "./file-map.ts";
 
-/** Open at once, at most, but for files that are being read: far under the 1,024 that a process usually may have. */
+/**
+ * Files kept open at once. Files that are being read do not count. Far below the usual limit of 1,024 per process.
+ */
 const MAX_OPEN_FILES = 32;
 
 interface Handle {
   readonly descriptor: number;
-  /** Reads and flushes under way; it is not closed before they end, or they would meet another file's descriptor. */
+  /**
+   * Reads and flushes in progress. The file stays open until they end: its descriptor could be reused for another
+   * file.
+   */
   uses: number;
 }
 
-/** The bytes of a torrent on a disk as one run of bytes, whether that is one file or a folder of many. */
+/** The files of a torrent on a disk, read and written as one range of bytes. */
 export class PartFiles {
   readonly map: FileMap;
   readonly #disk: Disk;
   readonly #mode: "update" | "read";
   #root: string;
-  /** By file, least recently used first. */
+  /** By index of the file, in order of last use. */
   readonly #open = new Map<number, Handle>();
   readonly #unsynced = new Set<number>();
-  /** Files that have their places already, and the folder that they are in. */
+  /** Files that were moved to their final place, and the folder of those places. */
   readonly #placed = new Set<number>();
   #placedRoot = "";
   #pending = Promise.resolve();
@@ -32,7 +37,10 @@ export class PartFiles {
     this.#mode = mode;
   }
 
-  /** Finds the files that an earlier run moved to their places under `root`: not here any more, and there, with their sizes. */
+  /**
+   * Finds the files that an earlier run moved to their place under `root`: missing here, and present there with the
+   * right size.
+   */
   findPlaced(root: string): void {
     this.#placedRoot = root;
     for (const [file, { path, length }] of this.map.files.entries()) {
@@ -42,7 +50,9 @@ export class PartFiles {
     }
   }
 
-  /** The file that is in this place is another: ours is to be made anew. Nobody must be reading it. */
+  /**
+   * Treats the file in its final place as foreign, so that it is downloaded again. The caller must not be reading it.
+   */
   forgetPlaced(file: number): void {
     this.#placed.delete(file);
     const handle = this.#open.get(file);
@@ -50,14 +60,14 @@ export class PartFiles {
     this.#open.delete(file);
   }
 
-  /** Files that have their places already. */
+  /** Indices of the files that are in their final place. */
   get placed(): ReadonlySet<number> {
     return this.#placed;
   }
 
   /**
-   * Moves a file to its place under `root`, making the folders that it needs. False if something else is there and
-   * `replace` is not set.
+   * Moves a file to its place under `root` and makes the folders for it. False if another file is there and `replace`
+   * is not set.
    */
   place(file: number, root: string, replace: boolean): boolean {
     if (this.#placed.has(file)) return true;
@@ -80,7 +90,7 @@ export class PartFiles {
     return true;
   }
 
-  /** Makes the files and folders that are missing and gives each its size. True if nothing was missing or amiss. */
+  /** Creates missing files and folders and gives each file its size. Returns true if nothing had to be changed. */
   prepare(): boolean {
     let intact = true;
     if (this.map.isFolder && !this.#folderExists(this.#root)) this.#disk.makeFolder(this.#root);
@@ -109,7 +119,7 @@ export class PartFiles {
     });
   }
 
-  /** Bytes that the files take on the disk now. */
+  /** Bytes that the files occupy on the disk now. */
   allocatedBytes(): number {
     let sum = 0;
     for (const file of this.map.files.keys()) sum += this.#disk.look(this.#pathOf(file))?.allocatedBytes ?? 0;
@@ -123,7 +133,7 @@ export class PartFiles {
     }
   }
 
-  /** At the start of `into`, or in a buffer of its own. Fails with StoreFailed if the files are shorter than that. */
+  /** Reads to the start of `into`, or to a new buffer. Fails with StoreFailed if the files are too short. */
   async read(offset: number, length: number, into: Uint8Array = new Uint8Array(length)): Promise<Uint8Array> {
     for (const segment of this.map.segments(offset, length)) await this.#readSegment(segment, into);
     return into.subarray(0, length);
@@ -135,7 +145,7 @@ export class PartFiles {
     if (count < length) throw new StoreFailed("reading failed: the file is shorter than it should be");
   }
 
-  /** Says that these bytes may not be on the disk yet although this object has not written them. */
+  /** Includes these bytes in the next `sync` although they were written by an earlier run. */
   markUnsynced(offset: number, length: number): void {
     for (const { file } of this.map.segments(offset, length)) this.#unsynced.add(file);
   }
@@ -147,7 +157,7 @@ export class PartFiles {
     for (const file of files) await this.#use(file, (descriptor) => this.#disk.sync(descriptor));
   }
 
-  /** Flushes the entries of every folder inside. */
+  /** Flushes the entries of every folder of the torrent. */
   async syncFolders(): Promise<void> {
     const folders = new Set(this.map.files.flatMap(({ path }) => ["", ...foldersOf(path)]));
     if (!this.map.isFolder) return;
@@ -157,13 +167,13 @@ export class PartFiles {
     }
   }
 
-  /** The files have this name from now on. */
+  /** Tells this object that the files were renamed to `root`. */
   moved(root: string): void {
     this.#root = root;
     this.#placed.clear();
   }
 
-  /** Waits for reads under way, then closes every file. */
+  /** Waits for reads in progress, then closes every file. */
   async close(): Promise<void> {
     await this.#pending;
     for (const { descriptor } of this.#open.values()) this.#disk.close(descriptor);
@@ -225,7 +235,7 @@ function under(root: string, path: string): string {
   return path === "" ? root : `${root}/${path}`;
 }
 
-/** The folders above a relative path, outermost first. */
+/** The parent folders of a relative path, outermost first. */
 function* foldersOf(path: string): Generator<string> {
   for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) yield path.slice(0, at);
 }

@@ -10,18 +10,18 @@ import { nodeDisk, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { PartFiles } from "./part-files.ts";
 
-/** A file or folder as bytes to cut into pieces. */
+/** A file or folder as one range of bytes to cut into pieces. */
 export interface Source extends Pick<TorrentDraft, "fileName" | "length" | "files" | "read"> {
   close(): Promise<void>;
 }
 
-/** Told of what a folder has and a torrent cannot carry: links, sockets, devices. `path` is relative to the folder. */
+/** Called for each link, socket and device, which a torrent cannot contain. `path` is relative to the folder. */
 export type OnSkipped = (path: string, reason: string) => void;
 
 /**
- * Opens a file or a folder: its files in bytewise order of path, empty ones kept, links and special files skipped. A
- * link given as `path` itself is followed. Fails with InvalidField, which names the path, for a name that is not safe
- * everywhere, and with StoreFailed if something cannot be read.
+ * Opens a file or folder. A folder's files come in bytewise order of their paths, empty files included; links and
+ * special files are skipped. A link given as `path` is followed. Fails with InvalidField, which names the path, for a
+ * name that is not safe on every system, and with StoreFailed if a file cannot be read.
  */
 export async function openSource(path: string, onSkipped: OnSkipped = () => {}): Promise<Source> {
   try {
@@ -50,7 +50,7 @@ export interface CreateFromPathOptions
   readonly onSkipped?: OnSkipped | undefined;
 }
 
-/** The torrent of a file or folder. Fails as openSource and createTorrent do. */
+/** Creates the torrent of a file or folder. Fails as openSource and createTorrent do. */
 export async function createTorrentFromPath(
   path: string,
   { onProgress, signal, onSkipped, fileName, ...fields }: CreateFromPathOptions = {},
@@ -79,7 +79,7 @@ async function filesIn(root: string, onSkipped: OnSkipped): Promise<TorrentFile[
 }
 
 function checked(path: string): string {
-  // What a name that is no UTF-8 is decoded to.
+  // Node decodes a name that is not UTF-8 with this replacement character.
   if (path.includes("\ufffd")) throw new InvalidField(path, "must be UTF-8");
   return checkPath(path, path);
 }

@@ -9,25 +9,25 @@ import { nodeClock } from "../../base/node-clock.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { connectPeer } from "../transports/connect.ts";
 
-/** Copies take little from whoever gives them, so that those who wait for a download do not notice. */
+/** Copies ask little of each peer, so that they do not slow down its downloaders. */
 const MAX_IN_FLIGHT_PER_PEER = 4;
 const MAX_IN_FLIGHT_BYTES = 16 << 20;
 
 export interface VolunteerCopyOptions {
   readonly torrent: Torrent;
   readonly store: PieceStore;
-  /** Who has the pieces. */
+  /** Names the peers that have the pieces. */
   readonly sources: Tracker;
   readonly limit: RateLimit | undefined;
-  /** PEM, to trust besides the system's certificates. */
+  /** PEM certificates to trust in addition to the system's. */
   readonly ca: string | undefined;
   readonly isSelf: (url: string) => boolean;
   readonly onHeld: (index: PieceIndex) => void;
-  /** All that was wanted is here, or `failure` ended it. */
+  /** Called when all wanted pieces are held, or with the failure that ended the copy. */
   readonly onEnded: (failure: unknown) => void;
 }
 
-/** Gets some pieces of one torrent, by the ordinary download, into a store that gets no final name. */
+/** Downloads some pieces of a torrent into a store that is never given its final name. */
 export class VolunteerCopy {
   readonly #download: Download;
 
@@ -58,18 +58,18 @@ export class VolunteerCopy {
     download.start();
   }
 
-  /** Gets these pieces from now on. Nothing happens if it is too late for that: it is about to end. */
+  /** Sets the pieces to get. Has no effect on a copy that is about to end. */
   want(wanted: Bitfield): void {
     this.#download.want(wanted);
   }
 
-  /** Ends it; the store is free then. */
+  /** Ends the copy; after that the store may be used by others. */
   stop(): Promise<void> {
     return this.#download.stop();
   }
 }
 
-/** The part of a torrent that is kept here is never the whole that would get a name. */
+/** The store without its last steps: a volunteer's part of a torrent is never finished or closed by a download. */
 function unfinished(store: PieceStore): PieceStore {
   return {
     geometry: store.geometry,

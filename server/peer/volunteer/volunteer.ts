@@ -20,37 +20,37 @@ import { VolunteerTorrents } from "./volunteer-torrents.ts";
 
 /** What a peer's operator lends to the swarm. */
 export interface VolunteerRules {
-  /** Asked for every torrent that is ordered; what they do not know is not copied. */
+  /** Asked for every torrent that is ordered. Torrents that they do not know are not copied. */
   readonly catalogs: readonly Catalog[];
   /** Bytes of all copies together. */
   readonly capacityBytes: number;
-  /** Spent on copies at most. Default: no bound. */
+  /** Limit on the rate of copying. Default: none. */
   readonly bytesPerSecond?: number | undefined;
 }
 
 export interface VolunteerOptions extends VolunteerRules {
-  /** Path; made if it is missing. */
+  /** Path, created if missing. */
   readonly folder: string;
-  /** PEM, to trust besides the system's certificates. */
+  /** PEM certificates to trust in addition to the system's. */
   readonly ca?: string | undefined;
   readonly zone?: string | undefined;
   readonly log?: Log | undefined;
 }
 
-/** Torrents that are copied at once. */
+/** Torrents copied at once. */
 const MAX_COPIES = 4;
-/** A disk that was full, or failed, takes no orders for so long. */
+/** Time without new orders after the disk was full or failed. */
 const FULL_MS = 60_000;
-/** Of one torrent in an announce. */
+/** Ranges of one torrent in an announce. */
 const MAX_RANGES = 4_096;
-/** A known torrent that nobody gives is tried again so often, as long as it is ordered. */
+/** Interval of attempts to find a known torrent that no catalog or peer provides. */
 const FIND_AGAIN_MS = 5_000;
 
 /**
- * Carries out trackers' orders: copies pieces, keeps and serves them, and lets go of them when it may.
+ * Carries out trackers' orders: copies pieces, keeps and serves them, and drops them when the trackers agree.
  *
- * Invariant: what is held and what the accepted orders still lack never take more than `capacityBytes` together.
- * Everything but the finding of torrents follows from the orders in `#decide`, which every event ends in.
+ * Invariant: held pieces and the pieces that accepted orders still lack never take more than `capacityBytes`
+ * together. Every event ends in `#decide`, which derives everything but the search for torrents from the orders.
  */
 export class Volunteer implements Copying, CopyKeeper {
   readonly #options: VolunteerOptions;
@@ -60,15 +60,15 @@ export class Volunteer implements Copying, CopyKeeper {
   readonly #eviction: Eviction;
   readonly #limit: RateLimit | undefined;
   readonly #copies = new Map<string, VolunteerCopy>();
-  /** By info hash: stores whose disk has failed, until they are open again. */
+  /** By info hash: stores that are being opened again after their disk failed. */
   readonly #reopening = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
-  /** Copies that are being ended, and torrents that are being found. Never rejects. */
+  /** Copies that are ending and torrents that are being found. Never rejects. */
   #work = Promise.resolve();
   #serving: CopyServing | undefined;
   #finding = false;
   #fullUntilMs = -Infinity;
-  /** By info hash: not to be looked for before that. */
+  /** By info hash: time before which the torrent is not searched for again. */
   readonly #findAgainMs = new Map<string, number>();
   #copiedBytes = 0;
   #cancelTimer = () => {};
@@ -82,21 +82,21 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#limit = bytesPerSecond === undefined ? undefined : new RateLimit(bytesPerSecond, nodeClock);
   }
 
-  /** Serves what earlier runs copied. */
+  /** Serves the copies of earlier runs. */
   async start(serving: CopyServing): Promise<void> {
     this.#serving = serving;
     await this.#torrents.load();
     for (const stored of await this.#folder.open()) this.#serve(stored);
   }
 
-  /** Takes no orders any more; what is here is served on. */
+  /** Takes no more orders; the copies are still served. */
   leave(): void {
     this.#cancelTimer();
     this.#stop.abort(new Error("the peer leaves"));
     for (const infoHash of [...this.#copies.keys()]) this.#end(infoHash);
   }
 
-  /** Lets go of everything; what is kept stays for the next run. */
+  /** Closes everything; the copies stay for the next run. */
   async stop(): Promise<void> {
     this.leave();
     await this.#work;
@@ -130,7 +130,7 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#decide();
   }
 
-  /** What follows from the orders as they are now. */
+  /** Applies the current orders. */
   #decide(): void {
     if (this.#stop.signal.aborted || !this.#serving) return;
     const now = nodeClock.now();
@@ -142,7 +142,7 @@ export class Volunteer implements Copying, CopyKeeper {
     }
     for (const { torrent, heldBytes } of [...this.#folder]) {
       const { infoHash } = torrent;
-      // What was declined, or called off before a piece came, leaves no trace.
+      // An order that was declined or withdrawn before its first piece leaves an empty folder.
       if (heldBytes === 0 && !this.#wanted(infoHash, now)) this.#drop(infoHash);
     }
     for (const infoHash of [...this.#copies.keys()]) this.#copy(infoHash, now);
@@ -173,7 +173,7 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#options.log?.({ level: "info", event: "order_declined", message, info_hash: infoHash, id, reason });
   }
 
-  /** Finds the torrents of orders, one after the other. */
+  /** Finds the torrents of open orders, one after the other. */
   async #find(): Promise<void> {
     if (this.#finding) return;
     this.#finding = true;
@@ -218,7 +218,7 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#decline(order, noRoom ? "no-space" : "unknown-torrent");
   }
 
-  /** Begins, changes or ends the copying of one torrent, as its orders have it. */
+  /** Starts, changes or ends the copy of one torrent as its orders require. */
   #copy(infoHash: string, now: number): void {
     const wanted = this.#wanted(infoHash, now);
     const copy = this.#copies.get(infoHash);
@@ -269,7 +269,7 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#decide();
   }
 
-  /** A store whose disk has failed says nothing more: what is on the disk is looked at anew. */
+  /** Opens a store again after its disk has failed, to find out what is on the disk. */
   async #reopen(infoHash: string): Promise<void> {
     await this.#work;
     const stored = await this.#folder.reopen(infoHash);
@@ -311,7 +311,7 @@ export class Volunteer implements Copying, CopyKeeper {
     });
   }
 
-  /** The pieces that its accepted orders name; undefined if there are none. */
+  /** The pieces that the torrent's accepted orders name; undefined without such orders. */
   #wanted(infoHash: string, now: number): Bitfield | undefined {
     let wanted: Bitfield | undefined;
     for (const order of this.#orders.accepted(now)) {
@@ -322,7 +322,7 @@ export class Volunteer implements Copying, CopyKeeper {
     return wanted;
   }
 
-  /** The pieces that are here, copied or not. */
+  /** All pieces of the torrent that this peer holds, copied or not. */
   *#heldOf(infoHash: string): Generator<number> {
     yield* this.#folder.get(infoHash)?.store.held ?? [];
     yield* this.#serving?.storeOf(infoHash)?.held ?? [];
@@ -342,14 +342,14 @@ export class Volunteer implements Copying, CopyKeeper {
     return now < this.#fullUntilMs;
   }
 
-  /** Least recently used first; nothing that is being copied. */
+  /** Torrents without orders, least recently used first. */
   *#evictable(now: number): Generator<Evictable> {
     const byAge = [...this.#folder].sort((a, b) => a.touchedMs - b.touchedMs);
     for (const { torrent, store, heldBytes } of byAge) {
       const { infoHash } = torrent;
       if (heldBytes === 0 || this.#wanted(infoHash, now)) continue;
       const ranges = rangesOf(store.held);
-      // What does not fit an announce cannot be asked for, and half of it would give no room back.
+      // Ranges that do not fit an announce cannot be asked for, and dropping only some frees no space.
       if (ranges.length > MAX_RANGES) continue;
       yield { infoHash, totalPieces: store.held.size, ranges, bytes: heldBytes };
     }
@@ -360,10 +360,10 @@ export class Volunteer implements Copying, CopyKeeper {
   }
 }
 
-/** Why an order of that torrent is not carried out, whatever the room. */
+/** Why an order for this torrent is declined whatever the space; undefined if it is not. */
 function refusalOf({ totalPieces }: KeptOrder, torrent: Torrent): DeclineReason | undefined {
   if (torrent.pieces.length !== totalPieces) return "unknown-torrent";
-  // Without lengths nobody knows how much room it would take.
+  // Without lengths the space it would take is unknown.
   return torrent.replicationTarget === 0 || !torrent.lengths ? "not-wanted" : undefined;
 }
 
