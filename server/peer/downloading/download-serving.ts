@@ -119,9 +119,9 @@ export class DownloadServing {
     const torrent = this.#torrent;
     const { geometry, held } = this.#store;
     if (!held.complete) return checkedStore(torrent, this.#store, onWithdrawn);
-    const { openSeed } = await import("../stores/in-place-store.ts");
+    const { openInPlaceStore } = await import("../stores/in-place-store.ts");
     // Any failure here, such as a file that was deleted already, only ends the serving.
-    const seed = await openSeed({ torrent, geometry, path, onWithdrawn }).catch(() => undefined);
+    const seed = await openInPlaceStore({ torrent, geometry, path, onWithdrawn }).catch(() => undefined);
     if (seed) this.#closeSeed = () => seed.close();
     return seed;
   }

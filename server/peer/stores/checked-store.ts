@@ -27,7 +27,7 @@ export function checkedStore(
       }
       if (held.clear(index)) onWithdrawn(index);
       const cause = bytes instanceof Error ? bytes : undefined;
-      throw new PiezaError("data_loss", `the copy of piece ${index + 1} here has changed`, { cause });
+      throw new PiezaError("data_loss", `this peer's copy of piece ${index + 1} has changed`, { cause });
     },
   };
 }

@@ -176,6 +176,11 @@ export function storeFailed(doing: string, error: unknown): StoreFailed {
   return new StoreFailed(`${doing} failed: ${problem}`, { cause: error, noSpace });
 }
 
+/** Undefined for ENOENT; throws any other error. */
+export function ignoreMissing(error: unknown): undefined {
+  if (codeOf(error) !== "ENOENT") throw error;
+}
+
 /** The errno name of an error that a file system call threw; "" for any other value. */
 export function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | undefined)?.code;

@@ -61,10 +61,8 @@ const BATCH_MS = 1_000;
 export class FilePieceStore implements PieceStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
-  readonly #hashes: readonly string[];
-  readonly #hasher: Hasher;
+  readonly #options: FilePieceStoreOptions;
   readonly #paths: StorePaths;
-  readonly #selected: readonly number[] | undefined;
   readonly #wanted: Bitfield;
   readonly #sync: SyncMode;
   readonly #replace: boolean;
@@ -94,10 +92,8 @@ export class FilePieceStore implements PieceStore {
   private constructor(options: FilePieceStoreOptions, paths: StorePaths, disk: Disk, work: Work) {
     this.geometry = options.geometry;
     this.held = Bitfield.of(options.geometry.count, work.held);
-    this.#hashes = options.torrent.pieces;
-    this.#hasher = options.hasher;
+    this.#options = options;
     this.#paths = paths;
-    this.#selected = options.select;
     this.#wanted = wantedPieces(options);
     this.#sync = options.sync ?? "batch";
     this.#replace = options.replace ?? false;
@@ -117,11 +113,8 @@ export class FilePieceStore implements PieceStore {
   static async open(options: FilePieceStoreOptions): Promise<FilePieceStore> {
     const disk = options.disk ?? nodeDisk;
     const paths = storePaths(options.target, options.torrent.infoHash);
-    let wantedBytes = 0;
-    for (const index of wantedPieces(options)) {
-      wantedBytes += options.geometry.lengthOf(options.geometry.index(index));
-    }
-    const work = await openWork({ ...options, wantedBytes: options.neededBytes ?? wantedBytes }, paths, disk);
+    const wantedBytes = options.neededBytes ?? options.geometry.bytesOf(wantedPieces(options));
+    const work = await openWork({ ...options, wantedBytes }, paths, disk);
     return new FilePieceStore(options, paths, disk, work);
   }
 
@@ -160,7 +153,8 @@ export class FilePieceStore implements PieceStore {
       if (!(error instanceof StoreFailed)) throw error;
       return undefined;
     });
-    if (bytes && (await sha256(this.#hasher, bytes)) === this.#hashes[index]) return true;
+    const { hasher, torrent } = this.#options;
+    if (bytes && (await sha256(hasher, bytes)) === torrent.pieces[index]) return true;
     this.#rotten.add(index);
     // Runs after all flushes in progress: a "durable" record written after the "lost" one would be believed.
     this.#flushing = this.#flushing.then(() => this.#lose(index));
@@ -194,7 +188,7 @@ export class FilePieceStore implements PieceStore {
       await this.#files.syncFolders();
     }
     if (!this.held.complete) {
-      this.#placeFiles(this.#selected!);
+      this.#placeFiles(this.#options.select!);
       await this.#files.syncFolders();
       return this.#disk.syncFolder(this.#paths.folder);
     }

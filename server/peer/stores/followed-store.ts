@@ -12,7 +12,7 @@ import {
 import { checkHeld } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeDisk } from "./disk.ts";
+import { ignoreMissing, nodeDisk } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { PartFiles } from "./part-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
@@ -134,8 +134,4 @@ export class FollowedStore implements ServedStore {
     this.#checked.clear(index);
     return this.held.clear(index);
   }
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
 }

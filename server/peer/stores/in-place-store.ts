@@ -12,7 +12,7 @@ import { KeptFiles } from "./kept-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
 import { readStamped, sizeOf } from "./stamped-read.ts";
 
-export interface SeedOptions {
+export interface InPlaceStoreOptions {
   readonly torrent: Torrent;
   /** The file or folder to serve. It is never written to. */
   readonly path: string;
@@ -35,7 +35,7 @@ export interface SeedOptions {
  * first byte is sent. Fails with PiezaError("failed_precondition") if `path` does not exist or a file has another
  * size, with InvalidField for a torrent without lengths and no `geometry`, and with StoreFailed.
  */
-export async function openSeed(options: SeedOptions): Promise<SeedStore> {
+export async function openInPlaceStore(options: InPlaceStoreOptions): Promise<InPlaceStore> {
   const { torrent, pieces } = options;
   const geometry = options.geometry ?? geometryOf(torrent);
   if (!geometry) throw new InvalidField("piece_length", "is needed to seed a torrent");
@@ -43,7 +43,7 @@ export async function openSeed(options: SeedOptions): Promise<SeedStore> {
   const map = new FileMap(torrent.files, geometry.length);
   const held = Bitfield.of(geometry.count, pieces ? indicesOf(geometry, pieces) : geometry.indices());
   if (!pieces) await checkSizes(map, root);
-  return new SeedStore(options, geometry, map, root, held);
+  return new InPlaceStore(options, geometry, map, root, held);
 }
 
 async function rootOf(path: string): Promise<string> {
@@ -77,28 +77,28 @@ async function checkSizes(map: FileMap, root: string): Promise<void> {
  * Invariant: the bytes that `read` returns have the piece's hash, taken of these bytes or of earlier ones from files
  * that have not changed since. A piece with a wrong hash is withdrawn for good.
  */
-export class SeedStore implements ServedStore {
+export class InPlaceStore implements ServedStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
-  readonly #torrent: Torrent;
+  readonly #options: InPlaceStoreOptions;
   readonly #map: FileMap;
   readonly #root: string;
-  readonly #hasher: Hasher;
-  readonly #now: () => number;
   readonly #files = new KeptFiles();
-  readonly #onWithdrawn: (index: PieceIndex) => void;
   /** By piece: the stamp of its files at the time its hash was right. */
   readonly #verified = new Map<PieceIndex, string>();
 
-  constructor(options: SeedOptions, geometry: PieceGeometry, map: FileMap, root: string, held: Bitfield) {
+  constructor(
+    options: InPlaceStoreOptions,
+    geometry: PieceGeometry,
+    map: FileMap,
+    root: string,
+    held: Bitfield,
+  ) {
     this.geometry = geometry;
     this.held = held;
-    this.#torrent = options.torrent;
+    this.#options = options;
     this.#map = map;
     this.#root = root;
-    this.#hasher = options.hasher ?? webCryptoHasher;
-    this.#now = options.now ?? Date.now;
-    this.#onWithdrawn = options.onWithdrawn ?? (() => {});
   }
 
   /** Fails with not_found (not held), data_loss (withdrawn by this call) or unavailable (too many open files). */
@@ -108,7 +108,8 @@ export class SeedStore implements ServedStore {
     const bytes = into ? into.subarray(0, length) : new Uint8Array(length);
     const stamp = await this.#readStamped(index, bytes);
     if (stamp !== undefined && this.#verified.get(index) === stamp) return bytes;
-    if ((await sha256(this.#hasher, bytes)) !== this.#torrent.pieces[index]) throw this.#withdraw(index);
+    const { hasher = webCryptoHasher, torrent } = this.#options;
+    if ((await sha256(hasher, bytes)) !== torrent.pieces[index]) throw this.#withdraw(index);
     if (stamp !== undefined) this.#verified.set(index, stamp);
     return bytes;
   }
@@ -136,8 +137,9 @@ export class SeedStore implements ServedStore {
       path: join(this.#root, this.#map.files[file]!.path),
       ...run,
     }));
+    const { now = Date.now } = this.#options;
     try {
-      return await readStamped(this.#files, runs, this.#now(), into);
+      return await readStamped(this.#files, runs, now(), into);
     } catch (error) {
       const code = codeOf(error);
       if (code === "EMFILE" || code === "ENFILE") {
@@ -149,7 +151,7 @@ export class SeedStore implements ServedStore {
 
   #withdraw(index: PieceIndex, cause?: unknown): PiezaError {
     this.#verified.delete(index);
-    if (this.held.clear(index)) this.#onWithdrawn(index);
-    return new PiezaError("data_loss", `the copy of piece ${index + 1} here has changed`, { cause });
+    if (this.held.clear(index)) this.#options.onWithdrawn?.(index);
+    return new PiezaError("data_loss", `this peer's copy of piece ${index + 1} has changed`, { cause });
   }
 }

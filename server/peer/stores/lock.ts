@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { PiezaError } from "#core/base/errors.ts";
-import { codeOf, lacksLinks, storeFailed } from "./disk.ts";
+import { codeOf, ignoreMissing, lacksLinks, storeFailed } from "./disk.ts";
 
 /** A lock that this process holds. */
 export interface Lock {
@@ -115,8 +115,7 @@ function contentOf(path: string): string | undefined {
   try {
     return fs.readFileSync(path, "utf8");
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
-    throw error;
+    return ignoreMissing(error);
   }
 }
 

@@ -60,15 +60,15 @@ async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Op
   if (!part || part.identity === target.identity) {
     const map = new FileMap(job.torrent.files, job.geometry.length);
     const files = new PartFiles(disk, paths.target, map, "read");
-    let whole = false;
     try {
-      whole = await holdsAll(job, files);
-      if (whole) for (const leftover of [paths.part, paths.journal, paths.replaced]) disk.remove(leftover);
+      if (await holdsAll(job, files)) {
+        for (const leftover of [paths.part, paths.journal, paths.replaced]) disk.remove(leftover);
+        return { files, journal: undefined, held: job.geometry.indices(), unsynced: [] };
+      }
     } catch (error) {
       await files.close();
       throw error;
     }
-    if (whole) return { files, journal: undefined, held: job.geometry.indices(), unsynced: [] };
     await files.close();
   }
   if (part && hasPlaced(job, paths, disk)) return undefined;

@@ -1,5 +1,5 @@
 import { StoreFailed } from "#core/base/errors.ts";
-import type { Disk } from "./disk.ts";
+import type { Disk, FileFacts } from "./disk.ts";
 import type { FileMap, Segment } from "./file-map.ts";
 
 /**
@@ -45,8 +45,7 @@ export class PartFiles {
     this.#placedRoot = root;
     for (const [file, { path, length }] of this.map.files.entries()) {
       if (this.#disk.look(this.#pathOf(file))) continue;
-      const found = this.#disk.look(`${root}/${path}`);
-      if (found?.kind === "file" && found.size === length) this.#placed.add(file);
+      if (isFileOf(length, this.#disk.look(`${root}/${path}`))) this.#placed.add(file);
     }
   }
 
@@ -74,9 +73,7 @@ export class PartFiles {
     const { path } = this.map.files[file]!;
     const from = this.#pathOf(file);
     const to = `${root}/${path}`;
-    for (const folder of [root, ...[...foldersOf(path)].map((name) => `${root}/${name}`)]) {
-      if (!this.#folderExists(folder)) this.#disk.makeFolder(folder);
-    }
+    for (const folder of ["", ...foldersOf(path)]) this.#ensureFolder(under(root, folder));
     if (replace) {
       this.#disk.rename(from, to);
     } else {
@@ -93,17 +90,17 @@ export class PartFiles {
   /** Creates missing files and folders and gives each file its size. Returns true if nothing had to be changed. */
   prepare(): boolean {
     let intact = true;
-    if (this.map.isFolder && !this.#folderExists(this.#root)) this.#disk.makeFolder(this.#root);
+    if (this.map.isFolder) this.#ensureFolder(this.#root);
     const known = new Set<string>();
     for (const [file, { path, length }] of this.map.files.entries()) {
       if (this.#placed.has(file)) continue;
       for (const folder of foldersOf(path)) {
         if (known.has(folder)) continue;
         known.add(folder);
-        if (!this.#folderExists(this.#join(folder))) this.#disk.makeFolder(this.#join(folder));
+        this.#ensureFolder(under(this.#root, folder));
       }
       const found = this.#disk.look(this.#pathOf(file));
-      if (found?.size === length && found.kind === "file") continue;
+      if (isFileOf(length, found)) continue;
       intact = false;
       if (!found) this.#disk.close(this.#disk.open(this.#pathOf(file), "create"));
       this.#disk.truncate(this.#handle(file).descriptor, length);
@@ -113,10 +110,7 @@ export class PartFiles {
 
   /** True if every file is there with its size. */
   sizesRight(): boolean {
-    return this.map.files.every(({ length }, file) => {
-      const found = this.#disk.look(this.#pathOf(file));
-      return found?.kind === "file" && found.size === length;
-    });
+    return this.map.files.every(({ length }, file) => isFileOf(length, this.#disk.look(this.#pathOf(file))));
   }
 
   /** Bytes that the files occupy on the disk now. */
@@ -216,19 +210,19 @@ export class PartFiles {
     }
   }
 
-  #folderExists(path: string): boolean {
+  #ensureFolder(path: string): void {
     const found = this.#disk.look(path);
-    if (found && found.kind !== "folder") throw new StoreFailed("a file or link is where a folder should be");
-    return found !== undefined;
+    if (!found) this.#disk.makeFolder(path);
+    else if (found.kind !== "folder") throw new StoreFailed("a file or link is where a folder should be");
   }
 
   #pathOf(file: number): string {
     return under(this.#placed.has(file) ? this.#placedRoot : this.#root, this.map.files[file]!.path);
   }
+}
 
-  #join(path: string): string {
-    return under(this.#root, path);
-  }
+function isFileOf(length: number, found: FileFacts | undefined): boolean {
+  return found?.kind === "file" && found.size === length;
 }
 
 function under(root: string, path: string): string {
