@@ -52,7 +52,7 @@ export type Announces = Pick<
 >;
 
 /** Where a peer serves. */
-export interface PeerAddress {
+export interface ServingAddress {
   /** The address that the server is bound to. */
   readonly host: string;
   readonly port: number;
@@ -67,7 +67,7 @@ export interface PeerAddress {
  * one.
  */
 export function announcedAddress(
-  { host, port, publicUrl, tls }: PeerAddress,
+  { host, port, publicUrl, tls }: ServingAddress,
   trackerUrl: string,
   interfaces = networkInterfaces(),
 ) {
@@ -100,7 +100,7 @@ export class Announcing {
   /** One key for each tracker: Identify answers with it when the tracker calls back, which proves our address. */
   readonly identifyKeys: readonly Uint8Array[];
   readonly #announcers: readonly Announcer[];
-  #address: PeerAddress = { host: "127.0.0.1", port: 0, tls: false };
+  #address: ServingAddress = { host: "127.0.0.1", port: 0, tls: false };
   readonly #closers: readonly (() => void)[];
 
   constructor(options: AnnouncingOptions) {
@@ -128,7 +128,7 @@ export class Announcing {
   }
 
   /** Starts to announce; nothing is sent before. */
-  start(address: PeerAddress): void {
+  start(address: ServingAddress): void {
     this.#address = address;
     for (const announcer of this.#announcers) announcer.start();
   }

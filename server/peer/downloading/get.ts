@@ -20,7 +20,7 @@ import { StreamStore } from "../stores/stream-store.ts";
 import { connectPeer, type OpenTracker, openTracker, type Ways } from "../transports/connect.ts";
 import { PeerFailures } from "../transports/peer-failures.ts";
 import { DownloadServing } from "./download-serving.ts";
-import { Patience } from "./patience.ts";
+import { WaitLimit } from "./patience.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 
 export interface GetOptions {
@@ -129,7 +129,7 @@ interface Parts {
 
 function run({ download, serving, failures, options, cleanUp }: Parts): RunningGet {
   const { target, seedWhenDone = true } = options;
-  const patience = new Patience(options.giveUpAfterMs);
+  const patience = new WaitLimit(options.giveUpAfterMs);
   const unsubscribe = download.subscribe(() => {
     const snapshot = download.peek();
     patience.watch(snapshot);
@@ -211,7 +211,7 @@ async function lengthsOf(
   const geometry = geometryOf(torrent);
   if (geometry) return { geometry, pieces: new Map() };
   const given = new AbortController();
-  const patience = new Patience(options.giveUpAfterMs);
+  const patience = new WaitLimit(options.giveUpAfterMs);
   patience.lost.catch((error) => given.abort(error));
   try {
     return await learnLengths({

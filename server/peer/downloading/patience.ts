@@ -14,7 +14,7 @@ export class GaveUp extends PiezaError {
 }
 
 /** Limits how long a download may wait without a piece. */
-export class Patience {
+export class WaitLimit {
   readonly lost: Promise<never>;
   readonly #limitMs: number | undefined;
   #cancel: (() => void) | undefined;

@@ -1,14 +1,20 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AnnouncedTorrent } from "#core/ports/tracker.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
-import { Announcing, type AnnouncingOptions, type PeerAddress } from "../announcing/announcing.ts";
+import { Announcing, type AnnouncingOptions, type ServingAddress } from "../announcing/announcing.ts";
 import { atMost } from "../announcing/at-most.ts";
 import type { Lock } from "../stores/lock.ts";
 import { RelayedCopying } from "./relayed-copying.ts";
-import { heard, hearTorrent, lockRole, roleFiles, told } from "./role-files.ts";
-import { HeardFile, LOOK_MS, Looking, ToldFile } from "./told-file.ts";
+import {
+  decodeTorrent,
+  type HeldTorrent,
+  lockRole,
+  roleFiles,
+  servedInfoHashes,
+  warnOfRoleFiles,
+} from "./role-files.ts";
+import { FILE_POLL_MS, HeardFile, Polling, ToldFile } from "./told-file.ts";
 
 export interface AnnounceRoleOptions
   extends Pick<AnnouncingOptions, "trackers" | "ca" | "onStatus" | "zone"> {
@@ -23,8 +29,8 @@ export interface AnnounceRoleOptions
 
 /** A torrent that the serving process has written of. */
 interface Served {
-  readonly file: HeardFile<ReturnType<typeof hearTorrent>>;
-  torrent: ReturnType<typeof hearTorrent> | undefined;
+  readonly file: HeardFile<HeldTorrent>;
+  torrent: HeldTorrent | undefined;
 }
 
 /**
@@ -32,13 +38,13 @@ interface Served {
  * to the replicating process. Works whether those run at the moment or not.
  */
 export class AnnounceRole {
+  readonly #folder: string;
   readonly #files: ReturnType<typeof roleFiles>;
   readonly #announcing: Announcing;
   readonly #copying: RelayedCopying;
-  readonly #serving: HeardFile<PeerAddress>;
+  readonly #serving: HeardFile<ServingAddress>;
   readonly #served = new Map<string, Served>();
-  readonly #looking: Looking;
-  readonly #log: Log | undefined;
+  readonly #polling: Polling;
   readonly #drainMs: number;
   readonly #lock: Lock;
   #revision = 0;
@@ -47,15 +53,15 @@ export class AnnounceRole {
 
   private constructor(options: AnnounceRoleOptions, folder: string, lock: Lock) {
     this.#lock = lock;
+    this.#folder = folder;
     this.#files = roleFiles(folder);
-    this.#log = options.log;
     this.#drainMs = options.drainMs ?? 0;
-    const warn = (error: unknown) => this.#warn(error);
+    const warn = warnOfRoleFiles(options.log);
     // At once, because the next announce must not include the pieces whose drop was granted.
     this.#copying = new RelayedCopying(folder, warn, () => this.#announceAll());
     this.#announcing = new Announcing({ ...options, leaseFolder: folder, copying: this.#copying });
-    this.#serving = new HeardFile(this.#files.serving, heard<PeerAddress>);
-    this.#looking = new Looking(nodeClock, () => this.#look(), warn);
+    this.#serving = new HeardFile(this.#files.serving);
+    this.#polling = new Polling(() => this.#poll(), warn);
   }
 
   /**
@@ -65,11 +71,11 @@ export class AnnounceRole {
     const folder = join(options.dataDir, `peer-${options.port}`);
     const role = new AnnounceRole(options, folder, lockRole(folder, "announce"));
     const keys = role.#announcing.identifyKeys.map((key) => Buffer.from(key).toString("hex"));
-    await new ToldFile(role.#files.identifyKeys).tell(told({ keys }));
+    await new ToldFile(role.#files.identifyKeys).tell({ keys });
     // Leaves the serving process time to read the keys, so that it can prove its address at the first announce.
-    await new Promise<void>((resolve) => nodeClock.after(2 * LOOK_MS, resolve));
+    await new Promise<void>((resolve) => nodeClock.after(2 * FILE_POLL_MS, resolve));
     await role.#copying.start();
-    await role.#looking.start();
+    await role.#polling.start();
     return role;
   }
 
@@ -81,40 +87,36 @@ export class AnnounceRole {
 
   /** Tells the trackers that the peer leaves. */
   async close(): Promise<void> {
-    await this.#looking.stop();
+    await this.#polling.stop();
     await this.#announcing.stop();
     await this.#copying.stop();
     this.#lock.release();
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     await this.#copying.look();
     const grantsEnded = this.#copying.grantCount < this.#grantCount;
     this.#grantCount = this.#copying.grantCount;
-    const names = await readdir(this.#files.served).catch(() => []);
-    const infoHashes = new Set(
-      names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name)).map((name) => name.slice(0, 64)),
-    );
+    const infoHashes = new Set(await servedInfoHashes(this.#folder));
     for (const infoHash of this.#served.keys()) if (!infoHashes.has(infoHash)) this.#leave(infoHash);
     for (const infoHash of infoHashes) await this.#follow(infoHash);
     if (grantsEnded) this.#announceAll();
     const serving = await this.#serving.news();
-    if (this.#started || !serving || serving === "gone") return;
+    if (this.#started || !serving) return;
     this.#started = true;
-    this.#announcing.start(serving.value);
+    this.#announcing.start(serving);
   }
 
   async #follow(infoHash: string): Promise<void> {
     const served: Served = this.#served.get(infoHash) ?? {
-      file: new HeardFile(this.#files.servedTorrent(infoHash), hearTorrent),
+      file: new HeardFile(this.#files.servedTorrent(infoHash), decodeTorrent),
       torrent: undefined,
     };
     this.#served.set(infoHash, served);
-    const news = await served.file.news();
-    if (news === "gone") return this.#leave(infoHash);
-    if (!news) return;
-    served.torrent = news.value;
-    this.#update(this.#copying.announced(news.value));
+    const torrent = await served.file.news();
+    if (!torrent) return;
+    served.torrent = torrent;
+    this.#update(this.#copying.announced(torrent));
   }
 
   #announceAll(): void {
@@ -131,10 +133,5 @@ export class AnnounceRole {
   #leave(infoHash: string): void {
     this.#served.delete(infoHash);
     this.#announcing.leave(infoHash);
-  }
-
-  #warn(error: unknown): void {
-    const message = `the other processes of this peer are not heard: ${String(error)}`;
-    this.#log?.({ level: "warn", event: "role_files", message });
   }
 }

@@ -3,12 +3,11 @@ import { join } from "node:path";
 import { isSha256Hex } from "#core/base/hash.ts";
 import { geometryOf } from "#core/torrent/torrent.ts";
 import { parseTorrentText } from "#core/torrent/torrent-json.ts";
-import { nodeClock } from "../../base/node-clock.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import type { CopyKeeper, CopyServing } from "../announcing/copy-keeper.ts";
 import { contentOf, torrentFileOf } from "../serving/stored-torrent.ts";
 import { FollowedStore } from "../stores/followed-store.ts";
-import { Looking } from "./told-file.ts";
+import { Polling } from "./told-file.ts";
 
 export interface FollowedCopiesOptions {
   /** Path of the copies, a folder for each torrent, which another process writes. */
@@ -20,28 +19,28 @@ export interface FollowedCopiesOptions {
 export class FollowedCopies implements CopyKeeper {
   readonly #options: FollowedCopiesOptions;
   readonly #stores = new Map<string, FollowedStore>();
-  readonly #looking: Looking;
+  readonly #polling: Polling;
   #serving: CopyServing | undefined;
 
   constructor(options: FollowedCopiesOptions) {
     this.#options = options;
-    this.#looking = new Looking(nodeClock, () => this.#look(), options.onError);
+    this.#polling = new Polling(() => this.#poll(), options.onError);
   }
 
   /** Resolves when the copies that are there now are served. */
   start(serving: CopyServing): Promise<void> {
     this.#serving = serving;
-    return this.#looking.start();
+    return this.#polling.start();
   }
 
   leave(): void {}
 
   async stop(): Promise<void> {
-    await this.#looking.stop();
+    await this.#polling.stop();
     for (const store of this.#stores.values()) await store.close();
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { folder, onError } = this.#options;
     const serving = this.#serving!;
     const names = new Set((await readdir(folder).catch(() => [])).filter(isSha256Hex));

@@ -1,16 +1,8 @@
 import type { CopiesNews } from "#core/announce/announcer.ts";
-import type { Bitfield } from "#core/base/bitfield.ts";
 import type { Announced, AnnouncedTorrent, PieceRanges, Tracker } from "#core/ports/tracker.ts";
 import type { Copying } from "../announcing/announcing.ts";
-import {
-  type AllNews,
-  heard,
-  roleFiles,
-  type ToldAnswer,
-  type ToldAnswers,
-  type ToldNews,
-  told,
-} from "./role-files.ts";
+import type { AllNews, HeldTorrent, TrackerAnswer, TrackerAnswers, TrackerNews } from "./role-files.ts";
+import { roleFiles } from "./role-files.ts";
 import { HeardFile, ToldFile } from "./told-file.ts";
 
 /** The replicating process counts as stopped when it has written nothing for this time. */
@@ -18,7 +10,7 @@ const SILENT_MS = 15_000;
 /** By then the replicating process has dropped the granted pieces, or keeps them after all. */
 const DROPPED_MS = 5_000;
 
-const NO_NEWS: ToldNews = { heard: 0, news: {} };
+const NO_NEWS: TrackerNews = { heard: 0, news: {} };
 
 /** A granted drop that may not have happened yet. */
 interface Grant {
@@ -35,13 +27,13 @@ interface Grant {
  * copy.
  */
 export class RelayedCopying implements Copying {
-  readonly #answersFile: ToldFile<ToldAnswers>;
-  readonly #oldAnswers: HeardFile<ToldAnswers>;
+  readonly #answersFile: ToldFile<TrackerAnswers>;
+  readonly #oldAnswers: HeardFile<TrackerAnswers>;
   readonly #newsFile: HeardFile<AllNews>;
   readonly #onError: (error: unknown) => void;
   readonly #onGranted: () => void;
   readonly #now: () => number;
-  readonly #answers: Record<string, ToldAnswer> = {};
+  readonly #answers: Record<string, TrackerAnswer> = {};
   #grants: Grant[] = [];
   #news: AllNews = { atMs: 0, trackers: {} };
   #number = 0;
@@ -55,8 +47,8 @@ export class RelayedCopying implements Copying {
   ) {
     const files = roleFiles(folder);
     this.#answersFile = new ToldFile(files.answers);
-    this.#oldAnswers = new HeardFile(files.answers, heard<ToldAnswers>);
-    this.#newsFile = new HeardFile(files.news, heard<AllNews>);
+    this.#oldAnswers = new HeardFile(files.answers);
+    this.#newsFile = new HeardFile(files.news);
     this.#onError = onError;
     this.#onGranted = onGranted;
     this.#now = wallNow;
@@ -64,9 +56,8 @@ export class RelayedCopying implements Copying {
 
   /** Restores the grants of an earlier run. Call before the first announce. */
   async start(): Promise<void> {
-    const old = await this.#oldAnswers.news();
-    if (!old || old === "gone") return this.look();
-    for (const [trackerId, answer] of Object.entries(old.value)) {
+    const old = (await this.#oldAnswers.news()) ?? {};
+    for (const [trackerId, answer] of Object.entries(old)) {
       this.#answers[trackerId] = answer;
       this.#number = Math.max(this.#number, answer.number);
       this.#noteGrants(answer);
@@ -76,8 +67,7 @@ export class RelayedCopying implements Copying {
 
   /** Reads the news of the replicating process. */
   async look(): Promise<void> {
-    const news = await this.#newsFile.news();
-    if (news && news !== "gone") this.#news = news.value;
+    this.#news = (await this.#newsFile.news()) ?? this.#news;
     const heardOf = Math.max(0, ...Object.values(this.#news.trackers).map((tracker) => tracker.heard));
     for (const grant of this.#grants) if (grant.answer <= heardOf) grant.heardAtMs ||= this.#now();
     this.#grants = this.#grants.filter(
@@ -102,11 +92,11 @@ export class RelayedCopying implements Copying {
     this.#answers[trackerId] = { url: tracker.url, number: ++this.#number, answer };
     this.#noteGrants(this.#answers[trackerId]);
     if (answered.grants?.length) this.#onGranted();
-    this.#answersFile.tell(told({ ...this.#answers })).catch(this.#onError);
+    this.#answersFile.tell(this.#answers).catch(this.#onError);
   }
 
   /** The torrent to announce: what is served, without the pieces whose drop was granted. */
-  announced(torrent: AnnouncedTorrent & { readonly bitfield: Bitfield }): AnnouncedTorrent {
+  announced(torrent: HeldTorrent): AnnouncedTorrent {
     const grants = this.#grants.filter(({ pieces }) => pieces.infoHash === torrent.infoHash);
     if (grants.length === 0) return torrent;
     const bitfield = torrent.bitfield.clone();
@@ -122,10 +112,10 @@ export class RelayedCopying implements Copying {
   }
 
   async stop(): Promise<void> {
-    await this.#answersFile.tell(told({ ...this.#answers })).catch(this.#onError);
+    await this.#answersFile.tell(this.#answers).catch(this.#onError);
   }
 
-  #noteGrants({ answer, number }: ToldAnswer): void {
+  #noteGrants({ answer, number }: TrackerAnswer): void {
     for (const pieces of answer.grants ?? []) this.#grants.push({ pieces, answer: number, heardAtMs: 0 });
   }
 }

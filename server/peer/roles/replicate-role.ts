@@ -12,14 +12,13 @@ import { ServedTorrents } from "../stores/served-torrents.ts";
 import { Volunteer, type VolunteerRules } from "../volunteer/volunteer.ts";
 import {
   type AllNews,
-  heard,
   lockRole,
   roleFiles,
-  type ToldAnswers,
-  type ToldNews,
-  told,
+  type TrackerAnswers,
+  type TrackerNews,
+  warnOfRoleFiles,
 } from "./role-files.ts";
-import { HeardFile, Looking, ToldFile } from "./told-file.ts";
+import { HeardFile, Polling, ToldFile } from "./told-file.ts";
 
 export interface ReplicateRoleOptions {
   /** The data folder of all processes of the peer. */
@@ -53,13 +52,13 @@ export class ReplicateRole {
   readonly #volunteer: Volunteer;
   readonly #scrub: Scrub | undefined;
   readonly #copies = new ServedTorrents();
-  readonly #answers: HeardFile<ToldAnswers>;
+  readonly #answers: HeardFile<TrackerAnswers>;
   readonly #news: ToldFile<AllNews>;
   /** URLs under which trackers list this peer. */
   readonly #own = new Set<string>();
   readonly #trackers = new Map<string, OpenTracker>();
-  readonly #said: Record<string, ToldNews> = {};
-  readonly #looking: Looking;
+  readonly #said: Record<string, TrackerNews> = {};
+  readonly #polling: Polling;
   readonly #options: ReplicateRoleOptions;
   readonly #lock: Lock;
   #saidAtMs = -Infinity;
@@ -79,13 +78,9 @@ export class ReplicateRole {
         onChecked: () => {},
         onRotten: (infoHash, index) => this.#sayRotten(infoHash, index),
       });
-    this.#answers = new HeardFile(files.answers, heard<ToldAnswers>);
+    this.#answers = new HeardFile(files.answers);
     this.#news = new ToldFile(files.news);
-    this.#looking = new Looking(
-      nodeClock,
-      () => this.#look(),
-      (error) => this.#warn(error),
-    );
+    this.#polling = new Polling(() => this.#poll(), warnOfRoleFiles(log));
   }
 
   /** Fails with failed_precondition while another process keeps this peer's copies, and as Volunteer.start does. */
@@ -101,30 +96,30 @@ export class ReplicateRole {
       changed: () => {},
     });
     role.#scrub?.start();
-    await role.#looking.start();
+    await role.#polling.start();
     return role;
   }
 
   /** Carries out no more orders; the copies stay. */
   async close(): Promise<void> {
-    await this.#looking.stop();
+    await this.#polling.stop();
     await this.#scrub?.stop();
     await this.#volunteer.stop();
     for (const { close } of this.#trackers.values()) close();
     this.#lock.release();
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const answers = await this.#answers.news();
     const due = nodeClock.now() - this.#saidAtMs >= SAY_MS;
-    if (answers && answers !== "gone") this.#hear(answers.value);
+    if (answers) this.#hear(answers);
     else if (!due) return;
     this.#saidAtMs = nodeClock.now();
     const trackers = { ...this.#said, "": { heard: 0, news: this.#volunteer.say("") } };
-    await this.#news.tell(told({ atMs: Date.now(), trackers }));
+    await this.#news.tell({ atMs: Date.now(), trackers });
   }
 
-  #hear(answers: ToldAnswers): void {
+  #hear(answers: TrackerAnswers): void {
     for (const [trackerId, { url, number, answer }] of Object.entries(answers)) {
       if (this.#said[trackerId]?.heard === number) continue;
       this.#own.add(answer.url);
@@ -147,10 +142,5 @@ export class ReplicateRole {
     const number = pieceNumber(index);
     const message = `piece ${number} of ${infoHash} has rotted: it is not served any more`;
     this.#options.log?.({ level: "warn", event: "piece_rotten", message, info_hash: infoHash, number });
-  }
-
-  #warn(error: unknown): void {
-    const message = `the other processes of this peer are not heard: ${String(error)}`;
-    this.#options.log?.({ level: "warn", event: "role_files", message });
   }
 }

@@ -1,9 +1,11 @@
 import { mkdirSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CopiesNews } from "#core/announce/announcer.ts";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import type { Announced, AnnouncedTorrent } from "#core/ports/tracker.ts";
+import type { Log } from "../../http/base/log.ts";
 import { type Lock, takeLock } from "../stores/lock.ts";
 
 /**
@@ -37,23 +39,22 @@ export function lockRole(folder: string, part: "announce" | "replicate"): Lock {
   return takeLock(join(folder, "roles", `${part}.lock`), `the part "${part}" of this peer`);
 }
 
-/** Format of these files. A file of another version is ignored. */
-const VERSION = 1;
-
-interface Told {
-  readonly version: typeof VERSION;
+/** Info hashes of the torrents that the serving process has written a file for. */
+export async function servedInfoHashes(folder: string): Promise<string[]> {
+  const names = await readdir(roleFiles(folder).served).catch(() => []);
+  return names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name)).map((name) => name.slice(0, 64));
 }
 
-/** The address of the serving process. */
-export interface ToldServing {
-  readonly host: string;
-  readonly port: number;
-  readonly publicUrl?: string;
-  readonly tls: boolean;
+/** Logs an error in reading or writing these files. */
+export function warnOfRoleFiles(log: Log | undefined): (error: unknown) => void {
+  return (error) => {
+    const message = `cannot exchange files with the other processes of this peer: ${String(error)}`;
+    log?.({ level: "warn", event: "role_files", message });
+  };
 }
 
 /** The part of a tracker's answer that concerns copies. */
-export interface ToldAnswer {
+export interface TrackerAnswer {
   /** The tracker's URL. */
   readonly url: string;
   /** Grows with every answer, across trackers and restarts. */
@@ -65,10 +66,10 @@ export interface ToldAnswer {
 }
 
 /** By tracker id. */
-export type ToldAnswers = Readonly<Record<string, ToldAnswer>>;
+export type TrackerAnswers = Readonly<Record<string, TrackerAnswer>>;
 
 /** News for one tracker from a process that has read its answer number `heard`. */
-export interface ToldNews {
+export interface TrackerNews {
   readonly heard: number;
   readonly news: CopiesNews;
 }
@@ -77,31 +78,21 @@ export interface AllNews {
   /** Wall-clock milliseconds of the write; the replicating process writes at least every few seconds. */
   readonly atMs: number;
   /** By tracker id; "" for trackers whose id is not known yet. */
-  readonly trackers: Readonly<Record<string, ToldNews>>;
+  readonly trackers: Readonly<Record<string, TrackerNews>>;
 }
 
-/** Adds the version to the content of a file. */
-export function told<T extends object>(value: T): T & Told {
-  return { version: VERSION, ...value };
-}
+/** A torrent and the pieces of it that the serving process holds. */
+export type HeldTorrent = AnnouncedTorrent & { readonly bitfield: Bitfield };
 
-/**
- * Returns the content of a file without its version; throws for another version. The content is not checked, because
- * both processes run the same program.
- */
-export function heard<T>(value: unknown): T {
-  if ((value as Partial<Told> | null)?.version !== VERSION) throw new Error("another version");
-  const { version: _, ...content } = value as Told;
-  return content as T;
-}
+type TorrentContent = Omit<AnnouncedTorrent, "bitfield"> & { readonly bitfield: string };
 
-export function tellTorrent({ bitfield, ...torrent }: AnnouncedTorrent) {
+export function encodeTorrent({ bitfield, ...torrent }: AnnouncedTorrent): TorrentContent {
   const bytes = bitfield && Buffer.from(bitfield.toBytes()).toString("base64");
-  return told({ ...torrent, bitfield: bytes ?? "" });
+  return { ...torrent, bitfield: bytes ?? "" };
 }
 
-export function hearTorrent(value: unknown): AnnouncedTorrent & { readonly bitfield: Bitfield } {
-  const { bitfield, ...torrent } = heard<Omit<AnnouncedTorrent, "bitfield"> & { bitfield: string }>(value);
+export function decodeTorrent(content: unknown): HeldTorrent {
+  const { bitfield, ...torrent } = content as TorrentContent;
   if (!isSha256Hex(torrent.infoHash)) throw new Error("no torrent");
   return { ...torrent, bitfield: Bitfield.fromBytes(torrent.totalPieces, Buffer.from(bitfield, "base64")) };
 }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Log } from "../../http/base/log.ts";
 import type { PeerOptions } from "../peer.ts";
 import { FollowedCopies } from "./followed-copies.ts";
+import { warnOfRoleFiles } from "./role-files.ts";
 import { ToldAnnouncing } from "./told-announcing.ts";
 
 /**
@@ -14,10 +15,7 @@ export function serveRole(
   log?: Log,
 ): Required<Pick<PeerOptions, "announces" | "copies">> {
   const folder = join(dataDir, `peer-${port}`);
-  const onError = (error: unknown) => {
-    const message = `the other processes of this peer are not heard: ${String(error)}`;
-    log?.({ level: "warn", event: "role_files", message });
-  };
+  const onError = warnOfRoleFiles(log);
   return {
     announces: new ToldAnnouncing(folder, onError),
     copies: new FollowedCopies({ folder: join(folder, "copies"), onError }),

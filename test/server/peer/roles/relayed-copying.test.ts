@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import type { Announced, PieceRanges, Tracker } from "#core/ports/tracker.ts";
 import { RelayedCopying } from "../../../../server/peer/roles/relayed-copying.ts";
-import { type AllNews, roleFiles, type ToldAnswers, told } from "../../../../server/peer/roles/role-files.ts";
+import { type AllNews, roleFiles, type TrackerAnswers } from "../../../../server/peer/roles/role-files.ts";
 import { ToldFile } from "../../../../server/peer/roles/told-file.ts";
 
 const infoHash = "b".repeat(64);
@@ -56,9 +56,9 @@ const answered = (news: Partial<Announced> = {}): Announced => ({
 
 const volunteer = { capacityBytes: 10, freeBytes: 5, bytesPerSecond: 0 };
 const says = (heard: number) =>
-  replicate.tell(told({ atMs: nowMs, trackers: { one: { heard, news: { volunteer } } } }));
+  replicate.tell({ atMs: nowMs, trackers: { one: { heard, news: { volunteer } } } });
 
-async function answersFile(): Promise<ToldAnswers> {
+async function answersFile(): Promise<TrackerAnswers> {
   return JSON.parse(await readFile(roleFiles(folder).answers, "utf8"));
 }
 
