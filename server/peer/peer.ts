@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import type { FailureReport } from "#core/ports/tracker.ts";
-import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../base/node-clock.ts";
 import type { RunningServer } from "../http/listening/server.ts";
 import { type Announces, Announcing, type AnnouncingOptions } from "./announcing/announcing.ts";
 import { atMost } from "./announcing/at-most.ts";
 import type { CopyKeeper, CopyServing } from "./announcing/copy-keeper.ts";
+import { logRottenPiece } from "./rotten-piece.ts";
 import { Scrub } from "./serving/scrub.ts";
 import { type Serving, type ServingOptions, startServing } from "./serving/serving.ts";
 import { type StoredServing, StoredTorrents, type UploadOptions } from "./serving/stored-torrents.ts";
@@ -162,14 +163,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
     const onChecked = () => metrics.checked();
     const onRotten = (infoHash: string, index: PieceIndex) => {
       metrics.rotten();
-      const message = `piece ${pieceNumber(index)} of ${infoHash} has rotted: it is not served any more`;
-      log?.({
-        level: "warn",
-        event: "piece_rotten",
-        message,
-        info_hash: infoHash,
-        number: pieceNumber(index),
-      });
+      logRottenPiece(log, infoHash, index);
       this.changed(infoHash);
     };
     this.#scrub = scrub && new Scrub({ ...scrub, torrents, clock: nodeClock, onChecked, onRotten });

@@ -37,19 +37,7 @@ export interface Copying {
 }
 
 /** Announces a peer, from this process or another one. */
-export type Announces = Pick<
-  Announcing,
-  | "identifyKeys"
-  | "start"
-  | "update"
-  | "completed"
-  | "leave"
-  | "report"
-  | "isOwn"
-  | "handedOver"
-  | "drain"
-  | "stop"
->;
+export type Announces = Pick<Announcing, keyof Announcing>;
 
 /** Where a peer serves. */
 export interface ServingAddress {

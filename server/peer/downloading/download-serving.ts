@@ -19,8 +19,7 @@ const SOON_DONE_MS = 2_000;
  * begin, so the first requests are sent before it is loaded, and a download that is almost done does not load it.
  */
 export class DownloadServing {
-  /** Rejects with the error if the peer cannot be started. Never resolves. */
-  readonly failed: Promise<never>;
+  readonly #failed = Promise.withResolvers<never>();
   readonly #shared: Pick<SharedPeer, "start">;
   readonly #torrent: Torrent;
   readonly #store: PieceStore;
@@ -28,10 +27,9 @@ export class DownloadServing {
   #peer: RunningPeer | undefined;
   #starting: Promise<RunningPeer | undefined> | undefined;
   #seeding: Promise<unknown> | undefined;
-  #closeSeed = () => {};
+  #closeFiles = () => {};
   #cancelLook = () => {};
   #stopped = false;
-  #fail: (error: unknown) => void = () => {};
 
   constructor(
     shared: Pick<SharedPeer, "start">,
@@ -43,10 +41,12 @@ export class DownloadServing {
     this.#clock = clock;
     this.#torrent = torrent;
     this.#store = store;
-    this.failed = new Promise((_, reject) => {
-      this.#fail = reject;
-    });
     this.failed.catch(() => {});
+  }
+
+  /** Rejects with the error if the peer cannot be started. Never resolves. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
   }
 
   /** Call when the download has begun. */
@@ -54,7 +54,7 @@ export class DownloadServing {
     this.#cancelLook = this.#clock.after(LOOK_EVERY_MS, () => {
       const { etaMs = Number.POSITIVE_INFINITY } = download.peek();
       if (etaMs < SOON_DONE_MS) this.watch(download);
-      else this.#start().catch(this.#fail);
+      else this.#start().catch(this.#failed.reject);
     });
   }
 
@@ -86,7 +86,7 @@ export class DownloadServing {
     await this.#starting?.catch(() => {});
     await this.#seeding;
     this.#peer?.remove(this.#torrent.infoHash);
-    this.#closeSeed();
+    this.#closeFiles();
   }
 
   #start(): Promise<RunningPeer | undefined> {
@@ -121,8 +121,8 @@ export class DownloadServing {
     if (!held.complete) return checkedStore(torrent, this.#store, onWithdrawn);
     const { openInPlaceStore } = await import("../stores/in-place-store.ts");
     // Any failure here, such as a file that was deleted already, only ends the serving.
-    const seed = await openInPlaceStore({ torrent, geometry, path, onWithdrawn }).catch(() => undefined);
-    if (seed) this.#closeSeed = () => seed.close();
-    return seed;
+    const store = await openInPlaceStore({ torrent, geometry, path, onWithdrawn }).catch(() => undefined);
+    if (store) this.#closeFiles = () => store.close();
+    return store;
   }
 }

@@ -15,18 +15,19 @@ export class GaveUp extends PiezaError {
 
 /** Limits how long a download may wait without a piece. */
 export class WaitLimit {
-  readonly lost: Promise<never>;
   readonly #limitMs: number | undefined;
+  readonly #lost = Promise.withResolvers<never>();
   #cancel: (() => void) | undefined;
   #waitingFor = { reason: "", located: false };
-  #lose: (error: GaveUp) => void = () => {};
 
   constructor(limitMs: number | undefined) {
     this.#limitMs = limitMs;
-    this.lost = new Promise((_, reject) => {
-      this.#lose = reject;
-    });
     this.lost.catch(() => {});
+  }
+
+  /** Rejects with GaveUp at the limit. Never resolves. */
+  get lost(): Promise<never> {
+    return this.#lost.promise;
   }
 
   watch({ state, reason, located }: Pick<DownloadSnapshot, "state" | "reason" | "located">): void {
@@ -34,7 +35,7 @@ export class WaitLimit {
     else this.#waitingFor = { reason, located };
     if (state !== "waiting" || this.#limitMs === undefined || this.#cancel) return;
     this.#cancel = nodeClock.after(this.#limitMs, () =>
-      this.#lose(new GaveUp(this.#waitingFor.reason, this.#waitingFor.located)),
+      this.#lost.reject(new GaveUp(this.#waitingFor.reason, this.#waitingFor.located)),
     );
   }
 

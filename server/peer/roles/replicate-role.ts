@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import type { Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
-import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
 import { openTransport } from "../../http/client/transports.ts";
+import { logRottenPiece } from "../rotten-piece.ts";
 import { Scrub } from "../serving/scrub.ts";
 import type { Lock } from "../stores/lock.ts";
 import { ServedTorrents } from "../stores/served-torrents.ts";
@@ -76,7 +76,8 @@ export class ReplicateRole {
         torrents: this.#copies,
         clock: nodeClock,
         onChecked: () => {},
-        onRotten: (infoHash, index) => this.#sayRotten(infoHash, index),
+        // The serving process learns of it from the store's journal.
+        onRotten: (infoHash, index) => logRottenPiece(log, infoHash, index),
       });
     this.#answers = new HeardFile(files.answers);
     this.#news = new ToldFile(files.news);
@@ -135,12 +136,5 @@ export class ReplicateRole {
     const tracker = remoteTracker({ url, transport });
     this.#trackers.set(url, { tracker, close });
     return tracker;
-  }
-
-  /** The serving process learns of it from the store's journal. */
-  #sayRotten(infoHash: string, index: PieceIndex): void {
-    const number = pieceNumber(index);
-    const message = `piece ${number} of ${infoHash} has rotted: it is not served any more`;
-    this.#options.log?.({ level: "warn", event: "piece_rotten", message, info_hash: infoHash, number });
   }
 }

@@ -55,6 +55,10 @@ export class VolunteerOrders {
     return this.#live(now).flatMap(({ order, accepted }) => (accepted ? [order] : []));
   }
 
+  acceptedOf(infoHash: string, now: number): KeptOrder[] {
+    return this.accepted(now).filter((order) => order.infoHash === infoHash);
+  }
+
   accept(order: KeptOrder): void {
     this.#change(order, (entry) => {
       entry.accepted = true;

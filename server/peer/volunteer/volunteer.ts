@@ -234,13 +234,12 @@ export class Volunteer implements Copying, CopyKeeper {
 
   #beginCopy({ torrent, store }: StoredTorrent, wanted: Bitfield): void {
     const { infoHash } = torrent;
-    const ofThis = () =>
-      this.#orders.accepted(nodeClock.now()).filter((order) => order.infoHash === infoHash);
+    const orders = () => this.#orders.acceptedOf(infoHash, nodeClock.now());
     const copy = new VolunteerCopy(
       {
         torrent,
         store,
-        sources: orderedSources(ofThis, this.#options.zone),
+        sources: orderedSources(orders, this.#options.zone),
         limit: this.#limit,
         ca: this.#options.ca,
         isSelf: (url) => this.#serving!.isSelf(url),
@@ -260,8 +259,8 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#end(infoHash);
     if (failure !== undefined) {
       this.#diskFailed(failure);
-      for (const order of this.#orders.accepted(nodeClock.now()))
-        if (order.infoHash === infoHash) this.#decline(order, "no-space");
+      for (const order of this.#orders.acceptedOf(infoHash, nodeClock.now()))
+        this.#decline(order, "no-space");
       const reopened = this.#reopen(infoHash).finally(() => this.#reopening.delete(infoHash));
       this.#reopening.set(infoHash, reopened);
       this.#after(reopened);
@@ -287,7 +286,7 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#end(infoHash);
     this.#serving?.removeCopies(infoHash);
     this.#folder.drop(infoHash);
-    const message = `the copy of ${infoHash} was let go of`;
+    const message = `the copy of ${infoHash} was dropped`;
     this.#options.log?.({ level: "info", event: "copy_dropped", message, info_hash: infoHash });
   }
 
@@ -314,8 +313,7 @@ export class Volunteer implements Copying, CopyKeeper {
   /** The pieces that the torrent's accepted orders name; undefined without such orders. */
   #wanted(infoHash: string, now: number): Bitfield | undefined {
     let wanted: Bitfield | undefined;
-    for (const order of this.#orders.accepted(now)) {
-      if (order.infoHash !== infoHash) continue;
+    for (const order of this.#orders.acceptedOf(infoHash, now)) {
       wanted ??= new Bitfield(order.totalPieces);
       for (const index of indicesIn(order.ranges)) wanted.set(index);
     }
