@@ -17,24 +17,16 @@ import { Volunteer, type VolunteerRules } from "./volunteer/volunteer.ts";
 
 export type { ServedStore } from "./stores/served-torrents.ts";
 
-export interface PeerOptions extends Omit<ServingOptions, "identifyKeys" | "stored"> {
-  /** URLs, at most 16. Without any, the peer serves and announces nothing. */
-  readonly trackers: readonly string[];
+export interface PeerOptions
+  extends Omit<ServingOptions, "identifyKeys" | "stored">,
+    Pick<AnnouncingOptions, "trackers" | "ca" | "onStatus" | "zone"> {
   /** Folder for leases, in a subfolder of this role and port. With port 0 leases are not kept. */
   readonly dataDir: string;
-  /** PEM certificates to trust in addition to the system's. */
-  readonly ca?: string | undefined;
-  /** Called with each tracker's verdict: this peer is listed, or why not. */
-  readonly onStatus?: AnnouncingOptions["onStatus"];
   /** What publishers may store here, in `dataDir`. Default: nothing. */
   readonly uploads?: UploadOptions | undefined;
-  /** Name shared by peers near each other, such as a rack's; at most 64 bytes. */
-  readonly zone?: string | undefined;
   /** Space in `dataDir` that this peer lends to the swarm for copies. Default: none. */
   readonly volunteer?: VolunteerRules | undefined;
-  /**
-   * Announces the torrents and keeps the copies where another process does that: see roles/. Default: this process.
-   */
+  /** Set where other processes announce the torrents and keep the copies: see roles/. Default: this process. */
   readonly announces?: Announces | undefined;
   readonly copies?: CopyKeeper | undefined;
   /** Hashes everything held again, at this rate and interval. Default: never. */

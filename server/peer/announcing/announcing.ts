@@ -16,13 +16,15 @@ import { openTransport } from "../../http/client/transports.ts";
 import { leaseInMemory, leaseOnDisk } from "./lease-file.ts";
 
 export interface AnnouncingOptions {
+  /** URLs, at most 16. Without any, the peer announces nothing. */
   readonly trackers: readonly string[];
   /** Folder that keeps leases between runs; undefined forgets them. */
   readonly leaseFolder: string | undefined;
   /** PEM certificates to trust in addition to the system's. */
   readonly ca?: string | undefined;
+  /** Called with each tracker's verdict: this peer is listed, or why not. */
   readonly onStatus?: ((tracker: string, status: AnnouncerStatus) => void) | undefined;
-  /** At most 64 bytes. */
+  /** Name shared by peers near each other, such as a rack's; at most 64 bytes. */
   readonly zone?: string | undefined;
   /** Replication: what this peer copies for the swarm. Default: nothing. */
   readonly copying?: Copying | undefined;

@@ -14,17 +14,18 @@ import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import type { TransportKind } from "../../http/client/transports.ts";
-import type { RunningPeer } from "../peer.ts";
-import { FilePieceStore, type SyncMode } from "../stores/file-piece-store.ts";
+import type { PeerOptions, RunningPeer } from "../peer.ts";
+import { FilePieceStore, type FilePieceStoreOptions } from "../stores/file-piece-store.ts";
 import { StreamStore } from "../stores/stream-store.ts";
 import { connectPeer, type OpenTracker, openTracker, type Ways } from "../transports/connect.ts";
 import { PeerFailures } from "../transports/peer-failures.ts";
 import { DownloadServing } from "./download-serving.ts";
-import { WaitLimit } from "./patience.ts";
+import { WaitLimit } from "./waitLimit.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 
-export interface GetOptions {
-  readonly torrent: Torrent;
+export interface GetOptions
+  extends Pick<FilePieceStoreOptions, "torrent" | "sync" | "replace">,
+    Pick<PeerOptions, "ca"> {
   /** Path of the finished file or folder, or a stream that is given the bytes in order and is not closed. */
   readonly target: string | Writable;
   /** For a folder, the indices of the files to get; for a stream exactly one. Default: all. */
@@ -33,11 +34,6 @@ export interface GetOptions {
   readonly trackers: readonly string[];
   /** Protocol for pieces; "auto" is the fastest that the peer speaks. Default "auto". */
   readonly transport?: TransportKind | "auto" | undefined;
-  readonly sync?: SyncMode | undefined;
-  /** Replaces a file or folder that has the target's name. Default false. */
-  readonly replace?: boolean | undefined;
-  /** PEM certificates to trust in addition to the system's. */
-  readonly ca?: string | undefined;
   /** Peers of this zone are preferred where there are enough of them. */
   readonly zone?: string | undefined;
   /** Ends the download after it has waited for peers for this time without a piece. Default: never. */
@@ -129,16 +125,16 @@ interface Parts {
 
 function run({ download, serving, failures, options, cleanUp }: Parts): RunningGet {
   const { target, seedWhenDone = true } = options;
-  const patience = new WaitLimit(options.giveUpAfterMs);
+  const waitLimit = new WaitLimit(options.giveUpAfterMs);
   const unsubscribe = download.subscribe(() => {
     const snapshot = download.peek();
-    patience.watch(snapshot);
+    waitLimit.watch(snapshot);
     failures.look(snapshot.peers);
   });
-  const ends = serving ? [patience.lost, serving.failed] : [patience.lost];
+  const ends = serving ? [waitLimit.lost, serving.failed] : [waitLimit.lost];
   const done = Promise.race([ended(download), ...ends]).finally(() => {
     unsubscribe();
-    patience.end();
+    waitLimit.end();
   });
   const seeding = done.then(
     async () => {
@@ -211,8 +207,8 @@ async function lengthsOf(
   const geometry = geometryOf(torrent);
   if (geometry) return { geometry, pieces: new Map() };
   const given = new AbortController();
-  const patience = new WaitLimit(options.giveUpAfterMs);
-  patience.lost.catch((error) => given.abort(error));
+  const waitLimit = new WaitLimit(options.giveUpAfterMs);
+  waitLimit.lost.catch((error) => given.abort(error));
   try {
     return await learnLengths({
       torrent,
@@ -224,12 +220,12 @@ async function lengthsOf(
       random: Math.random,
       signal: signal ? AbortSignal.any([signal, given.signal]) : given.signal,
       onWaiting: (reason, located) => {
-        patience.watch({ state: "waiting", reason, located });
+        waitLimit.watch({ state: "waiting", reason, located });
         options.onWaiting?.(reason);
       },
     });
   } finally {
-    patience.end();
+    waitLimit.end();
   }
 }
 

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { AnnouncedTorrent } from "#core/ports/tracker.ts";
 import { nodeClock } from "../../base/node-clock.ts";
-import type { Log } from "../../http/base/log.ts";
-import { Announcing, type AnnouncingOptions, type ServingAddress } from "../announcing/announcing.ts";
+import { Announcing, type ServingAddress } from "../announcing/announcing.ts";
 import { atMost } from "../announcing/at-most.ts";
+import type { PeerOptions } from "../peer.ts";
 import type { Lock } from "../stores/lock.ts";
 import { RelayedCopying } from "./relayed-copying.ts";
 import {
@@ -16,16 +16,11 @@ import {
 } from "./role-files.ts";
 import { FILE_POLL_MS, HeardFile, Polling, ToldFile } from "./told-file.ts";
 
-export interface AnnounceRoleOptions
-  extends Pick<AnnouncingOptions, "trackers" | "ca" | "onStatus" | "zone"> {
-  /** The data folder of all processes of the peer. */
-  readonly dataDir: string;
-  /** The port of the serving process; not 0. */
-  readonly port: number;
-  /** Time that `drain` waits for other peers to copy what only this peer has. Default 0. */
-  readonly drainMs?: number | undefined;
-  readonly log?: Log | undefined;
-}
+/** `dataDir` belongs to all processes of the peer. `port` is the serving process's, not 0. */
+export type AnnounceRoleOptions = Pick<
+  PeerOptions,
+  "trackers" | "ca" | "onStatus" | "zone" | "dataDir" | "port" | "drainMs" | "log"
+>;
 
 /** A torrent that the serving process has written of. */
 interface Served {

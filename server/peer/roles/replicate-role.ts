@@ -3,8 +3,8 @@ import type { Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
-import type { Log } from "../../http/base/log.ts";
 import { openTransport } from "../../http/client/transports.ts";
+import type { PeerOptions } from "../peer.ts";
 import { logRottenPiece } from "../rotten-piece.ts";
 import { Scrub } from "../serving/scrub.ts";
 import type { Lock } from "../stores/lock.ts";
@@ -20,17 +20,10 @@ import {
 } from "./role-files.ts";
 import { HeardFile, Polling, ToldFile } from "./told-file.ts";
 
-export interface ReplicateRoleOptions {
-  /** The data folder of all processes of the peer. */
-  readonly dataDir: string;
-  readonly port: number;
+/** `dataDir` belongs to all processes of the peer. `port` is the serving process's. */
+export interface ReplicateRoleOptions
+  extends Pick<PeerOptions, "dataDir" | "port" | "zone" | "scrub" | "ca" | "log"> {
   readonly volunteer: VolunteerRules;
-  /** Copies come from peers of this zone first. */
-  readonly zone?: string | undefined;
-  readonly scrub?: { readonly bytesPerSecond: number; readonly everyMs: number } | undefined;
-  /** PEM certificates to trust in addition to the system's. */
-  readonly ca?: string | undefined;
-  readonly log?: Log | undefined;
 }
 
 /** Longest interval between writes, so that the announcing process knows that this process runs. */

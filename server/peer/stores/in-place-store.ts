@@ -43,7 +43,7 @@ export async function openInPlaceStore(options: InPlaceStoreOptions): Promise<In
   const map = new FileMap(torrent.files, geometry.length);
   const held = Bitfield.of(geometry.count, pieces ? indicesOf(geometry, pieces) : geometry.indices());
   if (!pieces) await checkSizes(map, root);
-  return new InPlaceStore(options, geometry, map, root, held);
+  return new InPlaceStore({ ...options, path: root }, geometry, map, held);
 }
 
 async function rootOf(path: string): Promise<string> {
@@ -82,23 +82,15 @@ export class InPlaceStore implements ServedStore {
   readonly held: Bitfield;
   readonly #options: InPlaceStoreOptions;
   readonly #map: FileMap;
-  readonly #root: string;
   readonly #files = new KeptFiles();
   /** By piece: the stamp of its files at the time its hash was right. */
   readonly #verified = new Map<PieceIndex, string>();
 
-  constructor(
-    options: InPlaceStoreOptions,
-    geometry: PieceGeometry,
-    map: FileMap,
-    root: string,
-    held: Bitfield,
-  ) {
+  constructor(options: InPlaceStoreOptions, geometry: PieceGeometry, map: FileMap, held: Bitfield) {
     this.geometry = geometry;
     this.held = held;
     this.#options = options;
     this.#map = map;
-    this.#root = root;
   }
 
   /** Fails with not_found (not held), data_loss (withdrawn by this call) or unavailable (too many open files). */
@@ -133,11 +125,11 @@ export class InPlaceStore implements ServedStore {
 
   async #readStamped(index: PieceIndex, into: Uint8Array): Promise<string | undefined> {
     const segments = this.#map.segments(this.geometry.offset(index), this.geometry.lengthOf(index));
+    const { path: root, now = Date.now } = this.#options;
     const runs = Array.from(segments, ({ file, ...run }) => ({
-      path: join(this.#root, this.#map.files[file]!.path),
+      path: join(root, this.#map.files[file]!.path),
       ...run,
     }));
-    const { now = Date.now } = this.#options;
     try {
       return await readStamped(this.#files, runs, now(), into);
     } catch (error) {

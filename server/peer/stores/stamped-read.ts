@@ -2,18 +2,14 @@ import { type BigIntStats, fstatSync, read } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { codeOf } from "./disk.ts";
+import type { Segment } from "./file-map.ts";
 import type { KeptFiles } from "./kept-files.ts";
 
 const readAsync = promisify(read);
 
 /** A byte range to read from one file. */
-export interface FileRun {
+export interface FileRun extends Omit<Segment, "file"> {
   readonly path: string;
-  /** Offset in the file, in bytes. */
-  readonly position: number;
-  /** Offset in the result, in bytes. */
-  readonly at: number;
-  readonly length: number;
 }
 
 /**

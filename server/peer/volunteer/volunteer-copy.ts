@@ -7,20 +7,18 @@ import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
-import { connectPeer } from "../transports/connect.ts";
+import { connectPeer, type Ways } from "../transports/connect.ts";
 
 /** Copies ask little of each peer, so that they do not slow down its downloaders. */
 const MAX_IN_FLIGHT_PER_PEER = 4;
 const MAX_IN_FLIGHT_BYTES = 16 << 20;
 
-export interface VolunteerCopyOptions {
+export interface VolunteerCopyOptions extends Pick<Ways, "ca"> {
   readonly torrent: Torrent;
   readonly store: PieceStore;
   /** Names the peers that have the pieces. */
   readonly sources: Tracker;
   readonly limit: RateLimit | undefined;
-  /** PEM certificates to trust in addition to the system's. */
-  readonly ca: string | undefined;
   readonly isSelf: (url: string) => boolean;
   readonly onHeld: (index: PieceIndex) => void;
   /** Called when all wanted pieces are held, or with the failure that ended the copy. */

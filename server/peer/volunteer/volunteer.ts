@@ -8,7 +8,7 @@ import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/ports/
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
-import type { Copying } from "../announcing/announcing.ts";
+import type { AnnouncingOptions, Copying } from "../announcing/announcing.ts";
 import type { CopyKeeper, CopyServing, CopySpace } from "../announcing/copy-keeper.ts";
 import type { StoredTorrent } from "../serving/stored-torrent.ts";
 import { type Evictable, Eviction } from "./eviction.ts";
@@ -28,12 +28,9 @@ export interface VolunteerRules {
   readonly bytesPerSecond?: number | undefined;
 }
 
-export interface VolunteerOptions extends VolunteerRules {
+export interface VolunteerOptions extends VolunteerRules, Pick<AnnouncingOptions, "ca" | "zone"> {
   /** Path, created if missing. */
   readonly folder: string;
-  /** PEM certificates to trust in addition to the system's. */
-  readonly ca?: string | undefined;
-  readonly zone?: string | undefined;
   readonly log?: Log | undefined;
 }
 
