@@ -52,8 +52,7 @@ export interface RunningPeer {
   served(): ReadonlyMap<string, ReadonlyMap<number, PieceCounts>>;
   /**
    * Leaves without failing a downloader: asks the trackers not to name this peer any more, serves on while others
-   * copy what only it has, then refuses new requests for pieces, finishes those in progress (at most 10 s), tells the
-   * trackers and closes.
+   * copy what only it has, refuses new requests, finishes those in progress (at most 10 s) and says goodbye.
    */
   drain(): Promise<void>;
   /** Tells the trackers that it leaves and closes at once; answers in progress are cut off. */
@@ -66,10 +65,7 @@ const GOODBYE_MS = 2_000;
 /** Time for calls without pieces to finish when a drained peer closes. */
 const SMALL_CALLS_MS = 1_000;
 
-/**
- * Starts a peer: one port that serves pieces, announced to every tracker. Fails as startServer and
- * StoredTorrents.start do.
- */
+/** Starts a peer: one port that serves pieces, announced to every tracker. Fails as startServer does. */
 export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   const folder = join(options.dataDir, `peer-${options.port}`);
   const { ca, log, zone, onStatus } = options;
@@ -130,10 +126,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
   readonly #keeping: Keeping;
   readonly #scrub: Scrub | undefined;
   readonly #drainMs: number;
-  /**
-   * Last revision by info hash. Revisions start at the wall clock, so that after a restart a lease that is taken up
-   * again gets a larger number than the tracker has.
-   */
+  /** By info hash. Revisions start at the wall clock, so that a lease resumed after a restart sees a larger one. */
   readonly #revisions = new Map<string, number>();
   #draining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;

@@ -51,10 +51,9 @@ export interface ServingAddress {
 }
 
 /**
- * The address to announce to a tracker. Without a public URL the tracker takes the address that it sees, which is the
- * right one across machines, behind NAT too. Two binds differ. No other machine reaches a loopback bind, so a tracker
- * elsewhere gets port 0. A tracker on this machine sees its own address, so it gets the full URL of a bind to another
- * one.
+ * Without a public URL the tracker takes the address that it sees, which is right across machines, behind NAT too.
+ * Two binds differ: no other machine reaches a loopback bind, so a tracker elsewhere gets port 0; and a tracker on
+ * this machine sees its own address, so it gets the full URL of a bind to another one.
  */
 export function announcedAddress(
   { host, port, publicUrl, tls }: ServingAddress,
@@ -74,20 +73,14 @@ export function announcedAddress(
 
 /** Trackers per peer: Identify answers with at most this many keys. */
 const MAX_TRACKERS = 16;
-/** Pause before a URL is tried again whose tracker is announced to by another URL: a tracker may lie about its id. */
+/** Pause of a URL while another one announces to its tracker. It ends, because a tracker may lie about its id. */
 const REST_MS = 300_000;
-/**
- * Pause while our address is leased: to this peer by another URL, or to its run before a restart, whose lease has
- * ended by then.
- */
+/** Pause while this peer's address is leased by another URL, or by its run before a restart (expired by then). */
 const HELD_REST_MS = 30_000;
 
-/**
- * Keeps one announcer for each tracker URL, all with the same torrents. Of the URLs that lead to one tracker, one
- * announces and the others rest until it fails.
- */
+/** One announcer for each tracker URL. Of the URLs that lead to one tracker, one announces until it fails. */
 export class Announcing {
-  /** One key for each tracker: Identify answers with it when the tracker calls back, which proves our address. */
+  /** One key for each tracker, which Identify proves to know when the tracker calls back. */
   readonly identifyKeys: readonly Uint8Array[];
   readonly #announcers: readonly Announcer[];
   #address: ServingAddress = { host: "127.0.0.1", port: 0, tls: false };
@@ -145,10 +138,7 @@ export class Announcing {
     return this.#announcers.some(({ status }) => status.url === url);
   }
 
-  /**
-   * Call after `drain`. Resolves when other peers have every piece that only this peer had, as far as any can copy
-   * it.
-   */
+  /** Call after `drain`. Resolves when other peers have all that only this peer had, as far as any can copy it. */
   async handedOver(): Promise<void> {
     await Promise.all(this.#announcers.map((announcer) => announcer.handedOver()));
   }

@@ -68,10 +68,7 @@ export class DownloadServing {
     this.#peer?.report(failure);
   }
 
-  /**
-   * Call when the download is done and its files are in place: serves them from there. Undefined if that is not
-   * possible.
-   */
+  /** Serves the finished files from `target`. Undefined if they cannot be opened. */
   async seed(target: string): Promise<RunningPeer | undefined> {
     this.#cancelLook();
     const seeding = this.#seed(target);
@@ -111,9 +108,8 @@ export class DownloadServing {
   }
 
   /**
-   * Opens the finished files, which their owner may change: every piece is hashed before it is sent. After a partial
-   * download of a folder, some pieces lie partly in placed files and partly in working files, and only the download's
-   * store can read them.
+   * The owner may change the finished files, so every piece is hashed before it is sent. Of a partly downloaded
+   * folder, some pieces lie partly in working files, which only the download's store can read.
    */
   async #inPlace(path: string, onWithdrawn: () => void): Promise<ServedStore | undefined> {
     const torrent = this.#torrent;

@@ -20,7 +20,7 @@ import { StreamStore } from "../stores/stream-store.ts";
 import { connectPeer, type OpenTracker, openTracker, type Ways } from "../transports/connect.ts";
 import { PeerFailures } from "../transports/peer-failures.ts";
 import { DownloadServing } from "./download-serving.ts";
-import { WaitLimit } from "./waitLimit.ts";
+import { WaitLimit } from "./patience.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 
 export interface GetOptions
@@ -54,19 +54,12 @@ export interface GetOptions
 export interface RunningGet {
   readonly download: Download;
   /**
-   * Resolves when the file has its name. Rejects with the download's failure, with GaveUp, or with an AbortError if
-   * `stop` came first.
+   * Resolves when the file has its name. Rejects with the download's failure, GaveUp, or an AbortError after `stop`.
    */
   readonly done: Promise<DownloadSnapshot>;
-  /**
-   * After `done`: the peer that serves the finished files, or undefined if none does. Rejects if that peer cannot
-   * start.
-   */
+  /** After `done`: the peer that serves the files; undefined if none does. Rejects if it cannot start. */
   readonly seeding: Promise<RunningPeer | undefined>;
-  /**
-   * Ends the download and the serving. With `drain`, requests of other peers are answered first and `serve` is
-   * closed. Held pieces stay on the disk for the next run.
-   */
+  /** Ends download and serving; held pieces stay. `drain` first answers other peers' requests and closes `serve`. */
   stop(options?: { drain?: boolean }): Promise<void>;
 }
 

@@ -59,9 +59,7 @@ export class AnnounceRole {
     this.#polling = new Polling(() => this.#poll(), warn);
   }
 
-  /**
-   * Fails with failed_precondition while another process announces this peer, and if the folder cannot be written.
-   */
+  /** Fails with failed_precondition while another process announces, and if the folder cannot be written. */
   static async start(options: AnnounceRoleOptions): Promise<AnnounceRole> {
     const folder = join(options.dataDir, `peer-${options.port}`);
     const role = new AnnounceRole(options, folder, lockRole(folder, "announce"));

@@ -20,11 +20,9 @@ interface Grant {
 }
 
 /**
- * Passes trackers' answers from the announcing process to the replicating process, and that process's news back.
- *
- * Invariant: a tracker counts granted pieces as gone, so they are not announced again before the replicating process
- * has read the grant and had time to drop them. Otherwise two peers could each believe that the other has the last
- * copy.
+ * Passes trackers' answers from the announcing process to the replicating process, and its news back. Invariant: a
+ * tracker counts granted pieces as gone, so they are not announced again before the replicating process has read the
+ * grant and had time to drop them. Otherwise two peers could each believe that the other has the last copy.
  */
 export class RelayedCopying implements Copying {
   readonly #answersFile: ToldFile<TrackerAnswers>;
@@ -75,10 +73,7 @@ export class RelayedCopying implements Copying {
     );
   }
 
-  /**
-   * Includes drops and declined orders only if they respond to the tracker's last answer: each is sent once per
-   * answer.
-   */
+  /** Drops and declined orders are sent once, with the announce after the answer that they respond to. */
   say(trackerId: string): CopiesNews {
     if (this.#now() - this.#news.atMs > SILENT_MS) return {};
     const { heard, news } = this.#news.trackers[trackerId] ?? this.#news.trackers[""] ?? NO_NEWS;

@@ -6,10 +6,7 @@ import { HeardFile, Polling, ToldFile } from "./told-file.ts";
 /** Polls after which all torrents have been added: files of other torrents are left from an earlier run. */
 const SETTLED_POLLS = 40;
 
-/**
- * Writes what a serving process holds to files for the announcing process. Either process may stop and come back; the
- * files stay.
- */
+/** Writes what a serving process holds to files for the announcing process. Either may stop and come back. */
 export class ToldAnnouncing implements Announces {
   /** The keys of the announcing process, new at each of its starts. Updated in place. */
   readonly identifyKeys: Uint8Array[] = [];

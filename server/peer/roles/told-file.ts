@@ -8,10 +8,7 @@ const VERSION = 1;
 /** Interval at which files of other processes are checked for changes. */
 export const FILE_POLL_MS = 250;
 
-/**
- * A small JSON file that one process of a peer writes for another. It is replaced as a whole, and only this user may
- * read it. A value that comes during a write replaces the value that waits.
- */
+/** A JSON file from one process of a peer to another, for this user only, replaced as a whole. Has one writer. */
 export class ToldFile<T extends object> {
   readonly #path: string;
   #waiting: object | undefined;
@@ -48,10 +45,7 @@ export class ToldFile<T extends object> {
   }
 }
 
-/**
- * Reads a told file when it has changed. The content is not checked, because both processes run the same program. A
- * file for which `parse` throws is ignored.
- */
+/** Reads a told file when it has changed. Both processes run the same program, so the content is not checked. */
 export class HeardFile<T> {
   readonly #path: string;
   readonly #parse: (content: unknown) => T;

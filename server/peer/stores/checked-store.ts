@@ -6,10 +6,7 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import type { ServedStore } from "./served-torrents.ts";
 
-/**
- * Serves files that their owner may change at any time: hashes every piece before sending it, and withdraws a piece
- * for good once its hash is wrong.
- */
+/** Serves files that may change: hashes every piece before sending it, and withdraws a wrong one for good. */
 export function checkedStore(
   torrent: Torrent,
   store: ServedStore,

@@ -18,9 +18,7 @@ export interface FileFacts {
  * Every method fails with StoreFailed. No method follows a link in the last segment of a path.
  */
 export interface Disk {
-  /**
-   * "create" fails if the file exists; "update" reads and writes; "read" only reads. Fails for all but regular files.
-   */
+  /** "create" fails if the file exists; "update" reads and writes. Fails for all but regular files. */
   open(path: string, mode: "create" | "update" | "read"): number;
   close(file: number): void;
   /** Undefined if there is no entry at `path`. */
@@ -119,9 +117,7 @@ export function lacksLinks(error: unknown): boolean {
   return NO_LINKS.has(codeOf(error));
 }
 
-/**
- * Does nothing on Windows, which cannot flush a folder, and ignores EINVAL from network file systems that refuse to.
- */
+/** Windows cannot flush a folder, and some network file systems answer EINVAL: both are ignored. */
 async function syncFolder(path: string): Promise<void> {
   if (process.platform === "win32") return;
   const folder = await fs.promises.open(path, O_RDONLY);
@@ -164,10 +160,7 @@ const PROBLEMS: Record<string, string> = {
   EIO: "the disk has an error",
 };
 
-/**
- * Turns a failure of the file system into a StoreFailed that says what was being done and why it failed, without a
- * path.
- */
+/** A StoreFailed that says what was being done and why it failed, without a path. */
 export function storeFailed(doing: string, error: unknown): StoreFailed {
   if (error instanceof StoreFailed) return error;
   const code = codeOf(error);

@@ -27,9 +27,8 @@ export interface FilePieceStoreOptions {
    */
   readonly sync?: SyncMode | undefined;
   /**
-   * For a folder, the indices of the wanted files. `finish` moves these to their places in the target when their
-   * pieces are held. Other data of the torrent stays in the working files, and a later store for the rest continues
-   * from there. Default: all files.
+   * For a folder, the indices of the files that `finish` moves to their places in the target. All other data stays in
+   * the working files, and a later store for the rest continues from there. Default: all files.
    */
   readonly select?: readonly number[] | undefined;
   /** Free bytes that the disk must have at the start. Default: the wanted bytes that are not there yet. */
@@ -80,10 +79,7 @@ export class FilePieceStore implements PieceStore {
   #cancelFlush: (() => void) | undefined;
   /** The requested flushes, one after the other. Never rejects. */
   #flushing = Promise.resolve();
-  /**
-   * The error of a failed flush. The system may then report the same bytes as flushed although they are not, so
-   * nothing more is recorded.
-   */
+  /** Of a flush. The system may then report lost bytes as flushed, so nothing more is recorded. */
   #failure: { readonly error: unknown } | undefined;
   #named = false;
   #finishing: Promise<void> | undefined;
@@ -311,9 +307,7 @@ export class FilePieceStore implements PieceStore {
     }
   }
 
-  /**
-   * The "lost" record reaches the disk before the piece's bytes may be overwritten: see `recordLost` in open-work.ts.
-   */
+  /** The record reaches the disk before the piece's bytes may be overwritten: see `recordLost`. */
   async #lose(index: PieceIndex): Promise<void> {
     try {
       this.#journal?.append("lost", [index]);

@@ -18,9 +18,7 @@ export interface InPlaceStoreOptions {
   readonly path: string;
   /** The piece geometry of a torrent without lengths. */
   readonly geometry?: PieceGeometry | undefined;
-  /**
-   * Numbers (from 1) of the pieces to serve. Default: all, and then every file must have the right size at the start.
-   */
+  /** Numbers (from 1) of the pieces to serve. Default: all, and then every file must have its size. */
   readonly pieces?: readonly number[] | undefined;
   /** Called when a piece turns out to have changed: it is no longer held, so announce that. */
   readonly onWithdrawn?: ((index: PieceIndex) => void) | undefined;

@@ -9,14 +9,14 @@ interface KeptFile {
   readonly descriptor: number;
   /** Device and inode. */
   readonly identity: string;
-  /** Reads in progress. The file stays open until they end: its descriptor could be reused for another file. */
+  /** Reads in progress. A file closed during a read could have its descriptor reused for another file. */
   uses: number;
   usedAtMs: number;
 }
 
 /**
- * Keeps files open between reads: opening, checking and closing a file for every piece costs as much as sending the
- * piece. The path is still checked before every read, so a replaced file is noticed.
+ * Keeps files open between reads, because opening and closing one costs as much as sending a piece. The path is still
+ * checked before every read, so a replaced file is noticed.
  */
 export class KeptFiles {
   /** By path, in order of last use. */
@@ -32,8 +32,7 @@ export class KeptFiles {
   }
 
   /**
-   * Calls `use` with a descriptor of the regular file that is at `path` now. Fails with the system's error, also for
-   * a link.
+   * Calls `use` with a descriptor of the regular file now at `path`. Fails with the system's error, also for a link.
    */
   async with<T>(path: string, use: (descriptor: number) => Promise<T>): Promise<T> {
     const file = this.#take(path);

@@ -11,9 +11,8 @@ export interface Lock {
 }
 
 /**
- * Takes the lock at `path`: a file that names its owner by process id and start time, so that another process with a
- * reused id does not pass for the owner. A lock whose owner has died is taken over. Throws
- * PiezaError("failed_precondition") that names the owner while the owner lives.
+ * Takes the lock at `path`: a file with its owner's process id and start time, which tells a reused id apart. Takes
+ * over the lock of a dead owner. Throws PiezaError("failed_precondition") that names the owner while it lives.
  */
 export function takeLock(path: string, what: string): Lock {
   const mine = `${process.pid} ${startTimeOf(process.pid) ?? "?"} ${randomBytes(8).toString("hex")}\n`;
@@ -51,10 +50,7 @@ function placed(path: string, content: string): boolean {
   }
 }
 
-/**
- * Deletes the drafts of processes that were killed while they took this lock. Errors are ignored: a draft left over
- * blocks no one.
- */
+/** Deletes the drafts of processes that were killed while they took this lock. Errors do no harm. */
 function sweep(path: string): void {
   try {
     const drafts = fs.readdirSync(dirname(path)).filter((name) => name.startsWith(`${basename(path)}.`));
@@ -78,9 +74,7 @@ function isNew(make: () => void): boolean {
   }
 }
 
-/**
- * Renames the lock before judging its owner, so that of two processes that find one dead lock only one removes it.
- */
+/** Renames the lock before judging it, so that of two processes that find one dead lock only one removes it. */
 function setAsideIfDead(path: string, what: string): void {
   const owner = ownerOf(path);
   if (owner && lives(owner)) throw inUse(what, owner);
@@ -129,10 +123,7 @@ function lives({ pid, startTime }: Owner): boolean {
   return now === undefined || now === startTime;
 }
 
-/**
- * Clock ticks from boot to the start of the process, from /proc/PID/stat: field 22, counted after the name in
- * brackets. Undefined on systems without /proc.
- */
+/** Clock ticks from boot to the start of the process: field 22 of /proc/PID/stat. Undefined without /proc. */
 function startTimeOf(pid: number): string | undefined {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");

@@ -2,17 +2,12 @@ import { StoreFailed } from "#core/base/errors.ts";
 import type { Disk, FileFacts } from "./disk.ts";
 import type { FileMap, Segment } from "./file-map.ts";
 
-/**
- * Files kept open at once. Files that are being read do not count. Far below the usual limit of 1,024 per process.
- */
+/** Files kept open at once, but for those being read. Processes usually may have 1,024. */
 const MAX_OPEN_FILES = 32;
 
 interface Handle {
   readonly descriptor: number;
-  /**
-   * Reads and flushes in progress. The file stays open until they end: its descriptor could be reused for another
-   * file.
-   */
+  /** Reads and flushes in progress. A file closed meanwhile could have its descriptor reused for another file. */
   uses: number;
 }
 
@@ -37,10 +32,7 @@ export class PartFiles {
     this.#mode = mode;
   }
 
-  /**
-   * Finds the files that an earlier run moved to their place under `root`: missing here, and present there with the
-   * right size.
-   */
+  /** Finds the files that an earlier run moved to their place under `root`: only there, and with the right size. */
   findPlaced(root: string): void {
     this.#placedRoot = root;
     for (const [file, { path, length }] of this.map.files.entries()) {
@@ -49,9 +41,7 @@ export class PartFiles {
     }
   }
 
-  /**
-   * Treats the file in its final place as foreign, so that it is downloaded again. The caller must not be reading it.
-   */
+  /** Treats the file in its place as foreign, so that it is downloaded again. Not to be called during a read. */
   forgetPlaced(file: number): void {
     this.#placed.delete(file);
     const handle = this.#open.get(file);
@@ -64,10 +54,7 @@ export class PartFiles {
     return this.#placed;
   }
 
-  /**
-   * Moves a file to its place under `root` and makes the folders for it. False if another file is there and `replace`
-   * is not set.
-   */
+  /** Moves a file to its place under `root`. False if another file is there and `replace` is not set. */
   place(file: number, root: string, replace: boolean): boolean {
     if (this.#placed.has(file)) return true;
     const { path } = this.map.files[file]!;

@@ -6,10 +6,7 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 
 /** The part of a store that a peer serves from. */
 export type ServedStore = Pick<PieceStore, "geometry" | "held" | "read"> & {
-  /**
-   * Hashes a held piece again and returns whether it is right; a wrong piece is no longer held. Missing in stores
-   * that hash a piece before they serve it.
-   */
+  /** Hashes a held piece again; a wrong one is no longer held. Without `check`, `read` hashes every piece. */
   check?(index: PieceIndex): Promise<boolean>;
 };
 
@@ -69,8 +66,7 @@ export class ServedTorrents {
   }
 
   /**
-   * Looks up the info hash of a request. Throws InvalidField if it is malformed and PiezaError("not_found") if the
-   * torrent is not served.
+   * For the info hash of a request. Throws InvalidField if it is malformed, PiezaError("not_found") if not served.
    */
   find(infoHash: string): ServedTorrent {
     const served = this.#byInfoHash.get(parseInfoHash(infoHash));

@@ -23,9 +23,8 @@ export interface CreateFromPathOptions
 
 /**
  * Creates the torrent of a file or folder. A folder's files come in bytewise order of their paths, empty files
- * included; links and special files are skipped. A link given as `path` is followed. Fails with InvalidField, which
- * names the path, for a name that is not safe on every system, with StoreFailed if a file cannot be read, and as
- * createTorrent does.
+ * included; links and special files are skipped. A link given as `path` is followed. Fails as createTorrent does,
+ * with InvalidField that names the path for a name not safe on every system, and with StoreFailed.
  */
 export async function createTorrentFromPath(
   path: string,

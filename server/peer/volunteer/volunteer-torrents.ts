@@ -19,9 +19,8 @@ export interface VolunteerTorrentsOptions {
 }
 
 /**
- * Finds the torrents of orders in this peer's own catalogs. Peers are asked only while no catalog answers, and only
- * for a torrent that a catalog once had. So no one can make this peer keep a torrent that its operator's catalogs
- * never knew.
+ * Finds the torrents of orders in this peer's own catalogs. A peer is asked only while no catalog answers, and only
+ * for a torrent that a catalog once had, so no one can make this peer keep what its catalogs never knew.
  */
 export class VolunteerTorrents {
   readonly #options: VolunteerTorrentsOptions;
