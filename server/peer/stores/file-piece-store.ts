@@ -1,23 +1,20 @@
 import { basename } from "node:path";
 import { Bitfield } from "#core/base/bitfield.ts";
-import type { Clock, Random } from "#core/base/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 import { PiezaError, StoreFailed } from "#core/base/errors.ts";
-import { type Hasher, sha256 } from "#core/base/hash.ts";
+import { sha256 } from "#core/base/hash.ts";
 import { checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
-import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { type Disk, nodeDisk } from "./disk.ts";
 import type { JournalFile } from "./journal.ts";
 import type { Lock } from "./lock.ts";
-import { openWork, type Work } from "./open-work.ts";
+import { openWork, type Work, type WorkOptions } from "./open-work.ts";
 import type { PartFiles } from "./part-files.ts";
 import { type StorePaths, storePaths } from "./store-paths.ts";
 
-export interface FilePieceStoreOptions {
-  readonly torrent: Torrent;
-  readonly geometry: PieceGeometry;
+export interface FilePieceStoreOptions extends WorkOptions {
   /** Path of the finished file or folder. Its parent folder exists and also holds the working files. */
   readonly target: string;
   /**
@@ -33,14 +30,9 @@ export interface FilePieceStoreOptions {
   readonly select?: readonly number[] | undefined;
   /** Free bytes that the disk must have at the start. Default: the wanted bytes that are not there yet. */
   readonly neededBytes?: number | undefined;
-  /** Whether to replace a file or folder that has the target's name. Default false. */
-  readonly replace?: boolean | undefined;
-  readonly hasher: Hasher;
   /** Default: nodeClock. */
   readonly clock?: Clock | undefined;
   readonly disk?: Disk | undefined;
-  /** Chooses the durable pieces that are hashed again at the start. Default Math.random. */
-  readonly random?: Random | undefined;
 }
 
 export type SyncMode = "piece" | "batch" | "none";
@@ -65,7 +57,6 @@ export class FilePieceStore implements PieceStore {
   readonly #wanted: Bitfield;
   readonly #sync: SyncMode;
   readonly #replace: boolean;
-  readonly #clock: Clock;
   readonly #disk: Disk;
   readonly #files: PartFiles;
   readonly #lock: Lock;
@@ -93,7 +84,6 @@ export class FilePieceStore implements PieceStore {
     this.#wanted = wantedPieces(options);
     this.#sync = options.sync ?? "batch";
     this.#replace = options.replace ?? false;
-    this.#clock = options.clock ?? nodeClock;
     this.#disk = disk;
     this.#files = work.files;
     this.#lock = work.lock;
@@ -109,8 +99,8 @@ export class FilePieceStore implements PieceStore {
   static async open(options: FilePieceStoreOptions): Promise<FilePieceStore> {
     const disk = options.disk ?? nodeDisk;
     const paths = storePaths(options.target, options.torrent.infoHash);
-    const wantedBytes = options.neededBytes ?? options.geometry.bytesOf(wantedPieces(options));
-    const work = await openWork({ ...options, wantedBytes }, paths, disk);
+    const neededBytes = options.neededBytes ?? options.geometry.bytesOf(wantedPieces(options));
+    const work = await openWork({ ...options, neededBytes }, paths, disk);
     return new FilePieceStore(options, paths, disk, work);
   }
 
@@ -265,7 +255,8 @@ export class FilePieceStore implements PieceStore {
       this.#flush().catch(() => {});
       return;
     }
-    this.#cancelFlush ??= this.#clock.after(BATCH_MS, () => {
+    const { clock = nodeClock } = this.#options;
+    this.#cancelFlush ??= clock.after(BATCH_MS, () => {
       this.#flush().catch(() => {});
     });
   }

@@ -25,14 +25,18 @@ export interface Work {
   readonly unsynced: number[];
 }
 
-interface Job {
+export interface WorkOptions {
   readonly torrent: Torrent;
   readonly geometry: PieceGeometry;
-  /** Default: all bytes of the torrent. */
-  readonly wantedBytes?: number | undefined;
+  /** Whether to replace a file or folder that has the target's name. Default false. */
   readonly replace?: boolean | undefined;
   readonly hasher: Hasher;
+  /** Chooses the durable pieces that are hashed again at the start. Default Math.random. */
   readonly random?: Random | undefined;
+}
+
+interface Job extends WorkOptions {
+  readonly neededBytes: number;
 }
 
 /** Takes the lock and finds out where the last run stopped: before the start, half way, or during the clean-up. */
@@ -98,7 +102,7 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
   let journal = fresh ? undefined : old.journal;
   try {
     if (!fresh && torrent.files) await findPlaced(job, files, paths, old.state);
-    checkSpace((job.wantedBytes ?? geometry.length) - (fresh ? 0 : files.allocatedBytes()), paths, disk);
+    checkSpace(job.neededBytes - (fresh ? 0 : files.allocatedBytes()), paths, disk);
     const intact = files.prepare();
     journal ??= await JournalFile.create(disk, paths.journal, torrent.infoHash, geometry);
     // The names that an earlier run gave may not have reached the disk.

@@ -165,11 +165,7 @@ export class PartFiles {
     const handle = this.#handle(file);
     handle.uses++;
     const running = run(handle.descriptor).finally(() => handle.uses--);
-    const settled = running.then(
-      () => {},
-      () => {},
-    );
-    this.#pending = Promise.all([this.#pending, settled]).then(() => {});
+    this.#pending = Promise.all([this.#pending, running.catch(() => {})]).then(() => {});
     return running;
   }
 

@@ -26,45 +26,30 @@ export interface VolunteerCopyOptions extends Pick<Ways, "ca"> {
 }
 
 /** Downloads some pieces of a torrent into a store that is never given its final name. */
-export class VolunteerCopy {
-  readonly #download: Download;
-
-  constructor({ torrent, store, sources, ...options }: VolunteerCopyOptions, wanted: Bitfield) {
-    const download = new Download({
-      torrent,
-      store: unfinished(store),
-      wanted,
-      trackers: [sources],
-      connect: (url, seed) =>
-        connectPeer(
-          torrent,
-          { transport: "auto", ca: options.ca },
-          { url, seed, pieceLength: (index) => store.geometry.lengthOf(index) },
-        ),
-      hasher: nodeHasher,
-      clock: nodeClock,
-      random: Math.random,
-      options: { maxInFlightPerPeer: MAX_IN_FLIGHT_PER_PEER, maxInFlightBytes: MAX_IN_FLIGHT_BYTES },
-      limit: options.limit,
-      onHeld: options.onHeld,
-      isSelf: options.isSelf,
-    });
-    this.#download = download;
-    void download.whenDone.then(({ state }) => {
-      if (state !== "stopped") options.onEnded(download.failure);
-    });
-    download.start();
-  }
-
-  /** Sets the pieces to get. Has no effect on a copy that is about to end. */
-  want(wanted: Bitfield): void {
-    this.#download.want(wanted);
-  }
-
-  /** Ends the copy; after that the store may be used by others. */
-  stop(): Promise<void> {
-    return this.#download.stop();
-  }
+export function startCopy(
+  { torrent, store, sources, ca, onEnded, ...options }: VolunteerCopyOptions,
+  wanted: Bitfield,
+): Download {
+  const download = new Download({
+    ...options,
+    torrent,
+    store: unfinished(store),
+    wanted,
+    trackers: [sources],
+    connect: (url, seed) => {
+      const pieceLength = (index: PieceIndex) => store.geometry.lengthOf(index);
+      return connectPeer(torrent, { transport: "auto", ca }, { url, seed, pieceLength });
+    },
+    hasher: nodeHasher,
+    clock: nodeClock,
+    random: Math.random,
+    options: { maxInFlightPerPeer: MAX_IN_FLIGHT_PER_PEER, maxInFlightBytes: MAX_IN_FLIGHT_BYTES },
+  });
+  void download.whenDone.then(({ state }) => {
+    if (state !== "stopped") onEnded(download.failure);
+  });
+  download.start();
+  return download;
 }
 
 /** The store without its last steps: a volunteer's part of a torrent is never finished or closed by a download. */

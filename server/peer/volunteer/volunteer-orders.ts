@@ -60,15 +60,11 @@ export class VolunteerOrders {
   }
 
   accept(order: KeptOrder): void {
-    this.#change(order, (entry) => {
-      entry.accepted = true;
-    });
+    this.#change(order, { accepted: true });
   }
 
   decline(order: KeptOrder, reason: DeclineReason): void {
-    this.#change(order, (entry) => {
-      entry.declined = reason;
-    });
+    this.#change(order, { declined: reason });
   }
 
   /** The declined orders to report to this tracker. */
@@ -88,10 +84,10 @@ export class VolunteerOrders {
   }
 
   /** Changes the current entry of an order, which its tracker may have named again since. */
-  #change({ id, infoHash, tracker }: KeptOrder, change: (entry: Entry) => void): void {
+  #change({ id, infoHash, tracker }: KeptOrder, change: Partial<Entry>): void {
     for (const book of this.#books.values()) {
       const entry = book.get(id);
-      if (entry?.order.infoHash === infoHash && entry.order.tracker === tracker) change(entry);
+      if (entry?.order.infoHash === infoHash && entry.order.tracker === tracker) Object.assign(entry, change);
     }
   }
 }

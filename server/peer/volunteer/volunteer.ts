@@ -3,6 +3,7 @@ import type { CopiesNews } from "#core/announce/announcer.ts";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { messageOf, PiezaError, StoreFailed } from "#core/base/errors.ts";
 import { RateLimit } from "#core/base/rate-limit.ts";
+import type { Download } from "#core/download/download.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/ports/tracker.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
@@ -12,7 +13,7 @@ import type { AnnouncingOptions, Copying } from "../announcing/announcing.ts";
 import type { CopyKeeper, CopyServing, CopySpace } from "../announcing/copy-keeper.ts";
 import type { StoredTorrent } from "../serving/stored-torrent.ts";
 import { type Evictable, Eviction } from "./eviction.ts";
-import { VolunteerCopy } from "./volunteer-copy.ts";
+import { startCopy } from "./volunteer-copy.ts";
 import { VolunteerFolder } from "./volunteer-folder.ts";
 import { type KeptOrder, VolunteerOrders } from "./volunteer-orders.ts";
 import { orderedSources } from "./volunteer-sources.ts";
@@ -56,7 +57,7 @@ export class Volunteer implements Copying, CopyKeeper {
   readonly #orders = new VolunteerOrders();
   readonly #eviction: Eviction;
   readonly #limit: RateLimit | undefined;
-  readonly #copies = new Map<string, VolunteerCopy>();
+  readonly #copies = new Map<string, Download>();
   /** By info hash: stores that are being opened again after their disk failed. */
   readonly #reopening = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
@@ -140,7 +141,7 @@ export class Volunteer implements Copying, CopyKeeper {
     for (const { torrent, heldBytes } of [...this.#folder]) {
       const { infoHash } = torrent;
       // An order that was declined or withdrawn before its first piece leaves an empty folder.
-      if (heldBytes === 0 && !this.#wanted(infoHash, now)) this.#drop(infoHash);
+      if (heldBytes === 0 && !this.#lacking(infoHash, now)) this.#drop(infoHash);
     }
     for (const infoHash of [...this.#copies.keys()]) this.#copy(infoHash, now);
     for (const { infoHash } of this.#orders.accepted(now)) this.#copy(infoHash, now);
@@ -157,7 +158,7 @@ export class Volunteer implements Copying, CopyKeeper {
     }
     const missing = Bitfield.of(order.totalPieces, indicesIn(order.ranges));
     for (const index of this.#heldOf(order.infoHash)) missing.clear(index);
-    for (const index of this.#wanted(order.infoHash, now) ?? []) missing.clear(index);
+    for (const index of this.#lacking(order.infoHash, now) ?? []) missing.clear(index);
     const neededBytes = geometryOf(torrent)!.bytesOf(missing);
     if (neededBytes > this.#freeBytes(now)) this.#decline(order, "no-space");
     else this.#orders.accept(order);
@@ -217,22 +218,18 @@ export class Volunteer implements Copying, CopyKeeper {
 
   /** Starts, changes or ends the copy of one torrent as its orders require. */
   #copy(infoHash: string, now: number): void {
-    const wanted = this.#wanted(infoHash, now);
+    const lacking = this.#lacking(infoHash, now);
     const copy = this.#copies.get(infoHash);
     const stored = this.#folder.get(infoHash);
-    if (!wanted || !stored) {
-      this.#end(infoHash);
-      return;
-    }
-    for (const index of this.#heldOf(infoHash)) wanted.clear(index);
-    if (copy) copy.want(wanted);
-    else if (wanted.count > 0 && this.#copies.size < MAX_COPIES) this.#beginCopy(stored, wanted);
+    if (!lacking || !stored) this.#end(infoHash);
+    else if (copy) copy.want(lacking);
+    else if (lacking.count > 0 && this.#copies.size < MAX_COPIES) this.#beginCopy(stored, lacking);
   }
 
   #beginCopy({ torrent, store }: StoredTorrent, wanted: Bitfield): void {
     const { infoHash } = torrent;
     const orders = () => this.#orders.acceptedOf(infoHash, nodeClock.now());
-    const copy = new VolunteerCopy(
+    const copy = startCopy(
       {
         torrent,
         store,
@@ -251,7 +248,7 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#copies.set(infoHash, copy);
   }
 
-  #ended(infoHash: string, copy: VolunteerCopy, failure: unknown): void {
+  #ended(infoHash: string, copy: Download, failure: unknown): void {
     if (this.#copies.get(infoHash) !== copy) return;
     this.#end(infoHash);
     if (failure !== undefined) {
@@ -307,14 +304,14 @@ export class Volunteer implements Copying, CopyKeeper {
     });
   }
 
-  /** The pieces that the torrent's accepted orders name; undefined without such orders. */
-  #wanted(infoHash: string, now: number): Bitfield | undefined {
-    let wanted: Bitfield | undefined;
-    for (const order of this.#orders.acceptedOf(infoHash, now)) {
-      wanted ??= new Bitfield(order.totalPieces);
-      for (const index of indicesIn(order.ranges)) wanted.set(index);
-    }
-    return wanted;
+  /** The pieces that the torrent's accepted orders name and this peer lacks; undefined without such orders. */
+  #lacking(infoHash: string, now: number): Bitfield | undefined {
+    const orders = this.#orders.acceptedOf(infoHash, now);
+    if (orders.length === 0) return undefined;
+    const lacking = new Bitfield(orders[0]!.totalPieces);
+    for (const { ranges } of orders) for (const index of indicesIn(ranges)) lacking.set(index);
+    for (const index of this.#heldOf(infoHash)) lacking.clear(index);
+    return lacking;
   }
 
   /** All pieces of the torrent that this peer holds, copied or not. */
@@ -326,9 +323,8 @@ export class Volunteer implements Copying, CopyKeeper {
   #freeBytes(now: number): number {
     let promisedBytes = 0;
     for (const infoHash of new Set(this.#orders.accepted(now).map((order) => order.infoHash))) {
-      const wanted = this.#wanted(infoHash, now)!;
-      for (const index of this.#heldOf(infoHash)) wanted.clear(index);
-      promisedBytes += this.#folder.get(infoHash)?.store.geometry.bytesOf(wanted) ?? 0;
+      const lacking = this.#lacking(infoHash, now)!;
+      promisedBytes += this.#folder.get(infoHash)?.store.geometry.bytesOf(lacking) ?? 0;
     }
     return this.#folder.freeBytes(promisedBytes);
   }
@@ -342,7 +338,7 @@ export class Volunteer implements Copying, CopyKeeper {
     const byAge = [...this.#folder].sort((a, b) => a.touchedMs - b.touchedMs);
     for (const { torrent, store, heldBytes } of byAge) {
       const { infoHash } = torrent;
-      if (heldBytes === 0 || this.#wanted(infoHash, now)) continue;
+      if (heldBytes === 0 || this.#orders.acceptedOf(infoHash, now).length > 0) continue;
       const ranges = rangesOf(store.held);
       // Ranges that do not fit an announce cannot be asked for, and dropping only some frees no space.
       if (ranges.length > MAX_RANGES) continue;
