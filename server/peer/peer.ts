@@ -68,26 +68,21 @@ const SMALL_CALLS_MS = 1_000;
 /** Starts a peer: one port that serves pieces, announced to every tracker. Fails as startServer does. */
 export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   const folder = join(options.dataDir, `peer-${options.port}`);
-  const { ca, log, zone, onStatus } = options;
+  const { trackers, ca, log, zone, onStatus, uploads } = options;
   const volunteer =
     options.volunteer &&
     new Volunteer({ ...options.volunteer, ca, log, zone, folder: join(folder, "copies") });
   const announcing =
     options.announces ??
     new Announcing({
-      trackers: options.trackers,
       leaseFolder: options.port === 0 ? undefined : folder,
       copying: volunteer,
-      ...{ ca, zone, onStatus },
+      ...{ trackers, ca, zone, onStatus },
     });
   const copies = options.copies ?? volunteer;
-  const stored = options.uploads && {
-    token: options.uploads.token,
-    torrents: new StoredTorrents({
-      ...options.uploads,
-      folder: join(folder, "stored"),
-      log: options.log,
-    }),
+  const stored = uploads && {
+    token: uploads.token,
+    torrents: new StoredTorrents({ ...uploads, folder: join(folder, "stored"), log }),
   };
   try {
     const serving = await startServing({ ...options, identifyKeys: announcing.identifyKeys, stored });

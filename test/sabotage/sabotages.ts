@@ -162,7 +162,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a finished file takes the place of another",
     file: "server/peer/stores/file-piece-store.ts",
-    find: "if (this.#replace) this.#disk.rename(part, target);",
+    find: "if (this.#options.replace) this.#disk.rename(part, target);",
     replace: "if (part) this.#disk.rename(part, target);",
     test: "test/server/peer/stores/file-piece-store.test.ts",
     name: "never writes over a file that came meanwhile",

@@ -96,7 +96,10 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
     });
     cleanUp.unshift(() => download.stop());
     if (serving) cleanUp.unshift(() => serving.stop());
-    if (store instanceof StreamStore) followHorizon(store, download);
+    if (store instanceof StreamStore) {
+      store.onHorizon = (horizon) => download.askBelow(horizon);
+      download.askBelow(store.horizon);
+    }
     download.start();
     serving?.watch(download);
     return run({ download, serving, failures, options, cleanUp });
@@ -135,10 +138,7 @@ function run({ download, serving, failures, options, cleanUp }: Parts): RunningG
       await serving?.stop();
       return undefined;
     },
-    async () => {
-      await download.stop();
-      return undefined;
-    },
+    () => download.stop().then(() => undefined),
   );
   seeding.catch(() => {});
   let stopping: Promise<void> | undefined;
@@ -184,11 +184,6 @@ function rangeOf({ files = [] }: Torrent, index: number): { offset: number; leng
 
 function wantedPieces({ torrent, select }: GetOptions, geometry: PieceGeometry): Bitfield | undefined {
   return select && torrent.files && piecesOfFiles(torrent.files, select, geometry);
-}
-
-function followHorizon(store: StreamStore, download: Download): void {
-  store.onHorizon = (horizon) => download.askBelow(horizon);
-  download.askBelow(store.horizon);
 }
 
 /** The torrent's geometry: from its lengths or, for a legacy torrent, learned from its first and last piece. */

@@ -22,7 +22,7 @@ export type AnnounceRoleOptions = Pick<
   "trackers" | "ca" | "onStatus" | "zone" | "dataDir" | "port" | "drainMs" | "log"
 >;
 
-/** A torrent that the serving process has written of. */
+/** A torrent that the serving process has written a file for. */
 interface Served {
   readonly file: HeardFile<HeldTorrent>;
   torrent: HeldTorrent | undefined;
@@ -33,7 +33,6 @@ interface Served {
  * to the replicating process. Works whether those run at the moment or not.
  */
 export class AnnounceRole {
-  readonly #folder: string;
   readonly #files: ReturnType<typeof roleFiles>;
   readonly #announcing: Announcing;
   readonly #copying: RelayedCopying;
@@ -48,7 +47,6 @@ export class AnnounceRole {
 
   private constructor(options: AnnounceRoleOptions, folder: string, lock: Lock) {
     this.#lock = lock;
-    this.#folder = folder;
     this.#files = roleFiles(folder);
     this.#drainMs = options.drainMs ?? 0;
     const warn = warnOfRoleFiles(options.log);
@@ -90,7 +88,7 @@ export class AnnounceRole {
     await this.#copying.look();
     const grantsEnded = this.#copying.grantCount < this.#grantCount;
     this.#grantCount = this.#copying.grantCount;
-    const infoHashes = new Set(await servedInfoHashes(this.#folder));
+    const infoHashes = new Set(await servedInfoHashes(this.#files.served));
     for (const infoHash of this.#served.keys()) if (!infoHashes.has(infoHash)) this.#leave(infoHash);
     for (const infoHash of infoHashes) await this.#follow(infoHash);
     if (grantsEnded) this.#announceAll();

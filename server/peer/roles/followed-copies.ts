@@ -9,22 +9,19 @@ import { contentOf, torrentFileOf } from "../serving/stored-torrent.ts";
 import { FollowedStore } from "../stores/followed-store.ts";
 import { Polling } from "./told-file.ts";
 
-export interface FollowedCopiesOptions {
-  /** Path of the copies, a folder for each torrent, which another process writes. */
-  readonly folder: string;
-  readonly onError: (error: unknown) => void;
-}
-
 /** Serves the copies that another process of this peer keeps, and follows their changes. */
 export class FollowedCopies implements CopyKeeper {
-  readonly #options: FollowedCopiesOptions;
+  readonly #folder: string;
+  readonly #onError: (error: unknown) => void;
   readonly #stores = new Map<string, FollowedStore>();
   readonly #polling: Polling;
   #serving: CopyServing | undefined;
 
-  constructor(options: FollowedCopiesOptions) {
-    this.#options = options;
-    this.#polling = new Polling(() => this.#poll(), options.onError);
+  /** `folder` holds a folder of copies for each torrent, which another process writes. */
+  constructor(folder: string, onError: (error: unknown) => void) {
+    this.#folder = folder;
+    this.#onError = onError;
+    this.#polling = new Polling(() => this.#poll(), onError);
   }
 
   /** Resolves when the copies that are there now are served. */
@@ -41,9 +38,8 @@ export class FollowedCopies implements CopyKeeper {
   }
 
   async #poll(): Promise<void> {
-    const { folder, onError } = this.#options;
     const serving = this.#serving!;
-    const names = new Set((await readdir(folder).catch(() => [])).filter(isSha256Hex));
+    const names = new Set((await readdir(this.#folder).catch(() => [])).filter(isSha256Hex));
     for (const [infoHash, store] of this.#stores) {
       if (names.has(infoHash)) {
         if (await store.follow()) serving.changed(infoHash);
@@ -54,13 +50,13 @@ export class FollowedCopies implements CopyKeeper {
       await store.close();
     }
     for (const infoHash of names) {
-      if (!this.#stores.has(infoHash)) await this.#open(infoHash).catch(onError);
+      if (!this.#stores.has(infoHash)) await this.#open(infoHash).catch(this.#onError);
     }
   }
 
   /** A folder that is still being created is opened at the next poll. */
   async #open(infoHash: string): Promise<void> {
-    const folder = join(this.#options.folder, infoHash);
+    const folder = join(this.#folder, infoHash);
     const text = await readFile(torrentFileOf(folder), "utf8").catch(() => undefined);
     if (text === undefined) return;
     const torrent = await parseTorrentText(text, nodeHasher);

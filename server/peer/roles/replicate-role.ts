@@ -32,11 +32,6 @@ const SAY_MS = 3_000;
 /** The fields of an answer that do not concern copies. */
 const NOT_TOLD = { lease: { id: "", secret: "" }, listed: true, notListedReason: "", resend: [] };
 
-interface OpenTracker {
-  readonly tracker: Tracker;
-  readonly close: () => void;
-}
-
 /**
  * The replicating part of a peer, as a process: carries out the orders that the announcing process passes on. Only
  * this process writes copies; the serving process reads them.
@@ -49,7 +44,7 @@ export class ReplicateRole {
   readonly #news: ToldFile<AllNews>;
   /** URLs under which trackers list this peer. */
   readonly #own = new Set<string>();
-  readonly #trackers = new Map<string, OpenTracker>();
+  readonly #trackers = new Map<string, { tracker: Tracker; close: () => void }>();
   readonly #said: Record<string, TrackerNews> = {};
   readonly #polling: Polling;
   readonly #options: ReplicateRoleOptions;

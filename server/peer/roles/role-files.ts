@@ -39,9 +39,9 @@ export function lockRole(folder: string, part: "announce" | "replicate"): Lock {
   return takeLock(join(folder, "roles", `${part}.lock`), `the part "${part}" of this peer`);
 }
 
-/** Info hashes of the torrents that the serving process has written a file for. */
-export async function servedInfoHashes(folder: string): Promise<string[]> {
-  const names = await readdir(roleFiles(folder).served).catch(() => []);
+/** Info hashes of the torrents that have a file in the folder `served`. */
+export async function servedInfoHashes(served: string): Promise<string[]> {
+  const names = await readdir(served).catch(() => []);
   return names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name)).map((name) => name.slice(0, 64));
 }
 

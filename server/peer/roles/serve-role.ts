@@ -18,6 +18,6 @@ export function serveRole(
   const onError = warnOfRoleFiles(log);
   return {
     announces: new ToldAnnouncing(folder, onError),
-    copies: new FollowedCopies({ folder: join(folder, "copies"), onError }),
+    copies: new FollowedCopies(join(folder, "copies"), onError),
   };
 }

@@ -10,7 +10,6 @@ const SETTLED_POLLS = 40;
 export class ToldAnnouncing implements Announces {
   /** The keys of the announcing process, new at each of its starts. Updated in place. */
   readonly identifyKeys: Uint8Array[] = [];
-  readonly #folder: string;
   readonly #files: ReturnType<typeof roleFiles>;
   readonly #torrents = new Map<string, ToldFile<object>>();
   readonly #keys: HeardFile<{ readonly keys: readonly string[] }>;
@@ -21,7 +20,6 @@ export class ToldAnnouncing implements Announces {
 
   /** `folder` is the peer's. `onError` is called when a file cannot be read or written. */
   constructor(folder: string, onError: (error: unknown) => void) {
-    this.#folder = folder;
     this.#files = roleFiles(folder);
     this.#onError = onError;
     this.#keys = new HeardFile(this.#files.identifyKeys);
@@ -72,7 +70,7 @@ export class ToldAnnouncing implements Announces {
 
   /** Removes the files of torrents that only an earlier run served. */
   async #forgetOthers(): Promise<void> {
-    for (const infoHash of await servedInfoHashes(this.#folder)) {
+    for (const infoHash of await servedInfoHashes(this.#files.served)) {
       if (!this.#torrents.has(infoHash)) await new ToldFile(this.#files.servedTorrent(infoHash)).forget();
     }
   }

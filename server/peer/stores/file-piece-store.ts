@@ -56,7 +56,6 @@ export class FilePieceStore implements PieceStore {
   readonly #paths: StorePaths;
   readonly #wanted: Bitfield;
   readonly #sync: SyncMode;
-  readonly #replace: boolean;
   readonly #disk: Disk;
   readonly #files: PartFiles;
   readonly #lock: Lock;
@@ -83,7 +82,6 @@ export class FilePieceStore implements PieceStore {
     this.#paths = paths;
     this.#wanted = wantedPieces(options);
     this.#sync = options.sync ?? "batch";
-    this.#replace = options.replace ?? false;
     this.#disk = disk;
     this.#files = work.files;
     this.#lock = work.lock;
@@ -197,7 +195,7 @@ export class FilePieceStore implements PieceStore {
 
   #nameFile(): void {
     const { part, target } = this.#paths;
-    if (this.#replace) this.#disk.rename(part, target);
+    if (this.#options.replace) this.#disk.rename(part, target);
     else if (!this.#disk.link(part, target)) throw this.#taken();
     else this.#disk.remove(part);
   }
@@ -214,7 +212,7 @@ export class FilePieceStore implements PieceStore {
       return;
     }
     if (this.#disk.look(target)) {
-      if (!this.#replace) throw this.#taken();
+      if (!this.#options.replace) throw this.#taken();
       this.#disk.remove(replaced);
       this.#disk.rename(target, replaced);
     }
@@ -224,9 +222,10 @@ export class FilePieceStore implements PieceStore {
   #placeFiles(files: readonly number[]): void {
     const { target } = this.#paths;
     // Placing the first file claims the target folder. After that only a file inside can be in the way.
-    if (this.#files.placed.size === 0 && !this.#replace && this.#disk.look(target)) throw this.#taken();
+    if (this.#files.placed.size === 0 && !this.#options.replace && this.#disk.look(target))
+      throw this.#taken();
     for (const file of files) {
-      if (!this.#files.place(file, target, this.#replace))
+      if (!this.#files.place(file, target, this.#options.replace))
         throw this.#taken(this.#files.map.files[file]!.path);
     }
   }

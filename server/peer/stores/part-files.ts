@@ -55,7 +55,7 @@ export class PartFiles {
   }
 
   /** Moves a file to its place under `root`. False if another file is there and `replace` is not set. */
-  place(file: number, root: string, replace: boolean): boolean {
+  place(file: number, root: string, replace = false): boolean {
     if (this.#placed.has(file)) return true;
     const { path } = this.map.files[file]!;
     const from = this.#pathOf(file);
@@ -175,10 +175,8 @@ export class PartFiles {
       this.#open.delete(file);
     } else {
       this.#makeRoom();
-      handle = {
-        descriptor: this.#disk.open(this.#pathOf(file), this.#placed.has(file) ? "read" : this.#mode),
-        uses: 0,
-      };
+      const mode = this.#placed.has(file) ? "read" : this.#mode;
+      handle = { descriptor: this.#disk.open(this.#pathOf(file), mode), uses: 0 };
     }
     this.#open.set(file, handle);
     return handle;

@@ -111,7 +111,7 @@ export class Volunteer implements Copying, CopyKeeper {
     if (this.#stop.signal.aborted) return {};
     const { capacityBytes, bytesPerSecond = 0 } = this.#options;
     const now = nodeClock.now();
-    const freeBytes = this.#isFull(now) ? 0 : this.#freeBytes(now);
+    const freeBytes = now < this.#fullUntilMs ? 0 : this.#freeBytes(now);
     const volunteer = { capacityBytes, freeBytes, bytesPerSecond };
     if (trackerId === "") return { volunteer };
     const drops = this.#eviction.ask(trackerId, this.#folder.usedBytes, this.#evictable(now), now);
@@ -134,7 +134,7 @@ export class Volunteer implements Copying, CopyKeeper {
     const now = nodeClock.now();
     for (const order of this.#orders.open(now)) {
       const stored = this.#folder.get(order.infoHash);
-      if (this.#isFull(now)) this.#decline(order, "no-space");
+      if (now < this.#fullUntilMs) this.#decline(order, "no-space");
       else if (stored) this.#judge(order, stored.torrent, now);
       else void this.#find();
     }
@@ -186,12 +186,8 @@ export class Volunteer implements Copying, CopyKeeper {
   async #findAll(): Promise<void> {
     for (;;) {
       const now = nodeClock.now();
-      const order = this.#orders
-        .open(now)
-        .find(
-          ({ infoHash }) =>
-            !this.#folder.get(infoHash) && (this.#findAgainMs.get(infoHash) ?? -Infinity) <= now,
-        );
+      const isDue = ({ infoHash }: KeptOrder) => (this.#findAgainMs.get(infoHash) ?? -Infinity) <= now;
+      const order = this.#orders.open(now).find((open) => !this.#folder.get(open.infoHash) && isDue(open));
       if (!order || this.#stop.signal.aborted) return;
       await this.#begin(order).catch((error: unknown) => this.#notBegun(order, error));
     }
@@ -327,10 +323,6 @@ export class Volunteer implements Copying, CopyKeeper {
       promisedBytes += this.#folder.get(infoHash)?.store.geometry.bytesOf(lacking) ?? 0;
     }
     return this.#folder.freeBytes(promisedBytes);
-  }
-
-  #isFull(now: number): boolean {
-    return now < this.#fullUntilMs;
   }
 
   /** Torrents without orders, least recently used first. */
