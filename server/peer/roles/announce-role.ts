@@ -85,7 +85,7 @@ export class AnnounceRole {
   }
 
   async #poll(): Promise<void> {
-    await this.#copying.look();
+    await this.#copying.readNews();
     const grantsEnded = this.#copying.grantCount < this.#grantCount;
     this.#grantCount = this.#copying.grantCount;
     const infoHashes = new Set(await servedInfoHashes(this.#files.served));

@@ -60,11 +60,11 @@ export class RelayedCopying implements Copying {
       this.#number = Math.max(this.#number, answer.number);
       this.#noteGrants(answer);
     }
-    await this.look();
+    await this.readNews();
   }
 
   /** Reads the news of the replicating process. */
-  async look(): Promise<void> {
+  async readNews(): Promise<void> {
     this.#news = (await this.#newsFile.news()) ?? this.#news;
     const heardOf = Math.max(0, ...Object.values(this.#news.trackers).map((tracker) => tracker.heard));
     for (const grant of this.#grants) if (grant.answer <= heardOf) grant.heardAtMs ||= this.#now();

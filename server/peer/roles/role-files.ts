@@ -93,6 +93,6 @@ export function encodeTorrent({ bitfield, ...torrent }: AnnouncedTorrent): Torre
 
 export function decodeTorrent(content: unknown): HeldTorrent {
   const { bitfield, ...torrent } = content as TorrentContent;
-  if (!isSha256Hex(torrent.infoHash)) throw new Error("no torrent");
+  if (!isSha256Hex(torrent.infoHash)) throw new Error("the info hash is malformed");
   return { ...torrent, bitfield: Bitfield.fromBytes(torrent.totalPieces, Buffer.from(bitfield, "base64")) };
 }

@@ -59,7 +59,8 @@ export const nodeDisk: Disk = {
       throw new Error("not a regular file");
     }),
   close: (file) => attempt("closing a file", () => fs.closeSync(file)),
-  look: (path) => attempt("looking at a file", () => facts(fs.lstatSync(path, { throwIfNoEntry: false }))),
+  look: (path) =>
+    attempt("reading a file's status", () => facts(fs.lstatSync(path, { throwIfNoEntry: false }))),
   write: (file, bytes, position) =>
     attempt("writing", () => {
       for (let done = 0; done < bytes.length; ) {
@@ -76,13 +77,13 @@ export const nodeDisk: Disk = {
       }
       return done;
     }),
-  truncate: (file, size) => attempt("making room", () => fs.ftruncateSync(file, size)),
+  truncate: (file, size) => attempt("setting a file's size", () => fs.ftruncateSync(file, size)),
   sync: (file) => attemptAsync("flushing to the disk", () => fdatasync(file)),
   syncFolder: (path) => attemptAsync("flushing a folder to the disk", () => syncFolder(path)),
   makeFolder: (path) => attempt("making a folder", () => fs.mkdirSync(path)),
-  link: (from, to) => attempt("naming the file", () => link(from, to)),
-  rename: (from, to) => attempt("renaming", () => fs.renameSync(from, to)),
-  remove: (path) => attempt("removing", () => fs.rmSync(path, { recursive: true, force: true })),
+  link: (from, to) => attempt("linking a file", () => link(from, to)),
+  rename: (from, to) => attempt("renaming a file", () => fs.renameSync(from, to)),
+  remove: (path) => attempt("removing a file", () => fs.rmSync(path, { recursive: true, force: true })),
   freeBytes: (path) =>
     attempt("asking for free space", () => {
       const { bavail, bsize, blocks } = fs.statfsSync(path);

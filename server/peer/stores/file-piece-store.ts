@@ -124,7 +124,8 @@ export class FilePieceStore implements PieceStore {
   async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
     checkHeld(this.held, index);
     if (this.#closing) throw new PiezaError("failed_precondition", "the store is closed");
-    if (this.#rotten.has(index)) throw new PiezaError("data_loss", `piece ${index + 1} has rotted here`);
+    if (this.#rotten.has(index))
+      throw new PiezaError("data_loss", `piece ${index + 1} on this disk fails its hash`);
     return this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index), into);
   }
 
@@ -164,7 +165,8 @@ export class FilePieceStore implements PieceStore {
     if (!this.#journal) return;
     this.#throwIfOver();
     for (const index of this.#wanted) {
-      if (!this.held.has(index)) throw new PiezaError("failed_precondition", "not every piece is held");
+      if (!this.held.has(index))
+        throw new PiezaError("failed_precondition", "not every wanted piece is held");
     }
     if (this.#sync !== "none") {
       await this.#flush();

@@ -100,7 +100,7 @@ export class FollowedStore implements ServedStore {
       return bytes;
     }
     this.held.clear(index);
-    throw new PiezaError("data_loss", `piece ${index + 1} has changed on the disk`);
+    throw new PiezaError("data_loss", `piece ${index + 1} on this disk fails its hash`);
   }
 
   /** Closes the files. */

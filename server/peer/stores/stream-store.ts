@@ -76,7 +76,7 @@ export class StreamStore implements PieceStore {
 
   /** Always fails: no bytes are kept. */
   async read(index: PieceIndex): Promise<Uint8Array> {
-    throw new PiezaError("not_found", `piece ${index + 1} went to the output`);
+    throw new PiezaError("not_found", `piece ${index + 1} was written to the output and is not kept`);
   }
 
   /** Resolves when all wanted bytes have been written to the output. */

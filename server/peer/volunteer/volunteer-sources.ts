@@ -13,7 +13,7 @@ const NEXT_LOCATE_MS = 2_000;
 export function orderedSources(orders: () => readonly KeptOrder[], zone: string | undefined): Tracker {
   return {
     url: "orders",
-    announce: () => Promise.reject(new Error("copies announce nothing by themselves")),
+    announce: () => Promise.reject(new Error("the download of a copy does not announce")),
     async locate(query, signal) {
       const ordered = orders();
       const tracker = ordered.at(-1)?.tracker;

@@ -75,14 +75,14 @@ test("what a tracker orders reaches the process that replicates, and what that s
     }),
   );
   await says(1);
-  await copying.look();
+  await copying.readNews();
   expect(copying.say("one")).toEqual({ volunteer });
 });
 
 test("lends nothing while nobody replicates", async () => {
   const copying = await relay();
   await says(0);
-  await copying.look();
+  await copying.readNews();
   nowMs += 14_000;
   expect(copying.say("one")).toEqual({ volunteer });
   nowMs += 2_000;
@@ -101,12 +101,12 @@ test("what was granted is announced no more until it is gone, a restart of the a
   expect([...second.announced(torrent).bitfield!]).toEqual([0, 3]);
   // Heard by the process that lets go; from then on it has five seconds to do so, or to keep it after all.
   await says(2);
-  await second.look();
+  await second.readNews();
   nowMs += 4_000;
-  await second.look();
+  await second.readNews();
   expect([...second.announced(torrent).bitfield!]).toEqual([0, 3]);
   nowMs += 2_000;
-  await second.look();
+  await second.readNews();
   expect([...second.announced(torrent).bitfield!]).toEqual([0, 1, 2, 3]);
 });
 
