@@ -12,7 +12,7 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import { startGet } from "../server/peer/downloading/get.ts";
 import { SharedPeer } from "../server/peer/downloading/shared-peer.ts";
 import { type RunningPeer, startPeer } from "../server/peer/peer.ts";
-import { openSeed, type SeedStore } from "../server/peer/stores/in-place-store.ts";
+import { type InPlaceStore, openInPlaceStore } from "../server/peer/stores/in-place-store.ts";
 import { createTorrentFromPath } from "../server/peer/stores/source.ts";
 import { type RunningTracker, startTracker } from "../server/tracker/tracker.ts";
 import { isMain } from "./run-command.ts";
@@ -56,7 +56,7 @@ class Soak {
   readonly #folder: string;
   readonly #torrent: Torrent;
   readonly #tracker: RunningTracker;
-  readonly #peers: { peer: RunningPeer; seed: SeedStore }[] = [];
+  readonly #peers: { peer: RunningPeer; seed: InPlaceStore }[] = [];
   downloads = 0;
   cutOff = 0;
   restarts = 0;
@@ -100,7 +100,7 @@ class Soak {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  async #startPeer(): Promise<{ peer: RunningPeer; seed: SeedStore }> {
+  async #startPeer(): Promise<{ peer: RunningPeer; seed: InPlaceStore }> {
     const peer = await startPeer({
       port: 0,
       trackers: [this.#tracker.url],
@@ -108,7 +108,7 @@ class Soak {
       rateLimit: false,
     });
     const path = join(this.#folder, "file.bin");
-    const seed = await openSeed({ torrent: this.#torrent, path });
+    const seed = await openInPlaceStore({ torrent: this.#torrent, path });
     peer.add(this.#torrent, seed);
     return { peer, seed };
   }
@@ -146,7 +146,7 @@ class Soak {
   }
 }
 
-async function closePeer({ peer, seed }: { peer: RunningPeer; seed: SeedStore }): Promise<void> {
+async function closePeer({ peer, seed }: { peer: RunningPeer; seed: InPlaceStore }): Promise<void> {
   await peer.close();
   seed.close();
 }

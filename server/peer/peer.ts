@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import type { FailureReport } from "#core/ports/tracker.ts";
-import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../base/node-clock.ts";
 import type { RunningServer } from "../http/listening/server.ts";
 import { type Announces, Announcing, type AnnouncingOptions } from "./announcing/announcing.ts";
 import { atMost } from "./announcing/at-most.ts";
 import type { CopyKeeper, CopyServing } from "./announcing/copy-keeper.ts";
+import { logRottenPiece } from "./rotten-piece.ts";
 import { Scrub } from "./serving/scrub.ts";
 import { type Serving, type ServingOptions, startServing } from "./serving/serving.ts";
 import { type StoredServing, StoredTorrents, type UploadOptions } from "./serving/stored-torrents.ts";
@@ -16,27 +17,21 @@ import { Volunteer, type VolunteerRules } from "./volunteer/volunteer.ts";
 
 export type { ServedStore } from "./stores/served-torrents.ts";
 
-export interface PeerOptions extends Omit<ServingOptions, "identifyKeys" | "stored"> {
-  /** URLs; at most 16. None: the peer serves and tells nobody. */
-  readonly trackers: readonly string[];
-  /** Where leases are kept, in a folder of this role and port. With port 0 they are not kept. */
+export interface PeerOptions
+  extends Omit<ServingOptions, "identifyKeys" | "stored">,
+    Pick<AnnouncingOptions, "trackers" | "ca" | "onStatus" | "zone"> {
+  /** Folder for leases, in a subfolder of this role and port. With port 0 leases are not kept. */
   readonly dataDir: string;
-  /** PEM, to trust besides the system's certificates. */
-  readonly ca?: string | undefined;
-  /** What each tracker makes of us: listed or why not. */
-  readonly onStatus?: AnnouncingOptions["onStatus"];
-  /** What others may store here, in `dataDir`. Default: nothing. */
+  /** What publishers may store here, in `dataDir`. Default: nothing. */
   readonly uploads?: UploadOptions | undefined;
-  /** Shared by peers near each other, such as a rack's name; at most 64 bytes. */
-  readonly zone?: string | undefined;
-  /** What this peer lends to the swarm for copies, in `dataDir`. Default: nothing. */
+  /** Space in `dataDir` that this peer lends to the swarm for copies. Default: none. */
   readonly volunteer?: VolunteerRules | undefined;
-  /** Who announces what is served, and who keeps copies, if that is not this process: see roles/. */
+  /** Set where other processes announce the torrents and keep the copies: see roles/. Default: this process. */
   readonly announces?: Announces | undefined;
   readonly copies?: CopyKeeper | undefined;
-  /** How fast, and how often, everything held is hashed again. Default: never. */
+  /** Hashes everything held again, at this rate and interval. Default: never. */
   readonly scrub?: { readonly bytesPerSecond: number; readonly everyMs: number } | undefined;
-  /** How long `drain` waits for others to copy what only this peer has. Default 0. */
+  /** Time that `drain` waits for other peers to copy what only this peer has. Default 0. */
   readonly drainMs?: number | undefined;
 }
 
@@ -44,58 +39,50 @@ export interface RunningPeer {
   /** No slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** Serves the torrent from now on, what `store` holds of it, and announces it. Called again, it is the new store's. */
+  /** Serves and announces the pieces that `store` holds. Called again, it replaces the torrent's store. */
   add(torrent: Torrent, store: ServedStore): void;
   remove(infoHash: string): void;
-  /** Pieces became held, or are not held any more. */
+  /** Call when pieces became held or are no longer held. */
   changed(infoHash: string): void;
-  /** The last piece became held. */
+  /** Call when the last piece became held. */
   completed(infoHash: string): void;
-  /** Another peer did wrong: the trackers are told. */
+  /** Reports another peer's failure to the trackers. */
   report(failure: FailureReport): void;
-  /** By info hash and piece index: what was given out. */
+  /** By info hash and piece index: the requests answered. */
   served(): ReadonlyMap<string, ReadonlyMap<number, PieceCounts>>;
   /**
-   * Leaves without failing anybody: asks the trackers to name it no more, serves on while others copy what only it has,
-   * then refuses new pieces, lets those under way leave (10 s at most), says goodbye and closes.
+   * Leaves without failing a downloader: asks the trackers not to name this peer any more, serves on while others
+   * copy what only it has, refuses new requests, finishes those in progress (at most 10 s) and says goodbye.
    */
   drain(): Promise<void>;
-  /** Says goodbye and closes at once; answers under way are cut off. */
+  /** Tells the trackers that it leaves and closes at once; answers in progress are cut off. */
   close(): Promise<void>;
 }
 
 const DRAIN_MS = 10_000;
-/** How long a tracker may take to hear that we leave; leases end by themselves. */
+/** Longest wait for the trackers to hear that the peer leaves; without that, its leases expire. */
 const GOODBYE_MS = 2_000;
-/** What calls that carry no piece get when a drained peer closes. */
+/** Time for calls without pieces to finish when a drained peer closes. */
 const SMALL_CALLS_MS = 1_000;
 
-/**
- * Starts a peer: one port that serves pieces, and announces to every tracker. Fails as startServer does, and with what
- * the folder of stored torrents fails with.
- */
+/** Starts a peer: one port that serves pieces, announced to every tracker. Fails as startServer does. */
 export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   const folder = join(options.dataDir, `peer-${options.port}`);
-  const { ca, log, zone, onStatus } = options;
+  const { trackers, ca, log, zone, onStatus, uploads } = options;
   const volunteer =
     options.volunteer &&
     new Volunteer({ ...options.volunteer, ca, log, zone, folder: join(folder, "copies") });
   const announcing =
     options.announces ??
     new Announcing({
-      trackers: options.trackers,
       leaseFolder: options.port === 0 ? undefined : folder,
       copying: volunteer,
-      ...{ ca, zone, onStatus },
+      ...{ trackers, ca, zone, onStatus },
     });
   const copies = options.copies ?? volunteer;
-  const stored = options.uploads && {
-    token: options.uploads.token,
-    torrents: new StoredTorrents({
-      ...options.uploads,
-      folder: join(folder, "stored"),
-      log: options.log,
-    }),
+  const stored = uploads && {
+    token: uploads.token,
+    torrents: new StoredTorrents({ ...uploads, folder: join(folder, "stored"), log }),
   };
   try {
     const serving = await startServing({ ...options, identifyKeys: announcing.identifyKeys, stored });
@@ -120,7 +107,7 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   }
 }
 
-/** What a peer keeps for others. */
+/** What a peer keeps for the swarm and for publishers. */
 interface Keeping {
   readonly stored: StoredTorrents | undefined;
   readonly copies: CopyKeeper | undefined;
@@ -134,10 +121,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
   readonly #keeping: Keeping;
   readonly #scrub: Scrub | undefined;
   readonly #drainMs: number;
-  /**
-   * By info hash. Starts at the wall clock, so that a lease taken up again after a restart meets a larger number than
-   * the tracker has.
-   */
+  /** By info hash. Revisions start at the wall clock, so that a lease resumed after a restart sees a larger one. */
   readonly #revisions = new Map<string, number>();
   #draining: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -159,14 +143,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
     const onChecked = () => metrics.checked();
     const onRotten = (infoHash: string, index: PieceIndex) => {
       metrics.rotten();
-      const message = `piece ${pieceNumber(index)} of ${infoHash} has rotted: it is not served any more`;
-      log?.({
-        level: "warn",
-        event: "piece_rotten",
-        message,
-        info_hash: infoHash,
-        number: pieceNumber(index),
-      });
+      logRottenPiece(log, infoHash, index);
       this.changed(infoHash);
     };
     this.#scrub = scrub && new Scrub({ ...scrub, torrents, clock: nodeClock, onChecked, onRotten });

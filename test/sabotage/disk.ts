@@ -30,8 +30,8 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
   {
     what: "a file of the target's name and size is taken for finished",
     file: "server/peer/stores/open-work.ts",
-    find: "whole = await holdsAll(job, files);",
-    replace: "whole = files.sizesRight();",
+    find: "if (await holdsAll(job, files)) {",
+    replace: "if (files.sizesRight()) {",
     test: "test/server/peer/stores/file-piece-store.test.ts",
     name: "takes no other file of its name and size for finished",
   },

@@ -154,7 +154,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a seed gives what its file has become",
     file: "server/peer/stores/in-place-store.ts",
-    find: "if ((await sha256(this.#hasher, bytes)) !== this.#torrent.pieces[index]) throw this.#withdraw(index);",
+    find: "if ((await sha256(hasher, bytes)) !== torrent.pieces[index]) throw this.#withdraw(index);",
     replace: "",
     test: "test/server/peer/stores/in-place-store.test.ts",
     name: "withdraws a piece of which one byte flipped",
@@ -162,7 +162,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a finished file takes the place of another",
     file: "server/peer/stores/file-piece-store.ts",
-    find: "if (this.#replace) this.#disk.rename(part, target);",
+    find: "if (this.#options.replace) this.#disk.rename(part, target);",
     replace: "if (part) this.#disk.rename(part, target);",
     test: "test/server/peer/stores/file-piece-store.test.ts",
     name: "never writes over a file that came meanwhile",
@@ -266,7 +266,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a run builds on a journal that is not on the disk",
     file: "server/peer/stores/journal.ts",
-    find: "      // The last run may have been killed before its header was on the disk.\n      await disk.sync(file);\n",
+    find: "      // The run before may have been killed before its header reached the disk.\n      await disk.sync(file);\n",
     replace: "",
     test: "test/server/peer/stores/journal-file.test.ts",
     name: "a header that a kill kept from the disk is on it before",

@@ -3,7 +3,7 @@ import type { AnnouncerStatus } from "#core/announce/announcer.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { type PeerOptions, type RunningPeer, type ServedStore, startPeer } from "../../peer/peer.ts";
 import { Inventory } from "../../peer/serving/inventory.ts";
-import { openSeed } from "../../peer/stores/in-place-store.ts";
+import { openInPlaceStore } from "../../peer/stores/in-place-store.ts";
 import { readCa } from "../clients/client-flags.ts";
 import { dataDir } from "../clients/data-dir.ts";
 import { learnGeometry } from "../clients/learn-geometry.ts";
@@ -110,7 +110,7 @@ async function openStore(
     out.warn(`${path}: piece ${index + 1} has changed, so it is not served any more`);
     withdrawn(infoHash);
   };
-  const store = await openSeed({ torrent, path, geometry, pieces, onWithdrawn });
+  const store = await openInPlaceStore({ torrent, path, geometry, pieces, onWithdrawn });
   const held = store.held.count;
   out.event(
     "seeding",

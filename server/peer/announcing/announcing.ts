@@ -16,44 +16,34 @@ import { openTransport } from "../../http/client/transports.ts";
 import { leaseInMemory, leaseOnDisk } from "./lease-file.ts";
 
 export interface AnnouncingOptions {
+  /** URLs, at most 16. Without any, the peer announces nothing. */
   readonly trackers: readonly string[];
-  /** Where leases are kept between two runs, or undefined to forget them. */
+  /** Folder that keeps leases between runs; undefined forgets them. */
   readonly leaseFolder: string | undefined;
-  /** PEM, to trust besides the system's certificates. */
+  /** PEM certificates to trust in addition to the system's. */
   readonly ca?: string | undefined;
+  /** Called with each tracker's verdict: this peer is listed, or why not. */
   readonly onStatus?: ((tracker: string, status: AnnouncerStatus) => void) | undefined;
-  /** At most 64 bytes. */
+  /** Name shared by peers near each other, such as a rack's; at most 64 bytes. */
   readonly zone?: string | undefined;
-  /** What this peer does for others' copies. Default: nothing. */
+  /** Replication: what this peer copies for the swarm. Default: nothing. */
   readonly copying?: Copying | undefined;
 }
 
-/** What speaks of copies with every tracker. Trackers are told apart by id: several ways may lead to one. */
+/** The replication part of every announce. Trackers are told apart by id, because several URLs may lead to one. */
 export interface Copying {
-  /** What to announce to this tracker; its id is empty before its first answer. */
+  /** What to announce to this tracker. `trackerId` is empty before the tracker's first answer. */
   say(trackerId: string): CopiesNews;
-  /** What it answered to that. */
+  /** Takes the tracker's answer to an announce. */
   hear(tracker: Tracker, answer: Announced): void;
 }
 
-/** What a peer needs of whatever announces it. */
-export type Announces = Pick<
-  Announcing,
-  | "identifyKeys"
-  | "start"
-  | "update"
-  | "completed"
-  | "leave"
-  | "report"
-  | "isOwn"
-  | "handedOver"
-  | "drain"
-  | "stop"
->;
+/** Announces a peer, from this process or another one. */
+export type Announces = Pick<Announcing, keyof Announcing>;
 
 /** Where a peer serves. */
-export interface PeerAddress {
-  /** The address that it is bound to. */
+export interface ServingAddress {
+  /** The address that the server is bound to. */
   readonly host: string;
   readonly port: number;
   readonly publicUrl?: string;
@@ -61,12 +51,12 @@ export interface PeerAddress {
 }
 
 /**
- * What a tracker is told of it, where there is no public URL. A tracker takes the address that it sees, which across
- * machines is the right one, NAT or not. But on a loopback bind nobody elsewhere reaches that, so a tracker elsewhere
- * is told none; and a tracker on this machine sees its own address, so a bind to another one is told in full.
+ * Without a public URL the tracker takes the address that it sees, which is right across machines, behind NAT too.
+ * Two binds differ: no other machine reaches a loopback bind, so a tracker elsewhere gets port 0; and a tracker on
+ * this machine sees its own address, so it gets the full URL of a bind to another one.
  */
 export function announcedAddress(
-  { host, port, publicUrl, tls }: PeerAddress,
+  { host, port, publicUrl, tls }: ServingAddress,
   trackerUrl: string,
   interfaces = networkInterfaces(),
 ) {
@@ -74,29 +64,26 @@ export function announcedAddress(
   const tracker = new URL(trackerUrl).hostname.replace(/^\[(.*)\]$/, "$1");
   if (isLoopback(host)) return { port: isLoopback(tracker) ? port : 0, tls };
   const own = Object.values(interfaces).some((list) => list?.some(({ address }) => address === tracker));
-  // A zone means something on this machine alone, and a name may stand for several addresses.
+  // An IPv6 zone is valid only on this machine, and a host name may stand for several addresses.
   const exact = isIP(host) !== 0 && !isWildcard(host) && !host.includes("%");
   if (!exact || !(own || isLoopback(tracker))) return { port, tls };
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   return { port, publicUrl: `${tls ? "https" : "http"}://${authority}`, tls };
 }
 
-/** At most what Identify answers with. */
+/** Trackers per peer: Identify answers with at most this many keys. */
 const MAX_TRACKERS = 16;
-/** A way that another has taken over from is tried again so often: what a tracker says of itself may be a lie. */
+/** Pause of a URL while another one announces to its tracker. It ends, because a tracker may lie about its id. */
 const REST_MS = 300_000;
-/** Somebody holds our address: we by another way, or we before a restart, whose lease has ended by then. */
+/** Pause while this peer's address is leased by another URL, or by its run before a restart (expired by then). */
 const HELD_REST_MS = 30_000;
 
-/**
- * One announcer a URL, all told the same. Of those that lead to one tracker one announces; the others rest until it
- * fails.
- */
+/** One announcer for each tracker URL. Of the URLs that lead to one tracker, one announces until it fails. */
 export class Announcing {
-  /** By tracker: what each one was sent, so that it knows us when it calls back. */
+  /** One key for each tracker, which Identify proves to know when the tracker calls back. */
   readonly identifyKeys: readonly Uint8Array[];
   readonly #announcers: readonly Announcer[];
-  #address: PeerAddress = { host: "127.0.0.1", port: 0, tls: false };
+  #address: ServingAddress = { host: "127.0.0.1", port: 0, tls: false };
   readonly #closers: readonly (() => void)[];
 
   constructor(options: AnnouncingOptions) {
@@ -123,8 +110,8 @@ export class Announcing {
     });
   }
 
-  /** Announces from now on; nothing goes out before. */
-  start(address: PeerAddress): void {
+  /** Starts to announce; nothing is sent before. */
+  start(address: ServingAddress): void {
     this.#address = address;
     for (const announcer of this.#announcers) announcer.start();
   }
@@ -141,48 +128,48 @@ export class Announcing {
     for (const announcer of this.#announcers) announcer.leave(infoHash);
   }
 
-  /** Tells every tracker what another peer did wrong. */
+  /** Reports another peer's failure to every tracker. */
   report(failure: FailureReport): void {
     for (const announcer of this.#announcers) announcer.report(failure);
   }
 
-  /** Whether trackers know this peer by that URL. */
+  /** Whether trackers list this peer under that URL. */
   isOwn(url: string): boolean {
     return this.#announcers.some(({ status }) => status.url === url);
   }
 
-  /** After `drain`: resolves when others have what is only here, as far as somebody can. */
+  /** Call after `drain`. Resolves when other peers have all that only this peer had, as far as any can copy it. */
   async handedOver(): Promise<void> {
     await Promise.all(this.#announcers.map((announcer) => announcer.handedOver()));
   }
 
-  /** Asks the trackers to name this peer to nobody new. */
+  /** Asks the trackers not to name this peer to other peers any more. */
   async drain(): Promise<void> {
     await Promise.allSettled(this.#announcers.map((announcer) => announcer.drain()));
   }
 
-  /** Says goodbye and lets go of the connections. */
+  /** Tells the trackers that the peer leaves and closes the connections. */
   async stop(): Promise<void> {
     await Promise.allSettled(this.#announcers.map((announcer) => announcer.stop()));
     for (const close of this.#closers) close();
   }
 }
 
-/** What announcer number `n` knows of the others. */
+/** Tells announcer number `n` about the other URLs of its tracker. */
 export function otherWays(announcers: () => readonly Announcer[], n: number): OtherWays {
   const own = () => announcers()[n]!.status.trackerId;
   const working = () => announcers().filter((other, at) => at !== n && other.working);
   return {
     restMs(reason) {
-      // Who is refused at once does not know whom it asks.
+      // An announcer that is refused at its first announce does not know the id of its tracker.
       if (reason === "held") return working().some(({ status }) => status.url !== "") ? HELD_REST_MS : 0;
       const same = working().filter(({ status }) => status.trackerId === own());
-      // Leases without an address do not end each other: the first stays.
+      // Leases without an address do not end each other, so the first URL keeps announcing.
       const stands = reason === "forgotten" ? same : same.filter((other) => announcers().indexOf(other) < n);
       return stands.length > 0 ? REST_MS : 0;
     },
     failed() {
-      // A way that stays broken must not have those that work take the peer from each other again and again.
+      // A URL that stays broken must not make the working ones take the peer from each other again and again.
       if (working().some(({ status }) => status.trackerId === own())) return;
       for (const [at, other] of announcers().entries()) {
         if (at !== n && (other.status.trackerId === own() || other.status.trackerId === "")) other.wake();

@@ -1,34 +1,34 @@
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { ServedStore } from "../stores/served-torrents.ts";
 
-/** The peer that serves what is copied, besides what it has elsewhere. */
+/** The peer that serves the copies. */
 export interface CopyServing {
-  /** What it serves that is no copy. */
+  /** The store of a torrent that the peer serves apart from copies. */
   storeOf(infoHash: string): ServedStore | undefined;
-  /** Whether it is known by that URL. */
+  /** Whether trackers list this peer under that URL. */
   isSelf(url: string): boolean;
   addCopies(torrent: Torrent, store: ServedStore): void;
   removeCopies(infoHash: string): void;
   changed(infoHash: string): void;
 }
 
-/** The room that is lent, and what came of it. */
+/** The space that the operator lends for copies. */
 export interface CopySpace {
   readonly capacityBytes: number;
   readonly usedBytes: number;
-  /** Neither taken nor promised to any order. */
+  /** Neither used nor promised to an order. */
   readonly freeBytes: number;
-  /** Copied since the start. */
+  /** Bytes copied since the start. */
   readonly copiedBytes: number;
 }
 
-/** Who keeps copies, in this process or in another one. */
+/** Keeps copies for the swarm, in this process or another one. */
 export interface CopyKeeper {
-  /** Serves what is there. */
+  /** Serves the copies that are there. */
   start(serving: CopyServing): Promise<void>;
-  /** Left out by who only serves what another process keeps. */
+  /** Missing if another process keeps the copies and this one only serves them. */
   space?(): CopySpace;
-  /** Keeps nothing new. */
+  /** Copies nothing more. */
   leave(): void;
   stop(): Promise<void>;
 }

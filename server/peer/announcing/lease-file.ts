@@ -4,13 +4,13 @@ import { join } from "node:path";
 import type { Lease } from "#core/ports/tracker.ts";
 import { codeOf } from "../stores/disk.ts";
 
-/** Where an announcer keeps its lease between two runs. */
+/** Keeps an announcer's lease between runs. */
 export interface Leases {
   load(): Promise<Lease | undefined>;
   save(lease: Lease): Promise<void>;
 }
 
-/** For this run only. */
+/** Keeps the lease for this run only. */
 export function leaseInMemory(): Leases {
   let kept: Lease | undefined;
   return {
@@ -22,8 +22,8 @@ export function leaseInMemory(): Leases {
 }
 
 /**
- * In a file that only this user reads: whoever has the secret can end the lease. `folder` belongs to one role and port,
- * so that several peers of one user do not take each other's. A file that is damaged is no lease.
+ * Keeps the lease in a file that only this user may read: its secret can end the lease. `folder` belongs to one role
+ * and port, so that several peers of one user do not take each other's leases. A damaged file counts as no lease.
  */
 export function leaseOnDisk(folder: string, trackerUrl: string): Leases {
   const path = join(folder, `lease-${encodeURIComponent(new URL(trackerUrl).host)}.json`);

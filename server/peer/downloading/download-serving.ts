@@ -9,19 +9,17 @@ import { checkedStore } from "../stores/checked-store.ts";
 import type { ServedStore } from "../stores/served-torrents.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 
-/** How often a download that is not served from yet is looked at. */
+/** Interval between checks whether a download should be served yet. */
 const LOOK_EVERY_MS = 250;
-/** Who is done in so long is done before others have heard of it and asked. */
+/** A download that ends within this time ends before other peers have heard of it and asked. */
 const SOON_DONE_MS = 2_000;
 
 /**
- * Serves one torrent while it is being downloaded, and when it is there. The server for that takes longer to load than
- * all that a download needs to begin, so the first requests are sent before; and a download that is almost done needs
- * none.
+ * Serves a torrent during and after its download. The serving code takes longer to load than a download needs to
+ * begin, so the first requests are sent before it is loaded, and a download that is almost done does not load it.
  */
 export class DownloadServing {
-  /** The peer could not be started: this rejects with why. It never resolves. */
-  readonly failed: Promise<never>;
+  readonly #failed = Promise.withResolvers<never>();
   readonly #shared: Pick<SharedPeer, "start">;
   readonly #torrent: Torrent;
   readonly #store: PieceStore;
@@ -29,10 +27,9 @@ export class DownloadServing {
   #peer: RunningPeer | undefined;
   #starting: Promise<RunningPeer | undefined> | undefined;
   #seeding: Promise<unknown> | undefined;
-  #closeSeed = () => {};
+  #closeFiles = () => {};
   #cancelLook = () => {};
   #stopped = false;
-  #fail: (error: unknown) => void = () => {};
 
   constructor(
     shared: Pick<SharedPeer, "start">,
@@ -44,32 +41,34 @@ export class DownloadServing {
     this.#clock = clock;
     this.#torrent = torrent;
     this.#store = store;
-    this.failed = new Promise((_, reject) => {
-      this.#fail = reject;
-    });
     this.failed.catch(() => {});
   }
 
-  /** The download has begun. */
+  /** Rejects with the error if the peer cannot be started. Never resolves. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  /** Call when the download has begun. */
   watch(download: { peek(): Pick<DownloadSnapshot, "etaMs"> }): void {
     this.#cancelLook = this.#clock.after(LOOK_EVERY_MS, () => {
       const { etaMs = Number.POSITIVE_INFINITY } = download.peek();
       if (etaMs < SOON_DONE_MS) this.watch(download);
-      else this.#start().catch(this.#fail);
+      else this.#start().catch(this.#failed.reject);
     });
   }
 
-  /** A piece more is there. */
+  /** Call when a piece became held. */
   held(): void {
     this.#peer?.changed(this.#torrent.infoHash);
   }
 
-  /** Another peer did wrong: trackers are told, if they know this one. */
+  /** Reports another peer's failure to the trackers, if this peer has been started. */
   report(failure: FailureReport): void {
     this.#peer?.report(failure);
   }
 
-  /** The download is done, and its files are where they belong: from now on they are served from there. */
+  /** Serves the finished files from `target`. Undefined if they cannot be opened. */
   async seed(target: string): Promise<RunningPeer | undefined> {
     this.#cancelLook();
     const seeding = this.#seed(target);
@@ -77,14 +76,14 @@ export class DownloadServing {
     return seeding;
   }
 
-  /** Serves it no more; the peer that others share goes on. */
+  /** Stops serving this torrent; the shared peer continues. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelLook();
     await this.#starting?.catch(() => {});
     await this.#seeding;
     this.#peer?.remove(this.#torrent.infoHash);
-    this.#closeSeed();
+    this.#closeFiles();
   }
 
   #start(): Promise<RunningPeer | undefined> {
@@ -109,17 +108,17 @@ export class DownloadServing {
   }
 
   /**
-   * The files are their owner's now: every piece is hashed before it leaves. Of a folder that was got in part, some
-   * pieces lie across files that are in their places and others that never will be, and only the store knows where.
+   * The owner may change the finished files, so every piece is hashed before it is sent. Of a partly downloaded
+   * folder, some pieces lie partly in working files, which only the download's store can read.
    */
   async #inPlace(path: string, onWithdrawn: () => void): Promise<ServedStore | undefined> {
     const torrent = this.#torrent;
     const { geometry, held } = this.#store;
     if (!held.complete) return checkedStore(torrent, this.#store, onWithdrawn);
-    const { openSeed } = await import("../stores/in-place-store.ts");
-    // Whatever goes wrong here (the file is gone already) costs only what others would have been given.
-    const seed = await openSeed({ torrent, geometry, path, onWithdrawn }).catch(() => undefined);
-    if (seed) this.#closeSeed = () => seed.close();
-    return seed;
+    const { openInPlaceStore } = await import("../stores/in-place-store.ts");
+    // Any failure here, such as a file that was deleted already, only ends the serving.
+    const store = await openInPlaceStore({ torrent, geometry, path, onWithdrawn }).catch(() => undefined);
+    if (store) this.#closeFiles = () => store.close();
+    return store;
   }
 }

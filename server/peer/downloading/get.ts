@@ -14,61 +14,56 @@ import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import type { TransportKind } from "../../http/client/transports.ts";
-import type { RunningPeer } from "../peer.ts";
-import { FilePieceStore, type SyncMode } from "../stores/file-piece-store.ts";
+import type { PeerOptions, RunningPeer } from "../peer.ts";
+import { FilePieceStore, type FilePieceStoreOptions } from "../stores/file-piece-store.ts";
 import { StreamStore } from "../stores/stream-store.ts";
 import { connectPeer, type OpenTracker, openTracker, type Ways } from "../transports/connect.ts";
 import { PeerFailures } from "../transports/peer-failures.ts";
 import { DownloadServing } from "./download-serving.ts";
-import { Patience } from "./patience.ts";
+import { WaitLimit } from "./patience.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 
-export interface GetOptions {
-  readonly torrent: Torrent;
-  /** The path that the finished file or folder gets, or a stream that gets the bytes in order and is not closed. */
+export interface GetOptions
+  extends Pick<FilePieceStoreOptions, "torrent" | "sync" | "replace">,
+    Pick<PeerOptions, "ca"> {
+  /** Path of the finished file or folder, or a stream that is given the bytes in order and is not closed. */
   readonly target: string | Writable;
-  /** Of a folder, the files to get, by index; for a stream exactly one. Default: all. */
+  /** For a folder, the indices of the files to get; for a stream exactly one. Default: all. */
   readonly select?: readonly number[] | undefined;
   /** URLs in order of preference; at least one. */
   readonly trackers: readonly string[];
-  /** What carries the pieces; "auto" is the fastest way that a peer speaks. Default "auto". */
+  /** Protocol for pieces; "auto" is the fastest that the peer speaks. Default "auto". */
   readonly transport?: TransportKind | "auto" | undefined;
-  readonly sync?: SyncMode | undefined;
-  /** Take the place of what has the target's name. Default false. */
-  readonly replace?: boolean | undefined;
-  /** PEM, to trust besides the system's certificates. */
-  readonly ca?: string | undefined;
-  /** Peers of the same zone are asked where there are enough of them. */
+  /** Peers of this zone are preferred where there are enough of them. */
   readonly zone?: string | undefined;
-  /** Ends the download when it has waited for peers for so long without a piece. Default: never. */
+  /** Ends the download after it has waited for peers for this time without a piece. Default: never. */
   readonly giveUpAfterMs?: number | undefined;
   readonly download?: DownloadOptions | undefined;
-  /** What the download asks for keeps to this rate; several may share one. */
+  /** Limits the rate of requests; several downloads may share one. */
   readonly limit?: RateLimit | undefined;
-  /** Serves what has come to others meanwhile; the caller closes it. Default: nobody is served. */
+  /** Serves the downloaded pieces to other peers; the caller closes it. Default: none are served. */
   readonly serve?: SharedPeer | undefined;
-  /** Whether to go on serving when the download is done. Default true. */
+  /** Whether to keep serving after the download is done. Default true. */
   readonly seedWhenDone?: boolean | undefined;
-  /** While a torrent without lengths waits for its first pieces: what it waits for. */
+  /** Called while a torrent without lengths waits for its first pieces, with the reason. */
   readonly onWaiting?: ((reason: string) => void) | undefined;
-  /** Ends startGet while it waits. Once it has resolved, `stop` ends the download. */
+  /** Aborts startGet while it waits. After startGet has resolved, use `stop`. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface RunningGet {
   readonly download: Download;
   /**
-   * Resolves when the file has its name. Rejects with what failed, with GaveUp, or with an
-   * AbortError if `stop` came first.
+   * Resolves when the file has its name. Rejects with the download's failure, GaveUp, or an AbortError after `stop`.
    */
   readonly done: Promise<DownloadSnapshot>;
-  /** After `done`: what serves it from where it lies, or undefined if nobody is served. Rejects if that cannot start. */
+  /** After `done`: the peer that serves the files; undefined if none does. Rejects if it cannot start. */
   readonly seeding: Promise<RunningPeer | undefined>;
-  /** Ends everything; with `drain`, others get what they have asked for first and `serve` is closed. What is held stays for the next time. */
+  /** Ends download and serving; held pieces stay. `drain` first answers other peers' requests and closes `serve`. */
   stop(options?: { drain?: boolean }): Promise<void>;
 }
 
-/** Downloads one torrent to the disk and serves it to others while it does: a leecher on Node. */
+/** Downloads one torrent and serves it to other peers meanwhile: a leecher on Node. */
 export async function startGet(options: GetOptions): Promise<RunningGet> {
   const { torrent } = options;
   const cleanUp: CleanUp[] = [];
@@ -101,7 +96,10 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
     });
     cleanUp.unshift(() => download.stop());
     if (serving) cleanUp.unshift(() => serving.stop());
-    if (store instanceof StreamStore) followHorizon(store, download);
+    if (store instanceof StreamStore) {
+      store.onHorizon = (horizon) => download.askBelow(horizon);
+      download.askBelow(store.horizon);
+    }
     download.start();
     serving?.watch(download);
     return run({ download, serving, failures, options, cleanUp });
@@ -123,16 +121,16 @@ interface Parts {
 
 function run({ download, serving, failures, options, cleanUp }: Parts): RunningGet {
   const { target, seedWhenDone = true } = options;
-  const patience = new Patience(options.giveUpAfterMs);
+  const waitLimit = new WaitLimit(options.giveUpAfterMs);
   const unsubscribe = download.subscribe(() => {
     const snapshot = download.peek();
-    patience.watch(snapshot);
+    waitLimit.watch(snapshot);
     failures.look(snapshot.peers);
   });
-  const ends = serving ? [patience.lost, serving.failed] : [patience.lost];
+  const ends = serving ? [waitLimit.lost, serving.failed] : [waitLimit.lost];
   const done = Promise.race([ended(download), ...ends]).finally(() => {
     unsubscribe();
-    patience.end();
+    waitLimit.end();
   });
   const seeding = done.then(
     async () => {
@@ -140,10 +138,7 @@ function run({ download, serving, failures, options, cleanUp }: Parts): RunningG
       await serving?.stop();
       return undefined;
     },
-    async () => {
-      await download.stop();
-      return undefined;
-    },
+    () => download.stop().then(() => undefined),
   );
   seeding.catch(() => {});
   let stopping: Promise<void> | undefined;
@@ -163,7 +158,7 @@ function run({ download, serving, failures, options, cleanUp }: Parts): RunningG
   };
 }
 
-/** What a stream was given is gone, and cannot be given to others. */
+/** Bytes written to a stream cannot be read again, so they are not served. */
 function servingOf({ serve, torrent }: GetOptions, store: PieceStore): DownloadServing | undefined {
   return serve && !(store instanceof StreamStore) ? new DownloadServing(serve, torrent, store) : undefined;
 }
@@ -191,12 +186,7 @@ function wantedPieces({ torrent, select }: GetOptions, geometry: PieceGeometry):
   return select && torrent.files && piecesOfFiles(torrent.files, select, geometry);
 }
 
-function followHorizon(store: StreamStore, download: Download): void {
-  store.onHorizon = (horizon) => download.askBelow(horizon);
-  download.askBelow(store.horizon);
-}
-
-/** Where the pieces lie, by the torrent's word or, for one of the seed's form, by its first and last piece. */
+/** The torrent's geometry: from its lengths or, for a legacy torrent, learned from its first and last piece. */
 async function lengthsOf(
   options: GetOptions,
   trackers: readonly Tracker[],
@@ -205,8 +195,8 @@ async function lengthsOf(
   const geometry = geometryOf(torrent);
   if (geometry) return { geometry, pieces: new Map() };
   const given = new AbortController();
-  const patience = new Patience(options.giveUpAfterMs);
-  patience.lost.catch((error) => given.abort(error));
+  const waitLimit = new WaitLimit(options.giveUpAfterMs);
+  waitLimit.lost.catch((error) => given.abort(error));
   try {
     return await learnLengths({
       torrent,
@@ -218,12 +208,12 @@ async function lengthsOf(
       random: Math.random,
       signal: signal ? AbortSignal.any([signal, given.signal]) : given.signal,
       onWaiting: (reason, located) => {
-        patience.watch({ state: "waiting", reason, located });
+        waitLimit.watch({ state: "waiting", reason, located });
         options.onWaiting?.(reason);
       },
     });
   } finally {
-    patience.end();
+    waitLimit.end();
   }
 }
 

@@ -2,9 +2,9 @@ import { PiezaError } from "#core/base/errors.ts";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 
-/** Nobody had the missing pieces for as long as the caller was willing to wait. */
+/** No peer had the missing pieces for as long as the caller was willing to wait. */
 export class GaveUp extends PiezaError {
-  /** False if no tracker has ever answered, so that nobody knows whether there are peers. */
+  /** False if no tracker has ever answered, so it is unknown whether there are peers. */
   readonly trackerReached: boolean;
 
   constructor(reason: string, trackerReached: boolean) {
@@ -13,20 +13,21 @@ export class GaveUp extends PiezaError {
   }
 }
 
-/** Measures how long a download has been waiting. */
-export class Patience {
-  readonly lost: Promise<never>;
+/** Limits how long a download may wait without a piece. */
+export class WaitLimit {
   readonly #limitMs: number | undefined;
+  readonly #lost = Promise.withResolvers<never>();
   #cancel: (() => void) | undefined;
   #waitingFor = { reason: "", located: false };
-  #lose: (error: GaveUp) => void = () => {};
 
   constructor(limitMs: number | undefined) {
     this.#limitMs = limitMs;
-    this.lost = new Promise((_, reject) => {
-      this.#lose = reject;
-    });
     this.lost.catch(() => {});
+  }
+
+  /** Rejects with GaveUp at the limit. Never resolves. */
+  get lost(): Promise<never> {
+    return this.#lost.promise;
   }
 
   watch({ state, reason, located }: Pick<DownloadSnapshot, "state" | "reason" | "located">): void {
@@ -34,7 +35,7 @@ export class Patience {
     else this.#waitingFor = { reason, located };
     if (state !== "waiting" || this.#limitMs === undefined || this.#cancel) return;
     this.#cancel = nodeClock.after(this.#limitMs, () =>
-      this.#lose(new GaveUp(this.#waitingFor.reason, this.#waitingFor.located)),
+      this.#lost.reject(new GaveUp(this.#waitingFor.reason, this.#waitingFor.located)),
     );
   }
 

@@ -2,10 +2,10 @@ import type { PeerOptions, RunningPeer } from "../peer.ts";
 
 export type SharedPeerOptions = Omit<PeerOptions, "onStatus">;
 
-/** One peer that serves what several downloads have got so far. Started, and loaded, by the first that needs it. */
+/** One peer that serves the pieces of several downloads. The first download that needs it loads and starts it. */
 export class SharedPeer {
   readonly #options: SharedPeerOptions;
-  /** URLs under which trackers know it. */
+  /** URLs under which trackers list this peer. */
   readonly #own = new Set<string>();
   #starting: Promise<RunningPeer> | undefined;
 
@@ -19,12 +19,12 @@ export class SharedPeer {
     return this.#starting;
   }
 
-  /** Whether a peer that a tracker names is this one. */
+  /** Whether `url`, named by a tracker, is this peer. */
   isSelf(url: string): boolean {
     return this.#own.has(url);
   }
 
-  /** Lets others get what they have asked for, and closes. */
+  /** Answers the requests that other peers have made, then closes. */
   async drain(): Promise<void> {
     await (await this.#started())?.drain();
   }
@@ -45,7 +45,7 @@ export class SharedPeer {
     return peer;
   }
 
-  /** Undefined if it was never started, or could not be. */
+  /** Undefined if the peer was never started or failed to start. */
   async #started(): Promise<RunningPeer | undefined> {
     return this.#starting?.catch(() => undefined);
   }

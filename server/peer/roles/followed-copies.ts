@@ -3,48 +3,43 @@ import { join } from "node:path";
 import { isSha256Hex } from "#core/base/hash.ts";
 import { geometryOf } from "#core/torrent/torrent.ts";
 import { parseTorrentText } from "#core/torrent/torrent-json.ts";
-import { nodeClock } from "../../base/node-clock.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import type { CopyKeeper, CopyServing } from "../announcing/copy-keeper.ts";
 import { contentOf, torrentFileOf } from "../serving/stored-torrent.ts";
 import { FollowedStore } from "../stores/followed-store.ts";
-import { Looking } from "./told-file.ts";
+import { Polling } from "./told-file.ts";
 
-export interface FollowedCopiesOptions {
-  /** Path of the copies, a folder for each torrent, which another process writes. */
-  readonly folder: string;
-  readonly onError: (error: unknown) => void;
-}
-
-/** Serves the copies that another process of this peer keeps, as they come and go. */
+/** Serves the copies that another process of this peer keeps, and follows their changes. */
 export class FollowedCopies implements CopyKeeper {
-  readonly #options: FollowedCopiesOptions;
+  readonly #folder: string;
+  readonly #onError: (error: unknown) => void;
   readonly #stores = new Map<string, FollowedStore>();
-  readonly #looking: Looking;
+  readonly #polling: Polling;
   #serving: CopyServing | undefined;
 
-  constructor(options: FollowedCopiesOptions) {
-    this.#options = options;
-    this.#looking = new Looking(nodeClock, () => this.#look(), options.onError);
+  /** `folder` holds a folder of copies for each torrent, which another process writes. */
+  constructor(folder: string, onError: (error: unknown) => void) {
+    this.#folder = folder;
+    this.#onError = onError;
+    this.#polling = new Polling(() => this.#poll(), onError);
   }
 
-  /** Resolves when what is there now is served. */
+  /** Resolves when the copies that are there now are served. */
   start(serving: CopyServing): Promise<void> {
     this.#serving = serving;
-    return this.#looking.start();
+    return this.#polling.start();
   }
 
   leave(): void {}
 
   async stop(): Promise<void> {
-    await this.#looking.stop();
+    await this.#polling.stop();
     for (const store of this.#stores.values()) await store.close();
   }
 
-  async #look(): Promise<void> {
-    const { folder, onError } = this.#options;
+  async #poll(): Promise<void> {
     const serving = this.#serving!;
-    const names = new Set((await readdir(folder).catch(() => [])).filter(isSha256Hex));
+    const names = new Set((await readdir(this.#folder).catch(() => [])).filter(isSha256Hex));
     for (const [infoHash, store] of this.#stores) {
       if (names.has(infoHash)) {
         if (await store.follow()) serving.changed(infoHash);
@@ -55,13 +50,13 @@ export class FollowedCopies implements CopyKeeper {
       await store.close();
     }
     for (const infoHash of names) {
-      if (!this.#stores.has(infoHash)) await this.#open(infoHash).catch(onError);
+      if (!this.#stores.has(infoHash)) await this.#open(infoHash).catch(this.#onError);
     }
   }
 
-  /** A folder that is just being made is opened at the next look. */
+  /** A folder that is still being created is opened at the next poll. */
   async #open(infoHash: string): Promise<void> {
-    const folder = join(this.#options.folder, infoHash);
+    const folder = join(this.#folder, infoHash);
     const text = await readFile(torrentFileOf(folder), "utf8").catch(() => undefined);
     if (text === undefined) return;
     const torrent = await parseTorrentText(text, nodeHasher);

@@ -1,26 +1,18 @@
 import type { CopiesNews } from "#core/announce/announcer.ts";
-import type { Bitfield } from "#core/base/bitfield.ts";
 import type { Announced, AnnouncedTorrent, PieceRanges, Tracker } from "#core/ports/tracker.ts";
 import type { Copying } from "../announcing/announcing.ts";
-import {
-  type AllNews,
-  heard,
-  roleFiles,
-  type ToldAnswer,
-  type ToldAnswers,
-  type ToldNews,
-  told,
-} from "./role-files.ts";
+import type { AllNews, HeldTorrent, TrackerAnswer, TrackerAnswers, TrackerNews } from "./role-files.ts";
+import { roleFiles } from "./role-files.ts";
 import { HeardFile, ToldFile } from "./told-file.ts";
 
-/** Who has told nothing for so long does not replicate at the moment. */
+/** The replicating process counts as stopped when it has written nothing for this time. */
 const SILENT_MS = 15_000;
-/** By then what a granted drop was about has gone, or is kept after all. */
+/** By then the replicating process has dropped the granted pieces, or keeps them after all. */
 const DROPPED_MS = 5_000;
 
-const NO_NEWS: ToldNews = { heard: 0, news: {} };
+const NO_NEWS: TrackerNews = { heard: 0, news: {} };
 
-/** A drop that was granted and may not have happened yet. */
+/** A granted drop that may not have happened yet. */
 interface Grant {
   readonly pieces: PieceRanges;
   readonly answer: number;
@@ -28,25 +20,23 @@ interface Grant {
 }
 
 /**
- * For a process that only announces: carries what trackers answer to the process that replicates, and what that has to
- * say back to them.
- *
- * Invariant: what a tracker has let go of counts as gone there, and is not announced again before the replicating
- * process has heard so and had time to let go. Else two peers could each think that the other has the last copy.
+ * Passes trackers' answers from the announcing process to the replicating process, and its news back. Invariant: a
+ * tracker counts granted pieces as gone, so they are not announced again before the replicating process has read the
+ * grant and had time to drop them. Otherwise two peers could each believe that the other has the last copy.
  */
 export class RelayedCopying implements Copying {
-  readonly #answersFile: ToldFile<ToldAnswers>;
-  readonly #oldAnswers: HeardFile<ToldAnswers>;
+  readonly #answersFile: ToldFile<TrackerAnswers>;
+  readonly #oldAnswers: HeardFile<TrackerAnswers>;
   readonly #newsFile: HeardFile<AllNews>;
   readonly #onError: (error: unknown) => void;
   readonly #onGranted: () => void;
   readonly #now: () => number;
-  readonly #answers: Record<string, ToldAnswer> = {};
+  readonly #answers: Record<string, TrackerAnswer> = {};
   #grants: Grant[] = [];
   #news: AllNews = { atMs: 0, trackers: {} };
   #number = 0;
 
-  /** `onGranted`: what `announced` gives has changed. `wallNow` in milliseconds. */
+  /** `onGranted` is called when the result of `announced` has changed. `wallNow` gives wall-clock milliseconds. */
   constructor(
     folder: string,
     onError: (error: unknown) => void,
@@ -55,29 +45,27 @@ export class RelayedCopying implements Copying {
   ) {
     const files = roleFiles(folder);
     this.#answersFile = new ToldFile(files.answers);
-    this.#oldAnswers = new HeardFile(files.answers, heard<ToldAnswers>);
-    this.#newsFile = new HeardFile(files.news, heard<AllNews>);
+    this.#oldAnswers = new HeardFile(files.answers);
+    this.#newsFile = new HeardFile(files.news);
     this.#onError = onError;
     this.#onGranted = onGranted;
     this.#now = wallNow;
   }
 
-  /** Takes up what an earlier run was granted. Before anything is announced. */
+  /** Restores the grants of an earlier run. Call before the first announce. */
   async start(): Promise<void> {
-    const old = await this.#oldAnswers.news();
-    if (!old || old === "gone") return this.look();
-    for (const [trackerId, answer] of Object.entries(old.value)) {
+    const old = (await this.#oldAnswers.news()) ?? {};
+    for (const [trackerId, answer] of Object.entries(old)) {
       this.#answers[trackerId] = answer;
       this.#number = Math.max(this.#number, answer.number);
       this.#noteGrants(answer);
     }
-    await this.look();
+    await this.readNews();
   }
 
-  /** Reads what the replicating process says. */
-  async look(): Promise<void> {
-    const news = await this.#newsFile.news();
-    if (news && news !== "gone") this.#news = news.value;
+  /** Reads the news of the replicating process. */
+  async readNews(): Promise<void> {
+    this.#news = (await this.#newsFile.news()) ?? this.#news;
     const heardOf = Math.max(0, ...Object.values(this.#news.trackers).map((tracker) => tracker.heard));
     for (const grant of this.#grants) if (grant.answer <= heardOf) grant.heardAtMs ||= this.#now();
     this.#grants = this.#grants.filter(
@@ -85,7 +73,7 @@ export class RelayedCopying implements Copying {
     );
   }
 
-  /** Drops and declined orders only as the word on the last answer: each is said once an answer. */
+  /** Drops and declined orders are sent once, with the announce after the answer that they respond to. */
   say(trackerId: string): CopiesNews {
     if (this.#now() - this.#news.atMs > SILENT_MS) return {};
     const { heard, news } = this.#news.trackers[trackerId] ?? this.#news.trackers[""] ?? NO_NEWS;
@@ -99,11 +87,11 @@ export class RelayedCopying implements Copying {
     this.#answers[trackerId] = { url: tracker.url, number: ++this.#number, answer };
     this.#noteGrants(this.#answers[trackerId]);
     if (answered.grants?.length) this.#onGranted();
-    this.#answersFile.tell(told({ ...this.#answers })).catch(this.#onError);
+    this.#answersFile.tell(this.#answers).catch(this.#onError);
   }
 
-  /** What to announce of a torrent: what is served of it, without what was granted. */
-  announced(torrent: AnnouncedTorrent & { readonly bitfield: Bitfield }): AnnouncedTorrent {
+  /** The torrent to announce: what is served, without the pieces whose drop was granted. */
+  announced(torrent: HeldTorrent): AnnouncedTorrent {
     const grants = this.#grants.filter(({ pieces }) => pieces.infoHash === torrent.infoHash);
     if (grants.length === 0) return torrent;
     const bitfield = torrent.bitfield.clone();
@@ -113,16 +101,16 @@ export class RelayedCopying implements Copying {
     return { ...torrent, bitfield };
   }
 
-  /** What was granted and may still be here: changes what is announced. */
+  /** Granted drops that may not have happened yet; `announced` leaves them out. */
   get grantCount(): number {
     return this.#grants.length;
   }
 
   async stop(): Promise<void> {
-    await this.#answersFile.tell(told({ ...this.#answers })).catch(this.#onError);
+    await this.#answersFile.tell(this.#answers).catch(this.#onError);
   }
 
-  #noteGrants({ answer, number }: ToldAnswer): void {
+  #noteGrants({ answer, number }: TrackerAnswer): void {
     for (const pieces of answer.grants ?? []) this.#grants.push({ pieces, answer: number, heardAtMs: 0 });
   }
 }

@@ -1,65 +1,52 @@
 import { join } from "node:path";
 import type { Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
-import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
-import type { Log } from "../../http/base/log.ts";
 import { openTransport } from "../../http/client/transports.ts";
+import type { PeerOptions } from "../peer.ts";
+import { logRottenPiece } from "../rotten-piece.ts";
 import { Scrub } from "../serving/scrub.ts";
 import type { Lock } from "../stores/lock.ts";
 import { ServedTorrents } from "../stores/served-torrents.ts";
 import { Volunteer, type VolunteerRules } from "../volunteer/volunteer.ts";
 import {
   type AllNews,
-  heard,
   lockRole,
   roleFiles,
-  type ToldAnswers,
-  type ToldNews,
-  told,
+  type TrackerAnswers,
+  type TrackerNews,
+  warnOfRoleFiles,
 } from "./role-files.ts";
-import { HeardFile, Looking, ToldFile } from "./told-file.ts";
+import { HeardFile, Polling, ToldFile } from "./told-file.ts";
 
-export interface ReplicateRoleOptions {
-  /** As of the peer's other processes. */
-  readonly dataDir: string;
-  readonly port: number;
+/** `dataDir` belongs to all processes of the peer. `port` is the serving process's. */
+export interface ReplicateRoleOptions
+  extends Pick<PeerOptions, "dataDir" | "port" | "zone" | "scrub" | "ca" | "log"> {
   readonly volunteer: VolunteerRules;
-  /** Copies come from peers of the same zone first. */
-  readonly zone?: string | undefined;
-  readonly scrub?: { readonly bytesPerSecond: number; readonly everyMs: number } | undefined;
-  /** PEM, to trust besides the system's certificates. */
-  readonly ca?: string | undefined;
-  readonly log?: Log | undefined;
 }
 
-/** Something is said at least so often, so that the announcing process knows that somebody replicates. */
+/** Longest interval between writes, so that the announcing process knows that this process runs. */
 const SAY_MS = 3_000;
 
-/** What an answer says that does not concern copies. */
+/** The fields of an answer that do not concern copies. */
 const NOT_TOLD = { lease: { id: "", secret: "" }, listed: true, notListedReason: "", resend: [] };
 
-interface OpenTracker {
-  readonly tracker: Tracker;
-  readonly close: () => void;
-}
-
 /**
- * The replicating part of a peer as a process of its own, and the only one that writes copies: carries out the orders
- * that the announcing process has brought. The serving process reads what it keeps.
+ * The replicating part of a peer, as a process: carries out the orders that the announcing process passes on. Only
+ * this process writes copies; the serving process reads them.
  */
 export class ReplicateRole {
   readonly #volunteer: Volunteer;
   readonly #scrub: Scrub | undefined;
   readonly #copies = new ServedTorrents();
-  readonly #answers: HeardFile<ToldAnswers>;
+  readonly #answers: HeardFile<TrackerAnswers>;
   readonly #news: ToldFile<AllNews>;
-  /** URLs under which trackers know this peer. */
+  /** URLs under which trackers list this peer. */
   readonly #own = new Set<string>();
-  readonly #trackers = new Map<string, OpenTracker>();
-  readonly #said: Record<string, ToldNews> = {};
-  readonly #looking: Looking;
+  readonly #trackers = new Map<string, { tracker: Tracker; close: () => void }>();
+  readonly #said: Record<string, TrackerNews> = {};
+  readonly #polling: Polling;
   readonly #options: ReplicateRoleOptions;
   readonly #lock: Lock;
   #saidAtMs = -Infinity;
@@ -77,23 +64,20 @@ export class ReplicateRole {
         torrents: this.#copies,
         clock: nodeClock,
         onChecked: () => {},
-        onRotten: (infoHash, index) => this.#sayRotten(infoHash, index),
+        // The serving process learns of it from the store's journal.
+        onRotten: (infoHash, index) => logRottenPiece(log, infoHash, index),
       });
-    this.#answers = new HeardFile(files.answers, heard<ToldAnswers>);
+    this.#answers = new HeardFile(files.answers);
     this.#news = new ToldFile(files.news);
-    this.#looking = new Looking(
-      nodeClock,
-      () => this.#look(),
-      (error) => this.#warn(error),
-    );
+    this.#polling = new Polling(() => this.#poll(), warnOfRoleFiles(log));
   }
 
-  /** Fails with failed_precondition while another process keeps this peer's copies, and with what their folder fails with. */
+  /** Fails with failed_precondition while another process keeps this peer's copies, and as Volunteer.start does. */
   static async start(options: ReplicateRoleOptions): Promise<ReplicateRole> {
     const folder = join(options.dataDir, `peer-${options.port}`);
     const role = new ReplicateRole(options, folder, lockRole(folder, "replicate"));
     await role.#volunteer.start({
-      // What else is served here was announced, and nobody orders it.
+      // The tracker does not order pieces that the serving process has already announced.
       storeOf: () => undefined,
       isSelf: (url) => role.#own.has(url),
       addCopies: (torrent: Torrent, store) => role.#copies.add(torrent, store, "copies"),
@@ -101,30 +85,30 @@ export class ReplicateRole {
       changed: () => {},
     });
     role.#scrub?.start();
-    await role.#looking.start();
+    await role.#polling.start();
     return role;
   }
 
-  /** Carries out no more orders; what is kept stays. */
+  /** Carries out no more orders; the copies stay. */
   async close(): Promise<void> {
-    await this.#looking.stop();
+    await this.#polling.stop();
     await this.#scrub?.stop();
     await this.#volunteer.stop();
     for (const { close } of this.#trackers.values()) close();
     this.#lock.release();
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const answers = await this.#answers.news();
     const due = nodeClock.now() - this.#saidAtMs >= SAY_MS;
-    if (answers && answers !== "gone") this.#hear(answers.value);
+    if (answers) this.#hear(answers);
     else if (!due) return;
     this.#saidAtMs = nodeClock.now();
     const trackers = { ...this.#said, "": { heard: 0, news: this.#volunteer.say("") } };
-    await this.#news.tell(told({ atMs: Date.now(), trackers }));
+    await this.#news.tell({ atMs: Date.now(), trackers });
   }
 
-  #hear(answers: ToldAnswers): void {
+  #hear(answers: TrackerAnswers): void {
     for (const [trackerId, { url, number, answer }] of Object.entries(answers)) {
       if (this.#said[trackerId]?.heard === number) continue;
       this.#own.add(answer.url);
@@ -140,17 +124,5 @@ export class ReplicateRole {
     const tracker = remoteTracker({ url, transport });
     this.#trackers.set(url, { tracker, close });
     return tracker;
-  }
-
-  /** The serving process reads of it in the journal. */
-  #sayRotten(infoHash: string, index: PieceIndex): void {
-    const number = pieceNumber(index);
-    const message = `piece ${number} of ${infoHash} has rotted: it is not served any more`;
-    this.#options.log?.({ level: "warn", event: "piece_rotten", message, info_hash: infoHash, number });
-  }
-
-  #warn(error: unknown): void {
-    const message = `the other processes of this peer are not heard: ${String(error)}`;
-    this.#options.log?.({ level: "warn", event: "role_files", message });
   }
 }

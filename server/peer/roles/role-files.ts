@@ -1,20 +1,22 @@
 import { mkdirSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CopiesNews } from "#core/announce/announcer.ts";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import type { Announced, AnnouncedTorrent } from "#core/ports/tracker.ts";
+import type { Log } from "../../http/base/log.ts";
 import { type Lock, takeLock } from "../stores/lock.ts";
 
 /**
- * What the processes of one peer tell each other, in its folder. Each file has one writer:
+ * The files through which the processes of one peer exchange data, in the peer's folder. Each file has one writer:
  *
- *     serving.json          serve      where it serves
- *     served/HASH.json      serve      what it has of one torrent
- *     identify-keys.json    announce   what Identify has to know
+ *     serving.json          serve      its address
+ *     served/HASH.json      serve      what it holds of one torrent
+ *     identify-keys.json    announce   keys that Identify answers with
  *     answers.json          announce   what trackers answered
- *     news.json             replicate  what trackers are to be told
- *     PART.lock             PART       that it runs
+ *     news.json             replicate  what to tell the trackers
+ *     PART.lock             PART       held while the part runs
  */
 export function roleFiles(folder: string) {
   const at = (...names: string[]) => join(folder, "roles", ...names);
@@ -29,34 +31,33 @@ export function roleFiles(folder: string) {
 }
 
 /**
- * One process at a time is a part of a peer. Fails with failed_precondition, naming it, while another is. The serving
- * part needs no lock: it has the port.
+ * Locks a part of a peer for this process. Fails with failed_precondition that names the owner while another process
+ * has the lock. The serving part needs no lock: it has the port.
  */
 export function lockRole(folder: string, part: "announce" | "replicate"): Lock {
   mkdirSync(join(folder, "roles"), { recursive: true, mode: 0o700 });
   return takeLock(join(folder, "roles", `${part}.lock`), `the part "${part}" of this peer`);
 }
 
-/** Of these files; another version's are no news. */
-const VERSION = 1;
-
-interface Told {
-  readonly version: typeof VERSION;
+/** Info hashes of the torrents that have a file in the folder `served`. */
+export async function servedInfoHashes(served: string): Promise<string[]> {
+  const names = await readdir(served).catch(() => []);
+  return names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name)).map((name) => name.slice(0, 64));
 }
 
-/** Where the serving process serves. */
-export interface ToldServing {
-  readonly host: string;
-  readonly port: number;
-  readonly publicUrl?: string;
-  readonly tls: boolean;
+/** Logs an error in reading or writing these files. */
+export function warnOfRoleFiles(log: Log | undefined): (error: unknown) => void {
+  return (error) => {
+    const message = `cannot exchange files with the other processes of this peer: ${String(error)}`;
+    log?.({ level: "warn", event: "role_files", message });
+  };
 }
 
-/** What a tracker answered that concerns copies. */
-export interface ToldAnswer {
-  /** Of the tracker. */
+/** The part of a tracker's answer that concerns copies. */
+export interface TrackerAnswer {
+  /** The tracker's URL. */
   readonly url: string;
-  /** Grows with every answer, over all trackers and restarts. */
+  /** Grows with every answer, across trackers and restarts. */
   readonly number: number;
   readonly answer: Pick<
     Announced,
@@ -65,40 +66,33 @@ export interface ToldAnswer {
 }
 
 /** By tracker id. */
-export type ToldAnswers = Readonly<Record<string, ToldAnswer>>;
+export type TrackerAnswers = Readonly<Record<string, TrackerAnswer>>;
 
-/** What one tracker is to be told, by who has heard its answer of that number. */
-export interface ToldNews {
+/** News for one tracker from a process that has read its answer number `heard`. */
+export interface TrackerNews {
   readonly heard: number;
   readonly news: CopiesNews;
 }
 
 export interface AllNews {
-  /** Wall-clock milliseconds: who replicates says something at least every few seconds. */
+  /** Wall-clock milliseconds of the write; the replicating process writes at least every few seconds. */
   readonly atMs: number;
-  /** By tracker id; "" for those whose id is not known yet. */
-  readonly trackers: Readonly<Record<string, ToldNews>>;
+  /** By tracker id; "" for trackers whose id is not known yet. */
+  readonly trackers: Readonly<Record<string, TrackerNews>>;
 }
 
-/** As a file's content. */
-export function told<T extends object>(value: T): T & Told {
-  return { version: VERSION, ...value };
-}
+/** A torrent and the pieces of it that the serving process holds. */
+export type HeldTorrent = AnnouncedTorrent & { readonly bitfield: Bitfield };
 
-/** Of this version, or nothing; both processes are the same program, so the rest is believed. */
-export function heard<T>(value: unknown): T {
-  if ((value as Partial<Told> | null)?.version !== VERSION) throw new Error("another version");
-  const { version: _, ...content } = value as Told;
-  return content as T;
-}
+type TorrentContent = Omit<AnnouncedTorrent, "bitfield"> & { readonly bitfield: string };
 
-export function tellTorrent({ bitfield, ...torrent }: AnnouncedTorrent) {
+export function encodeTorrent({ bitfield, ...torrent }: AnnouncedTorrent): TorrentContent {
   const bytes = bitfield && Buffer.from(bitfield.toBytes()).toString("base64");
-  return told({ ...torrent, bitfield: bytes ?? "" });
+  return { ...torrent, bitfield: bytes ?? "" };
 }
 
-export function hearTorrent(value: unknown): AnnouncedTorrent & { readonly bitfield: Bitfield } {
-  const { bitfield, ...torrent } = heard<Omit<AnnouncedTorrent, "bitfield"> & { bitfield: string }>(value);
-  if (!isSha256Hex(torrent.infoHash)) throw new Error("no torrent");
+export function decodeTorrent(content: unknown): HeldTorrent {
+  const { bitfield, ...torrent } = content as TorrentContent;
+  if (!isSha256Hex(torrent.infoHash)) throw new Error("the info hash is malformed");
   return { ...torrent, bitfield: Bitfield.fromBytes(torrent.totalPieces, Buffer.from(bitfield, "base64")) };
 }

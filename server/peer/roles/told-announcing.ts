@@ -1,46 +1,41 @@
-import { readdir } from "node:fs/promises";
 import type { AnnouncedTorrent } from "#core/ports/tracker.ts";
-import { nodeClock } from "../../base/node-clock.ts";
-import type { Announces, PeerAddress } from "../announcing/announcing.ts";
-import { heard, roleFiles, tellTorrent, told } from "./role-files.ts";
-import { HeardFile, Looking, ToldFile } from "./told-file.ts";
+import type { Announces, ServingAddress } from "../announcing/announcing.ts";
+import { encodeTorrent, roleFiles, servedInfoHashes } from "./role-files.ts";
+import { HeardFile, Polling, ToldFile } from "./told-file.ts";
 
-/** Looks after which all that is served has been added: what else there is, an earlier run served. */
-const SETTLED_LOOKS = 40;
+/** Polls after which all torrents have been added: files of other torrents are left from an earlier run. */
+const SETTLED_POLLS = 40;
 
-/**
- * For a process that only serves: what it has is told to the process that announces, through files. Both may be away
- * and come back; the files stay.
- */
+/** Writes what a serving process holds to files for the announcing process. Either may stop and come back. */
 export class ToldAnnouncing implements Announces {
-  /** What Identify has to know: the announcing process makes new ones at every start. Live. */
+  /** The keys of the announcing process, new at each of its starts. Updated in place. */
   readonly identifyKeys: Uint8Array[] = [];
   readonly #files: ReturnType<typeof roleFiles>;
   readonly #torrents = new Map<string, ToldFile<object>>();
   readonly #keys: HeardFile<{ readonly keys: readonly string[] }>;
-  readonly #looking: Looking;
+  readonly #polling: Polling;
   readonly #onError: (error: unknown) => void;
   #telling: Promise<unknown> = Promise.resolve();
-  #looks = 0;
+  #polls = 0;
 
-  /** `folder` is the peer's. `onError`: a file could not be written or read. */
+  /** `folder` is the peer's. `onError` is called when a file cannot be read or written. */
   constructor(folder: string, onError: (error: unknown) => void) {
     this.#files = roleFiles(folder);
     this.#onError = onError;
-    this.#keys = new HeardFile(this.#files.identifyKeys, heard<{ readonly keys: readonly string[] }>);
-    this.#looking = new Looking(nodeClock, () => this.#look(), onError);
+    this.#keys = new HeardFile(this.#files.identifyKeys);
+    this.#polling = new Polling(() => this.#poll(), onError);
   }
 
-  start(address: PeerAddress): void {
-    this.#also(() => new ToldFile(this.#files.serving).tell(told(address)));
-    void this.#looking.start();
+  start(address: ServingAddress): void {
+    this.#also(() => new ToldFile(this.#files.serving).tell(address));
+    void this.#polling.start();
   }
 
   update(torrent: AnnouncedTorrent): void {
     const file =
       this.#torrents.get(torrent.infoHash) ?? new ToldFile(this.#files.servedTorrent(torrent.infoHash));
     this.#torrents.set(torrent.infoHash, file);
-    this.#also(() => file.tell(tellTorrent(torrent)));
+    this.#also(() => file.tell(encodeTorrent(torrent)));
   }
 
   completed(): void {}
@@ -61,24 +56,22 @@ export class ToldAnnouncing implements Announces {
   async drain(): Promise<void> {}
 
   async stop(): Promise<void> {
-    await this.#looking.stop();
+    await this.#polling.stop();
     await this.#telling;
   }
 
-  async #look(): Promise<void> {
-    if (++this.#looks === SETTLED_LOOKS) await this.#forgetOthers();
+  async #poll(): Promise<void> {
+    if (++this.#polls === SETTLED_POLLS) await this.#forgetOthers();
     const news = await this.#keys.news();
-    if (!news || news === "gone") return;
-    const keys = news.value.keys.map((key) => Buffer.from(key, "hex"));
+    if (!news) return;
+    const keys = news.keys.map((key) => Buffer.from(key, "hex"));
     this.identifyKeys.splice(0, this.identifyKeys.length, ...keys);
   }
 
-  /** What an earlier run served and this one does not. */
+  /** Removes the files of torrents that only an earlier run served. */
   async #forgetOthers(): Promise<void> {
-    const names = await readdir(this.#files.served).catch(() => []);
-    const kept = new Set([...this.#torrents.keys()].map((infoHash) => `${infoHash}.json`));
-    for (const name of names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name) && !kept.has(name))) {
-      await new ToldFile(this.#files.servedTorrent(name.slice(0, 64))).forget();
+    for (const infoHash of await servedInfoHashes(this.#files.served)) {
+      if (!this.#torrents.has(infoHash)) await new ToldFile(this.#files.servedTorrent(infoHash)).forget();
     }
   }
 

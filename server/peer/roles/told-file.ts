@@ -1,27 +1,26 @@
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Clock } from "#core/base/clock.ts";
-import { codeOf } from "../stores/disk.ts";
+import { nodeClock } from "../../base/node-clock.ts";
+import { ignoreMissing } from "../stores/disk.ts";
 
-/** How often a file that another process writes is looked at. */
-export const LOOK_MS = 250;
+/** Version of the content of these files. A file of another version is ignored. */
+const VERSION = 1;
+/** Interval at which files of other processes are checked for changes. */
+export const FILE_POLL_MS = 250;
 
-/**
- * What one process of a peer tells another: a small JSON file, written whole or not at all. Only this user may read it.
- * It has one writer. What is told while something is being written replaces what was waiting.
- */
-export class ToldFile<T> {
+/** A JSON file from one process of a peer to another, for this user only, replaced as a whole. Has one writer. */
+export class ToldFile<T extends object> {
   readonly #path: string;
-  #waiting: { readonly value: T } | undefined;
+  #waiting: object | undefined;
   #writing: Promise<void> | undefined;
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Resolves when this, or something newer, is in the file. */
+  /** Resolves when this value, or a newer one, is in the file. */
   tell(value: T): Promise<void> {
-    this.#waiting = { value };
+    this.#waiting = { version: VERSION, ...value };
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = undefined;
     });
@@ -36,71 +35,64 @@ export class ToldFile<T> {
 
   async #writeAll(): Promise<void> {
     while (this.#waiting) {
-      const { value } = this.#waiting;
+      const text = `${JSON.stringify(this.#waiting)}\n`;
       this.#waiting = undefined;
-      await writeWhole(this.#path, `${JSON.stringify(value)}\n`);
+      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+      const fresh = `${this.#path}.new`;
+      await writeFile(fresh, text, { mode: 0o600 });
+      await rename(fresh, this.#path);
     }
   }
 }
 
-async function writeWhole(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const fresh = `${path}.new`;
-  await writeFile(fresh, text, { mode: 0o600 });
-  await rename(fresh, path);
-}
-
-/** Reads a told file when it has changed. `parse` throws for what this program did not write: that is no news. */
+/** Reads a told file when it has changed. Both processes run the same program, so the content is not checked. */
 export class HeardFile<T> {
   readonly #path: string;
-  readonly #parse: (value: unknown) => T;
+  readonly #parse: (content: unknown) => T;
   #stamp = "";
 
-  constructor(path: string, parse: (value: unknown) => T) {
+  constructor(path: string, parse = (content: unknown) => content as T) {
     this.#path = path;
     this.#parse = parse;
   }
 
-  /** What it says, if that is new since the last call; `gone` if there was a file and is none any more. */
-  async news(): Promise<{ readonly value: T } | "gone" | undefined> {
-    const found = await stat(this.#path, { bigint: true }).catch((error: unknown) => {
-      if (codeOf(error) !== "ENOENT") throw error;
-    });
+  /** The content if the file has changed since the last call and is there; else undefined. */
+  async news(): Promise<T | undefined> {
+    const found = await stat(this.#path, { bigint: true }).catch(ignoreMissing);
     const stamp = found ? `${found.ino} ${found.mtimeNs} ${found.size}` : "";
     if (stamp === this.#stamp) return undefined;
     this.#stamp = stamp;
-    if (!found) return "gone";
+    if (!found) return undefined;
     const text = await readFile(this.#path, "utf8");
     try {
-      return { value: this.#parse(JSON.parse(text)) };
+      const { version, ...content } = JSON.parse(text);
+      return version === VERSION ? this.#parse(content) : undefined;
     } catch {
       return undefined;
     }
   }
 }
 
-/** Runs `look` again and again, one after the other, until stopped. What it throws goes to `onError`. */
-export class Looking {
-  readonly #clock: Clock;
-  readonly #look: () => Promise<void>;
+/** Calls `poll` repeatedly, with a pause after each call, until stopped. Its errors go to `onError`. */
+export class Polling {
+  readonly #poll: () => Promise<void>;
   readonly #onError: (error: unknown) => void;
   #cancel = () => {};
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(clock: Clock, look: () => Promise<void>, onError: (error: unknown) => void = () => {}) {
-    this.#clock = clock;
-    this.#look = look;
+  constructor(poll: () => Promise<void>, onError: (error: unknown) => void) {
+    this.#poll = poll;
     this.#onError = onError;
   }
 
-  /** Resolves after the first look. */
+  /** Resolves after the first call. */
   start(): Promise<void> {
     this.#running = this.#run();
     return this.#running;
   }
 
-  /** Resolves when the look under way has ended; there is none after it. */
+  /** Resolves when the call in progress has ended; no call follows. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancel();
@@ -109,12 +101,12 @@ export class Looking {
 
   async #run(): Promise<void> {
     try {
-      await this.#look();
+      await this.#poll();
     } catch (error) {
       this.#onError(error);
     }
     if (this.#stopped) return;
-    this.#cancel = this.#clock.after(LOOK_MS, () => {
+    this.#cancel = nodeClock.after(FILE_POLL_MS, () => {
       this.#running = this.#run();
     });
   }

@@ -6,10 +6,7 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import type { ServedStore } from "./served-torrents.ts";
 
-/**
- * Serves from a store whose files are their owner's by now, who may change them: every piece is hashed before it
- * leaves, and one that is another now is withdrawn for good.
- */
+/** Serves files that may change: hashes every piece before sending it, and withdraws a wrong one for good. */
 export function checkedStore(
   torrent: Torrent,
   store: ServedStore,
@@ -27,7 +24,7 @@ export function checkedStore(
       }
       if (held.clear(index)) onWithdrawn(index);
       const cause = bytes instanceof Error ? bytes : undefined;
-      throw new PiezaError("data_loss", `the copy of piece ${index + 1} here has changed`, { cause });
+      throw new PiezaError("data_loss", `this peer's copy of piece ${index + 1} has changed`, { cause });
     },
   };
 }

@@ -2,30 +2,30 @@ import * as fs from "node:fs";
 import { promisify } from "node:util";
 import { StoreFailed } from "#core/base/errors.ts";
 
-/** What a store needs to know of a file or folder. */
+/** Metadata of a file or folder. */
 export interface FileFacts {
   readonly kind: "file" | "folder" | "other";
   /** Bytes. */
   readonly size: number;
-  /** Bytes that it takes on the disk: less than `size` for a sparse file. */
+  /** Bytes allocated on the disk: fewer than `size` for a sparse file. */
   readonly allocatedBytes: number;
-  /** Equal for two paths exactly if they are the same file. */
+  /** Device and inode: equal for two paths exactly if they are the same file. */
   readonly identity: string;
 }
 
 /**
- * The few things that a store asks of a file system, so that a test can put one in its place that fails or loses power.
- * Everything fails with StoreFailed. Paths never follow a link in their last segment.
+ * The file system calls that a store makes, as an interface so that a test can simulate failures and power cuts.
+ * Every method fails with StoreFailed. No method follows a link in the last segment of a path.
  */
 export interface Disk {
-  /** "create": must not exist yet; "update": read and write; "read": read only. Anything but a regular file fails. */
+  /** "create" fails if the file exists; "update" reads and writes. Fails for all but regular files. */
   open(path: string, mode: "create" | "update" | "read"): number;
   close(file: number): void;
-  /** Undefined if there is nothing. */
+  /** Undefined if there is no entry at `path`. */
   look(path: string): FileFacts | undefined;
   /** Writes all of `bytes`. */
   write(file: number, bytes: Uint8Array, position: number): void;
-  /** Fills `into`; resolves to how much there was. */
+  /** Reads into `into` until it is full or the file ends. Resolves to the number of bytes read. */
   read(file: number, into: Uint8Array, position: number): Promise<number>;
   truncate(file: number, size: number): void;
   /** Resolves when the file's bytes and size are on the disk. */
@@ -33,13 +33,13 @@ export interface Disk {
   /** Resolves when the folder's entries are on the disk. */
   syncFolder(path: string): Promise<void>;
   makeFolder(path: string): void;
-  /** Gives the file a second name; on a file system without links, another name. False if `to` exists. */
+  /** Gives the file a second name. On a file system without links it renames the file. False if `to` exists. */
   link(from: string, to: string): boolean;
-  /** Replaces a file that has the new name. */
+  /** Replaces the file at `to`, if there is one. */
   rename(from: string, to: string): void;
-  /** Takes away a file, or a folder with all that is in it. Nothing there is fine. */
+  /** Deletes a file, or a folder with everything in it. Does nothing if there is no entry at `path`. */
   remove(path: string): void;
-  /** Bytes free for us on the file system of `path`; Infinity if it does not say. */
+  /** Bytes that this user may still write on the file system of `path`; Infinity if the system does not say. */
   freeBytes(path: string): number;
 }
 
@@ -59,7 +59,8 @@ export const nodeDisk: Disk = {
       throw new Error("not a regular file");
     }),
   close: (file) => attempt("closing a file", () => fs.closeSync(file)),
-  look: (path) => attempt("looking at a file", () => facts(fs.lstatSync(path, { throwIfNoEntry: false }))),
+  look: (path) =>
+    attempt("reading a file's status", () => facts(fs.lstatSync(path, { throwIfNoEntry: false }))),
   write: (file, bytes, position) =>
     attempt("writing", () => {
       for (let done = 0; done < bytes.length; ) {
@@ -76,13 +77,13 @@ export const nodeDisk: Disk = {
       }
       return done;
     }),
-  truncate: (file, size) => attempt("making room", () => fs.ftruncateSync(file, size)),
+  truncate: (file, size) => attempt("setting a file's size", () => fs.ftruncateSync(file, size)),
   sync: (file) => attemptAsync("flushing to the disk", () => fdatasync(file)),
   syncFolder: (path) => attemptAsync("flushing a folder to the disk", () => syncFolder(path)),
   makeFolder: (path) => attempt("making a folder", () => fs.mkdirSync(path)),
-  link: (from, to) => attempt("naming the file", () => link(from, to)),
-  rename: (from, to) => attempt("renaming", () => fs.renameSync(from, to)),
-  remove: (path) => attempt("removing", () => fs.rmSync(path, { recursive: true, force: true })),
+  link: (from, to) => attempt("linking a file", () => link(from, to)),
+  rename: (from, to) => attempt("renaming a file", () => fs.renameSync(from, to)),
+  remove: (path) => attempt("removing a file", () => fs.rmSync(path, { recursive: true, force: true })),
   freeBytes: (path) =>
     attempt("asking for free space", () => {
       const { bavail, bsize, blocks } = fs.statfsSync(path);
@@ -112,12 +113,12 @@ function link(from: string, to: string): boolean {
 
 const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
-/** What `link` fails with on file systems that have none: exFAT, some network and user space ones. */
+/** Whether a `link` call failed because the file system has no links: exFAT, some network and FUSE ones. */
 export function lacksLinks(error: unknown): boolean {
   return NO_LINKS.has(codeOf(error));
 }
 
-/** Windows has no such thing as flushing a folder, and some network file systems refuse it. */
+/** Windows cannot flush a folder, and some network file systems answer EINVAL: both are ignored. */
 async function syncFolder(path: string): Promise<void> {
   if (process.platform === "win32") return;
   const folder = await fs.promises.open(path, O_RDONLY);
@@ -160,7 +161,7 @@ const PROBLEMS: Record<string, string> = {
   EIO: "the disk has an error",
 };
 
-/** A failure of the file system in the domain's words: what we were doing and why it failed, no path. */
+/** A StoreFailed that says what was being done and why it failed, without a path. */
 export function storeFailed(doing: string, error: unknown): StoreFailed {
   if (error instanceof StoreFailed) return error;
   const code = codeOf(error);
@@ -169,7 +170,12 @@ export function storeFailed(doing: string, error: unknown): StoreFailed {
   return new StoreFailed(`${doing} failed: ${problem}`, { cause: error, noSpace });
 }
 
-/** The errno name of what a file system call threw, or "". */
+/** Undefined for ENOENT; throws any other error. */
+export function ignoreMissing(error: unknown): undefined {
+  if (codeOf(error) !== "ENOENT") throw error;
+}
+
+/** The errno name of an error that a file system call threw; "" for any other value. */
 export function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | undefined)?.code;
   return typeof code === "string" ? code : "";

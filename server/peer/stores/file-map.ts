@@ -1,29 +1,29 @@
-/** A run of a piece's bytes that lies in one file. */
+/** The part of a requested byte range that lies in one file. */
 export interface Segment {
-  /** Which file: index into `FileMap.files`. */
+  /** Index into `FileMap.files`. */
   readonly file: number;
-  /** Where in that file, in bytes. */
+  /** Offset in that file, in bytes. */
   readonly position: number;
-  /** Where in the run of bytes that was asked for. */
+  /** Offset in the requested range, in bytes. */
   readonly at: number;
-  /** At least 1. */
+  /** Bytes, at least 1. */
   readonly length: number;
 }
 
 export interface MappedFile {
-  /** Relative to the folder, with "/"; "" for a torrent of one file. */
+  /** Relative to the folder, with "/" between segments; "" for a torrent of one file. */
   readonly path: string;
   /** Bytes. */
   readonly length: number;
 }
 
 /**
- * Where the bytes of a torrent lie on a disk: the files of a folder, one behind the other in the torrent's order, or
- * the one file. The only place that turns an offset in the whole into a file and a position.
+ * Maps byte offsets of a torrent to files on a disk: the files of a folder one after the other in the torrent's
+ * order, or the single file. No other code turns a torrent offset into a file and a position.
  */
 export class FileMap {
   readonly files: readonly MappedFile[];
-  /** A folder of files, not a single file. */
+  /** False for a torrent of a single file. */
   readonly isFolder: boolean;
   readonly #starts: Float64Array;
 
@@ -39,7 +39,7 @@ export class FileMap {
     });
   }
 
-  /** The files that `length` bytes at `offset` of the whole lie in, in order; none for 0 bytes. */
+  /** The segments that cover `length` bytes from `offset` of the torrent, in order; none for 0 bytes. */
   *segments(offset: number, length: number): Generator<Segment> {
     let at = 0;
     for (let file = this.#fileAt(offset); at < length; file++) {
@@ -52,7 +52,7 @@ export class FileMap {
     }
   }
 
-  /** The last file that starts at or before `offset`: by bisection, for folders of many files. */
+  /** The last file that starts at or before `offset`. A binary search, because folders may have many files. */
   #fileAt(offset: number): number {
     let low = 0;
     let high = this.files.length - 1;

@@ -1,88 +1,75 @@
 import { basename } from "node:path";
 import { Bitfield } from "#core/base/bitfield.ts";
-import type { Clock, Random } from "#core/base/clock.ts";
+import type { Clock } from "#core/base/clock.ts";
 import { PiezaError, StoreFailed } from "#core/base/errors.ts";
-import { type Hasher, sha256 } from "#core/base/hash.ts";
+import { sha256 } from "#core/base/hash.ts";
 import { checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
-import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { type Disk, nodeDisk } from "./disk.ts";
 import type { JournalFile } from "./journal.ts";
 import type { Lock } from "./lock.ts";
-import { openWork, type Work } from "./open-work.ts";
+import { openWork, type Work, type WorkOptions } from "./open-work.ts";
 import type { PartFiles } from "./part-files.ts";
 import { type StorePaths, storePaths } from "./store-paths.ts";
 
-export interface FilePieceStoreOptions {
-  readonly torrent: Torrent;
-  readonly geometry: PieceGeometry;
-  /** The path that the finished file or folder gets. Its folder exists; the working files lie there too. */
+export interface FilePieceStoreOptions extends WorkOptions {
+  /** Path of the finished file or folder. Its parent folder exists and also holds the working files. */
   readonly target: string;
   /**
-   * When bytes are forced to the disk: after every piece, after 16 MiB or 1 s, or never. What it decides is how much a
-   * power cut costs; a killed process costs only the pieces in flight. With "none" a power cut soon after the end may
-   * spoil a file that has its name already, as with most programs. Default "batch".
+   * When bytes are flushed to the disk: after every piece, after 16 MiB or 1 s, or never. The mode decides how much a
+   * power cut costs; a killed process always loses only the pieces in flight. With "none", a power cut soon after the
+   * end may spoil a file that already has its name, as with most programs. Default "batch".
    */
   readonly sync?: SyncMode | undefined;
   /**
-   * Of a folder, the files that are wanted, by index: `finish` gives these their places in the target when their pieces
-   * are held. What else there is of the torrent stays among the working files, and a later store of the rest goes on
-   * from there. Default: all.
+   * For a folder, the indices of the files that `finish` moves to their places in the target. All other data stays in
+   * the working files, and a later store for the rest continues from there. Default: all files.
    */
   readonly select?: readonly number[] | undefined;
-  /** Bytes that the disk needs to have free at the start. Default: what is wanted and not there yet. */
+  /** Free bytes that the disk must have at the start. Default: the wanted bytes that are not there yet. */
   readonly neededBytes?: number | undefined;
-  /** Whether to take the place of a file or folder that has the target's name. Default false. */
-  readonly replace?: boolean | undefined;
-  readonly hasher: Hasher;
-  /** Default: the machine's. */
+  /** Default: nodeClock. */
   readonly clock?: Clock | undefined;
   readonly disk?: Disk | undefined;
-  /** Chooses the durable pieces that are hashed again at the start. */
-  readonly random?: Random | undefined;
 }
 
 export type SyncMode = "piece" | "batch" | "none";
 
-/** "batch" flushes after so many bytes or so long, whichever comes first. */
+/** "batch" flushes after this many bytes or this time, whichever comes first. */
 const BATCH_BYTES = 16 << 20;
 const BATCH_MS = 1_000;
 
 /**
- * Keeps the pieces of one torrent in a sparse `.part` file (a folder of them for a folder) beside the target, with a
- * journal of what is verified.
+ * Keeps the pieces of one torrent in a sparse `.part` file (for a folder, a `.part` folder) beside the target, with a
+ * journal of the verified pieces.
  *
- * Invariant: a piece is recorded only after its verified bytes were handed to the system ("written"), and recorded as
- * durable only after the disk has said that it has them; so at any moment, whatever is cut off, what the journal and
- * the hashes together say is true. The target's name appears only when every piece is held.
+ * Invariant: the journal records a piece as "written" only after its verified bytes were handed to the system, and as
+ * "durable" only after the disk has confirmed them. So after a crash or power cut at any moment, the journal and the
+ * hashes together name only pieces that are there. The target gets its name only when every piece is held.
  */
 export class FilePieceStore implements PieceStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
-  readonly #hashes: readonly string[];
-  readonly #hasher: Hasher;
+  readonly #options: FilePieceStoreOptions;
   readonly #paths: StorePaths;
-  readonly #selected: readonly number[] | undefined;
   readonly #wanted: Bitfield;
   readonly #sync: SyncMode;
-  readonly #replace: boolean;
-  readonly #clock: Clock;
   readonly #disk: Disk;
   readonly #files: PartFiles;
   readonly #lock: Lock;
   /** Undefined once the target has its name. */
   #journal: JournalFile | undefined;
-  /** Held, and recorded as written only. */
+  /** Held pieces that the journal records only as "written". */
   #unsynced: number[];
   #unsyncedBytes = 0;
-  /** Held, and about not to be: the journal does not say so yet. */
+  /** Held pieces that failed a check; the journal does not yet record them as lost. */
   readonly #rotten = new Set<number>();
   #cancelFlush: (() => void) | undefined;
-  /** The flushes asked for, one after the other. Never rejects. */
+  /** The requested flushes, one after the other. Never rejects. */
   #flushing = Promise.resolve();
-  /** A flush failed: what the system then says of the same bytes proves nothing, so nothing is recorded any more. */
+  /** Of a flush. The system may then report lost bytes as flushed, so nothing more is recorded. */
   #failure: { readonly error: unknown } | undefined;
   #named = false;
   #finishing: Promise<void> | undefined;
@@ -91,14 +78,10 @@ export class FilePieceStore implements PieceStore {
   private constructor(options: FilePieceStoreOptions, paths: StorePaths, disk: Disk, work: Work) {
     this.geometry = options.geometry;
     this.held = Bitfield.of(options.geometry.count, work.held);
-    this.#hashes = options.torrent.pieces;
-    this.#hasher = options.hasher;
+    this.#options = options;
     this.#paths = paths;
-    this.#selected = options.select;
     this.#wanted = wantedPieces(options);
     this.#sync = options.sync ?? "batch";
-    this.#replace = options.replace ?? false;
-    this.#clock = options.clock ?? nodeClock;
     this.#disk = disk;
     this.#files = work.files;
     this.#lock = work.lock;
@@ -107,22 +90,19 @@ export class FilePieceStore implements PieceStore {
   }
 
   /**
-   * Goes on where the last run stopped, or starts. Fails with PiezaError("failed_precondition") if another process has
-   * this download open, ("already_exists") if something else has the target's name and `replace` is not set, and with
-   * StoreFailed if the disk fails, has no room (`noSpace`), or the journal is not this torrent's.
+   * Continues where the last run stopped, or starts. Fails with PiezaError("failed_precondition") if another process
+   * has this download open, with "already_exists" if another file has the target's name and `replace` is not set, and
+   * with StoreFailed if the disk fails, is too full (`noSpace`), or the journal belongs to another torrent.
    */
   static async open(options: FilePieceStoreOptions): Promise<FilePieceStore> {
     const disk = options.disk ?? nodeDisk;
     const paths = storePaths(options.target, options.torrent.infoHash);
-    let wantedBytes = 0;
-    for (const index of wantedPieces(options)) {
-      wantedBytes += options.geometry.lengthOf(options.geometry.index(index));
-    }
-    const work = await openWork({ ...options, wantedBytes: options.neededBytes ?? wantedBytes }, paths, disk);
+    const neededBytes = options.neededBytes ?? options.geometry.bytesOf(wantedPieces(options));
+    const work = await openWork({ ...options, neededBytes }, paths, disk);
     return new FilePieceStore(options, paths, disk, work);
   }
 
-  /** Does nothing to a piece that is held: late bytes of a second source must not spoil it. */
+  /** Ignores bytes of a held piece: late bytes from a second peer must not spoil it. */
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void {
     checkWrite(this.geometry, index, offset, bytes.length);
     if (this.held.has(index)) return;
@@ -144,22 +124,24 @@ export class FilePieceStore implements PieceStore {
   async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
     checkHeld(this.held, index);
     if (this.#closing) throw new PiezaError("failed_precondition", "the store is closed");
-    if (this.#rotten.has(index)) throw new PiezaError("data_loss", `piece ${index + 1} has rotted here`);
+    if (this.#rotten.has(index))
+      throw new PiezaError("data_loss", `piece ${index + 1} on this disk fails its hash`);
     return this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index), into);
   }
 
   /**
-   * Hashes a held piece again and says whether it is right. One that is not is withdrawn: not held, not believed after a
-   * restart either, and free to be written anew.
+   * Hashes a held piece again and returns whether its hash is right. A wrong piece is withdrawn: it is no longer
+   * held, a restart does not trust it either, and it may be written again.
    */
   async check(index: PieceIndex): Promise<boolean> {
     const bytes = await this.read(index).catch((error: unknown) => {
       if (!(error instanceof StoreFailed)) throw error;
       return undefined;
     });
-    if (bytes && (await sha256(this.#hasher, bytes)) === this.#hashes[index]) return true;
+    const { hasher, torrent } = this.#options;
+    if (bytes && (await sha256(hasher, bytes)) === torrent.pieces[index]) return true;
     this.#rotten.add(index);
-    // Behind every flush under way: a piece that is called durable after it was called lost would be believed.
+    // Runs after all flushes in progress: a "durable" record written after the "lost" one would be believed.
     this.#flushing = this.#flushing.then(() => this.#lose(index));
     await this.#flushing;
     return false;
@@ -167,7 +149,7 @@ export class FilePieceStore implements PieceStore {
 
   finish(): Promise<void> {
     this.#finishing ??= this.#finish();
-    // A failed try may be repeated, once there is room or the other file is gone.
+    // `finish` may be called again after a failure, once there is room or the other file is gone.
     this.#finishing.catch(() => {
       this.#finishing = undefined;
     });
@@ -183,7 +165,8 @@ export class FilePieceStore implements PieceStore {
     if (!this.#journal) return;
     this.#throwIfOver();
     for (const index of this.#wanted) {
-      if (!this.held.has(index)) throw new PiezaError("failed_precondition", "not every piece is held");
+      if (!this.held.has(index))
+        throw new PiezaError("failed_precondition", "not every wanted piece is held");
     }
     if (this.#sync !== "none") {
       await this.#flush();
@@ -191,7 +174,7 @@ export class FilePieceStore implements PieceStore {
       await this.#files.syncFolders();
     }
     if (!this.held.complete) {
-      this.#placeFiles(this.#selected!);
+      this.#placeFiles(this.#options.select!);
       await this.#files.syncFolders();
       return this.#disk.syncFolder(this.#paths.folder);
     }
@@ -201,7 +184,7 @@ export class FilePieceStore implements PieceStore {
       this.#files.moved(this.#paths.target);
       this.#named = true;
     }
-    // Files that got their places one by one have names in there that are new.
+    // The folders of files that were placed one by one have new entries.
     if (this.#sync !== "none") await this.#files.syncFolders();
     await this.#disk.syncFolder(this.#paths.folder);
     this.#journal.close();
@@ -214,12 +197,15 @@ export class FilePieceStore implements PieceStore {
 
   #nameFile(): void {
     const { part, target } = this.#paths;
-    if (this.#replace) this.#disk.rename(part, target);
+    if (this.#options.replace) this.#disk.rename(part, target);
     else if (!this.#disk.link(part, target)) throw this.#taken();
     else this.#disk.remove(part);
   }
 
-  /** No file system call names a folder only if the name is free; an empty folder made meanwhile is all it can replace. */
+  /**
+   * Renames the working folder to the target. No system call renames a folder only if the new name is free, but a
+   * rename can replace at most an empty folder that was made in between.
+   */
   #nameFolder(): void {
     const { part, target, replaced } = this.#paths;
     if (this.#files.placed.size > 0) {
@@ -228,7 +214,7 @@ export class FilePieceStore implements PieceStore {
       return;
     }
     if (this.#disk.look(target)) {
-      if (!this.#replace) throw this.#taken();
+      if (!this.#options.replace) throw this.#taken();
       this.#disk.remove(replaced);
       this.#disk.rename(target, replaced);
     }
@@ -237,10 +223,11 @@ export class FilePieceStore implements PieceStore {
 
   #placeFiles(files: readonly number[]): void {
     const { target } = this.#paths;
-    // The first file makes the folder ours; then one that is in the way there is all that can go wrong.
-    if (this.#files.placed.size === 0 && !this.#replace && this.#disk.look(target)) throw this.#taken();
+    // Placing the first file claims the target folder. After that only a file inside can be in the way.
+    if (this.#files.placed.size === 0 && !this.#options.replace && this.#disk.look(target))
+      throw this.#taken();
     for (const file of files) {
-      if (!this.#files.place(file, target, this.#replace))
+      if (!this.#files.place(file, target, this.#options.replace))
         throw this.#taken(this.#files.map.files[file]!.path);
     }
   }
@@ -265,16 +252,17 @@ export class FilePieceStore implements PieceStore {
 
   #flushSoon(): void {
     if (this.#unsyncedBytes >= BATCH_BYTES) {
-      // What fails is thrown by the next call on this store.
+      // The next call on this store throws the error.
       this.#flush().catch(() => {});
       return;
     }
-    this.#cancelFlush ??= this.#clock.after(BATCH_MS, () => {
+    const { clock = nodeClock } = this.#options;
+    this.#cancelFlush ??= clock.after(BATCH_MS, () => {
       this.#flush().catch(() => {});
     });
   }
 
-  /** Makes every piece held now durable. */
+  /** Makes every piece that is held now durable. */
   async #flush(): Promise<void> {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
@@ -298,8 +286,9 @@ export class FilePieceStore implements PieceStore {
   }
 
   /**
-   * Flushes the files, these pieces among the rest. After a failure a system goes on to show bytes that it could not
-   * write, and calls the next flush of them done: so the next run is not to believe them, whatever their hashes.
+   * Flushes all files, those of `indices` among them. After a failed flush a system may still return the bytes it
+   * could not write, and report the next flush of them as done. So these pieces are recorded as lost, and the next
+   * run does not trust them whatever their hashes say.
    */
   async #syncFiles(indices: readonly number[]): Promise<void> {
     try {
@@ -310,7 +299,7 @@ export class FilePieceStore implements PieceStore {
     }
   }
 
-  /** The record is on the disk before the piece's place may be written to: see openWork. */
+  /** The record reaches the disk before the piece's bytes may be overwritten: see `recordLost`. */
   async #lose(index: PieceIndex): Promise<void> {
     try {
       this.#journal?.append("lost", [index]);

@@ -12,7 +12,7 @@ import {
 import { checkHeld } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { nodeDisk } from "./disk.ts";
+import { ignoreMissing, nodeDisk } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { PartFiles } from "./part-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
@@ -21,20 +21,20 @@ import { storePaths } from "./store-paths.ts";
 export interface FollowedStoreOptions {
   readonly torrent: Torrent;
   readonly geometry: PieceGeometry;
-  /** As the writer's: see FilePieceStoreOptions. */
+  /** The writer's target: see FilePieceStoreOptions. */
   readonly target: string;
   readonly hasher: Hasher;
 }
 
-/** Records that are read at once, in bytes. */
+/** Bytes of journal records read at once. */
 const READ_BYTES = 1_024 * JOURNAL_RECORD_BYTES;
 
 /**
- * The pieces that another process keeps, read from its working files: follows its journal and takes no lock.
+ * Serves the pieces of a FilePieceStore in another process: follows its journal and takes no lock.
  *
- * Invariant: `held` is what the journal says as of the last `follow`, without the pieces whose bytes turned out to be
- * others. The writer hashes again what a power cut may have spoilt, but possibly only after it was read here: so a
- * piece is hashed before its first bytes leave.
+ * Invariant: `held` is what the journal said at the last `follow`, without pieces whose bytes proved wrong. The
+ * writer hashes again what a power cut may have spoilt, but possibly only after this process has read it. So a piece
+ * is hashed here before its first bytes are sent.
  */
 export class FollowedStore implements ServedStore {
   readonly geometry: PieceGeometry;
@@ -46,7 +46,7 @@ export class FollowedStore implements ServedStore {
   #files: PartFiles;
   readonly #checked: Bitfield;
   readonly #buffer = new Uint8Array(READ_BYTES);
-  /** The journal that was read last: another file may have its name now. */
+  /** Identity of the journal file that was read last; another file may have its name now. */
   #identity = "";
   #readBytes = 0;
 
@@ -64,8 +64,8 @@ export class FollowedStore implements ServedStore {
   }
 
   /**
-   * Reads what the journal says since the last time; a journal that is gone says nothing. Returns whether `held` has
-   * changed. Fails with StoreFailed if it is of another torrent or version.
+   * Reads the journal's new records; without a journal no piece is held. Returns whether `held` has changed. Fails
+   * with StoreFailed if the journal belongs to another torrent or version.
    */
   async follow(): Promise<boolean> {
     const file = await open(this.#journal, "r").catch(ignoreMissing);
@@ -73,7 +73,7 @@ export class FollowedStore implements ServedStore {
     try {
       const { ino, birthtimeMs, size } = await file.stat();
       const identity = `${ino} ${birthtimeMs}`;
-      // A writer that restarts cuts off a torn tail, and never what was read here.
+      // A writer that restarts cuts off a torn record at the end, never one that was read here.
       let changed = identity === this.#identity && size >= this.#readBytes ? false : this.#begin(identity);
       if (this.#readBytes === 0 && !(await this.#readHeader(file))) return changed;
       while (this.#readBytes < size) {
@@ -90,7 +90,7 @@ export class FollowedStore implements ServedStore {
     }
   }
 
-  /** Fails with not_found for what is not held, and with data_loss for what turns out to be other bytes. */
+  /** Fails with not_found for a piece that is not held, and with data_loss for one whose bytes have changed. */
   async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
     checkHeld(this.held, index);
     const bytes = await this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index), into);
@@ -100,15 +100,15 @@ export class FollowedStore implements ServedStore {
       return bytes;
     }
     this.held.clear(index);
-    throw new PiezaError("data_loss", `piece ${index + 1} has changed on the disk`);
+    throw new PiezaError("data_loss", `piece ${index + 1} on this disk fails its hash`);
   }
 
-  /** Lets go of the files. */
+  /** Closes the files. */
   close(): Promise<void> {
     return this.#files.close();
   }
 
-  /** False while the header is being written. */
+  /** False while the writer has not finished the header. */
   async #readHeader(file: FileHandle): Promise<boolean> {
     const header = new Uint8Array(JOURNAL_HEADER_BYTES);
     await file.read(header, 0, JOURNAL_HEADER_BYTES, 0);
@@ -119,7 +119,7 @@ export class FollowedStore implements ServedStore {
 
   #begin(identity: string): boolean {
     if (identity === "" && this.#identity === "") return false;
-    // The working files are others too; whoever is reading gets to the end of the old ones.
+    // The working files are new ones too. Reads in progress finish on the old ones.
     void this.#files.close();
     this.#files = this.#openFiles();
     this.#identity = identity;
@@ -134,8 +134,4 @@ export class FollowedStore implements ServedStore {
     this.#checked.clear(index);
     return this.held.clear(index);
   }
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
 }

@@ -12,28 +12,28 @@ import { KeptFiles } from "./kept-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
 import { readStamped, sizeOf } from "./stamped-read.ts";
 
-export interface SeedOptions {
+export interface InPlaceStoreOptions {
   readonly torrent: Torrent;
-  /** The file or folder, as it is; it is never written to. */
+  /** The file or folder to serve. It is never written to. */
   readonly path: string;
-  /** For a torrent without lengths: where its pieces lie. */
+  /** The piece geometry of a torrent without lengths. */
   readonly geometry?: PieceGeometry | undefined;
-  /** Numbers (from 1) of the pieces to serve. Default: all, and then the sizes have to be right from the start. */
+  /** Numbers (from 1) of the pieces to serve. Default: all, and then every file must have its size. */
   readonly pieces?: readonly number[] | undefined;
-  /** A piece turned out to be another one now: it is not held any more, so announce that. */
+  /** Called when a piece turns out to have changed: it is no longer held, so announce that. */
   readonly onWithdrawn?: ((index: PieceIndex) => void) | undefined;
-  /** Default: WebCrypto's, which hashes on another thread while this one serves. */
+  /** Default: WebCrypto, which hashes on another thread while this one serves. */
   readonly hasher?: Hasher | undefined;
-  /** Milliseconds by the wall clock, to hold the files' times against. Default Date.now. */
+  /** Wall-clock milliseconds, compared with the files' times. Default Date.now. */
   readonly now?: (() => number) | undefined;
 }
 
 /**
- * Serves a file or folder where it lies, without a copy. The sizes are looked at now, every piece's hash before its
- * first byte leaves. Fails with PiezaError("failed_precondition") if there is nothing at `path` or it has another size,
- * InvalidField for a torrent without lengths and `geometry`, and StoreFailed.
+ * Serves a file or folder where it lies, without a copy. Sizes are checked now, the hash of every piece before its
+ * first byte is sent. Fails with PiezaError("failed_precondition") if `path` does not exist or a file has another
+ * size, with InvalidField for a torrent without lengths and no `geometry`, and with StoreFailed.
  */
-export async function openSeed(options: SeedOptions): Promise<SeedStore> {
+export async function openInPlaceStore(options: InPlaceStoreOptions): Promise<InPlaceStore> {
   const { torrent, pieces } = options;
   const geometry = options.geometry ?? geometryOf(torrent);
   if (!geometry) throw new InvalidField("piece_length", "is needed to seed a torrent");
@@ -41,7 +41,7 @@ export async function openSeed(options: SeedOptions): Promise<SeedStore> {
   const map = new FileMap(torrent.files, geometry.length);
   const held = Bitfield.of(geometry.count, pieces ? indicesOf(geometry, pieces) : geometry.indices());
   if (!pieces) await checkSizes(map, root);
-  return new SeedStore(options, geometry, map, root, held);
+  return new InPlaceStore({ ...options, path: root }, geometry, map, held);
 }
 
 async function rootOf(path: string): Promise<string> {
@@ -72,46 +72,39 @@ async function checkSizes(map: FileMap, root: string): Promise<void> {
 }
 
 /**
- * Invariant: bytes that `read` gives have the piece's hash, taken of these bytes or of earlier ones from files that
- * have not changed since. A piece that fails that is withdrawn for good.
+ * Invariant: the bytes that `read` returns have the piece's hash, taken of these bytes or of earlier ones from files
+ * that have not changed since. A piece with a wrong hash is withdrawn for good.
  */
-export class SeedStore implements ServedStore {
+export class InPlaceStore implements ServedStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
-  readonly #torrent: Torrent;
+  readonly #options: InPlaceStoreOptions;
   readonly #map: FileMap;
-  readonly #root: string;
-  readonly #hasher: Hasher;
-  readonly #now: () => number;
   readonly #files = new KeptFiles();
-  readonly #onWithdrawn: (index: PieceIndex) => void;
-  /** By piece: the stamp of the files it lies in, when its hash was right. */
+  /** By piece: the stamp of its files at the time its hash was right. */
   readonly #verified = new Map<PieceIndex, string>();
 
-  constructor(options: SeedOptions, geometry: PieceGeometry, map: FileMap, root: string, held: Bitfield) {
+  constructor(options: InPlaceStoreOptions, geometry: PieceGeometry, map: FileMap, held: Bitfield) {
     this.geometry = geometry;
     this.held = held;
-    this.#torrent = options.torrent;
+    this.#options = options;
     this.#map = map;
-    this.#root = root;
-    this.#hasher = options.hasher ?? webCryptoHasher;
-    this.#now = options.now ?? Date.now;
-    this.#onWithdrawn = options.onWithdrawn ?? (() => {});
   }
 
-  /** Fails with not_found (not held), data_loss (withdrawn by this very call) or unavailable (no files left to open). */
+  /** Fails with not_found (not held), data_loss (withdrawn by this call) or unavailable (too many open files). */
   async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
     checkHeld(this.held, index);
     const length = this.geometry.lengthOf(index);
     const bytes = into ? into.subarray(0, length) : new Uint8Array(length);
     const stamp = await this.#readStamped(index, bytes);
     if (stamp !== undefined && this.#verified.get(index) === stamp) return bytes;
-    if ((await sha256(this.#hasher, bytes)) !== this.#torrent.pieces[index]) throw this.#withdraw(index);
+    const { hasher = webCryptoHasher, torrent } = this.#options;
+    if ((await sha256(hasher, bytes)) !== torrent.pieces[index]) throw this.#withdraw(index);
     if (stamp !== undefined) this.#verified.set(index, stamp);
     return bytes;
   }
 
-  /** Hashes a held piece again, whatever the files' times say; one that is another now is withdrawn. */
+  /** Hashes a held piece again, whatever the files' times say, and withdraws it if it has changed. */
   async check(index: PieceIndex): Promise<boolean> {
     this.#verified.delete(index);
     try {
@@ -123,19 +116,20 @@ export class SeedStore implements ServedStore {
     }
   }
 
-  /** Lets go of the files. A read that comes all the same opens and closes them for itself. */
+  /** Closes the files. A later read opens and closes them for itself. */
   close(): void {
     this.#files.close();
   }
 
   async #readStamped(index: PieceIndex, into: Uint8Array): Promise<string | undefined> {
     const segments = this.#map.segments(this.geometry.offset(index), this.geometry.lengthOf(index));
+    const { path: root, now = Date.now } = this.#options;
     const runs = Array.from(segments, ({ file, ...run }) => ({
-      path: join(this.#root, this.#map.files[file]!.path),
+      path: join(root, this.#map.files[file]!.path),
       ...run,
     }));
     try {
-      return await readStamped(this.#files, runs, this.#now(), into);
+      return await readStamped(this.#files, runs, now(), into);
     } catch (error) {
       const code = codeOf(error);
       if (code === "EMFILE" || code === "ENFILE") {
@@ -147,7 +141,7 @@ export class SeedStore implements ServedStore {
 
   #withdraw(index: PieceIndex, cause?: unknown): PiezaError {
     this.#verified.delete(index);
-    if (this.held.clear(index)) this.#onWithdrawn(index);
-    return new PiezaError("data_loss", `the copy of piece ${index + 1} here has changed`, { cause });
+    if (this.held.clear(index)) this.#options.onWithdrawn?.(index);
+    return new PiezaError("data_loss", `this peer's copy of piece ${index + 1} has changed`, { cause });
   }
 }

@@ -8,7 +8,7 @@ import {
 import type { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Disk } from "./disk.ts";
 
-/** The journal of a download on a disk: see core/ports/journal.ts for what is in it. */
+/** The journal file of a download. core/ports/journal.ts describes its format. */
 export class JournalFile {
   readonly #disk: Disk;
   readonly #file: number;
@@ -20,7 +20,7 @@ export class JournalFile {
     this.#endBytes = endBytes;
   }
 
-  /** A new one, with its header on the disk. */
+  /** Creates the file and flushes its header to the disk. */
   static async create(
     disk: Disk,
     path: string,
@@ -40,8 +40,8 @@ export class JournalFile {
   }
 
   /**
-   * An old one, its torn tail cut off. Undefined if there is none or its header was never finished. Throws StoreFailed
-   * if it is not this torrent's.
+   * Opens an existing journal and cuts off a torn record at its end. Undefined if there is no file or its header is
+   * incomplete. Throws StoreFailed if the journal belongs to another torrent.
    */
   static async open(
     disk: Disk,
@@ -61,7 +61,7 @@ export class JournalFile {
         return undefined;
       }
       disk.truncate(file, state.endBytes);
-      // The last run may have been killed before its header was on the disk.
+      // The run before may have been killed before its header reached the disk.
       await disk.sync(file);
       return { journal: new JournalFile(disk, file, state.endBytes), state };
     } catch (error) {
@@ -70,7 +70,7 @@ export class JournalFile {
     }
   }
 
-  /** Adds a record for each piece. One that failed half way is overwritten by the next. */
+  /** Appends a record for each piece. The next append overwrites one that failed half way. */
   append(kind: RecordKind, indices: readonly number[]): void {
     if (indices.length === 0) return;
     const records = encodeJournalRecords(kind, indices);

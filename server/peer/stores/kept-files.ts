@@ -1,37 +1,39 @@
 import { type BigIntStats, close, constants, fstatSync, lstatSync, openSync } from "node:fs";
 
-/** Open at once, at most, but for files that are being read. */
+/** Files kept open at once. Files that are being read do not count. */
 const MAX_FILES = 32;
-/** A file that nobody reads is closed after so long, so that a deleted one gives its space back. */
+/** A file without reads is closed after this time, so that a deleted file gives its space back. */
 const IDLE_MS = 2_000;
 
 interface KeptFile {
   readonly descriptor: number;
   /** Device and inode. */
   readonly identity: string;
-  /** Reads under way; it is not closed before they end, or they would meet another file's descriptor. */
+  /** Reads in progress. A file closed during a read could have its descriptor reused for another file. */
   uses: number;
   usedAtMs: number;
 }
 
 /**
- * Files kept open between one read and the next: to open, look at and close one for every piece costs as much as to
- * send the piece. What is at the path is looked at every time all the same, so a file that was replaced is noticed.
+ * Keeps files open between reads, because opening and closing one costs as much as sending a piece. The path is still
+ * checked before every read, so a replaced file is noticed.
  */
 export class KeptFiles {
-  /** By path, least recently used first. */
+  /** By path, in order of last use. */
   readonly #files = new Map<string, KeptFile>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** Closes what nobody reads now; what is read is closed behind its last reader, and nothing is kept any more. */
+  /** Closes every file without reads now, and the others after their last read. Files opened later are not kept. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
     for (const path of this.#files.keys()) this.#drop(path);
   }
 
-  /** Lets `use` read from the regular file that is at `path` now. Fails with the system's error, also for a link. */
+  /**
+   * Calls `use` with a descriptor of the regular file now at `path`. Fails with the system's error, also for a link.
+   */
   async with<T>(path: string, use: (descriptor: number) => Promise<T>): Promise<T> {
     const file = this.#take(path);
     file.uses++;
@@ -91,7 +93,7 @@ function identityOf({ dev, ino }: BigIntStats): string {
   return `${dev}:${ino}`;
 }
 
-/** Closes it now if nobody reads it, else leaves that to the last reader. */
+/** Closes a file without reads. Otherwise the last read closes it. */
 function closeIdle({ descriptor, uses }: KeptFile): void {
   if (uses === 0) close(descriptor, () => {});
 }

@@ -2,23 +2,22 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { PiezaError } from "#core/base/errors.ts";
-import { codeOf, lacksLinks, storeFailed } from "./disk.ts";
+import { codeOf, ignoreMissing, lacksLinks, storeFailed } from "./disk.ts";
 
 /** A lock that this process holds. */
 export interface Lock {
-  /** Letting go twice is harmless. */
+  /** Removes the lock. Calling it twice is harmless. */
   release(): void;
 }
 
 /**
- * Takes the lock at `path`: a file that names its owner by process id and start time, so that an id used again is not
- * taken for it. The lock of a process that is gone is taken over. Throws PiezaError("failed_precondition") if its owner
- * lives, in words that name it.
+ * Takes the lock at `path`: a file with its owner's process id and start time, which tells a reused id apart. Takes
+ * over the lock of a dead owner. Throws PiezaError("failed_precondition") that names the owner while it lives.
  */
 export function takeLock(path: string, what: string): Lock {
   const mine = `${process.pid} ${startTimeOf(process.pid) ?? "?"} ${randomBytes(8).toString("hex")}\n`;
   try {
-    // Two tries: the second one after a dead owner's lock is out of the way.
+    // The second try follows after the lock of a dead owner has been moved away.
     if (!placed(path, mine)) {
       setAsideIfDead(path, what);
       if (!placed(path, mine)) throw inUse(what, ownerOf(path));
@@ -35,8 +34,8 @@ export function takeLock(path: string, what: string): Lock {
 }
 
 /**
- * Writes the lock beside its place and links it there, so that nobody ever reads half a lock; where the file system has
- * no links, straight to its place.
+ * Writes the lock to a draft beside `path` and links it there, so that no process ever reads half a lock. A file
+ * system without links gets the lock written to `path` directly.
  */
 function placed(path: string, content: string): boolean {
   const draft = `${path}.${randomBytes(4).toString("hex")}`;
@@ -51,7 +50,7 @@ function placed(path: string, content: string): boolean {
   }
 }
 
-/** Takes away what processes left that were killed while they took this lock. Never fails: it is only litter. */
+/** Deletes the drafts of processes that were killed while they took this lock. Errors do no harm. */
 function sweep(path: string): void {
   try {
     const drafts = fs.readdirSync(dirname(path)).filter((name) => name.startsWith(`${basename(path)}.`));
@@ -61,7 +60,7 @@ function sweep(path: string): void {
       if (owner && !lives(owner)) fs.rmSync(draft, { force: true });
     }
   } catch {
-    // The next one who takes it tries again.
+    // The next process that takes the lock tries again.
   }
 }
 
@@ -75,7 +74,7 @@ function isNew(make: () => void): boolean {
   }
 }
 
-/** Renames before it judges, so that of two processes that find one dead lock only one takes it away. */
+/** Renames the lock before judging it, so that of two processes that find one dead lock only one removes it. */
 function setAsideIfDead(path: string, what: string): void {
   const owner = ownerOf(path);
   if (owner && lives(owner)) throw inUse(what, owner);
@@ -87,7 +86,7 @@ function setAsideIfDead(path: string, what: string): void {
     throw error;
   }
   const taken = ownerOf(aside);
-  // Somebody else was faster and this is already their lock: give it back.
+  // Another process was faster and `aside` is its lock: put that back.
   if (taken && lives(taken)) {
     placed(path, contentOf(aside) ?? "");
     fs.rmSync(aside, { force: true });
@@ -110,8 +109,7 @@ function contentOf(path: string): string | undefined {
   try {
     return fs.readFileSync(path, "utf8");
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
-    throw error;
+    return ignoreMissing(error);
   }
 }
 
@@ -125,7 +123,7 @@ function lives({ pid, startTime }: Owner): boolean {
   return now === undefined || now === startTime;
 }
 
-/** Clock ticks from boot to the process's start, where /proc tells: field 22, counted behind the name in brackets. */
+/** Clock ticks from boot to the start of the process: field 22 of /proc/PID/stat. Undefined without /proc. */
 function startTimeOf(pid: number): string | undefined {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");

@@ -14,28 +14,32 @@ import { PartFiles } from "./part-files.ts";
 import { resume } from "./resume.ts";
 import type { StorePaths } from "./store-paths.ts";
 
-/** A download's working files, opened. */
+/** The opened working files of a download. */
 export interface Work {
   readonly files: PartFiles;
   readonly lock: Lock;
-  /** Undefined if the target is there already, whole. */
+  /** Undefined if the target is already complete. */
   readonly journal: JournalFile | undefined;
   readonly held: Iterable<number>;
-  /** Pieces of `held` that may not be on the disk yet. */
+  /** Pieces of `held` that may not have reached the disk. */
   readonly unsynced: number[];
 }
 
-interface Job {
+export interface WorkOptions {
   readonly torrent: Torrent;
   readonly geometry: PieceGeometry;
-  /** Bytes that are wanted. Default: all. */
-  readonly wantedBytes?: number | undefined;
+  /** Whether to replace a file or folder that has the target's name. Default false. */
   readonly replace?: boolean | undefined;
   readonly hasher: Hasher;
+  /** Chooses the durable pieces that are hashed again at the start. Default Math.random. */
   readonly random?: Random | undefined;
 }
 
-/** Takes the lock and finds out where the last run stopped: nowhere, half way, or after everything but the clean-up. */
+interface Job extends WorkOptions {
+  readonly neededBytes: number;
+}
+
+/** Takes the lock and finds out where the last run stopped: before the start, half way, or during the clean-up. */
 export async function openWork(job: Job, paths: StorePaths, disk: Disk): Promise<Work> {
   const lock = takeLock(paths.lock, basename(paths.target));
   try {
@@ -50,8 +54,8 @@ export async function openWork(job: Job, paths: StorePaths, disk: Disk): Promise
 type Opened = Omit<Work, "lock">;
 
 /**
- * The target itself, if it is this torrent, whole: from an earlier run, or from one that ended between giving it its
- * name and cleaning up. Undefined if there is work to do.
+ * Opens the target itself if it is this torrent and complete: from an earlier run, or from a run that stopped between
+ * naming it and cleaning up. Undefined if pieces are missing.
  */
 async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Opened | undefined> {
   const target = disk.look(paths.target);
@@ -60,15 +64,15 @@ async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Op
   if (!part || part.identity === target.identity) {
     const map = new FileMap(job.torrent.files, job.geometry.length);
     const files = new PartFiles(disk, paths.target, map, "read");
-    let whole = false;
     try {
-      whole = await holdsAll(job, files);
-      if (whole) for (const leftover of [paths.part, paths.journal, paths.replaced]) disk.remove(leftover);
+      if (await holdsAll(job, files)) {
+        for (const leftover of [paths.part, paths.journal, paths.replaced]) disk.remove(leftover);
+        return { files, journal: undefined, held: job.geometry.indices(), unsynced: [] };
+      }
     } catch (error) {
       await files.close();
       throw error;
     }
-    if (whole) return { files, journal: undefined, held: job.geometry.indices(), unsynced: [] };
     await files.close();
   }
   if (part && hasPlaced(job, paths, disk)) return undefined;
@@ -76,7 +80,7 @@ async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Op
   return undefined;
 }
 
-/** Whether an earlier run, of some files only, has given those their places in the target. */
+/** Whether an earlier run for some of the files has moved those to their places in the target. */
 function hasPlaced({ torrent, geometry }: Job, paths: StorePaths, disk: Disk): boolean {
   if (!torrent.files || !disk.look(paths.journal)) return false;
   const files = new PartFiles(disk, paths.part, new FileMap(torrent.files, geometry.length), "read");
@@ -98,10 +102,10 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
   let journal = fresh ? undefined : old.journal;
   try {
     if (!fresh && torrent.files) await findPlaced(job, files, paths, old.state);
-    checkSpace((job.wantedBytes ?? geometry.length) - (fresh ? 0 : files.allocatedBytes()), paths, disk);
+    checkSpace(job.neededBytes - (fresh ? 0 : files.allocatedBytes()), paths, disk);
     const intact = files.prepare();
     journal ??= await JournalFile.create(disk, paths.journal, torrent.infoHash, geometry);
-    // The names that an earlier run gave may not be on the disk either.
+    // The names that an earlier run gave may not have reached the disk.
     await files.syncFolders();
     await disk.syncFolder(paths.folder);
     if (fresh) return { files, journal, held: [], unsynced: [] };
@@ -120,8 +124,8 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
 }
 
 /**
- * Files that have their places are their owner's, who may have changed them: each is believed if all of its pieces are
- * right, and never written to. Another one in that place is in the way.
+ * Checks the files that are in their final place, which their owner may have changed: a file counts if all of its
+ * pieces are right, and is never written to. Any other file there is treated as foreign.
  */
 async function findPlaced(
   job: Job,
@@ -146,7 +150,7 @@ async function findPlaced(
   }
 }
 
-/** On the disk before the piece's place is written to again: half a piece must not pass for a durable one. */
+/** Puts the record on the disk before the piece is written to again: half a piece must not pass for a durable one. */
 async function recordLost(journal: JournalFile, lost: readonly number[]): Promise<void> {
   if (lost.length === 0) return;
   journal.append("lost", lost);
@@ -167,7 +171,7 @@ async function holdsAll(job: Job, files: PartFiles): Promise<boolean> {
   return true;
 }
 
-/** Whether the files have this piece, by its hash. Fails with StoreFailed if they cannot be read. */
+/** Whether the piece in these files has the right hash. Fails with StoreFailed if the files cannot be read. */
 async function isRight(
   { torrent, geometry, hasher }: Job,
   files: PartFiles,
@@ -178,7 +182,7 @@ async function isRight(
   return (await sha256(hasher, bytes)) === torrent.pieces[index];
 }
 
-/** The same of a download's own files: what cannot be read there is fetched again. */
+/** Like `isRight` for the working files: a piece that cannot be read is downloaded again. */
 async function holds(job: Job, files: PartFiles, index: number): Promise<boolean> {
   try {
     return await isRight(job, files, index);

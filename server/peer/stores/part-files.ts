@@ -1,26 +1,26 @@
 import { StoreFailed } from "#core/base/errors.ts";
-import type { Disk } from "./disk.ts";
+import type { Disk, FileFacts } from "./disk.ts";
 import type { FileMap, Segment } from "./file-map.ts";
 
-/** Open at once, at most, but for files that are being read: far under the 1,024 that a process usually may have. */
+/** Files kept open at once, but for those being read. Processes usually may have 1,024. */
 const MAX_OPEN_FILES = 32;
 
 interface Handle {
   readonly descriptor: number;
-  /** Reads and flushes under way; it is not closed before they end, or they would meet another file's descriptor. */
+  /** Reads and flushes in progress. A file closed meanwhile could have its descriptor reused for another file. */
   uses: number;
 }
 
-/** The bytes of a torrent on a disk as one run of bytes, whether that is one file or a folder of many. */
+/** The files of a torrent on a disk, read and written as one range of bytes. */
 export class PartFiles {
   readonly map: FileMap;
   readonly #disk: Disk;
   readonly #mode: "update" | "read";
   #root: string;
-  /** By file, least recently used first. */
+  /** By index of the file, in order of last use. */
   readonly #open = new Map<number, Handle>();
   readonly #unsynced = new Set<number>();
-  /** Files that have their places already, and the folder that they are in. */
+  /** Files that were moved to their final place, and the folder of those places. */
   readonly #placed = new Set<number>();
   #placedRoot = "";
   #pending = Promise.resolve();
@@ -32,17 +32,16 @@ export class PartFiles {
     this.#mode = mode;
   }
 
-  /** Finds the files that an earlier run moved to their places under `root`: not here any more, and there, with their sizes. */
+  /** Finds the files that an earlier run moved to their place under `root`: only there, and with the right size. */
   findPlaced(root: string): void {
     this.#placedRoot = root;
     for (const [file, { path, length }] of this.map.files.entries()) {
       if (this.#disk.look(this.#pathOf(file))) continue;
-      const found = this.#disk.look(`${root}/${path}`);
-      if (found?.kind === "file" && found.size === length) this.#placed.add(file);
+      if (isFileOf(length, this.#disk.look(`${root}/${path}`))) this.#placed.add(file);
     }
   }
 
-  /** The file that is in this place is another: ours is to be made anew. Nobody must be reading it. */
+  /** Treats the file in its place as foreign, so that it is downloaded again. Not to be called during a read. */
   forgetPlaced(file: number): void {
     this.#placed.delete(file);
     const handle = this.#open.get(file);
@@ -50,23 +49,18 @@ export class PartFiles {
     this.#open.delete(file);
   }
 
-  /** Files that have their places already. */
+  /** Indices of the files that are in their final place. */
   get placed(): ReadonlySet<number> {
     return this.#placed;
   }
 
-  /**
-   * Moves a file to its place under `root`, making the folders that it needs. False if something else is there and
-   * `replace` is not set.
-   */
-  place(file: number, root: string, replace: boolean): boolean {
+  /** Moves a file to its place under `root`. False if another file is there and `replace` is not set. */
+  place(file: number, root: string, replace = false): boolean {
     if (this.#placed.has(file)) return true;
     const { path } = this.map.files[file]!;
     const from = this.#pathOf(file);
     const to = `${root}/${path}`;
-    for (const folder of [root, ...[...foldersOf(path)].map((name) => `${root}/${name}`)]) {
-      if (!this.#folderExists(folder)) this.#disk.makeFolder(folder);
-    }
+    for (const folder of ["", ...foldersOf(path)]) this.#ensureFolder(under(root, folder));
     if (replace) {
       this.#disk.rename(from, to);
     } else {
@@ -80,20 +74,20 @@ export class PartFiles {
     return true;
   }
 
-  /** Makes the files and folders that are missing and gives each its size. True if nothing was missing or amiss. */
+  /** Creates missing files and folders and gives each file its size. Returns true if nothing had to be changed. */
   prepare(): boolean {
     let intact = true;
-    if (this.map.isFolder && !this.#folderExists(this.#root)) this.#disk.makeFolder(this.#root);
+    if (this.map.isFolder) this.#ensureFolder(this.#root);
     const known = new Set<string>();
     for (const [file, { path, length }] of this.map.files.entries()) {
       if (this.#placed.has(file)) continue;
       for (const folder of foldersOf(path)) {
         if (known.has(folder)) continue;
         known.add(folder);
-        if (!this.#folderExists(this.#join(folder))) this.#disk.makeFolder(this.#join(folder));
+        this.#ensureFolder(under(this.#root, folder));
       }
       const found = this.#disk.look(this.#pathOf(file));
-      if (found?.size === length && found.kind === "file") continue;
+      if (isFileOf(length, found)) continue;
       intact = false;
       if (!found) this.#disk.close(this.#disk.open(this.#pathOf(file), "create"));
       this.#disk.truncate(this.#handle(file).descriptor, length);
@@ -103,13 +97,10 @@ export class PartFiles {
 
   /** True if every file is there with its size. */
   sizesRight(): boolean {
-    return this.map.files.every(({ length }, file) => {
-      const found = this.#disk.look(this.#pathOf(file));
-      return found?.kind === "file" && found.size === length;
-    });
+    return this.map.files.every(({ length }, file) => isFileOf(length, this.#disk.look(this.#pathOf(file))));
   }
 
-  /** Bytes that the files take on the disk now. */
+  /** Bytes that the files occupy on the disk now. */
   allocatedBytes(): number {
     let sum = 0;
     for (const file of this.map.files.keys()) sum += this.#disk.look(this.#pathOf(file))?.allocatedBytes ?? 0;
@@ -123,7 +114,7 @@ export class PartFiles {
     }
   }
 
-  /** At the start of `into`, or in a buffer of its own. Fails with StoreFailed if the files are shorter than that. */
+  /** Reads to the start of `into`, or to a new buffer. Fails with StoreFailed if the files are too short. */
   async read(offset: number, length: number, into: Uint8Array = new Uint8Array(length)): Promise<Uint8Array> {
     for (const segment of this.map.segments(offset, length)) await this.#readSegment(segment, into);
     return into.subarray(0, length);
@@ -135,7 +126,7 @@ export class PartFiles {
     if (count < length) throw new StoreFailed("reading failed: the file is shorter than it should be");
   }
 
-  /** Says that these bytes may not be on the disk yet although this object has not written them. */
+  /** Includes these bytes in the next `sync` although they were written by an earlier run. */
   markUnsynced(offset: number, length: number): void {
     for (const { file } of this.map.segments(offset, length)) this.#unsynced.add(file);
   }
@@ -147,7 +138,7 @@ export class PartFiles {
     for (const file of files) await this.#use(file, (descriptor) => this.#disk.sync(descriptor));
   }
 
-  /** Flushes the entries of every folder inside. */
+  /** Flushes the entries of every folder of the torrent. */
   async syncFolders(): Promise<void> {
     const folders = new Set(this.map.files.flatMap(({ path }) => ["", ...foldersOf(path)]));
     if (!this.map.isFolder) return;
@@ -157,13 +148,13 @@ export class PartFiles {
     }
   }
 
-  /** The files have this name from now on. */
+  /** Tells this object that the files were renamed to `root`. */
   moved(root: string): void {
     this.#root = root;
     this.#placed.clear();
   }
 
-  /** Waits for reads under way, then closes every file. */
+  /** Waits for reads in progress, then closes every file. */
   async close(): Promise<void> {
     await this.#pending;
     for (const { descriptor } of this.#open.values()) this.#disk.close(descriptor);
@@ -174,11 +165,7 @@ export class PartFiles {
     const handle = this.#handle(file);
     handle.uses++;
     const running = run(handle.descriptor).finally(() => handle.uses--);
-    const settled = running.then(
-      () => {},
-      () => {},
-    );
-    this.#pending = Promise.all([this.#pending, settled]).then(() => {});
+    this.#pending = Promise.all([this.#pending, running.catch(() => {})]).then(() => {});
     return running;
   }
 
@@ -188,10 +175,8 @@ export class PartFiles {
       this.#open.delete(file);
     } else {
       this.#makeRoom();
-      handle = {
-        descriptor: this.#disk.open(this.#pathOf(file), this.#placed.has(file) ? "read" : this.#mode),
-        uses: 0,
-      };
+      const mode = this.#placed.has(file) ? "read" : this.#mode;
+      handle = { descriptor: this.#disk.open(this.#pathOf(file), mode), uses: 0 };
     }
     this.#open.set(file, handle);
     return handle;
@@ -206,26 +191,26 @@ export class PartFiles {
     }
   }
 
-  #folderExists(path: string): boolean {
+  #ensureFolder(path: string): void {
     const found = this.#disk.look(path);
-    if (found && found.kind !== "folder") throw new StoreFailed("a file or link is where a folder should be");
-    return found !== undefined;
+    if (!found) this.#disk.makeFolder(path);
+    else if (found.kind !== "folder") throw new StoreFailed("a file or link is where a folder should be");
   }
 
   #pathOf(file: number): string {
     return under(this.#placed.has(file) ? this.#placedRoot : this.#root, this.map.files[file]!.path);
   }
+}
 
-  #join(path: string): string {
-    return under(this.#root, path);
-  }
+function isFileOf(length: number, found: FileFacts | undefined): boolean {
+  return found?.kind === "file" && found.size === length;
 }
 
 function under(root: string, path: string): string {
   return path === "" ? root : `${root}/${path}`;
 }
 
-/** The folders above a relative path, outermost first. */
+/** The parent folders of a relative path, outermost first. */
 function* foldersOf(path: string): Generator<string> {
   for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) yield path.slice(0, at);
 }

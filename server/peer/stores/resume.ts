@@ -1,22 +1,22 @@
 import type { Random } from "#core/base/clock.ts";
 import type { JournalState } from "#core/ports/journal.ts";
 
-/** Durable pieces whose hash is taken again at every start, at most. One that fails makes all of them suspect. */
+/** Durable pieces that are hashed again at every start. One wrong hash makes all durable pieces suspect. */
 const SAMPLED_PIECES = 16;
 
 export interface Resumed {
-  /** Pieces that are there, in order. */
+  /** Pieces that are there, in ascending order. */
   readonly held: number[];
-  /** Those of them whose record said only "written": they may still be on their way to the disk. */
+  /** Pieces of `held` that were recorded only as "written": they may not have reached the disk. */
   readonly unsynced: number[];
   /** Pieces that the journal names and that are not there. */
   readonly lost: number[];
 }
 
 /**
- * Decides after a restart which pieces of the journal to believe. A power cut may have lost bytes that were only
- * written, so those are always hashed again; durable ones are believed if the files have their sizes and a sample of
- * them has its hashes, else they are all hashed again.
+ * Decides after a restart which pieces of the journal to trust. A power cut may have lost bytes that were only
+ * "written", so those pieces are always hashed again. Durable pieces are trusted if the files have their sizes and a
+ * sample has the right hashes; otherwise all of them are hashed again.
  */
 export async function resume(
   state: JournalState,

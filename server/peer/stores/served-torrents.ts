@@ -4,41 +4,38 @@ import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 
-/** What a peer needs of a store to serve from it. */
+/** The part of a store that a peer serves from. */
 export type ServedStore = Pick<PieceStore, "geometry" | "held" | "read"> & {
-  /**
-   * Hashes a held piece again and says whether it is right; if not, it is not held any more. Stores without it hash
-   * what they serve by other means.
-   */
+  /** Hashes a held piece again; a wrong one is no longer held. Without `check`, `read` hashes every piece. */
   check?(index: PieceIndex): Promise<boolean>;
 };
 
-/** How often a piece was given out, and how many bytes that was. */
+/** Requests for a piece and the bytes sent for them. */
 export interface PieceCounts {
   requests: number;
   bytes: number;
 }
 
-/** A torrent that this peer takes part in. */
+/** A torrent that this peer serves. */
 export interface ServedTorrent {
   readonly torrent: Torrent;
   readonly store: ServedStore;
-  /** By piece index; pieces that nobody asked for are left out. */
+  /** By piece index. Pieces without requests are left out. */
   readonly counts: Map<number, PieceCounts>;
 }
 
-/** What is served for oneself or for publishers, and what is kept as a copy for the swarm. */
+/** "own": served for the operator or for publishers. "copies": kept for the swarm on a tracker's orders. */
 export type Part = "own" | "copies";
 
 interface Entry extends ServedTorrent {
   readonly parts: ReadonlyMap<Part, ServedStore>;
 }
 
-/** The torrents that a peer serves, by info hash. Of one torrent there may be both parts, in stores of their own. */
+/** The torrents that a peer serves, by info hash. Both parts of one torrent may be served, from separate stores. */
 export class ServedTorrents {
   readonly #byInfoHash = new Map<string, Entry>();
 
-  /** Takes the place of the same part of the same torrent; what was counted stays. */
+  /** Replaces the same part of the same torrent; the counts stay. */
   add(torrent: Torrent, store: ServedStore, part: Part = "own"): void {
     const before = this.#byInfoHash.get(torrent.infoHash);
     const parts = new Map(before?.parts).set(part, store);
@@ -54,7 +51,7 @@ export class ServedTorrents {
     else this.#byInfoHash.delete(infoHash);
   }
 
-  /** Pieces of a part came or went. */
+  /** Call when the pieces that a part holds have changed. */
   changed(infoHash: string): void {
     const entry = this.#byInfoHash.get(infoHash);
     if (entry && entry.parts.size > 1) this.#put(entry.torrent, entry.parts, entry.counts);
@@ -68,7 +65,9 @@ export class ServedTorrents {
     return this.#byInfoHash.get(infoHash)?.parts.get(part);
   }
 
-  /** From a request. Throws InvalidField for what is no info hash, PiezaError("not_found") for one not served. */
+  /**
+   * For the info hash of a request. Throws InvalidField if it is malformed, PiezaError("not_found") if not served.
+   */
   find(infoHash: string): ServedTorrent {
     const served = this.#byInfoHash.get(parseInfoHash(infoHash));
     if (!served) throw new PiezaError("not_found", "this peer does not take part in that torrent");
@@ -86,7 +85,7 @@ export class ServedTorrents {
   }
 }
 
-/** Two stores of one torrent as one, as they are now. */
+/** Serves two stores of one torrent as one, with the pieces that they hold now. */
 function joinStores(first: ServedStore, second: ServedStore): ServedStore {
   const held = first.held.clone();
   held.setFrom(second.held);

@@ -10,37 +10,8 @@ import { nodeDisk, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { PartFiles } from "./part-files.ts";
 
-/** A file or folder as bytes to cut into pieces. */
-export interface Source extends Pick<TorrentDraft, "fileName" | "length" | "files" | "read"> {
-  close(): Promise<void>;
-}
-
-/** Told of what a folder has and a torrent cannot carry: links, sockets, devices. `path` is relative to the folder. */
+/** Called for each link, socket and device, which a torrent cannot contain. `path` is relative to the folder. */
 export type OnSkipped = (path: string, reason: string) => void;
-
-/**
- * Opens a file or a folder: its files in bytewise order of path, empty ones kept, links and special files skipped. A
- * link given as `path` itself is followed. Fails with InvalidField, which names the path, for a name that is not safe
- * everywhere, and with StoreFailed if something cannot be read.
- */
-export async function openSource(path: string, onSkipped: OnSkipped = () => {}): Promise<Source> {
-  try {
-    const root = await realpath(path);
-    const facts = await stat(root);
-    const files = facts.isDirectory() ? await filesIn(root, onSkipped) : undefined;
-    const length = files ? files.reduce((sum, file) => sum + file.length, 0) : facts.size;
-    const bytes = new PartFiles(nodeDisk, root, new FileMap(files, length), "read");
-    return {
-      fileName: basename(resolve(path)),
-      length,
-      files,
-      read: (offset, count) => bytes.read(offset, count),
-      close: () => bytes.close(),
-    };
-  } catch (error) {
-    throw error instanceof InvalidField ? error : storeFailed(`reading ${basename(path)}`, error);
-  }
-}
 
 export interface CreateFromPathOptions
   extends CreateTorrentOptions,
@@ -50,17 +21,39 @@ export interface CreateFromPathOptions
   readonly onSkipped?: OnSkipped | undefined;
 }
 
-/** The torrent of a file or folder. Fails as openSource and createTorrent do. */
+/**
+ * Creates the torrent of a file or folder. A folder's files come in bytewise order of their paths, empty files
+ * included; links and special files are skipped. A link given as `path` is followed. Fails as createTorrent does,
+ * with InvalidField that names the path for a name not safe on every system, and with StoreFailed.
+ */
 export async function createTorrentFromPath(
   path: string,
-  { onProgress, signal, onSkipped, fileName, ...fields }: CreateFromPathOptions = {},
+  {
+    onProgress,
+    signal,
+    onSkipped,
+    fileName = basename(resolve(path)),
+    ...fields
+  }: CreateFromPathOptions = {},
 ): Promise<Torrent> {
-  const { close, ...source } = await openSource(path, onSkipped);
+  const { bytes, ...content } = await openContent(path, onSkipped);
+  const read: TorrentDraft["read"] = (offset, count) => bytes.read(offset, count);
   try {
-    const draft = { ...source, ...fields, fileName: fileName ?? source.fileName };
-    return await createTorrent(draft, nodeHasher, { onProgress, signal });
+    return await createTorrent({ ...content, read, ...fields, fileName }, nodeHasher, { onProgress, signal });
   } finally {
-    await close();
+    await bytes.close();
+  }
+}
+
+async function openContent(path: string, onSkipped: OnSkipped = () => {}) {
+  try {
+    const root = await realpath(path);
+    const facts = await stat(root);
+    const files = facts.isDirectory() ? await filesIn(root, onSkipped) : undefined;
+    const length = files ? files.reduce((sum, file) => sum + file.length, 0) : facts.size;
+    return { length, files, bytes: new PartFiles(nodeDisk, root, new FileMap(files, length), "read") };
+  } catch (error) {
+    throw error instanceof InvalidField ? error : storeFailed(`reading ${basename(path)}`, error);
   }
 }
 
@@ -71,20 +64,16 @@ async function filesIn(root: string, onSkipped: OnSkipped): Promise<TorrentFile[
     for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory()) folders.push(path);
-      else if (entry.isFile()) files.push({ path: checked(path), length: await sizeOf(join(root, path)) });
-      else onSkipped(path, entry.isSymbolicLink() ? "is a link" : "is no regular file");
+      else if (entry.isFile())
+        files.push({ path: checked(path), length: (await stat(join(root, path))).size });
+      else onSkipped(path, entry.isSymbolicLink() ? "is a link" : "is not a regular file");
     }
   }
   return files.sort((a, b) => compareBytewise(a.path, b.path));
 }
 
 function checked(path: string): string {
-  // What a name that is no UTF-8 is decoded to.
+  // Node decodes a name that is not UTF-8 with this replacement character.
   if (path.includes("\ufffd")) throw new InvalidField(path, "must be UTF-8");
   return checkPath(path, path);
-}
-
-async function sizeOf(path: string): Promise<number> {
-  const { size } = await stat(path);
-  return size;
 }

@@ -2,30 +2,26 @@ import { type BigIntStats, fstatSync, read } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { codeOf } from "./disk.ts";
+import type { Segment } from "./file-map.ts";
 import type { KeptFiles } from "./kept-files.ts";
 
 const readAsync = promisify(read);
 
-/** A run of bytes to read from one file. */
-export interface FileRun {
+/** A byte range to read from one file. */
+export interface FileRun extends Omit<Segment, "file"> {
   readonly path: string;
-  /** Where in the file, in bytes. */
-  readonly position: number;
-  /** Where in the result, in bytes. */
-  readonly at: number;
-  readonly length: number;
 }
 
 /**
- * How old a change has to be before a stamp is believed: file systems count time in ticks of some milliseconds (2 s on
- * FAT), and a second change in the tick of the first leaves the same stamp.
+ * Minimum age of a file's last change before its stamp is trusted. File systems count time in ticks of some
+ * milliseconds (2 s on FAT), so two changes within one tick leave the same stamp.
  */
 const SETTLED_MS = 3_000;
 
 /**
- * Reads the runs into one buffer, `into` or its own, and stamps it with the identity and times of every file read. The
- * stamp is undefined if a file changed while it was read or so short before `nowMs` (by the wall clock) that a further
- * change would not show. Fails with the system's error, also for a link, and with an Error for a file that is too short.
+ * Reads the runs into `into` and returns a stamp of every file read: its identity, size and times. The stamp is
+ * undefined if a file changed during the read, or so shortly before `nowMs` (wall clock) that another change would
+ * not show. Fails with the system's error, also for a link, and with an Error for a file that is too short.
  */
 export async function readStamped(
   files: KeptFiles,
@@ -64,7 +60,7 @@ function isSettled({ ctimeMs }: BigIntStats, nowMs: number): boolean {
   return nowMs - Number(ctimeMs) > SETTLED_MS;
 }
 
-/** Bytes of the file at `path`, or undefined if there is no regular file. */
+/** Size in bytes of the file at `path`; undefined if there is no regular file. */
 export async function sizeOf(path: string): Promise<number | undefined> {
   try {
     const facts = await lstat(path);

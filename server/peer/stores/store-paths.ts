@@ -1,21 +1,21 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 
-/** Where the working files of a download lie: hidden, in the target's own folder and so on its file system. */
+/** Paths of a download's working files: hidden, in the target's folder and therefore on its file system. */
 export interface StorePaths {
   readonly target: string;
   readonly folder: string;
-  /** A sparse file, or a folder of them. */
+  /** A sparse file; for a folder, a folder of sparse files. */
   readonly part: string;
   readonly journal: string;
   readonly lock: string;
-  /** What a folder that is being replaced is called meanwhile. */
+  /** Name of the old target folder while it is being replaced. */
   readonly replaced: string;
 }
 
-/** Longest name on common file systems, in bytes. */
+/** Longest file name on common file systems, in bytes. */
 const MAX_NAME_BYTES = 255;
-/** A dot, ".<8 hex>" and the longest suffix with room for a temporary one behind it. */
+/** Room for a dot, ".<8 hex>", the longest suffix and a temporary suffix after that. */
 const DECORATION_BYTES = 40;
 
 export function storePaths(target: string, infoHash: string): StorePaths {
@@ -31,7 +31,7 @@ export function storePaths(target: string, infoHash: string): StorePaths {
   };
 }
 
-/** The name, or as much of it as fits and a hash that keeps it apart from others with the same beginning. */
+/** The name, or as much of it as fits, with a hash that tells it from other names with the same beginning. */
 function boundedName(name: string): string {
   const bytes = Buffer.from(name);
   const room = MAX_NAME_BYTES - DECORATION_BYTES;

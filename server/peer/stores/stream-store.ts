@@ -7,30 +7,30 @@ import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 export interface StreamStoreOptions {
   readonly geometry: PieceGeometry;
   readonly output: Writable;
-  /** The bytes of the whole that are wanted: those of one file of a folder, for example. Default: all. */
+  /** The wanted byte range of the torrent, such as one file of a folder. Default: all. */
   readonly range?: { readonly offset: number; readonly length: number } | undefined;
 }
 
-/** Bytes kept in memory, of pieces on their way or waiting for an earlier one; two pieces are always allowed. */
+/** Bytes of pieces in memory that are incomplete or wait for an earlier piece. Two pieces are always allowed. */
 const WINDOW_BYTES = 32 << 20;
 
 /**
- * Gives the bytes away in order as their pieces are verified, and keeps only those that came too early: a download of
- * any size in little memory, without a file. What has been given away cannot be read again, so it is not served.
+ * Writes verified pieces to a stream in order and keeps only those that came too early. So a download of any size
+ * needs little memory and no file. Written bytes cannot be read again, so they are not served.
  *
- * Invariant: no piece is asked for that lies further ahead of the output than the window (`horizon`), so what is kept is
- * bounded by it; when the reader stops, so does the download.
+ * Invariant: no piece at or beyond `horizon` is requested, so the window bounds the memory, and a reader that stops
+ * also stops the download.
  */
 export class StreamStore implements PieceStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
-  /** Told when more pieces may be asked for. */
+  /** Called with the new horizon when more pieces may be requested. */
   onHorizon: (horizon: number) => void = () => {};
   readonly #output: Writable;
   readonly #start: number;
   readonly #end: number;
   readonly #pieces = new Map<number, Uint8Array>();
-  /** The first piece that has not been given away, and the one behind the last. */
+  /** The next piece to write to the output, and the end (exclusive) of the wanted pieces. */
   #next: number;
   readonly #stop: number;
   #full = false;
@@ -50,7 +50,7 @@ export class StreamStore implements PieceStore {
     this.#settleIfDone();
   }
 
-  /** No piece from this index on is to be asked for yet. */
+  /** Index of the first piece that must not be requested yet. */
   get horizon(): number {
     return this.#next + Math.max(2, Math.floor(WINDOW_BYTES / this.geometry.pieceLength));
   }
@@ -74,12 +74,12 @@ export class StreamStore implements PieceStore {
     this.#give();
   }
 
-  /** Fails: nothing is kept. */
+  /** Always fails: no bytes are kept. */
   async read(index: PieceIndex): Promise<Uint8Array> {
-    throw new PiezaError("not_found", `piece ${index + 1} went to the output`);
+    throw new PiezaError("not_found", `piece ${index + 1} was written to the output and is not kept`);
   }
 
-  /** Resolves when the output has taken everything. */
+  /** Resolves when all wanted bytes have been written to the output. */
   finish(): Promise<void> {
     return this.#finished.promise;
   }

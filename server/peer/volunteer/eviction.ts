@@ -1,29 +1,29 @@
 import type { PieceRange, PieceRanges } from "#core/ports/tracker.ts";
 
-/** Over this share of the room that is lent, room is asked for ... */
+/** When copies fill more than this share of the capacity, trackers are asked to let some go ... */
 const HIGH_WATER = 0.95;
-/** ... until no more than this is taken. */
+/** ... until no more than this share is filled. */
 const LOW_WATER = 0.9;
-/** Before the same torrent is asked for again after a tracker has said no. */
+/** Pause before a torrent is asked for again after a tracker has refused it. */
 const REFUSED_MS = 60_000;
-/** A tracker that has not answered for so long has let our lease end: it counts what is here as gone already. */
+/** A tracker that has not answered for this time has let our lease end and no longer counts the copies here. */
 const SILENT_MS = 60_000;
-/** In one announce. */
+/** Torrents asked for in one announce. */
 const MAX_ASKED = 16;
 
-/** What could be let go of: all that is kept of one torrent. */
+/** All copies of one torrent, which may be dropped together. */
 export interface Evictable extends PieceRanges {
   readonly bytes: number;
 }
 
 interface Asked extends Evictable {
-  /** Ids of trackers whose last answer granted it. */
+  /** Ids of the trackers whose last answer granted the drop. */
   readonly granted: Set<string>;
 }
 
 /**
- * Decides what to ask trackers for leave to drop, and when that leave is complete: when every tracker that still counts
- * on this peer has given it. So a last copy stays, however little room there is.
+ * Decides which copies to ask the trackers to let go, and when a drop is allowed: when every tracker that still
+ * counts on this peer has granted it. So the last copy of a piece stays, even on a full disk.
  */
 export class Eviction {
   readonly #capacityBytes: number;
@@ -31,14 +31,14 @@ export class Eviction {
   readonly #refusedUntilMs = new Map<string, number>();
   /** By tracker id. */
   readonly #heardAtMs = new Map<string, number>();
-  /** By tracker id: what the announce under way asks for. */
+  /** By tracker id: what the announce in progress asks for. */
   readonly #told = new Map<string, readonly Asked[]>();
 
   constructor(capacityBytes: number) {
     this.#capacityBytes = capacityBytes;
   }
 
-  /** What to ask this tracker for. `candidates`: what may go, least recently used first. */
+  /** What to ask this tracker for. `candidates` may be dropped, least recently used first. */
   ask(trackerId: string, usedBytes: number, candidates: Iterable<Evictable>, now: number): PieceRanges[] {
     if (usedBytes <= this.#capacityBytes * LOW_WATER) this.#asked.clear();
     else if (usedBytes > this.#capacityBytes * HIGH_WATER || this.#asked.size > 0)
@@ -49,8 +49,8 @@ export class Eviction {
   }
 
   /**
-   * A tracker's answer to what it was asked last. Returns the info hashes of what is to be dropped now, and of what some
-   * tracker believes to be gone although it stays.
+   * Takes a tracker's answer to the last `ask`. Returns the info hashes of the copies to drop now, and of those that
+   * a tracker believes to be gone although they stay.
    */
   heard(
     trackerId: string,

@@ -7,25 +7,25 @@ import type { Log } from "../../http/base/log.ts";
 import { StoredTorrent } from "../serving/stored-torrent.ts";
 import { nodeDisk } from "../stores/disk.ts";
 
-/** Each has open files. */
+/** Each torrent has open files. */
 const MAX_TORRENTS = 1_000;
 
 export interface VolunteerFolderOptions {
-  /** Path; made if it is missing. A folder for each torrent is in it. */
+  /** Path, created if missing. Holds a folder for each torrent. */
   readonly folder: string;
-  /** Bytes of all pieces together. */
+  /** Bytes of all copies together. */
   readonly capacityBytes: number;
   readonly log?: Log | undefined;
-  /** Wall-clock milliseconds, because the age of what is kept outlives the process. Default Date.now. */
+  /** Wall-clock milliseconds, because the age of a copy outlives the process. Default Date.now. */
   readonly wallNow?: (() => number) | undefined;
 }
 
-/** The torrents of which a volunteer keeps copies, and the room that they take. */
+/** The folders of the torrents that a volunteer keeps copies of, and the space that they take. */
 export class VolunteerFolder {
   readonly #options: VolunteerFolderOptions;
   readonly #wallNow: () => number;
   readonly #torrents = new Map<string, StoredTorrent>();
-  /** By info hash: folders on their way out. */
+  /** By info hash: folders that are being deleted. */
   readonly #leaving = new Map<string, Promise<void>>();
 
   constructor(options: VolunteerFolderOptions) {
@@ -33,7 +33,7 @@ export class VolunteerFolder {
     this.#wallNow = options.wallNow ?? Date.now;
   }
 
-  /** Opens what earlier runs kept. Folders that cannot be opened are logged and left alone. */
+  /** Opens the copies of earlier runs. A folder that cannot be opened is logged and left alone. */
   async open(): Promise<StoredTorrent[]> {
     const { folder } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -55,13 +55,13 @@ export class VolunteerFolder {
     return bytes;
   }
 
-  /** What could be taken now, `promisedBytes` aside: of the room that is lent, and on the disk. */
+  /** Bytes that further orders may take, of the capacity and on the disk, after `promisedBytes`. */
   freeBytes(promisedBytes: number): number {
     const lentBytes = this.#options.capacityBytes - this.usedBytes;
     return Math.max(0, Math.min(lentBytes, nodeDisk.freeBytes(this.#options.folder)) - promisedBytes);
   }
 
-  /** Keeps a torrent from now on. Fails as StoredTorrent.begin does, and with resource_exhausted for one too many. */
+  /** Adds a torrent. Fails as StoredTorrent.begin does, and with resource_exhausted at the limit of torrents. */
   async begin(torrent: Torrent): Promise<StoredTorrent> {
     const { infoHash } = torrent;
     await this.#leaving.get(infoHash);
@@ -72,7 +72,7 @@ export class VolunteerFolder {
     return stored;
   }
 
-  /** Opens a torrent anew after its disk has failed. Undefined if that cannot be. */
+  /** Opens a torrent again after its disk has failed. Undefined if that fails too. */
   async reopen(infoHash: string): Promise<StoredTorrent | undefined> {
     const stored = this.#torrents.get(infoHash);
     this.#torrents.delete(infoHash);
@@ -80,7 +80,7 @@ export class VolunteerFolder {
     return this.#open(infoHash);
   }
 
-  /** Nothing of it is here from now on; its files go by and by. */
+  /** Removes the torrent at once and deletes its files in the background. */
   drop(infoHash: string): void {
     const stored = this.#torrents.get(infoHash);
     if (!stored) return;
@@ -92,13 +92,13 @@ export class VolunteerFolder {
     this.#leaving.set(infoHash, leaving);
   }
 
-  /** It was of use now. */
+  /** Records that the copy was used now. */
   touch(stored: StoredTorrent): void {
-    // Its age is a hint, not worth a failure.
+    // The age only orders evictions, so a failure to write it is ignored.
     stored.touch(this.#wallNow()).catch(() => {});
   }
 
-  /** Lets go of everything; what is kept stays for the next run. */
+  /** Closes everything; the copies stay for the next run. */
   async close(): Promise<void> {
     await Promise.all(this.#leaving.values());
     for (const stored of this.#torrents.values()) {

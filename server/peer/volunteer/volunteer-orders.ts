@@ -6,29 +6,29 @@ import type {
   Tracker,
 } from "#core/ports/tracker.ts";
 
-/** An order of one tracker, as that named it last. */
+/** An order as its tracker last named it. */
 export interface KeptOrder extends ReplicationOrder {
-  /** Who ordered it, and knows who else has the pieces. */
+  /** The tracker that gave the order and knows the peers with the pieces. */
   readonly tracker: Tracker;
 }
 
 interface Entry {
   order: KeptOrder;
   endsAtMs: number;
-  /** It is carried out: there is room for it, and its torrent is known. */
+  /** The order is being carried out: its torrent is known and there is space for it. */
   accepted: boolean;
   declined: DeclineReason | undefined;
 }
 
 /**
- * What trackers have ordered. An order lives as long as its tracker names it in every answer, and its lease at most;
- * one that was declined is told as such until its tracker names it no more.
+ * The orders of all trackers. An order lives while its tracker names it in every answer, at most for its lease. A
+ * declined order is reported as declined until its tracker stops naming it.
  */
 export class VolunteerOrders {
   /** By tracker id, then by the order's id. */
   readonly #books = new Map<string, Map<string, Entry>>();
 
-  /** All that this tracker wants now. */
+  /** Replaces this tracker's orders. */
   hear(trackerId: string, tracker: Tracker, orders: readonly ReplicationOrder[], now: number): void {
     const before = this.#books.get(trackerId);
     const book = new Map<string, Entry>();
@@ -38,7 +38,7 @@ export class VolunteerOrders {
       book.set(order.id, {
         order: { ...order, tracker },
         endsAtMs: now + order.expiresMs,
-        // One that has grown is a new one: there may be no room for it.
+        // An order that has grown counts as new: there may be no space for it.
         accepted: same && known.accepted && isWithin(order.ranges, known.order.ranges),
         declined: same ? known.declined : undefined,
       });
@@ -46,35 +46,34 @@ export class VolunteerOrders {
     this.#books.set(trackerId, book);
   }
 
-  /** Those that nobody has decided on yet. */
+  /** Orders that are neither accepted nor declined. */
   open(now: number): KeptOrder[] {
     return this.#live(now).flatMap(({ order, accepted }) => (accepted ? [] : [order]));
   }
 
-  /** Those to carry out. */
   accepted(now: number): KeptOrder[] {
     return this.#live(now).flatMap(({ order, accepted }) => (accepted ? [order] : []));
   }
 
+  acceptedOf(infoHash: string, now: number): KeptOrder[] {
+    return this.accepted(now).filter((order) => order.infoHash === infoHash);
+  }
+
   accept(order: KeptOrder): void {
-    this.#change(order, (entry) => {
-      entry.accepted = true;
-    });
+    this.#change(order, { accepted: true });
   }
 
   decline(order: KeptOrder, reason: DeclineReason): void {
-    this.#change(order, (entry) => {
-      entry.declined = reason;
-    });
+    this.#change(order, { declined: reason });
   }
 
-  /** What this tracker is to be told. */
+  /** The declined orders to report to this tracker. */
   declined(trackerId: string): DeclinedOrder[] {
     const entries = [...(this.#books.get(trackerId)?.entries() ?? [])];
     return entries.flatMap(([id, { declined }]) => (declined ? [{ id, reason: declined }] : []));
   }
 
-  /** When the next lease ends; Infinity if none does. */
+  /** When the next order expires; Infinity without orders. */
   nextEndMs(now: number): number {
     return Math.min(...this.#live(now).map(({ endsAtMs }) => endsAtMs));
   }
@@ -84,16 +83,16 @@ export class VolunteerOrders {
     return entries.filter(({ declined, endsAtMs }) => !declined && endsAtMs > now);
   }
 
-  /** The order as it is now, which may have been named again since. */
-  #change({ id, infoHash, tracker }: KeptOrder, change: (entry: Entry) => void): void {
+  /** Changes the current entry of an order, which its tracker may have named again since. */
+  #change({ id, infoHash, tracker }: KeptOrder, change: Partial<Entry>): void {
     for (const book of this.#books.values()) {
       const entry = book.get(id);
-      if (entry?.order.infoHash === infoHash && entry.order.tracker === tracker) change(entry);
+      if (entry?.order.infoHash === infoHash && entry.order.tracker === tracker) Object.assign(entry, change);
     }
   }
 }
 
-/** Whether each of these ranges lies in one of those; both ascend. */
+/** Whether each range lies within one of `those`; both ascend. */
 function isWithin(ranges: readonly PieceRange[], those: readonly PieceRange[]): boolean {
   let at = 0;
   return ranges.every(({ first, last }) => {

@@ -2,17 +2,18 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { SwarmPeer, Tracker } from "#core/ports/tracker.ts";
 import type { KeptOrder } from "./volunteer-orders.ts";
 
-/** Ask again after so long where the tracker does not say. */
+/** Time to the next locate where the tracker gives none. */
 const NEXT_LOCATE_MS = 2_000;
 
 /**
- * The trackers of some orders as a copy's download sees them: the orders' sources come first, then whom the tracker
- * names, with peers of this one's zone before the others. A source that the tracker does not name (it is leaving) is asked itself what it has.
+ * Presents the trackers of some orders as one tracker for a copy's download. The sources that the orders name come
+ * first, then the peers that the tracker names, those of this zone before others. A source that the tracker does not
+ * name is leaving; the download asks it directly which pieces it has.
  */
 export function orderedSources(orders: () => readonly KeptOrder[], zone: string | undefined): Tracker {
   return {
     url: "orders",
-    announce: () => Promise.reject(new Error("copies announce nothing by themselves")),
+    announce: () => Promise.reject(new Error("the download of a copy does not announce")),
     async locate(query, signal) {
       const ordered = orders();
       const tracker = ordered.at(-1)?.tracker;

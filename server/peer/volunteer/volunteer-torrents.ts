@@ -7,31 +7,31 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { openTransport } from "../../http/client/transports.ts";
 
-/** Torrents that are remembered; of more, the oldest are forgotten. */
+/** Torrents remembered; beyond that the oldest are forgotten. */
 const MAX_KNOWN = 2_000;
 
 export interface VolunteerTorrentsOptions {
   readonly catalogs: readonly Catalog[];
-  /** Path of the file that remembers which torrents the catalogs had. */
+  /** Path of the file that records which torrents the catalogs had. */
   readonly file: string;
-  /** PEM, to trust besides the system's certificates. */
+  /** PEM certificates to trust in addition to the system's. */
   readonly ca: string | undefined;
 }
 
 /**
- * Where a volunteer has its torrents from: its own catalogs. A peer is asked only while no catalog answers, and only for
- * a torrent that a catalog had once: so nobody can make this peer keep what its operator's catalogs never knew.
+ * Finds the torrents of orders in this peer's own catalogs. A peer is asked only while no catalog answers, and only
+ * for a torrent that a catalog once had, so no one can make this peer keep what its catalogs never knew.
  */
 export class VolunteerTorrents {
   readonly #options: VolunteerTorrentsOptions;
-  /** By info hash: the replication target that the catalog's torrent had; null for none. */
+  /** By info hash: the replication target of the catalog's torrent, or null. */
   readonly #known = new Map<string, number | null>();
 
   constructor(options: VolunteerTorrentsOptions) {
     this.#options = options;
   }
 
-  /** Remembers what earlier runs knew. A file that is damaged is nothing known. */
+  /** Reads the record of earlier runs. A damaged file counts as empty. */
   async load(): Promise<void> {
     const text = await readFile(this.#options.file, "utf8").catch(() => "{}");
     try {
@@ -43,8 +43,8 @@ export class VolunteerTorrents {
   }
 
   /**
-   * Fails with PiezaError: not_found if no catalog has it (or none answers and none ever had it), unavailable if it is
-   * known and nobody gives it now.
+   * Fails with PiezaError: not_found if no catalog has the torrent (or none answers and none ever had it),
+   * unavailable if it is known but no catalog or peer provides it now.
    */
   async find(infoHash: string, peers: readonly string[], signal: AbortSignal): Promise<Torrent> {
     let away: unknown;
@@ -69,7 +69,7 @@ export class VolunteerTorrents {
       const { transport, close } = openTransport(url, "connect", { ca: this.#options.ca });
       try {
         const torrent = await torrentFromPeer(transport, infoHash, nodeHasher, signal);
-        // The info hash does not cover it, so the catalog's word of then counts.
+        // The info hash does not cover the replication target, so the value that the catalog gave is used.
         return { ...torrent, replicationTarget: this.#known.get(infoHash) ?? undefined };
       } catch {
         signal.throwIfAborted();

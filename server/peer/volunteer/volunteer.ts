@@ -3,16 +3,17 @@ import type { CopiesNews } from "#core/announce/announcer.ts";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { messageOf, PiezaError, StoreFailed } from "#core/base/errors.ts";
 import { RateLimit } from "#core/base/rate-limit.ts";
+import type { Download } from "#core/download/download.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/ports/tracker.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
-import type { Copying } from "../announcing/announcing.ts";
+import type { AnnouncingOptions, Copying } from "../announcing/announcing.ts";
 import type { CopyKeeper, CopyServing, CopySpace } from "../announcing/copy-keeper.ts";
 import type { StoredTorrent } from "../serving/stored-torrent.ts";
 import { type Evictable, Eviction } from "./eviction.ts";
-import { VolunteerCopy } from "./volunteer-copy.ts";
+import { startCopy } from "./volunteer-copy.ts";
 import { VolunteerFolder } from "./volunteer-folder.ts";
 import { type KeptOrder, VolunteerOrders } from "./volunteer-orders.ts";
 import { orderedSources } from "./volunteer-sources.ts";
@@ -20,37 +21,34 @@ import { VolunteerTorrents } from "./volunteer-torrents.ts";
 
 /** What a peer's operator lends to the swarm. */
 export interface VolunteerRules {
-  /** Asked for every torrent that is ordered; what they do not know is not copied. */
+  /** Asked for every torrent that is ordered. Torrents that they do not know are not copied. */
   readonly catalogs: readonly Catalog[];
   /** Bytes of all copies together. */
   readonly capacityBytes: number;
-  /** Spent on copies at most. Default: no bound. */
+  /** Limit on the rate of copying. Default: none. */
   readonly bytesPerSecond?: number | undefined;
 }
 
-export interface VolunteerOptions extends VolunteerRules {
-  /** Path; made if it is missing. */
+export interface VolunteerOptions extends VolunteerRules, Pick<AnnouncingOptions, "ca" | "zone"> {
+  /** Path, created if missing. */
   readonly folder: string;
-  /** PEM, to trust besides the system's certificates. */
-  readonly ca?: string | undefined;
-  readonly zone?: string | undefined;
   readonly log?: Log | undefined;
 }
 
-/** Torrents that are copied at once. */
+/** Torrents copied at once. */
 const MAX_COPIES = 4;
-/** A disk that was full, or failed, takes no orders for so long. */
+/** Time without new orders after the disk was full or failed. */
 const FULL_MS = 60_000;
-/** Of one torrent in an announce. */
+/** Ranges of one torrent in an announce. */
 const MAX_RANGES = 4_096;
-/** A known torrent that nobody gives is tried again so often, as long as it is ordered. */
+/** Interval of attempts to find a known torrent that no catalog or peer provides. */
 const FIND_AGAIN_MS = 5_000;
 
 /**
- * Carries out trackers' orders: copies pieces, keeps and serves them, and lets go of them when it may.
+ * Carries out trackers' orders: copies pieces, keeps and serves them, and drops them when the trackers agree.
  *
- * Invariant: what is held and what the accepted orders still lack never take more than `capacityBytes` together.
- * Everything but the finding of torrents follows from the orders in `#decide`, which every event ends in.
+ * Invariant: held pieces and the pieces that accepted orders still lack never take more than `capacityBytes`
+ * together. Every event ends in `#decide`, which derives everything but the search for torrents from the orders.
  */
 export class Volunteer implements Copying, CopyKeeper {
   readonly #options: VolunteerOptions;
@@ -59,16 +57,16 @@ export class Volunteer implements Copying, CopyKeeper {
   readonly #orders = new VolunteerOrders();
   readonly #eviction: Eviction;
   readonly #limit: RateLimit | undefined;
-  readonly #copies = new Map<string, VolunteerCopy>();
-  /** By info hash: stores whose disk has failed, until they are open again. */
+  readonly #copies = new Map<string, Download>();
+  /** By info hash: stores that are being opened again after their disk failed. */
   readonly #reopening = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
-  /** Copies that are being ended, and torrents that are being found. Never rejects. */
+  /** Copies that are ending and torrents that are being found. Never rejects. */
   #work = Promise.resolve();
   #serving: CopyServing | undefined;
   #finding = false;
   #fullUntilMs = -Infinity;
-  /** By info hash: not to be looked for before that. */
+  /** By info hash: time before which the torrent is not searched for again. */
   readonly #findAgainMs = new Map<string, number>();
   #copiedBytes = 0;
   #cancelTimer = () => {};
@@ -82,21 +80,21 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#limit = bytesPerSecond === undefined ? undefined : new RateLimit(bytesPerSecond, nodeClock);
   }
 
-  /** Serves what earlier runs copied. */
+  /** Serves the copies of earlier runs. */
   async start(serving: CopyServing): Promise<void> {
     this.#serving = serving;
     await this.#torrents.load();
     for (const stored of await this.#folder.open()) this.#serve(stored);
   }
 
-  /** Takes no orders any more; what is here is served on. */
+  /** Takes no more orders; the copies are still served. */
   leave(): void {
     this.#cancelTimer();
     this.#stop.abort(new Error("the peer leaves"));
     for (const infoHash of [...this.#copies.keys()]) this.#end(infoHash);
   }
 
-  /** Lets go of everything; what is kept stays for the next run. */
+  /** Closes everything; the copies stay for the next run. */
   async stop(): Promise<void> {
     this.leave();
     await this.#work;
@@ -113,7 +111,7 @@ export class Volunteer implements Copying, CopyKeeper {
     if (this.#stop.signal.aborted) return {};
     const { capacityBytes, bytesPerSecond = 0 } = this.#options;
     const now = nodeClock.now();
-    const freeBytes = this.#isFull(now) ? 0 : this.#freeBytes(now);
+    const freeBytes = now < this.#fullUntilMs ? 0 : this.#freeBytes(now);
     const volunteer = { capacityBytes, freeBytes, bytesPerSecond };
     if (trackerId === "") return { volunteer };
     const drops = this.#eviction.ask(trackerId, this.#folder.usedBytes, this.#evictable(now), now);
@@ -130,20 +128,20 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#decide();
   }
 
-  /** What follows from the orders as they are now. */
+  /** Applies the current orders. */
   #decide(): void {
     if (this.#stop.signal.aborted || !this.#serving) return;
     const now = nodeClock.now();
     for (const order of this.#orders.open(now)) {
       const stored = this.#folder.get(order.infoHash);
-      if (this.#isFull(now)) this.#decline(order, "no-space");
+      if (now < this.#fullUntilMs) this.#decline(order, "no-space");
       else if (stored) this.#judge(order, stored.torrent, now);
       else void this.#find();
     }
     for (const { torrent, heldBytes } of [...this.#folder]) {
       const { infoHash } = torrent;
-      // What was declined, or called off before a piece came, leaves no trace.
-      if (heldBytes === 0 && !this.#wanted(infoHash, now)) this.#drop(infoHash);
+      // An order that was declined or withdrawn before its first piece leaves an empty folder.
+      if (heldBytes === 0 && !this.#lacking(infoHash, now)) this.#drop(infoHash);
     }
     for (const infoHash of [...this.#copies.keys()]) this.#copy(infoHash, now);
     for (const { infoHash } of this.#orders.accepted(now)) this.#copy(infoHash, now);
@@ -160,7 +158,7 @@ export class Volunteer implements Copying, CopyKeeper {
     }
     const missing = Bitfield.of(order.totalPieces, indicesIn(order.ranges));
     for (const index of this.#heldOf(order.infoHash)) missing.clear(index);
-    for (const index of this.#wanted(order.infoHash, now) ?? []) missing.clear(index);
+    for (const index of this.#lacking(order.infoHash, now) ?? []) missing.clear(index);
     const neededBytes = geometryOf(torrent)!.bytesOf(missing);
     if (neededBytes > this.#freeBytes(now)) this.#decline(order, "no-space");
     else this.#orders.accept(order);
@@ -173,7 +171,7 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#options.log?.({ level: "info", event: "order_declined", message, info_hash: infoHash, id, reason });
   }
 
-  /** Finds the torrents of orders, one after the other. */
+  /** Finds the torrents of open orders, one after the other. */
   async #find(): Promise<void> {
     if (this.#finding) return;
     this.#finding = true;
@@ -188,12 +186,8 @@ export class Volunteer implements Copying, CopyKeeper {
   async #findAll(): Promise<void> {
     for (;;) {
       const now = nodeClock.now();
-      const order = this.#orders
-        .open(now)
-        .find(
-          ({ infoHash }) =>
-            !this.#folder.get(infoHash) && (this.#findAgainMs.get(infoHash) ?? -Infinity) <= now,
-        );
+      const isDue = ({ infoHash }: KeptOrder) => (this.#findAgainMs.get(infoHash) ?? -Infinity) <= now;
+      const order = this.#orders.open(now).find((open) => !this.#folder.get(open.infoHash) && isDue(open));
       if (!order || this.#stop.signal.aborted) return;
       await this.#begin(order).catch((error: unknown) => this.#notBegun(order, error));
     }
@@ -218,29 +212,24 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#decline(order, noRoom ? "no-space" : "unknown-torrent");
   }
 
-  /** Begins, changes or ends the copying of one torrent, as its orders have it. */
+  /** Starts, changes or ends the copy of one torrent as its orders require. */
   #copy(infoHash: string, now: number): void {
-    const wanted = this.#wanted(infoHash, now);
+    const lacking = this.#lacking(infoHash, now);
     const copy = this.#copies.get(infoHash);
     const stored = this.#folder.get(infoHash);
-    if (!wanted || !stored) {
-      this.#end(infoHash);
-      return;
-    }
-    for (const index of this.#heldOf(infoHash)) wanted.clear(index);
-    if (copy) copy.want(wanted);
-    else if (wanted.count > 0 && this.#copies.size < MAX_COPIES) this.#beginCopy(stored, wanted);
+    if (!lacking || !stored) this.#end(infoHash);
+    else if (copy) copy.want(lacking);
+    else if (lacking.count > 0 && this.#copies.size < MAX_COPIES) this.#beginCopy(stored, lacking);
   }
 
   #beginCopy({ torrent, store }: StoredTorrent, wanted: Bitfield): void {
     const { infoHash } = torrent;
-    const ofThis = () =>
-      this.#orders.accepted(nodeClock.now()).filter((order) => order.infoHash === infoHash);
-    const copy = new VolunteerCopy(
+    const orders = () => this.#orders.acceptedOf(infoHash, nodeClock.now());
+    const copy = startCopy(
       {
         torrent,
         store,
-        sources: orderedSources(ofThis, this.#options.zone),
+        sources: orderedSources(orders, this.#options.zone),
         limit: this.#limit,
         ca: this.#options.ca,
         isSelf: (url) => this.#serving!.isSelf(url),
@@ -255,13 +244,13 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#copies.set(infoHash, copy);
   }
 
-  #ended(infoHash: string, copy: VolunteerCopy, failure: unknown): void {
+  #ended(infoHash: string, copy: Download, failure: unknown): void {
     if (this.#copies.get(infoHash) !== copy) return;
     this.#end(infoHash);
     if (failure !== undefined) {
       this.#diskFailed(failure);
-      for (const order of this.#orders.accepted(nodeClock.now()))
-        if (order.infoHash === infoHash) this.#decline(order, "no-space");
+      for (const order of this.#orders.acceptedOf(infoHash, nodeClock.now()))
+        this.#decline(order, "no-space");
       const reopened = this.#reopen(infoHash).finally(() => this.#reopening.delete(infoHash));
       this.#reopening.set(infoHash, reopened);
       this.#after(reopened);
@@ -269,7 +258,7 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#decide();
   }
 
-  /** A store whose disk has failed says nothing more: what is on the disk is looked at anew. */
+  /** Opens a store again after its disk has failed, to find out what is on the disk. */
   async #reopen(infoHash: string): Promise<void> {
     await this.#work;
     const stored = await this.#folder.reopen(infoHash);
@@ -287,7 +276,7 @@ export class Volunteer implements Copying, CopyKeeper {
     this.#end(infoHash);
     this.#serving?.removeCopies(infoHash);
     this.#folder.drop(infoHash);
-    const message = `the copy of ${infoHash} was let go of`;
+    const message = `the copy of ${infoHash} was dropped`;
     this.#options.log?.({ level: "info", event: "copy_dropped", message, info_hash: infoHash });
   }
 
@@ -311,18 +300,17 @@ export class Volunteer implements Copying, CopyKeeper {
     });
   }
 
-  /** The pieces that its accepted orders name; undefined if there are none. */
-  #wanted(infoHash: string, now: number): Bitfield | undefined {
-    let wanted: Bitfield | undefined;
-    for (const order of this.#orders.accepted(now)) {
-      if (order.infoHash !== infoHash) continue;
-      wanted ??= new Bitfield(order.totalPieces);
-      for (const index of indicesIn(order.ranges)) wanted.set(index);
-    }
-    return wanted;
+  /** The pieces that the torrent's accepted orders name and this peer lacks; undefined without such orders. */
+  #lacking(infoHash: string, now: number): Bitfield | undefined {
+    const orders = this.#orders.acceptedOf(infoHash, now);
+    if (orders.length === 0) return undefined;
+    const lacking = new Bitfield(orders[0]!.totalPieces);
+    for (const { ranges } of orders) for (const index of indicesIn(ranges)) lacking.set(index);
+    for (const index of this.#heldOf(infoHash)) lacking.clear(index);
+    return lacking;
   }
 
-  /** The pieces that are here, copied or not. */
+  /** All pieces of the torrent that this peer holds, copied or not. */
   *#heldOf(infoHash: string): Generator<number> {
     yield* this.#folder.get(infoHash)?.store.held ?? [];
     yield* this.#serving?.storeOf(infoHash)?.held ?? [];
@@ -331,25 +319,20 @@ export class Volunteer implements Copying, CopyKeeper {
   #freeBytes(now: number): number {
     let promisedBytes = 0;
     for (const infoHash of new Set(this.#orders.accepted(now).map((order) => order.infoHash))) {
-      const wanted = this.#wanted(infoHash, now)!;
-      for (const index of this.#heldOf(infoHash)) wanted.clear(index);
-      promisedBytes += this.#folder.get(infoHash)?.store.geometry.bytesOf(wanted) ?? 0;
+      const lacking = this.#lacking(infoHash, now)!;
+      promisedBytes += this.#folder.get(infoHash)?.store.geometry.bytesOf(lacking) ?? 0;
     }
     return this.#folder.freeBytes(promisedBytes);
   }
 
-  #isFull(now: number): boolean {
-    return now < this.#fullUntilMs;
-  }
-
-  /** Least recently used first; nothing that is being copied. */
+  /** Torrents without orders, least recently used first. */
   *#evictable(now: number): Generator<Evictable> {
     const byAge = [...this.#folder].sort((a, b) => a.touchedMs - b.touchedMs);
     for (const { torrent, store, heldBytes } of byAge) {
       const { infoHash } = torrent;
-      if (heldBytes === 0 || this.#wanted(infoHash, now)) continue;
+      if (heldBytes === 0 || this.#orders.acceptedOf(infoHash, now).length > 0) continue;
       const ranges = rangesOf(store.held);
-      // What does not fit an announce cannot be asked for, and half of it would give no room back.
+      // Ranges that do not fit an announce cannot be asked for, and dropping only some frees no space.
       if (ranges.length > MAX_RANGES) continue;
       yield { infoHash, totalPieces: store.held.size, ranges, bytes: heldBytes };
     }
@@ -360,10 +343,10 @@ export class Volunteer implements Copying, CopyKeeper {
   }
 }
 
-/** Why an order of that torrent is not carried out, whatever the room. */
+/** Why an order for this torrent is declined whatever the space; undefined if it is not. */
 function refusalOf({ totalPieces }: KeptOrder, torrent: Torrent): DeclineReason | undefined {
   if (torrent.pieces.length !== totalPieces) return "unknown-torrent";
-  // Without lengths nobody knows how much room it would take.
+  // Without lengths the space it would take is unknown.
   return torrent.replicationTarget === 0 || !torrent.lengths ? "not-wanted" : undefined;
 }
 

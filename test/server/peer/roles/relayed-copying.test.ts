@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import type { Announced, PieceRanges, Tracker } from "#core/ports/tracker.ts";
 import { RelayedCopying } from "../../../../server/peer/roles/relayed-copying.ts";
-import { type AllNews, roleFiles, type ToldAnswers, told } from "../../../../server/peer/roles/role-files.ts";
+import { type AllNews, roleFiles, type TrackerAnswers } from "../../../../server/peer/roles/role-files.ts";
 import { ToldFile } from "../../../../server/peer/roles/told-file.ts";
 
 const infoHash = "b".repeat(64);
@@ -56,9 +56,9 @@ const answered = (news: Partial<Announced> = {}): Announced => ({
 
 const volunteer = { capacityBytes: 10, freeBytes: 5, bytesPerSecond: 0 };
 const says = (heard: number) =>
-  replicate.tell(told({ atMs: nowMs, trackers: { one: { heard, news: { volunteer } } } }));
+  replicate.tell({ atMs: nowMs, trackers: { one: { heard, news: { volunteer } } } });
 
-async function answersFile(): Promise<ToldAnswers> {
+async function answersFile(): Promise<TrackerAnswers> {
   return JSON.parse(await readFile(roleFiles(folder).answers, "utf8"));
 }
 
@@ -75,14 +75,14 @@ test("what a tracker orders reaches the process that replicates, and what that s
     }),
   );
   await says(1);
-  await copying.look();
+  await copying.readNews();
   expect(copying.say("one")).toEqual({ volunteer });
 });
 
 test("lends nothing while nobody replicates", async () => {
   const copying = await relay();
   await says(0);
-  await copying.look();
+  await copying.readNews();
   nowMs += 14_000;
   expect(copying.say("one")).toEqual({ volunteer });
   nowMs += 2_000;
@@ -101,12 +101,12 @@ test("what was granted is announced no more until it is gone, a restart of the a
   expect([...second.announced(torrent).bitfield!]).toEqual([0, 3]);
   // Heard by the process that lets go; from then on it has five seconds to do so, or to keep it after all.
   await says(2);
-  await second.look();
+  await second.readNews();
   nowMs += 4_000;
-  await second.look();
+  await second.readNews();
   expect([...second.announced(torrent).bitfield!]).toEqual([0, 3]);
   nowMs += 2_000;
-  await second.look();
+  await second.readNews();
   expect([...second.announced(torrent).bitfield!]).toEqual([0, 1, 2, 3]);
 });
 

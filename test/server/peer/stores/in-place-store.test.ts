@@ -5,7 +5,11 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Hasher, webCryptoHasher } from "#core/base/hash.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
-import { openSeed, type SeedOptions, type SeedStore } from "../../../../server/peer/stores/in-place-store.ts";
+import {
+  type InPlaceStore,
+  type InPlaceStoreOptions,
+  openInPlaceStore,
+} from "../../../../server/peer/stores/in-place-store.ts";
 import { type MadeTorrent, makeTorrent, noise } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 16 << 10;
@@ -15,20 +19,20 @@ describe("a seed in place", () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "pieza-seed-"));
   });
-  const stores: SeedStore[] = [];
+  const stores: InPlaceStore[] = [];
   afterEach(() => {
     for (const store of stores.splice(0)) store.close();
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function openStore(options: SeedOptions): Promise<SeedStore> {
-    const store = await openSeed(options);
+  async function openStore(options: InPlaceStoreOptions): Promise<InPlaceStore> {
+    const store = await openInPlaceStore(options);
     stores.push(store);
     return store;
   }
 
   /** A file of four pieces on the disk, served. */
-  async function seeded(options: Partial<SeedOptions> = {}) {
+  async function seeded(options: Partial<InPlaceStoreOptions> = {}) {
     const made = await makeTorrent({ length: 3 * PIECE + 5 });
     const path = join(folder, "file.bin");
     await writeFile(path, made.whole);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { nodeDisk } from "../../../../server/peer/stores/disk.ts";
 import { FilePieceStore } from "../../../../server/peer/stores/file-piece-store.ts";
-import { openSeed } from "../../../../server/peer/stores/in-place-store.ts";
+import { openInPlaceStore } from "../../../../server/peer/stores/in-place-store.ts";
 import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 import { fill, storeFolder } from "./store-folder.ts";
 
@@ -91,7 +91,7 @@ it("of a file that is served in place is found by a check, whatever the file's t
   await fill(store, made);
   await store.finish();
   await store.close();
-  const seed = await openSeed({ torrent: made.torrent, path, now: () => Date.now() + 3_600_000 });
+  const seed = await openInPlaceStore({ torrent: made.torrent, path, now: () => Date.now() + 3_600_000 });
   for (const index of made.geometry.indices()) expect(await seed.check(index)).toBe(true);
   rot(path, PIECE + 1);
   expect(await seed.check(made.at(1))).toBe(false);

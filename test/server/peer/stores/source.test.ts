@@ -3,7 +3,7 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openSeed } from "../../../../server/peer/stores/in-place-store.ts";
+import { openInPlaceStore } from "../../../../server/peer/stores/in-place-store.ts";
 import { createTorrentFromPath } from "../../../../server/peer/stores/source.ts";
 import { makeTorrent, noise } from "../../../support/swarms/made-torrent.ts";
 
@@ -56,7 +56,7 @@ describe("a torrent of a path", () => {
     const torrent = await createTorrentFromPath(root, { pieceLength: 16 << 10 });
     expect(torrent.fileName).toBe("folder");
     expect(torrent.files?.map(({ path }) => path)).toEqual(["Z", "a/z", "a/é", "b.txt", "b/z", "empty/none"]);
-    const store = await openSeed({ torrent, path: root });
+    const store = await openInPlaceStore({ torrent, path: root });
     for (const index of store.geometry.indices()) await store.read(index);
     expect(store.held.complete).toBe(true);
     store.close();
