@@ -2,7 +2,7 @@ import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { type Ip, Networks, parseIp } from "../../http/base/networks.ts";
-import type { LookUp } from "./dns.ts";
+import type { ResolveHost } from "./dns.ts";
 
 /** Where an address lies: on this machine, in a private network, on the internet, or nowhere that a peer can be. */
 export type NetworkClass = "loopback" | "private" | "public" | "none";
@@ -31,7 +31,7 @@ export interface AddressPolicyOptions {
   /** Networks that are allowed besides, as CIDR. */
   readonly allowNetworks?: readonly string[] | undefined;
   /** What the host name of a public URL stands for. */
-  readonly lookUp: LookUp;
+  readonly resolveHost: ResolveHost;
 }
 
 /**
@@ -43,12 +43,12 @@ export interface AddressPolicyOptions {
 export class AddressPolicy {
   readonly #own: NetworkClass;
   readonly #networks: Networks;
-  readonly #lookUp: LookUp;
+  readonly #resolveHost: ResolveHost;
 
-  constructor({ own, allowNetworks = [], lookUp }: AddressPolicyOptions) {
+  constructor({ own, allowNetworks = [], resolveHost }: AddressPolicyOptions) {
     this.#own = own;
     this.#networks = new Networks(allowNetworks, "allow_network");
-    this.#lookUp = lookUp;
+    this.#resolveHost = resolveHost;
   }
 
   /**
@@ -76,7 +76,7 @@ export class AddressPolicy {
   async literalsOf(url: string): Promise<readonly string[]> {
     const { hostname } = new URL(url);
     const literal = parseIp(hostname);
-    const found = literal ? [literal] : (await this.#lookUp(hostname)).map(parseIp);
+    const found = literal ? [literal] : (await this.#resolveHost(hostname)).map(parseIp);
     if (found.length === 0) throw new PiezaError("unavailable", `${hostname} has no address`);
     // Which of them is forbidden is not told: that would read this network's names to anybody.
     if (!found.every((ip) => ip && this.#allows(ip))) throw forbidden(hostname);

@@ -24,7 +24,7 @@ export interface AnnounceParts {
 type AnnounceAnswer = MessageInitShape<typeof AnnounceResponseSchema>;
 
 /** TrackerService.Announce: from what a peer says to what it is answered, as a message or in its bytes. */
-export class Announcing {
+export class AnnounceCall {
   readonly #parts: AnnounceParts;
 
   constructor(parts: AnnounceParts) {

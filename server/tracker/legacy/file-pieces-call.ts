@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { GetFilePiecesRequestSchema, GetFilePiecesResponseSchema } from "#gen/tracker_pb.ts";
 import type { DirectMethod } from "../../http/direct/direct.ts";
 import type { AnswerCache } from "../locate/answer-cache.ts";
-import type { Located, Locator } from "../locate/locator.ts";
+import type { PeerSelection, PeerSelector } from "../locate/peer-selector.ts";
 import { type FilePieces, filePieces } from "./file-pieces.ts";
 import { parseFileName } from "./legacy-message.ts";
 
@@ -10,7 +10,7 @@ import { parseFileName } from "./legacy-message.ts";
 const MAX_KEPT = 16;
 
 export interface FilePiecesParts {
-  readonly locator: Locator;
+  readonly selector: PeerSelector;
   readonly answers: AnswerCache;
 }
 
@@ -37,13 +37,13 @@ export class FilePiecesCall {
     return { parts: [this.#encoded(located)], headers: { "cache-control": "no-store" } };
   };
 
-  #locate(fileName: string): Promise<Located> {
-    return this.#parts.locator.locate({ fileName: parseFileName(fileName), totalPieces: 0 });
+  #locate(fileName: string): Promise<PeerSelection> {
+    return this.#parts.selector.locate({ fileName: parseFileName(fileName), totalPieces: 0 });
   }
 
-  #encoded(located: Located): Uint8Array {
-    const { peers, seeds, turn } = located;
-    if (seeds.length > 0) return encode(located);
+  #encoded(located: PeerSelection): Uint8Array {
+    const { peers, legacyPeers, turn } = located;
+    if (legacyPeers.length > 0) return encode(located);
     const known = this.#periods.get(peers);
     const period = known ?? periodOf(located);
     if (known === undefined) this.#periods.set(peers, period);
@@ -53,7 +53,7 @@ export class FilePiecesCall {
 }
 
 /** Turns after which every piece's holders come in the same order again: the order of each has as many as it has holders. */
-function periodOf({ peers, swarm }: Located): number {
+function periodOf({ peers, swarm }: PeerSelection): number {
   const complete = peers.filter(({ bitfield }) => bitfield.complete).length;
   const partial = peers.filter(({ bitfield }) => !bitfield.complete);
   let period = Math.max(1, complete);
@@ -72,7 +72,7 @@ function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
 
-function encode(located: Located): Uint8Array {
+function encode(located: PeerSelection): Uint8Array {
   const message = create(GetFilePiecesResponseSchema, { pieces: filePieces(located) });
   return toBinary(GetFilePiecesResponseSchema, message);
 }

@@ -2,8 +2,8 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import { holderInTurn } from "#core/base/round-robin.ts";
 import type { PeerAddresses } from "#gen/tracker_pb.ts";
-import type { Located } from "../locate/locator.ts";
-import type { SeedMember } from "../store/swarm-store.ts";
+import type { PeerSelection } from "../locate/peer-selector.ts";
+import type { LegacyMember } from "../store/swarm-store.ts";
 
 /** What stock gRPC clients take is 4 MiB. */
 const MAX_ENCODED_BYTES = 3 << 20;
@@ -15,10 +15,11 @@ export type FilePieces = Record<number, Pick<PeerAddresses, "addresses">>;
  * The table and turn of LocatePieces as a map: the same choice. Fails with out_of_range past 3 MiB in binary, and with
  * failed_precondition if seed peers declare different hashes for one piece: then they speak of several files.
  */
-export function filePieces({ peers, seeds, turn }: Located): FilePieces {
-  checkOneFile(seeds);
+export function filePieces({ peers, legacyPeers, turn }: PeerSelection): FilePieces {
+  checkOneFile(legacyPeers);
   const holders = [...peers.map(({ url, bitfield }) => ({ address: addressOf(url), has: bitfield }))];
-  for (const { url, pieces } of seeds) holders.push({ address: addressOf(url), has: numbersOf(pieces) });
+  for (const { url, pieces } of legacyPeers)
+    holders.push({ address: addressOf(url), has: numbersOf(pieces) });
   const last = Math.max(0, ...holders.map(({ has }) => has.size));
   const answer: FilePieces = {};
   let encodedBytes = 0;
@@ -38,10 +39,10 @@ export function filePieces({ peers, seeds, turn }: Located): FilePieces {
   return answer;
 }
 
-function checkOneFile(seeds: readonly SeedMember[]): void {
-  if (seeds.length < 2) return;
+function checkOneFile(legacyPeers: readonly LegacyMember[]): void {
+  if (legacyPeers.length < 2) return;
   const hashes = new Map<number, string>();
-  for (const { pieces } of seeds) {
+  for (const { pieces } of legacyPeers) {
     for (const { number, hash } of pieces) {
       if ((hashes.get(number) ?? hash) !== hash) {
         throw new PiezaError("failed_precondition", "peers declare different files of this name");
@@ -51,7 +52,7 @@ function checkOneFile(seeds: readonly SeedMember[]): void {
   }
 }
 
-function numbersOf(pieces: SeedMember["pieces"]): Bitfield {
+function numbersOf(pieces: LegacyMember["pieces"]): Bitfield {
   return Bitfield.of(
     pieces.at(-1)?.number ?? 0,
     pieces.map(({ number }) => number - 1),

@@ -9,14 +9,14 @@ import type { DeclaredFile, DeclaredPiece } from "../store/swarm-store.ts";
 const MAX_FILES = 1_024;
 
 /** A seed peer's registration, checked. The host that it declares is nobody's business. */
-export interface SeedRegistration {
+export interface LegacyRegistration {
   readonly port: number;
   /** Each name once. */
   readonly files: readonly DeclaredFile[];
 }
 
 /** Throws InvalidField. `total` may say anything: it counts what the peer holds, and so does the list. */
-export function parseRegistration(request: RegisterPeerRequest): SeedRegistration {
+export function parseRegistration(request: RegisterPeerRequest): LegacyRegistration {
   const port = parsePort(request.peerAddress);
   if (request.fileInfo.length > MAX_FILES)
     throw new InvalidField("file_info", `must be at most ${MAX_FILES}`);

@@ -4,7 +4,7 @@ import { PeerService } from "#gen/tracker_pb.ts";
 import { openTransport } from "../../http/client/transports.ts";
 import type { FairSlots } from "../announce/fair-slots.ts";
 import type { TrackerLimits } from "../store/limits.ts";
-import type { SeedPeer, SwarmStore } from "../store/swarm-store.ts";
+import type { LegacyPeer, SwarmStore } from "../store/swarm-store.ts";
 
 /** A peer that has not answered by then is gone. */
 const ANSWER_MS = 2_000;
@@ -18,10 +18,10 @@ export type HasPiece = (
   signal: AbortSignal,
 ) => Promise<boolean>;
 
-export interface SeedProberParts {
+export interface LegacyProberParts {
   readonly store: SwarmStore;
   readonly clock: Clock;
-  readonly limits: Pick<TrackerLimits, "seedProbeMs" | "maxDials">;
+  readonly limits: Pick<TrackerLimits, "legacyProbeMs" | "maxDials">;
   /** Shared with all that the tracker dials. */
   readonly slots: FairSlots;
   readonly hasPiece: HasPiece;
@@ -34,15 +34,15 @@ export interface SeedProberParts {
  * Dials only what is registered, so only addresses that the tracker's policy allows. Goes by rounds; a peer is left
  * alone in the first that it meets, because the original registers before it listens.
  */
-export class SeedProber {
-  readonly #parts: SeedProberParts;
+export class LegacyProber {
+  readonly #parts: LegacyProberParts;
   readonly #closing = new AbortController();
   /** Leases that were there when the last round began, and have not registered since. */
   #known = new Set<string>();
   #cancel: (() => void) | undefined;
   #round: Promise<void> | undefined;
 
-  constructor(parts: SeedProberParts) {
+  constructor(parts: LegacyProberParts) {
     this.#parts = parts;
   }
 
@@ -56,7 +56,7 @@ export class SeedProber {
   start(): void {
     if (this.#closing.signal.aborted || this.#cancel || this.#round) return;
     const { clock, limits } = this.#parts;
-    this.#cancel = clock.after(limits.seedProbeMs, () => {
+    this.#cancel = clock.after(limits.legacyProbeMs, () => {
       this.#cancel = undefined;
       // A store that cannot be reached has lost nobody.
       this.#round = this.#probeAll()
@@ -78,7 +78,7 @@ export class SeedProber {
   /** Returns whether there is anybody left to ask. */
   async #probeAll(): Promise<boolean> {
     const { store, slots, limits } = this.#parts;
-    const peers = await store.seedPeers();
+    const peers = await store.legacyPeers();
     const due = peers.filter(({ leaseId }) => this.#known.has(leaseId)).values();
     this.#known = new Set(peers.map(({ leaseId }) => leaseId));
     const { signal } = this.#closing;
@@ -89,7 +89,7 @@ export class SeedProber {
     return peers.length > 0;
   }
 
-  async #probe({ leaseId, url, files }: SeedPeer): Promise<void> {
+  async #probe({ leaseId, url, files }: LegacyPeer): Promise<void> {
     const file = files.find(({ pieces }) => pieces.length > 0);
     if (!file) return;
     const { store, hasPiece } = this.#parts;

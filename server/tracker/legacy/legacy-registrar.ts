@@ -2,9 +2,9 @@ import { PiezaError } from "#core/base/errors.ts";
 import { type AddressPolicy, type PeerAddress, sourceOf } from "../announce/address.ts";
 import { hashSecret, randomId } from "../store/lease-secret.ts";
 import type { PeerLease, SwarmStore } from "../store/swarm-store.ts";
-import type { SeedRegistration } from "./legacy-message.ts";
+import type { LegacyRegistration } from "./legacy-message.ts";
 
-export interface SeedRegistrarParts {
+export interface LegacyRegistrarParts {
   readonly store: SwarmStore;
   readonly addresses: AddressPolicy;
 }
@@ -13,11 +13,11 @@ export interface SeedRegistrarParts {
  * Decides on registrations under the seed's contract. It has no secret, so the address that a call comes from is what
  * proves whose a registration is: it is made, replaced and ended from there, whatever host a call names.
  */
-export class SeedRegistrar {
+export class LegacyRegistrar {
   readonly #store: SwarmStore;
   readonly #addresses: AddressPolicy;
 
-  constructor({ store, addresses }: SeedRegistrarParts) {
+  constructor({ store, addresses }: LegacyRegistrarParts) {
     this.#store = store;
     this.#addresses = addresses;
   }
@@ -27,10 +27,10 @@ export class SeedRegistrar {
    * address that is named to nobody (there is no other way to say so), already_exists if a peer with a lease of its own
    * holds it, and resource_exhausted over a cap; then nothing has changed. Returns the lease's id.
    */
-  async register({ port, files }: SeedRegistration, caller: string): Promise<string> {
+  async register({ port, files }: LegacyRegistration, caller: string): Promise<string> {
     const address = this.#addresses.resolve({ port, tls: false }, caller);
     if (address.refusal) throw new PiezaError("permission_denied", address.refusal);
-    const { id, isNew } = await this.#lease(seedLease(address, caller));
+    const { id, isNew } = await this.#lease(legacyLease(address, caller));
     try {
       await this.#store.declare(id, files);
       return id;
@@ -44,7 +44,7 @@ export class SeedRegistrar {
   async deregister(port: number, caller: string): Promise<boolean> {
     const { address } = this.#addresses.resolve({ port, tls: false }, caller);
     const holder = address === "" ? undefined : await this.#store.holderOf(address);
-    if (!holder?.seed) return false;
+    if (!holder?.legacy) return false;
     await this.#store.end(holder.id);
     return true;
   }
@@ -55,17 +55,17 @@ export class SeedRegistrar {
       return { id: lease.id, isNew: true };
     } catch (error) {
       const holder = await this.#store.holderOf(lease.address);
-      if (!holder?.seed) throw error;
+      if (!holder?.legacy) throw error;
       await this.#store.renew(holder.id);
       return { id: holder.id, isNew: false };
     }
   }
 }
 
-function seedLease({ url, address }: PeerAddress, caller: string): PeerLease {
+function legacyLease({ url, address }: PeerAddress, caller: string): PeerLease {
   return {
     id: randomId(),
-    seed: true,
+    legacy: true,
     // Of a secret that nobody was told.
     secretHash: hashSecret(randomId()),
     identifyKey: new Uint8Array(),

@@ -3,21 +3,21 @@ import type { TrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../../http/base/context.ts";
 import type { FilePiecesCall } from "./file-pieces-call.ts";
 import { parsePort, parseRegistration } from "./legacy-message.ts";
-import type { SeedProber } from "./legacy-prober.ts";
-import type { SeedRegistrar } from "./legacy-registrar.ts";
+import type { LegacyProber } from "./legacy-prober.ts";
+import type { LegacyRegistrar } from "./legacy-registrar.ts";
 
-export interface SeedServiceParts {
-  readonly registrar: SeedRegistrar;
-  readonly prober: SeedProber;
+export interface LegacyServiceParts {
+  readonly registrar: LegacyRegistrar;
+  readonly prober: LegacyProber;
   readonly filePieces: FilePiecesCall;
 }
 
 /** Translates the seed's contract into what the tracker does for everybody; decides nothing. */
-export function seedTrackerService({
+export function legacyTrackerService({
   registrar,
   prober,
   filePieces,
-}: SeedServiceParts): ServiceImpl<typeof TrackerService> {
+}: LegacyServiceParts): ServiceImpl<typeof TrackerService> {
   return {
     async registerPeer(request, context) {
       const registration = parseRegistration(request);

@@ -1,14 +1,14 @@
 import { Bitfield } from "#core/base/bitfield.ts";
 import type { Random } from "#core/base/clock.ts";
 import { MAX_PIECES } from "#core/torrent/piece.ts";
-import type { DeclaredPiece, SeedMember } from "../store/swarm-store.ts";
+import type { DeclaredPiece, LegacyMember } from "../store/swarm-store.ts";
 
 /** What surrounds a hash in a message, and the longest hash. */
 const PAIR_BYTES = 8;
 const MAX_HASH_BYTES = 255;
 
 /** What seed peers declare, as LocatePieces tells it. */
-export interface SeedTable {
+export interface LegacyTable {
   /** Each different pair once. */
   readonly pairs: readonly DeclaredPiece[];
   /** By member: which of the pairs it declares. */
@@ -20,7 +20,11 @@ export interface SeedTable {
  * that follow one another from a random one on and go round: whoever asks again sees the others. Costs the pairs that
  * are in the answer, not those that there are.
  */
-export function seedTable(members: readonly SeedMember[], budgetBytes: number, random: Random): SeedTable {
+export function legacyTable(
+  members: readonly LegacyMember[],
+  budgetBytes: number,
+  random: Random,
+): LegacyTable {
   const first = firstNumber(members, budgetBytes, random);
   const cursors = members.map(({ pieces }) => new Cursor(pieces, first));
   const pairs: DeclaredPiece[] = [];
@@ -42,7 +46,7 @@ export function seedTable(members: readonly SeedMember[], budgetBytes: number, r
 }
 
 /** The lowest, from which on everything comes, if everything is sure to fit. */
-function firstNumber(members: readonly SeedMember[], budgetBytes: number, random: Random): number {
+function firstNumber(members: readonly LegacyMember[], budgetBytes: number, random: Random): number {
   const pieces = members.reduce((sum, member) => sum + member.pieces.length, 0);
   if (pieces * (PAIR_BYTES + MAX_HASH_BYTES) <= budgetBytes) return 1;
   const last = Math.max(...members.map((member) => member.pieces.at(-1)?.number ?? 1));

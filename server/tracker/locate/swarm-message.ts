@@ -7,9 +7,9 @@ import {
   SwarmPeerSchema,
   type WatchedPeerSchema,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import type { Swarm, SwarmMember } from "../store/swarm-store.ts";
-import { seedTable } from "./legacy-table.ts";
-import type { Located } from "./locator.ts";
+import type { SwarmMember, SwarmSnapshot } from "../store/swarm-store.ts";
+import { legacyTable } from "./legacy-table.ts";
+import type { PeerSelection } from "./peer-selector.ts";
 import { unchangedSince } from "./table-revision.ts";
 
 /** Peers in one message of WatchSwarm, and the bytes of their bitfields: the answer stays under 4 MiB. */
@@ -54,15 +54,19 @@ export function peerFields(peers: readonly SwarmMember[]): Uint8Array[] {
 }
 
 /** The seed peers of a table, with as much of what they declare as its bitfields leave room for. */
-export function seedPeers(
-  { peers, seeds }: Located,
+export function legacyFields(
+  { peers, legacyPeers }: PeerSelection,
   random: Random,
 ): Pick<MessageInitShape<typeof LocatePiecesResponseSchema>, "seedPeers" | "seedPieces"> {
-  if (seeds.length === 0) return {};
+  if (legacyPeers.length === 0) return {};
   const taken = peers.reduce((sum, peer) => sum + (peer.bitfield.complete ? 0 : peer.bitfield.size / 8), 0);
-  const { pairs, declared } = seedTable(seeds, Math.max(MIN_DECLARED_BYTES, MAX_TABLE_BYTES - taken), random);
+  const { pairs, declared } = legacyTable(
+    legacyPeers,
+    Math.max(MIN_DECLARED_BYTES, MAX_TABLE_BYTES - taken),
+    random,
+  );
   return {
-    seedPeers: seeds.map(({ url }, at) => ({ url, declared: bytesOf(declared[at]!) })),
+    seedPeers: legacyPeers.map(({ url }, at) => ({ url, declared: bytesOf(declared[at]!) })),
     seedPieces: [...pairs],
   };
 }
@@ -71,7 +75,7 @@ export function seedPeers(
  * The peers of a swarm for people who look: the first 1,000. A bitfield that does not fit any more is left out, and
  * `pieces_held` says how much of it there is.
  */
-export function watchedPeers(swarm: Swarm): MessageInitShape<typeof WatchedPeerSchema>[] {
+export function watchedPeers(swarm: SwarmSnapshot): MessageInitShape<typeof WatchedPeerSchema>[] {
   let left = MAX_WATCHED_BYTES;
   return swarm.members.slice(0, MAX_WATCHED).map((peer) => {
     const { complete, bitfield } = wireBitfield(peer);

@@ -1,5 +1,5 @@
 import { subnetOfUrl } from "../store/subnet.ts";
-import type { Swarm, SwarmMember } from "../store/swarm-store.ts";
+import type { SwarmMember, SwarmSnapshot } from "../store/swarm-store.ts";
 
 /** Peers that one answer names. */
 export const TABLE_SIZE = 50;
@@ -53,7 +53,7 @@ export class TableWindows implements Windows {
   readonly #tables = new Map<number, readonly SwarmMember[]>();
 
   /** `size`: peers in a table. */
-  constructor({ members }: Pick<Swarm, "members">, size = TABLE_SIZE) {
+  constructor({ members }: Pick<SwarmSnapshot, "members">, size = TABLE_SIZE) {
     const all = members.filter(({ listed, draining }) => listed && !draining);
     for (const [place, member] of all.entries()) this.#places.set(member, place);
     const isCrowded = crowdedSubnets(all, size);

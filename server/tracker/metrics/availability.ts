@@ -1,4 +1,4 @@
-import type { Swarm } from "../store/swarm-store.ts";
+import type { SwarmSnapshot } from "../store/swarm-store.ts";
 
 /** How many peers of a swarm have all of it, and how many copies of the rarest piece others are told of. */
 export interface SwarmCounts {
@@ -10,10 +10,10 @@ export interface SwarmCounts {
 /** Above it (8,000 partial peers of 2,048 pieces) the rarest piece has at least as many copies as we say. */
 const MAX_COUNTED_BITS = 16 << 20;
 
-const known = new WeakMap<Swarm, SwarmCounts>();
+const known = new WeakMap<SwarmSnapshot, SwarmCounts>();
 
 /** Draining peers count as peers; the copies are those of listed peers. Computed once per state of the swarm. */
-export function countsOf(swarm: Swarm): SwarmCounts {
+export function countsOf(swarm: SwarmSnapshot): SwarmCounts {
   let counts = known.get(swarm);
   if (!counts) {
     const seeders = swarm.members.filter(({ bitfield }) => bitfield.complete).length;
@@ -23,7 +23,7 @@ export function countsOf(swarm: Swarm): SwarmCounts {
   return counts;
 }
 
-function minAvailability({ members, totalPieces }: Swarm): number {
+function minAvailability({ members, totalPieces }: SwarmSnapshot): number {
   const listed = members.filter((member) => member.listed).map((member) => member.bitfield);
   const complete = listed.filter((bitfield) => bitfield.complete).length;
   const partial = listed.filter((bitfield) => !bitfield.complete);

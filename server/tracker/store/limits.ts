@@ -9,9 +9,9 @@ export interface TrackerLimits {
   /** Part of the heartbeat by which an answer may differ from it either way. Default 0.2. */
   readonly heartbeatJitter: number;
   /** A seed peer's lease, which has no heartbeat: from its registration, or the last time it answered. Default 1 h. */
-  readonly seedLeaseMs: number;
+  readonly legacyLeaseMs: number;
   /** How often every seed peer is asked whether it is still there; a new one for the first time after two such times. Default 30 s. */
-  readonly seedProbeMs: number;
+  readonly legacyProbeMs: number;
   /** Peers that the tracker dials at one time. Default 64. */
   readonly maxDials: number;
   /** How often a downloader should ask where pieces are. Default 5 s. */
@@ -36,8 +36,8 @@ export const defaultTrackerLimits: TrackerLimits = {
   volunteerMs: 4_000,
   heartbeatMs: 10_000,
   heartbeatJitter: 0.2,
-  seedLeaseMs: 3_600_000,
-  seedProbeMs: 30_000,
+  legacyLeaseMs: 3_600_000,
+  legacyProbeMs: 30_000,
   maxDials: 64,
   locateMs: 5_000,
   maxLeases: 50_000,

@@ -2,7 +2,7 @@ import type { Bitfield } from "#core/base/bitfield.ts";
 import type { PieceRange, SwarmKey, Volunteer } from "#core/ports/tracker.ts";
 import type { OrderStore } from "./order-store.ts";
 
-/** A peer's place in the tracker, for as long as it keeps announcing. */
+/** A peer's place in the tracker, for as long as it keeps announceCall. */
 export interface PeerLease {
   readonly id: string;
   /** SHA-256 of the lease's secret, 64 hex digits. The secret itself is kept by the peer alone. */
@@ -28,7 +28,7 @@ export interface PeerLease {
   /** Still serving what is in flight: counted, named to nobody. */
   readonly draining: boolean;
   /** A seed peer's: it lives longer, nobody knows its secret, and it declares files instead of joining swarms. */
-  readonly seed?: boolean | undefined;
+  readonly legacy?: boolean | undefined;
   /** Shared by peers near each other; left out: not known. At most 64 bytes. */
   readonly zone?: string | undefined;
   /** Left out: it lends no space. */
@@ -88,7 +88,7 @@ export interface SwarmMember {
 }
 
 /** A swarm at one moment. The same object until something in it changes, so that what is made of it can be kept. */
-export interface Swarm extends SwarmKey {
+export interface SwarmSnapshot extends SwarmKey {
   /** At least one, in the order in which they joined. */
   readonly members: readonly SwarmMember[];
 }
@@ -119,20 +119,20 @@ export interface DeclaredPiece {
 }
 
 /** One seed peer, as it registered. */
-export interface SeedPeer {
+export interface LegacyPeer {
   readonly leaseId: string;
   readonly url: string;
   readonly files: readonly DeclaredFile[];
 }
 
 /** One seed peer's part in one file. */
-export type SeedMember = Pick<SeedPeer, "leaseId" | "url"> & Pick<DeclaredFile, "pieces">;
+export type LegacyMember = Pick<LegacyPeer, "leaseId" | "url"> & Pick<DeclaredFile, "pieces">;
 
 /** What seed peers declare of the files of one name, at one moment. The same object until something in it changes. */
-export interface SeedFile {
+export interface LegacyFile {
   readonly fileName: string;
   /** At least one, in the order in which they registered. */
-  readonly members: readonly SeedMember[];
+  readonly members: readonly LegacyMember[];
 }
 
 /**
@@ -147,7 +147,7 @@ export interface SwarmStore {
   readonly trackerId: string;
   readonly orders: OrderStore;
   /**
-   * Makes a lease of `leaseMs`, or `seedLeaseMs` if it is a seed peer's. Fails with already_exists while another live lease holds the address, and with
+   * Makes a lease of `leaseMs`, or `legacyLeaseMs` if it is a seed peer's. Fails with already_exists while another live lease holds the address, and with
    * resource_exhausted over a cap; then nothing has changed.
    */
   open(lease: PeerLease): Promise<void>;
@@ -176,7 +176,7 @@ export interface SwarmStore {
   withdraw(id: string, key: SwarmKey, ranges: readonly PieceRange[], least: number): Promise<boolean>;
   /** The info hashes that a lease takes part in. */
   joined(id: string): Promise<readonly string[]>;
-  swarm(key: SwarmKey): Promise<Swarm | undefined>;
+  swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined>;
   /** The swarms of one info hash: more than one where peers disagree on the number of pieces. */
   swarmsOf(infoHash: string): Promise<readonly SwarmKey[]>;
   /** The swarms in which somebody says that the file has this name. */
@@ -192,8 +192,8 @@ export interface SwarmStore {
    * resource_exhausted over a cap; then nothing has changed.
    */
   declare(id: string, files: readonly DeclaredFile[]): Promise<void>;
-  seedFile(fileName: string): Promise<SeedFile | undefined>;
-  seedPeers(): Promise<readonly SeedPeer[]>;
+  legacyFile(fileName: string): Promise<LegacyFile | undefined>;
+  legacyPeers(): Promise<readonly LegacyPeer[]>;
   /** Since the start: what failed, and what was there that no tracker writes. Left out: nothing of the kind can be. */
   readonly troubles?: { readonly errors: number; readonly garbage: number };
   counts(): Promise<{ readonly leases: number; readonly swarms: number }>;

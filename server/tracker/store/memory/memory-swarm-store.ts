@@ -5,7 +5,7 @@ import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import { randomId } from "../lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "../limits.ts";
 import { refuse } from "../refuse.ts";
-import { bytesOfFiles, SeedFiles } from "../rules/legacy-files.ts";
+import { bytesOfFiles, LegacyFiles } from "../rules/legacy-files.ts";
 import {
   bytesOf,
   bytesOfSwarm,
@@ -18,13 +18,13 @@ import {
 import type {
   DeclaredFile,
   LeaseChange,
+  LegacyFile,
+  LegacyPeer,
   Membership,
   PeerLease,
-  SeedFile,
-  SeedPeer,
-  Swarm,
   SwarmChanges,
   SwarmMember,
+  SwarmSnapshot,
   SwarmStore,
 } from "../swarm-store.ts";
 import { ChangeLog } from "./change-log.ts";
@@ -51,7 +51,7 @@ export class MemorySwarmStore implements SwarmStore {
   readonly #swarms = new Map<string, Map<number, MemorySwarm>>();
   /** With how many of its members say that name. */
   readonly #swarmsByName = new Map<string, Map<MemorySwarm, number>>();
-  readonly #seeds = new SeedFiles();
+  readonly #legacyFiles = new LegacyFiles();
   readonly #volunteers = new Set<Holder>();
   readonly #changes = new ChangeLog<MemorySwarm>();
   #swarmCount = 0;
@@ -150,7 +150,7 @@ export class MemorySwarmStore implements SwarmStore {
     );
   }
 
-  async swarm(key: SwarmKey): Promise<Swarm | undefined> {
+  async swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined> {
     return this.#swarms.get(key.infoHash)?.get(key.totalPieces)?.snapshot();
   }
 
@@ -186,19 +186,19 @@ export class MemorySwarmStore implements SwarmStore {
   async declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
     const holder = this.#live(id);
     if (!holder) throw new PiezaError("not_found", "the lease has ended");
-    const grows = bytesOfFiles(files) - bytesOfFiles(this.#seeds.filesOf(id));
+    const grows = bytesOfFiles(files) - bytesOfFiles(this.#legacyFiles.filesOf(id));
     if (grows > 0 && this.#stateBytes + grows > this.#limits.maxStateBytes) refuse("pieces of seed peers");
     if (files.length > this.#limits.maxTorrentsPerLease) refuse("files of one peer");
     this.#stateBytes += grows;
-    this.#seeds.put({ leaseId: id, url: holder.lease.url, files });
+    this.#legacyFiles.put({ leaseId: id, url: holder.lease.url, files });
   }
 
-  async seedFile(fileName: string): Promise<SeedFile | undefined> {
-    return this.#seeds.file(fileName);
+  async legacyFile(fileName: string): Promise<LegacyFile | undefined> {
+    return this.#legacyFiles.file(fileName);
   }
 
-  async seedPeers(): Promise<readonly SeedPeer[]> {
-    return this.#seeds.peers();
+  async legacyPeers(): Promise<readonly LegacyPeer[]> {
+    return this.#legacyFiles.peers();
   }
 
   async counts(): Promise<{ leases: number; swarms: number }> {
@@ -209,8 +209,8 @@ export class MemorySwarmStore implements SwarmStore {
     this.#wheel.close();
   }
 
-  #expiryOf({ seed }: PeerLease): number {
-    return Math.ceil(this.#clock.now() + (seed ? this.#limits.seedLeaseMs : this.#limits.leaseMs));
+  #expiryOf({ legacy }: PeerLease): number {
+    return Math.ceil(this.#clock.now() + (legacy ? this.#limits.legacyLeaseMs : this.#limits.leaseMs));
   }
 
   #live(id: string): Holder | undefined {
@@ -236,8 +236,8 @@ export class MemorySwarmStore implements SwarmStore {
     if (fromSource > 0) this.#leasesBySource.set(source, fromSource);
     else this.#leasesBySource.delete(source);
     for (const seat of holder.seats()) this.#remove(holder, seat);
-    this.#stateBytes -= bytesOfFiles(this.#seeds.filesOf(id));
-    this.#seeds.remove(id);
+    this.#stateBytes -= bytesOfFiles(this.#legacyFiles.filesOf(id));
+    this.#legacyFiles.remove(id);
   }
 
   #put(holder: Holder, membership: Membership, bitfield: Bitfield): void {

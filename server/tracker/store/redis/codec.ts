@@ -84,8 +84,9 @@ export function decodeSaid({ revision, rest }: Row, totalPieces: number, full: (
 
 /** Begins with "s" for a seed peer and "p" for another, which is all that the scripts look at. */
 export function encodeLease(lease: PeerLease): string {
+  const { legacy: seed, ...others } = lease;
   const identifyKey = Buffer.from(lease.identifyKey).toString("hex");
-  return (lease.seed ? "s" : "p") + JSON.stringify({ ...lease, identifyKey });
+  return (seed ? "s" : "p") + JSON.stringify({ ...others, seed, identifyKey });
 }
 
 /** Undefined if it is malformed, or another lease's. */
@@ -115,7 +116,7 @@ export function decodeLease(value: Buffer): PeerLease | undefined {
     listed,
     notListedReason: notListedReason as string,
     draining,
-    ...(typeof seed === "boolean" && { seed }),
+    ...(typeof seed === "boolean" && { legacy: seed }),
     ...(zone !== undefined && { zone }),
     ...(volunteer !== undefined && { volunteer }),
     ...(checkAtSeconds !== undefined && { checkAtSeconds }),

@@ -39,12 +39,12 @@ export class RedisKeys {
   }
 
   /** A table of seed peers; what they declare is in `declared`. */
-  get seeds(): string {
+  get legacyPeers(): string {
     return `${this.#prefix}seeds`;
   }
 
   /** Sorted set of seed peers by the bytes that their files take. */
-  get seedBytes(): string {
+  get legacyBytes(): string {
     return `${this.#prefix}seed_bytes`;
   }
 

@@ -207,8 +207,8 @@ export class RedisLeases {
     return undefined;
   }
 
-  #lifeMs({ seed }: PeerLease): number {
-    return seed ? this.#parts.limits.seedLeaseMs : this.#parts.limits.leaseMs;
+  #lifeMs({ legacy }: PeerLease): number {
+    return legacy ? this.#parts.limits.legacyLeaseMs : this.#parts.limits.leaseMs;
   }
 
   /** A script whose first key are the leases and whose first argument is the time. */

@@ -9,18 +9,18 @@ import { showsChange } from "../rules/swarm-rules.ts";
 import type {
   DeclaredFile,
   LeaseChange,
+  LegacyFile,
+  LegacyPeer,
   Membership,
   PeerLease,
-  SeedFile,
-  SeedPeer,
-  Swarm,
   SwarmChanges,
+  SwarmSnapshot,
   SwarmStore,
 } from "../swarm-store.ts";
 import { RedisAccounts } from "./accounts.ts";
 import { digestOf, RedisKeys } from "./keys.ts";
 import { RedisLeases, type RedisParts } from "./leases.ts";
-import { RedisSeeds } from "./legacy-peers.ts";
+import { RedisLegacyPeers } from "./legacy-peers.ts";
 import { RedisRate } from "./rate.ts";
 import { RedisConnection } from "./redis-connection.ts";
 import { RedisOrders } from "./redis-orders.ts";
@@ -61,7 +61,7 @@ export class RedisSwarmStore implements SwarmStore {
   readonly #parts: RedisParts;
   readonly #leases: RedisLeases;
   readonly #swarms: RedisSwarms;
-  readonly #seeds: RedisSeeds;
+  readonly #legacyPeers: RedisLegacyPeers;
   readonly #clock: Clock;
   #trackerId = randomId();
   #garbage = 0;
@@ -82,7 +82,7 @@ export class RedisSwarmStore implements SwarmStore {
       keys,
       limits: all,
       now: () => now?.(),
-      netMs: NET_LEASES * Math.max(all.leaseMs, all.seedLeaseMs),
+      netMs: NET_LEASES * Math.max(all.leaseMs, all.legacyLeaseMs),
       onGarbage: () => void this.#garbage++,
     };
     this.votes = new RedisVotes(this.#parts, clock);
@@ -91,7 +91,7 @@ export class RedisSwarmStore implements SwarmStore {
     const accounts = new RedisAccounts(this.#parts);
     this.#swarms = new RedisSwarms(this.#parts, tables, accounts);
     this.orders = new RedisOrders(this.#parts, this.#leases, tables);
-    this.#seeds = new RedisSeeds(this.#parts, this.#leases, tables, accounts);
+    this.#legacyPeers = new RedisLegacyPeers(this.#parts, this.#leases, tables, accounts);
     this.#clock = clock;
     this.#arm();
   }
@@ -167,7 +167,7 @@ export class RedisSwarmStore implements SwarmStore {
     return (await this.#swarms.joined(digestOf(id))).map(({ infoHash }) => infoHash);
   }
 
-  swarm(key: SwarmKey): Promise<Swarm | undefined> {
+  swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined> {
     return this.#swarms.swarm(key);
   }
 
@@ -193,15 +193,15 @@ export class RedisSwarmStore implements SwarmStore {
   }
 
   declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
-    return this.#seeds.declare(id, files);
+    return this.#legacyPeers.declare(id, files);
   }
 
-  seedFile(fileName: string): Promise<SeedFile | undefined> {
-    return this.#seeds.file(fileName);
+  legacyFile(fileName: string): Promise<LegacyFile | undefined> {
+    return this.#legacyPeers.file(fileName);
   }
 
-  seedPeers(): Promise<readonly SeedPeer[]> {
-    return this.#seeds.peers();
+  legacyPeers(): Promise<readonly LegacyPeer[]> {
+    return this.#legacyPeers.peers();
   }
 
   async counts(): Promise<{ leases: number; swarms: number }> {
@@ -254,7 +254,7 @@ export class RedisSwarmStore implements SwarmStore {
     if (!(await this.#leases.claim(digest, force))) return;
     for (const key of await this.#swarms.joined(digest)) await this.#swarms.remove(key, digest);
     await this.orders.endVolunteer(digest);
-    await this.#seeds.remove(digest);
+    await this.#legacyPeers.remove(digest);
     await this.#leases.purge(digest);
   }
 
@@ -263,7 +263,7 @@ export class RedisSwarmStore implements SwarmStore {
     const { keys, netMs } = this.#parts;
     const digest = digestOf(id);
     const own = [keys.lease(digest), keys.joined(digest), keys.declared(digest), keys.address(address)];
-    const indexes = [keys.swarms, keys.bytes, keys.seeds, keys.seedBytes, keys.source(source)];
+    const indexes = [keys.swarms, keys.bytes, keys.legacyPeers, keys.legacyBytes, keys.source(source)];
     const shared = [keys.leases, keys.changes, keys.changed, keys.volunteers, keys.books, ...indexes];
     for (const key of [...own, ...shared]) await this.#connection.command("PEXPIRE", key, netMs);
     await this.#swarms.renewNet(digest);

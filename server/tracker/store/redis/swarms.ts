@@ -3,7 +3,7 @@ import { PiezaError } from "#core/base/errors.ts";
 import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import { refuse } from "../refuse.ts";
 import { bytesOf, bytesOfSwarm, shownOf, withoutPieces } from "../rules/swarm-rules.ts";
-import type { Membership, Swarm, SwarmChanges, SwarmMember } from "../swarm-store.ts";
+import type { Membership, SwarmChanges, SwarmMember, SwarmSnapshot } from "../swarm-store.ts";
 import type { RedisAccounts } from "./accounts.ts";
 import { decodeSaid, encodeSaid } from "./codec.ts";
 import { digestOf, parseSwarmId, swarmIdOf } from "./keys.ts";
@@ -150,9 +150,9 @@ export class RedisSwarms {
     }
   }
 
-  swarm(key: SwarmKey): Promise<Swarm | undefined> {
+  swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined> {
     const { infoHash, totalPieces } = key;
-    return this.#tables.read<Swarm>(this.#parts.keys.swarm(swarmIdOf(key)), {
+    return this.#tables.read<SwarmSnapshot>(this.#parts.keys.swarm(swarmIdOf(key)), {
       make: (rows) => {
         const members = this.#members(rows, totalPieces);
         return members.length > 0 ? { infoHash, totalPieces, members } : undefined;
@@ -239,7 +239,7 @@ export class RedisSwarms {
   }
 
   /** Those of a set's swarms of which it is true what the set says. */
-  async #whichHold(set: string, holds: (swarm: Swarm | undefined) => boolean): Promise<SwarmKey[]> {
+  async #whichHold(set: string, holds: (swarm: SwarmSnapshot | undefined) => boolean): Promise<SwarmKey[]> {
     const ids = (await this.#parts.connection.command("SMEMBERS", set)) as Buffer[];
     const found: SwarmKey[] = [];
     for (const id of ids) {

@@ -1,4 +1,4 @@
-import type { DeclaredFile, SeedFile, SeedMember, SeedPeer } from "../swarm-store.ts";
+import type { DeclaredFile, LegacyFile, LegacyMember, LegacyPeer } from "../swarm-store.ts";
 
 /** What a file of a peer, and a piece beside its hash, cost: objects, map entries, strings. */
 const FILE_BYTES = 512;
@@ -19,21 +19,21 @@ export function bytesOfFiles(files: readonly DeclaredFile[]): number {
  *
  * Invariant: `#members` has a peer under a name exactly if the peer's files have one of that name.
  */
-export class SeedFiles {
+export class LegacyFiles {
   /** By lease. */
-  readonly #peers = new Map<string, SeedPeer>();
+  readonly #peers = new Map<string, LegacyPeer>();
   /** By file name, then by lease. */
-  readonly #members = new Map<string, Map<string, SeedMember>>();
-  readonly #pictures = new Map<string, SeedFile>();
+  readonly #members = new Map<string, Map<string, LegacyMember>>();
+  readonly #pictures = new Map<string, LegacyFile>();
 
   /** Instead of what the peer declared before. A peer that was known keeps its place among a file's members. */
-  put(peer: SeedPeer): void {
+  put(peer: LegacyPeer): void {
     const { leaseId, url, files } = peer;
     const names = new Set(files.map(({ fileName }) => fileName));
     for (const { fileName } of this.filesOf(leaseId))
       if (!names.has(fileName)) this.#leave(fileName, leaseId);
     for (const { fileName, pieces } of files) {
-      const members = this.#members.get(fileName) ?? new Map<string, SeedMember>();
+      const members = this.#members.get(fileName) ?? new Map<string, LegacyMember>();
       this.#members.set(fileName, members.set(leaseId, { leaseId, url, pieces }));
       this.#pictures.delete(fileName);
     }
@@ -49,7 +49,7 @@ export class SeedFiles {
     return this.#peers.get(leaseId)?.files ?? [];
   }
 
-  file(fileName: string): SeedFile | undefined {
+  file(fileName: string): LegacyFile | undefined {
     const members = this.#members.get(fileName);
     if (!members) return undefined;
     const picture = this.#pictures.get(fileName) ?? { fileName, members: [...members.values()] };
@@ -57,7 +57,7 @@ export class SeedFiles {
     return picture;
   }
 
-  peers(): readonly SeedPeer[] {
+  peers(): readonly LegacyPeer[] {
     return [...this.#peers.values()];
   }
 

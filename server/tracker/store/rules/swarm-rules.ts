@@ -2,7 +2,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import { CopyCount } from "#core/replication/copies.ts";
 import { wordsOf, wordsOfRanges } from "#core/replication/words.ts";
-import type { PeerLease, Swarm, SwarmMember } from "../swarm-store.ts";
+import type { PeerLease, SwarmMember, SwarmSnapshot } from "../swarm-store.ts";
 
 /** What a member costs beside its bitfield, and a swarm beside its members: objects, map entries, strings. As measured. */
 const MEMBER_BYTES = 640;
@@ -24,7 +24,7 @@ export class MemorySwarm {
   readonly #seats = new Set<Seat>();
   /** What all complete members share, so that a seeder costs no bitfield. */
   #full: Bitfield | undefined;
-  #snapshot: Swarm | undefined;
+  #snapshot: SwarmSnapshot | undefined;
 
   constructor(key: SwarmKey) {
     this.key = { infoHash: key.infoHash, totalPieces: key.totalPieces };
@@ -55,7 +55,7 @@ export class MemorySwarm {
   }
 
   /** Made again only after a change. */
-  snapshot(): Swarm {
+  snapshot(): SwarmSnapshot {
     this.#snapshot ??= { ...this.key, members: Array.from(this.#seats, ({ member }) => member) };
     return this.#snapshot;
   }

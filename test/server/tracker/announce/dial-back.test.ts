@@ -26,8 +26,8 @@ afterEach(async () => {
 
 /** A tracker on loopback that knows these names. */
 function dialBack(names: Record<string, string[]> = {}, ca?: string): DialBack {
-  const lookUp = async (name: string) => names[name] ?? [];
-  const addresses = new AddressPolicy({ own: "loopback", lookUp });
+  const resolveHost = async (name: string) => names[name] ?? [];
+  const addresses = new AddressPolicy({ own: "loopback", resolveHost });
   return new DialBack({ addresses, slots: new FairSlots(64), clock: nodeClock, ca });
 }
 

@@ -15,13 +15,13 @@ import type { TrackerMetrics } from "../metrics/metrics.ts";
 import { checkString, checkTotalPieces } from "../store/checks.ts";
 import type { SwarmStore } from "../store/swarm-store.ts";
 import type { AnswerCache } from "./answer-cache.ts";
-import type { Located, Locator, SwarmQuery } from "./locator.ts";
-import { peerFields, seedPeers, swarmPeers } from "./swarm-message.ts";
+import type { PeerSelection, PeerSelector, SwarmQuery } from "./peer-selector.ts";
+import { legacyFields, peerFields, swarmPeers } from "./swarm-message.ts";
 import { revisionOf } from "./table-revision.ts";
 
-export interface LocateParts {
+export interface LocateCallParts {
   readonly store: SwarmStore;
-  readonly locator: Locator;
+  readonly selector: PeerSelector;
   readonly metrics: TrackerMetrics;
   readonly overload: Overload;
   readonly answers: AnswerCache;
@@ -42,12 +42,12 @@ interface Question {
 type LocateAnswer = MessageInitShape<typeof LocatePiecesResponseSchema>;
 
 /** TrackerService.LocatePieces: from what was asked to what is answered, as a message or in its bytes. */
-export class Locate {
-  readonly #parts: LocateParts;
+export class LocateCall {
+  readonly #parts: LocateCallParts;
   /** What LocatePieces was asked lately, by the bytes of the question: downloaders of one swarm all send the same. */
   readonly #questions = new Map<string, Question>();
 
-  constructor(parts: LocateParts) {
+  constructor(parts: LocateCallParts) {
     this.#parts = parts;
   }
 
@@ -63,7 +63,7 @@ export class Locate {
     const question = this.#decode(message);
     if (!question) return undefined;
     const located = await this.#located(question);
-    const plain = located.swarm && located.seeds.length === 0 && question.request.since.length === 0;
+    const plain = located.swarm && located.legacyPeers.length === 0 && question.request.since.length === 0;
     const parts = plain
       ? [this.#turn(located), this.#rest(question, located)]
       : [encode(this.#message(question, located, swarmPeers(located.peers, question.request.since)))];
@@ -87,19 +87,19 @@ export class Locate {
     }
   }
 
-  async #located(question: Question): Promise<Located> {
-    const { metrics, locator } = this.#parts;
+  async #located(question: Question): Promise<PeerSelection> {
+    const { metrics, selector } = this.#parts;
     metrics.located();
     const query = queryOf(question);
     const startedMs = performance.now();
     try {
-      return await locator.locate(query);
+      return await selector.locate(query);
     } finally {
       metrics.took("locate", startedMs);
     }
   }
 
-  #message(question: Question, located: Located, peers: SwarmPeer[]): LocateAnswer {
+  #message(question: Question, located: PeerSelection, peers: SwarmPeer[]): LocateAnswer {
     const { infoHash, totalPieces } = located.swarm ?? queryOf(question);
     return {
       infoHash: infoHash ?? "",
@@ -109,12 +109,12 @@ export class Locate {
       turn: located.turn,
       trackerId: this.#parts.store.trackerId,
       nextLocateMs: this.#nextLocateMs(),
-      ...seedPeers(located, this.#parts.random),
+      ...legacyFields(located, this.#parts.random),
     };
   }
 
   /** All but the fields of `#turn`. */
-  #rest(question: Question, located: Located): Uint8Array {
+  #rest(question: Question, located: PeerSelection): Uint8Array {
     const { answers, store } = this.#parts;
     return answers.get(located.peers, store.trackerId, () => {
       const others = encode({ ...this.#message(question, located, []), turn: 0, nextLocateMs: 0 });
@@ -123,7 +123,7 @@ export class Locate {
   }
 
   /** Fields may come in any order: in front, the few bytes that change share a write with the answer's envelope. */
-  #turn({ turn }: Located): Uint8Array {
+  #turn({ turn }: PeerSelection): Uint8Array {
     const bytes = Buffer.allocUnsafe(2 * MAX_INT_FIELD_BYTES);
     const next = writeIntField(bytes, 0, TURN, turn);
     return bytes.subarray(0, writeIntField(bytes, next, NEXT_LOCATE_MS, this.#nextLocateMs()));

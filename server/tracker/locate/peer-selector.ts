@@ -2,14 +2,14 @@ import type { Random } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { FailureVotes } from "../store/failure-votes.ts";
-import type { SeedMember, Swarm, SwarmMember, SwarmStore } from "../store/swarm-store.ts";
+import type { LegacyMember, SwarmMember, SwarmSnapshot, SwarmStore } from "../store/swarm-store.ts";
 import { namedPeers } from "./named-peers.ts";
 import { NearWindows } from "./near-windows.ts";
 import { TableWindows, type Windows } from "./table-windows.ts";
 import { Turns } from "./turns.ts";
 
 /** Seed peers that one answer names behind the others. */
-const SEED_TABLE_SIZE = 16;
+const LEGACY_TABLE_SIZE = 16;
 
 const NONE: readonly never[] = [];
 
@@ -23,11 +23,11 @@ export interface SwarmQuery {
   readonly zone?: string | undefined;
 }
 
-export interface Located {
+export interface PeerSelection {
   /** Undefined if only seed peers are known. */
-  readonly swarm: Swarm | undefined;
+  readonly swarm: SwarmSnapshot | undefined;
   readonly peers: readonly SwarmMember[];
-  readonly seeds: readonly SeedMember[];
+  readonly legacyPeers: readonly LegacyMember[];
   /** See core/base/round-robin.ts. */
   readonly turn: number;
 }
@@ -45,11 +45,11 @@ interface ZoneTables {
 }
 
 /** Answers who has which pieces, and whose turn it is. */
-export class Locator {
+export class PeerSelector {
   readonly #store: SwarmStore;
   readonly #turns: Turns;
   readonly #votes: FailureVotes;
-  readonly #tables = new WeakMap<Swarm, Tables>();
+  readonly #tables = new WeakMap<SwarmSnapshot, Tables>();
 
   constructor(store: SwarmStore, votes: FailureVotes, random: Random) {
     this.#store = store;
@@ -58,37 +58,37 @@ export class Locator {
   }
 
   /** Every call is the next turn of its swarm. Fails as `find` does, but not while seed peers are known. */
-  async locate(query: SwarmQuery): Promise<Located> {
-    const seedFile = query.fileName ? await this.#store.seedFile(query.fileName) : undefined;
+  async locate(query: SwarmQuery): Promise<PeerSelection> {
+    const legacyFile = query.fileName ? await this.#store.legacyFile(query.fileName) : undefined;
     const swarm = await this.#search(query);
-    const seeders = seedFile?.members ?? NONE;
+    const declared = legacyFile?.members ?? NONE;
     if (!swarm) {
-      if (!seedFile) throw notAnnounced();
+      if (!legacyFile) throw notAnnounced();
       const turn = this.#turns.next(`name ${query.fileName}`);
-      return { swarm, peers: [], seeds: window(seeders, SEED_TABLE_SIZE, turn), turn };
+      return { swarm, peers: [], legacyPeers: window(declared, LEGACY_TABLE_SIZE, turn), turn };
     }
     const { windows, turnKey } = this.#tablesFor(swarm, zoneOf(swarm, query));
     const answer = this.#turns.next(turnKey);
     const { peers, turn } = windows.at(answer);
-    return { swarm, peers, seeds: window(seeders, SEED_TABLE_SIZE, answer), turn };
+    return { swarm, peers, legacyPeers: window(declared, LEGACY_TABLE_SIZE, answer), turn };
   }
 
   /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
-  async find(query: SwarmQuery): Promise<Swarm> {
+  async find(query: SwarmQuery): Promise<SwarmSnapshot> {
     const swarm = await this.#search(query);
     if (!swarm) throw notAnnounced();
     return swarm;
   }
 
-  #search(query: SwarmQuery): Promise<Swarm | undefined> {
+  #search(query: SwarmQuery): Promise<SwarmSnapshot | undefined> {
     const { infoHash, totalPieces } = query;
     return infoHash && totalPieces > 0
       ? this.#store.swarm({ infoHash, totalPieces })
       : this.#searchAll(query);
   }
 
-  async #searchAll(query: SwarmQuery): Promise<Swarm | undefined> {
-    const live: Swarm[] = [];
+  async #searchAll(query: SwarmQuery): Promise<SwarmSnapshot | undefined> {
+    const live: SwarmSnapshot[] = [];
     for (const key of await this.#keys(query)) {
       const swarm = await this.#store.swarm(key);
       if (swarm) live.push(swarm);
@@ -107,7 +107,7 @@ export class Locator {
     return totalPieces > 0 ? keys.filter((key) => key.totalPieces === totalPieces) : keys;
   }
 
-  #tablesFor(swarm: Swarm, zone: string): ZoneTables {
+  #tablesFor(swarm: SwarmSnapshot, zone: string): ZoneTables {
     const { version } = this.#votes;
     const known = this.#tables.get(swarm);
     const tables = known?.version === version ? known : { version, byZone: new Map<string, ZoneTables>() };
@@ -120,7 +120,7 @@ export class Locator {
     return fresh;
   }
 
-  #makeWindows({ members }: Swarm, zone: string): Windows {
+  #makeWindows({ members }: SwarmSnapshot, zone: string): Windows {
     const { near, far } = namedPeers(members, zone, (url) => this.#votes.isSuspect(url));
     if (near.length > 0 && far.length > 0) return new NearWindows(near, far);
     return new TableWindows({ members: near.length > 0 ? near : far });
@@ -132,7 +132,7 @@ function notAnnounced(): PiezaError {
 }
 
 /** Zones that nobody of the swarm is in are one and the same: an asker can make up as many as it likes. */
-function zoneOf({ members }: Swarm, { zone = "" }: SwarmQuery): string {
+function zoneOf({ members }: SwarmSnapshot, { zone = "" }: SwarmQuery): string {
   return zone !== "" && members.some((member) => member.zone === zone) ? zone : "";
 }
 
