@@ -3,8 +3,8 @@ import type { RedisParts } from "./leases.ts";
 import * as scripts from "./scripts.ts";
 
 /**
- * How much a tracker keeps in Redis: what each swarm and each seed peer takes, and the sum. Two replicas that write at
- * the same moment may both pass a check and go over a cap by what they write; the sum stays right.
+ * How much a tracker keeps in Redis: what each swarm and each seed peer takes, and the sum. Two replicas that write
+ * at the same moment may both pass a check and go over a cap by what they write; the sum stays right.
  */
 export class RedisAccounts {
   readonly #parts: RedisParts;

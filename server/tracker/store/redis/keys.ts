@@ -8,9 +8,9 @@ const INFO_HASH_DIGITS = 64;
 const TOTAL_DIGITS = 8;
 
 /**
- * The names of everything that a tracker keeps in Redis. Nothing that somebody sent is ever part of a key: an info hash
- * has been checked to be 64 hex digits, and any other text is there as its digest. So every key of one kind has one
- * length, and no text can be a pattern, a tag or another key.
+ * The names of everything that a tracker keeps in Redis. Nothing that somebody sent is ever part of a key: an info
+ * hash has been checked to be 64 hex digits, and any other text is there as its digest. So every key of one kind has
+ * one length, and no text can be a pattern, a tag or another key.
  */
 export class RedisKeys {
   readonly #prefix: string;

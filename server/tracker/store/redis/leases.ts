@@ -38,7 +38,10 @@ export class RedisLeases {
     this.#parts = parts;
   }
 
-  /** Returns false if an ended lease of this id is still there and is to be taken away first. Fails as SwarmStore.open. */
+  /**
+   * Returns false if an ended lease of this id is still there and is to be taken away first. Fails as
+   * SwarmStore.open.
+   */
   async open(lease: PeerLease): Promise<boolean> {
     const { limits, keys, netMs } = this.#parts;
     const digest = digestOf(lease.id);

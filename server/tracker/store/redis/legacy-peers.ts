@@ -12,8 +12,8 @@ import type { LiveRow, RedisTables } from "./tables.ts";
 const MAX_REVISION = 10 ** 15;
 
 /**
- * What seed peers declare, in Redis: one table with a row a peer, and each peer's files under a key of their own. This
- * process keeps a picture of it, and reads only the files of those peers whose rows have changed.
+ * What seed peers declare, in Redis: one table with a row a peer, and each peer's files under a key of their own.
+ * This process keeps a picture of it, and reads only the files of those peers whose rows have changed.
  */
 export class RedisLegacyPeers {
   readonly #parts: RedisParts;

@@ -19,8 +19,8 @@ export interface RedisConnectionOptions {
 }
 
 /**
- * One connection to a Redis that may be away at any time. Calls never wait for it longer than 0.5 s, never queue up and
- * are never sent twice: whatever goes wrong is `unavailable`, and the connection mends itself meanwhile.
+ * One connection to a Redis that may be away at any time. Calls never wait for it longer than 0.5 s, never queue up
+ * and are never sent twice: whatever goes wrong is `unavailable`, and the connection mends itself meanwhile.
  *
  * After a command without an answer the connection is closed: until Redis answers again, callers are told at once.
  */

@@ -11,7 +11,8 @@ const READ_CHUNK = 50;
 
 /**
  * The orders of a RedisSwarmStore: a table for each swarm with a row for each volunteer, which counts as long as the
- * volunteer's lease lives, and sets that say where to look. A set may name a swarm without such an order: readers check.
+ * volunteer's lease lives, and sets that say where to look. A set may name a swarm without such an order: readers
+ * check.
  */
 export class RedisOrders implements OrderStore {
   readonly #parts: RedisParts;

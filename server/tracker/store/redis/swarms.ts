@@ -15,8 +15,8 @@ import type { LiveRow, RedisTables } from "./tables.ts";
 const MAX_TRIES = 5;
 
 /**
- * The swarms of a RedisSwarmStore: a table each, and sets that say where to look. A set may name a swarm that is gone,
- * never lack one for longer than it takes to write both: readers check, and take out what is not so.
+ * The swarms of a RedisSwarmStore: a table each, and sets that say where to look. A set may name a swarm that is
+ * gone, never lack one for longer than it takes to write both: readers check, and take out what is not so.
  */
 export class RedisSwarms {
   readonly #parts: RedisParts;
@@ -251,7 +251,10 @@ export class RedisSwarms {
     return found;
   }
 
-  /** Takes a swarm out of a set, unless somebody has come in meanwhile: who joins writes the swarm first, then the set. */
+  /**
+   * Takes a swarm out of a set, unless somebody has come in meanwhile: who joins writes the swarm first, then the
+   * set.
+   */
   async #forget(set: string, swarmId: string, holds: () => Promise<boolean>): Promise<void> {
     const { connection } = this.#parts;
     await connection.command("SREM", set, swarmId);

@@ -29,7 +29,8 @@ interface Cached {
 
 /**
  * Tables of rows by lease, each a hash with a version. What is made of a table is kept in this process until the
- * table's version changes or a lease in it ends: then it is read again. So an unchanged table costs one small question.
+ * table's version changes or a lease in it ends: then it is read again. So an unchanged table costs one small
+ * question.
  */
 export class RedisTables {
   readonly #parts: RedisParts;
