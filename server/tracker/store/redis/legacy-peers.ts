@@ -1,19 +1,19 @@
-import { PiezaError } from "#core/base/errors.ts";
-import { refuse } from "../refuse.ts";
+import { refuse, refuseEnded } from "../refuse.ts";
 import { LegacyFiles } from "../rules/legacy-files.ts";
 import type { DeclaredFile, LegacyFile, LegacyPeer } from "../swarm-store.ts";
 import type { RedisAccounts } from "./accounts.ts";
 import { decodeFiles, encodeFiles, revisionText } from "./codec.ts";
 import { digestOf } from "./keys.ts";
-import type { RedisLeases, RedisParts } from "./leases.ts";
+import type { RedisLeases } from "./leases.ts";
+import type { RedisParts } from "./parts.ts";
 import type { LiveRow, RedisTables } from "./tables.ts";
 
-/** What the first 16 digits of a row may be. */
+/** Above any random revision, which has to fit the first 16 digits of a row. */
 const MAX_REVISION = 10 ** 15;
 
 /**
- * What seed peers declare, in Redis: one table with a row a peer, and each peer's files under a key of their own.
- * This process keeps a picture of it, and reads only the files of those peers whose rows have changed.
+ * What legacy peers declare, in Redis: a table with a row for each peer, and a key for each peer's files. This
+ * process keeps a copy and reads only the files of peers whose rows have changed.
  */
 export class RedisLegacyPeers {
   readonly #parts: RedisParts;
@@ -21,7 +21,7 @@ export class RedisLegacyPeers {
   readonly #tables: RedisTables;
   readonly #accounts: RedisAccounts;
   readonly #files = new LegacyFiles();
-  /** Of the rows that are in `#files`, by lease id. */
+  /** The revisions of the rows that `#files` was made from, by lease id. */
   readonly #revisions = new Map<string, number>();
 
   constructor(parts: RedisParts, leases: RedisLeases, tables: RedisTables, accounts: RedisAccounts) {
@@ -31,13 +31,13 @@ export class RedisLegacyPeers {
     this.#accounts = accounts;
   }
 
-  /** As SwarmStore.declare. */
+  /** Implements SwarmStore.declare. */
   async declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
     const { connection, keys, limits, netMs } = this.#parts;
-    if (!(await this.#leases.find(id))) throw new PiezaError("not_found", "the lease has ended");
+    if (!(await this.#leases.find(id))) refuseEnded();
     const digest = digestOf(id);
     const { value, bytes } = encodeFiles(files);
-    await this.#accounts.checkBytes(keys.legacyBytes, digest, bytes, "pieces of seed peers");
+    await this.#accounts.checkBytes(keys.legacyBytes, digest, bytes, "pieces of legacy peers");
     if (files.length > limits.maxTorrentsPerLease) refuse("files of one peer");
     await connection.command("SET", keys.declared(digest), value, "PX", netMs);
     const row = [revisionText(Math.floor(Math.random() * MAX_REVISION)), "00000000", ""] as const;
