@@ -117,7 +117,7 @@ export function composeTracker(options: TrackerOptions) {
   const slots = new FairSlots(limits.maxDials);
   const reachability = options.reachability ?? new DialBack({ addresses, slots, clock, ca });
   const listings = new Listings({ store, reachability, clock, random });
-  const legacyRegistrar = new LegacyRegistrar({ store, addresses });
+  const legacyRegistrar = new LegacyRegistrar(store, addresses);
   const prober = new LegacyProber({ store, clock, limits, slots, hasPiece });
   // Another process may have left some there.
   if (shared) prober.start();
@@ -134,8 +134,8 @@ export function composeTracker(options: TrackerOptions) {
   const locate = new LocateCall({ store, selector, metrics, overload, answers, random, locateMs });
   const announceCall = new AnnounceCall({ registrar, metrics, overload, votes });
   const service = trackerService({ store, replicator, announceCall, selector, locate, clock });
-  const filePieces = new FilePiecesCall({ selector, answers });
-  const legacyService = legacyTrackerService({ registrar: legacyRegistrar, prober, filePieces });
+  const filePieces = new FilePiecesCall(selector, answers);
+  const legacyService = legacyTrackerService(legacyRegistrar, prober, filePieces);
   return {
     store,
     metrics,

@@ -161,7 +161,7 @@ async function locate(
   { selector, store }: ReturnType<typeof compose>,
   query: LocateQuery,
 ): Promise<SwarmTable> {
-  const { peers, turn } = await selector.locate(query);
+  const { peers, turn } = await selector.select(query);
   return {
     peers: peers.map(({ url, bitfield }) => ({ url, bitfield: bitfield.clone() })),
     turn,

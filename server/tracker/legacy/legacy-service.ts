@@ -6,18 +6,12 @@ import { parsePort, parseRegistration } from "./legacy-message.ts";
 import type { LegacyProber } from "./legacy-prober.ts";
 import type { LegacyRegistrar } from "./legacy-registrar.ts";
 
-export interface LegacyServiceParts {
-  readonly registrar: LegacyRegistrar;
-  readonly prober: LegacyProber;
-  readonly filePieces: FilePiecesCall;
-}
-
-/** Translates the seed's contract into what the tracker does for everybody; decides nothing. */
-export function legacyTrackerService({
-  registrar,
-  prober,
-  filePieces,
-}: LegacyServiceParts): ServiceImpl<typeof TrackerService> {
+/** Translates the legacy contract into calls of the tracker, and decides nothing itself. */
+export function legacyTrackerService(
+  registrar: LegacyRegistrar,
+  prober: LegacyProber,
+  filePieces: FilePiecesCall,
+): ServiceImpl<typeof TrackerService> {
   return {
     async registerPeer(request, context) {
       const registration = parseRegistration(request);

@@ -29,11 +29,11 @@ export interface LocateCallParts {
   readonly locateMs: number;
 }
 
-/** Questions that are kept in their bytes, and the longest of them: one without `since`. */
+/** Decoded requests that are cached, and the longest of them in bytes: one without `since`. */
 const MAX_QUESTIONS = 4_096;
 const MAX_QUESTION_BYTES = 384;
 
-/** What was asked, and what it means once that was needed. */
+/** A decoded request, and its query once that has been checked. */
 interface Question {
   readonly request: LocatePiecesRequest;
   query?: SwarmQuery;
@@ -41,24 +41,24 @@ interface Question {
 
 type LocateAnswer = MessageInitShape<typeof LocatePiecesResponseSchema>;
 
-/** TrackerService.LocatePieces: from what was asked to what is answered, as a message or in its bytes. */
+/** Answers TrackerService.LocatePieces, as a message or encoded. PeerSelector chooses the peers. */
 export class LocateCall {
   readonly #parts: LocateCallParts;
-  /** What LocatePieces was asked lately, by the bytes of the question: downloaders of one swarm all send the same. */
+  /** Recent requests by their bytes: the downloaders of one swarm all send the same. */
   readonly #questions = new Map<string, Question>();
 
   constructor(parts: LocateCallParts) {
     this.#parts = parts;
   }
 
-  /** For the library's handler. */
+  /** Answers in Connect's handler. */
   async answer(request: LocatePiecesRequest): Promise<LocateAnswer> {
     const question = { request };
     const located = await this.#located(question);
     return this.#message(question, located, swarmPeers(located.peers, request.since));
   }
 
-  /** In front of it: what answers between two changes of a swarm have in common is encoded once. */
+  /** Answers before Connect's handler. The part that answers share between two changes of a swarm is encoded once. */
   readonly direct: DirectMethod = async (message) => {
     const question = this.#decode(message);
     if (!question) return undefined;
@@ -70,7 +70,7 @@ export class LocateCall {
     return { parts, headers: NO_STORE };
   };
 
-  /** Undefined for what is no such message: the library says so. */
+  /** Undefined if the message is malformed: then Connect's handler answers with the error. */
   #decode(message: Uint8Array): Question | undefined {
     const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString("latin1");
     const known = this.#questions.get(bytes);
@@ -93,7 +93,7 @@ export class LocateCall {
     const query = queryOf(question);
     const startedMs = performance.now();
     try {
-      return await selector.locate(query);
+      return await selector.select(query);
     } finally {
       metrics.took("locate", startedMs);
     }
@@ -113,7 +113,7 @@ export class LocateCall {
     };
   }
 
-  /** All but the fields of `#turn`. */
+  /** The answer without the fields of `#turn`, encoded. */
   #rest(question: Question, located: PeerSelection): Uint8Array {
     const { answers, store } = this.#parts;
     return answers.get(located.peers, store.trackerId, () => {
@@ -122,7 +122,10 @@ export class LocateCall {
     });
   }
 
-  /** Fields may come in any order: in front, the few bytes that change share a write with the answer's envelope. */
+  /**
+   * The fields that differ in each answer. They come first, to share a write with the envelope; protobuf allows any
+   * order.
+   */
   #turn({ turn }: PeerSelection): Uint8Array {
     const bytes = Buffer.allocUnsafe(2 * MAX_INT_FIELD_BYTES);
     const next = writeIntField(bytes, 0, TURN, turn);
@@ -142,7 +145,7 @@ const { turn: turnField, nextLocateMs: nextLocateMsField } = LocatePiecesRespons
 const [TURN, NEXT_LOCATE_MS] = [turnField.number, nextLocateMsField.number];
 const NO_STORE = { "cache-control": "no-store" };
 
-/** Fails with InvalidField, every time. */
+/** The checked query of a request. Throws InvalidField. */
 function queryOf(question: Question): SwarmQuery {
   question.query ??= parseQuery(question.request);
   return question.query;

@@ -5,46 +5,49 @@ import type { FailureVotes } from "../store/failure-votes.ts";
 import type { LegacyMember, SwarmMember, SwarmSnapshot, SwarmStore } from "../store/swarm-store.ts";
 import { namedPeers } from "./named-peers.ts";
 import { NearWindows } from "./near-windows.ts";
-import { TableWindows, type Windows } from "./table-windows.ts";
+import { TableWindows } from "./table-windows.ts";
 import { Turns } from "./turns.ts";
+import type { Windows } from "./windows.ts";
 
-/** Seed peers that one answer names behind the others. */
+/** Legacy peers that one answer names besides the peers of the swarm. */
 const LEGACY_TABLE_SIZE = 16;
 
 const NONE: readonly never[] = [];
 
-/** Which swarm somebody asks for: by info hash, or by file name for who knows none. Seed peers go by the name alone. */
+/** Selects a swarm by info hash, or by file name if the caller knows none. Legacy peers are found by name alone. */
 export interface SwarmQuery {
   readonly infoHash?: string | undefined;
   readonly fileName?: string | undefined;
   /** 0: not known. */
   readonly totalPieces: number;
-  /** The asker's own; left out: not known. */
+  /** The downloader's zone; left out: not known. */
   readonly zone?: string | undefined;
 }
 
+/** The peers that one answer names. */
 export interface PeerSelection {
-  /** Undefined if only seed peers are known. */
+  /** Undefined if only legacy peers have the file. */
   readonly swarm: SwarmSnapshot | undefined;
   readonly peers: readonly SwarmMember[];
   readonly legacyPeers: readonly LegacyMember[];
-  /** See core/base/round-robin.ts. */
+  /** Whose turn it is among `peers` (see core/base/round-robin.ts). */
   readonly turn: number;
 }
 
-/** Made of one state of a swarm, and of what was reported at the time. */
+/** The tables of one state of a swarm. */
 interface Tables {
+  /** Of the failure votes that the tables were made with. */
   readonly version: number;
   readonly byZone: Map<string, ZoneTables>;
 }
 
 interface ZoneTables {
   readonly windows: Windows;
-  /** Askers of a zone of its own take turns among themselves. */
+  /** Downloaders of one zone take turns among themselves. */
   readonly turnKey: string;
 }
 
-/** Answers who has which pieces, and whose turn it is. */
+/** Finds the swarm that a query means, and selects the peers that each answer names: every answer takes its turn. */
 export class PeerSelector {
   readonly #store: SwarmStore;
   readonly #turns: Turns;
@@ -57,8 +60,8 @@ export class PeerSelector {
     this.#turns = new Turns(random);
   }
 
-  /** Every call is the next turn of its swarm. Fails as `find` does, but not while seed peers are known. */
-  async locate(query: SwarmQuery): Promise<PeerSelection> {
+  /** Selects the peers of the swarm's next answer. Throws as `find` does, unless legacy peers have the file. */
+  async select(query: SwarmQuery): Promise<PeerSelection> {
     const legacyFile = query.fileName ? await this.#store.legacyFile(query.fileName) : undefined;
     const swarm = await this.#search(query);
     const declared = legacyFile?.members ?? NONE;
@@ -73,7 +76,7 @@ export class PeerSelector {
     return { swarm, peers, legacyPeers: window(declared, LEGACY_TABLE_SIZE, answer), turn };
   }
 
-  /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
+  /** Finds a swarm. Throws not_found, and failed_precondition if the query fits several swarms. */
   async find(query: SwarmQuery): Promise<SwarmSnapshot> {
     const swarm = await this.#search(query);
     if (!swarm) throw notAnnounced();
@@ -131,12 +134,12 @@ function notAnnounced(): PiezaError {
   return new PiezaError("not_found", "no peer has announced this torrent");
 }
 
-/** Zones that nobody of the swarm is in are one and the same: an asker can make up as many as it likes. */
+/** The query's zone, or none if no peer of the swarm is in it, because a caller can make up any number of zones. */
 function zoneOf({ members }: SwarmSnapshot, { zone = "" }: SwarmQuery): string {
   return zone !== "" && members.some((member) => member.zone === zone) ? zone : "";
 }
 
-/** At most `size` of a list: all of it, or another part of it at every turn. */
+/** At most `size` items of a list, from another start at each turn if the list is longer. */
 function window<T>(list: readonly T[], size: number, turn: number): readonly T[] {
   if (list.length <= size) return list;
   return Array.from({ length: size }, (_, at) => list[(turn + at) % list.length]!);
