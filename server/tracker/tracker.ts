@@ -60,7 +60,10 @@ export interface TrackerOptions extends EdgeOptions {
   readonly resolveHost?: ResolveHost | undefined;
   /** How seed peers are asked whether they are still there. Default: over gRPC. */
   readonly hasPiece?: HasPiece | undefined;
-  /** Whether LocatePieces, Announce and the seed's GetFilePieces are answered in front of the library's handler. Default true. */
+  /**
+   * Whether LocatePieces, Announce and the seed's GetFilePieces are answered in front of the library's handler.
+   * Default true.
+   */
   readonly direct?: boolean | undefined;
   /** How late the event loop is, in ms. Default: as measured. */
   readonly loopDelayMs?: (() => number) | undefined;

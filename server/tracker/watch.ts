@@ -11,8 +11,8 @@ const KEEP_ALIVE_MS = 15_000;
 export type WatchedSwarm = CopyReport & { readonly swarm: SwarmSnapshot | undefined };
 
 /**
- * The swarm now, then each time that it or its orders have changed, and unchanged after 15 s of silence. Looks instead
- * of being called: a look costs nothing, and works over any store. Ends when `signal` is aborted.
+ * The swarm now, then each time that it or its orders have changed, and unchanged after 15 s of silence. Looks
+ * instead of being called: a look costs nothing, and works over any store. Ends when `signal` is aborted.
  */
 export async function* swarmUpdates(
   look: () => Promise<WatchedSwarm>,

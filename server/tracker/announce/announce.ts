@@ -1,5 +1,5 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { Announce, Announced, AnnounceEvent } from "#core/ports/tracker.ts";
+import type { AnnounceEvent } from "#core/ports/tracker.ts";
 import {
   type AnnounceRequest,
   AnnounceRequestSchema,
@@ -23,7 +23,7 @@ export interface AnnounceParts {
 
 type AnnounceAnswer = MessageInitShape<typeof AnnounceResponseSchema>;
 
-/** TrackerService.Announce: from what a peer says to what it is answered, as a message or in its bytes. */
+/** Answers TrackerService.Announce, as a message or encoded. The Registrar decides. */
 export class AnnounceCall {
   readonly #parts: AnnounceParts;
 
@@ -31,21 +31,24 @@ export class AnnounceCall {
     this.#parts = parts;
   }
 
-  /** For the library's handler. */
+  /** Answers in Connect's handler. */
   async answer(request: AnnounceRequest, caller: string, signal: AbortSignal): Promise<AnnounceAnswer> {
-    const { metrics, overload, votes } = this.#parts;
+    const { metrics, overload, registrar, votes } = this.#parts;
     const announce = parseAnnounce(request);
     metrics.announced(announce.event);
     this.#admit(announce.event);
-    const announced = await this.#registered(announce, caller, signal);
-    // Only now is it known that the caller holds a lease.
+    const announced = await metrics.timed("announce", () => registrar.announce(announce, caller, signal));
+    // Reports count only now that the caller has proven that it holds a lease.
     votes.report(announce.failures ?? [], announced.lease.id, caller);
     metrics.answered(announced.listed);
     const nextAnnounceMs = overload.heartbeatMs(announced.nextAnnounceMs);
     return announceAnswer({ ...announced, nextAnnounceMs }, request.leaseSecret);
   }
 
-  /** In front of it. STARTED comes once in a peer's life, and may dial: it needs the library's signal. */
+  /**
+   * Answers before Connect's handler. Leaves STARTED to it, which may dial the peer and so needs the handler's
+   * signal.
+   */
   readonly direct: DirectMethod = async (message, caller) => {
     const request = decode(message);
     if (!request || request.event === EventMessage.STARTED) return undefined;
@@ -53,16 +56,6 @@ export class AnnounceCall {
     const bytes = toBinary(AnnounceResponseSchema, create(AnnounceResponseSchema, answer));
     return { parts: [bytes], headers: NO_STORE };
   };
-
-  async #registered(announce: Announce, caller: string, signal: AbortSignal): Promise<Announced> {
-    const { metrics, registrar } = this.#parts;
-    const startedMs = performance.now();
-    try {
-      return await registrar.announce(announce, caller, signal);
-    } finally {
-      metrics.took("announce", startedMs);
-    }
-  }
 
   #admit(event: AnnounceEvent): void {
     try {
@@ -77,7 +70,7 @@ export class AnnounceCall {
 const NEVER = new AbortController().signal;
 const NO_STORE = { "cache-control": "no-store" };
 
-/** Undefined for what is no such message: the library says so. */
+/** Undefined if the message is malformed: then Connect's handler answers with the error. */
 function decode(message: Uint8Array): AnnounceRequest | undefined {
   try {
     return fromBinary(AnnounceRequestSchema, message);

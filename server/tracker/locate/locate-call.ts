@@ -87,16 +87,11 @@ export class LocateCall {
     }
   }
 
-  async #located(question: Question): Promise<PeerSelection> {
+  #located(question: Question): Promise<PeerSelection> {
     const { metrics, selector } = this.#parts;
-    metrics.located();
+    metrics.located("");
     const query = queryOf(question);
-    const startedMs = performance.now();
-    try {
-      return await selector.select(query);
-    } finally {
-      metrics.took("locate", startedMs);
-    }
+    return metrics.timed("locate", () => selector.select(query));
   }
 
   #message(question: Question, located: PeerSelection, peers: SwarmPeer[]): LocateAnswer {
