@@ -6,16 +6,16 @@ import type { SwarmKey } from "#core/ports/tracker.ts";
 import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import type { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { kCallerAddress } from "../http/base/context.ts";
-import type { Announcing } from "./announce/announce.ts";
-import type { Locate } from "./locate/locate.ts";
-import type { Locator } from "./locate/locator.ts";
+import type { AnnounceCall } from "./announce/announce.ts";
+import type { LocateCall } from "./locate/locate-call.ts";
+import type { PeerSelector } from "./locate/peer-selector.ts";
 import { watchedPeers } from "./locate/swarm-message.ts";
 import { countsOf } from "./metrics/availability.ts";
 import type { Replicator } from "./replication/replicator.ts";
-import { replicationState, type Standing, watchedOrders } from "./replication/watched-copies.ts";
+import { type CopyReport, replicationState, watchedOrders } from "./replication/watched-copies.ts";
 import { checkTotalPieces } from "./store/checks.ts";
 import type { SwarmStore } from "./store/swarm-store.ts";
-import { watchSwarm } from "./watch.ts";
+import { swarmUpdates } from "./watch.ts";
 
 /** Swarms in one answer to Scrape. */
 const MAX_SCRAPED = 1_000;
@@ -23,10 +23,10 @@ const MAX_SCRAPED = 1_000;
 export interface TrackerServiceParts {
   readonly store: SwarmStore;
   readonly replicator: Replicator;
-  readonly announcing: Announcing;
-  readonly locator: Locator;
+  readonly announceCall: AnnounceCall;
+  readonly selector: PeerSelector;
   readonly clock: Clock;
-  readonly locate: Locate;
+  readonly locate: LocateCall;
 }
 
 /** What calls of the tracker are held to. An Announce of a thousand torrents has 4 MiB at most. */
@@ -38,9 +38,10 @@ export const trackerPolicies = {
 
 /** Translates between the wire and the tracker; decides nothing. */
 export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
-  const { store, replicator, announcing, locator, clock, locate } = parts;
+  const { store, replicator, announceCall, selector, clock, locate } = parts;
   return {
-    announce: (request, { values, signal }) => announcing.answer(request, values.get(kCallerAddress), signal),
+    announce: (request, { values, signal }) =>
+      announceCall.answer(request, values.get(kCallerAddress), signal),
 
     locatePieces: (request) => locate.answer(request),
 
@@ -53,13 +54,13 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
     },
 
     async *watchSwarm(request, context) {
-      const swarm = await locator.find({
+      const swarm = await selector.find({
         infoHash: parseInfoHash(request.infoHash),
         totalPieces: request.totalPieces && checkTotalPieces(request.totalPieces),
       });
       const { infoHash, totalPieces } = swarm;
       const look = () => replicator.standing({ infoHash, totalPieces });
-      for await (const standing of watchSwarm(look, clock, context.signal)) {
+      for await (const standing of swarmUpdates(look, clock, context.signal)) {
         yield {
           infoHash,
           totalPieces,
@@ -73,7 +74,7 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
 }
 
 /** Left out where nothing is copied. */
-function copiesOf(standing: Standing) {
+function copiesOf(standing: CopyReport) {
   return standing.state?.target ? { replication: replicationState(standing) } : {};
 }
 

@@ -2,7 +2,7 @@ import type { HttpRequest, HttpResponse } from "../http/base/http-types.ts";
 import type { TrackerMetrics } from "./metrics/metrics.ts";
 import type { SwarmStore } from "./store/swarm-store.ts";
 
-/** The plain HTTP of a tracker, beside its RPCs: for people, curl and Prometheus. */
+/** Answers a tracker's plain HTTP requests, from browsers, curl and Prometheus. Returns whether it answered. */
 export function trackerPages(store: SwarmStore, metrics: TrackerMetrics) {
   return async (request: HttpRequest, response: HttpResponse): Promise<boolean> => {
     if (request.method !== "GET" && request.method !== "HEAD") return false;
@@ -12,7 +12,7 @@ export function trackerPages(store: SwarmStore, metrics: TrackerMetrics) {
       return true;
     }
     if (path === "/metrics") {
-      send(response, metrics.contentType, await metrics.text());
+      send(response, metrics.registry.contentType, await metrics.registry.metrics());
       return true;
     }
     return false;

@@ -1,26 +1,26 @@
 import type { Clock, Random } from "#core/base/clock.ts";
 import type { PlanCaps } from "#core/replication/input.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
-import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
+import { TrackerService as LegacyTrackerService } from "#gen/tracker_pb.ts";
 import { nodeClock } from "../base/node-clock.ts";
 import { served } from "../http/handling/served-service.ts";
 import { type EdgeOptions, startServer } from "../http/listening/server.ts";
 import { AddressPolicy, classOfHost } from "./announce/address.ts";
-import { Announcing } from "./announce/announce.ts";
+import { AnnounceCall } from "./announce/announce.ts";
 import { DialBack } from "./announce/dial-back.ts";
-import { type LookUp, systemLookUp } from "./announce/dns.ts";
+import { type ResolveHost, systemResolveHost } from "./announce/dns.ts";
 import { FairSlots } from "./announce/fair-slots.ts";
 import { Listings } from "./announce/listings.ts";
 import { EventLoopDelay, Overload } from "./announce/overload.ts";
 import type { ReachabilityCheck } from "./announce/reachability.ts";
 import { Registrar } from "./announce/registrar.ts";
 import { FilePiecesCall } from "./legacy/file-pieces-call.ts";
-import { dialHasPiece, type HasPiece, SeedProber } from "./legacy/legacy-prober.ts";
-import { SeedRegistrar } from "./legacy/legacy-registrar.ts";
-import { legacyTrackerPolicies, seedTrackerService } from "./legacy/legacy-service.ts";
+import { dialHasPiece, type HasPiece, LegacyProber } from "./legacy/legacy-prober.ts";
+import { LegacyRegistrar } from "./legacy/legacy-registrar.ts";
+import { legacyTrackerPolicies, legacyTrackerService } from "./legacy/legacy-service.ts";
 import { AnswerCache } from "./locate/answer-cache.ts";
-import { Locate } from "./locate/locate.ts";
-import { Locator } from "./locate/locator.ts";
+import { LocateCall } from "./locate/locate-call.ts";
+import { PeerSelector } from "./locate/peer-selector.ts";
 import { TrackerMetrics } from "./metrics/metrics.ts";
 import { ReplicationMetrics } from "./metrics/replication-metrics.ts";
 import { Replicator, type ReplicatorParts } from "./replication/replicator.ts";
@@ -54,10 +54,13 @@ export interface TrackerOptions extends EdgeOptions {
   /** Default: a peer is listed once it has answered at its address, with its key. */
   readonly reachability?: ReachabilityCheck | undefined;
   /** Default: the system's. */
-  readonly lookUp?: LookUp | undefined;
+  readonly resolveHost?: ResolveHost | undefined;
   /** How seed peers are asked whether they are still there. Default: over gRPC. */
   readonly hasPiece?: HasPiece | undefined;
-  /** Whether LocatePieces, Announce and the seed's GetFilePieces are answered in front of the library's handler. Default true. */
+  /**
+   * Whether LocatePieces, Announce and the seed's GetFilePieces are answered in front of the library's handler.
+   * Default true.
+   */
   readonly direct?: boolean | undefined;
   /** How late the event loop is, in ms. Default: as measured. */
   readonly loopDelayMs?: (() => number) | undefined;
@@ -101,9 +104,9 @@ export async function startTracker(options: TrackerOptions): Promise<RunningTrac
 /** A tracker without a server around it. `close` leaves no timer and no dial. */
 export function composeTracker(options: TrackerOptions) {
   const { clock = nodeClock, random = Math.random } = options;
-  const { allowNetworks, lookUp = systemLookUp, hasPiece = dialHasPiece, ca } = options;
+  const { allowNetworks, resolveHost = systemResolveHost, hasPiece = dialHasPiece, ca } = options;
   const limits = resolveLimits(options);
-  const addresses = new AddressPolicy({ own: classOfHost(ownHost(options)), allowNetworks, lookUp });
+  const addresses = new AddressPolicy({ own: classOfHost(ownHost(options)), allowNetworks, resolveHost });
   const shared = options.store
     ? new RedisSwarmStore({ url: options.store, clock, limits, log: options.log })
     : undefined;
@@ -111,12 +114,12 @@ export function composeTracker(options: TrackerOptions) {
   const slots = new FairSlots(limits.maxDials);
   const reachability = options.reachability ?? new DialBack({ addresses, slots, clock, ca });
   const listings = new Listings({ store, reachability, clock, random });
-  const seedRegistrar = new SeedRegistrar({ store, addresses });
-  const prober = new SeedProber({ store, clock, limits, slots, hasPiece });
+  const legacyRegistrar = new LegacyRegistrar(store, addresses);
+  const prober = new LegacyProber({ store, clock, limits, slots, hasPiece });
   // Another process may have left some there.
   if (shared) prober.start();
   const votes = new FailureVotes(clock, shared?.votes);
-  const locator = new Locator(store, votes, random);
+  const selector = new PeerSelector(store, votes, random);
   const loop = options.loopDelayMs ? undefined : new EventLoopDelay();
   const delayMs = options.loopDelayMs ?? (() => loop?.ms ?? 0);
   const overload = new Overload(delayMs, random);
@@ -125,11 +128,11 @@ export function composeTracker(options: TrackerOptions) {
   const registrar = new Registrar({ store, addresses, reachability, listings, replicator, limits, random });
   const { locateMs } = limits;
   const answers = new AnswerCache();
-  const locate = new Locate({ store, locator, metrics, overload, answers, random, locateMs });
-  const announcing = new Announcing({ registrar, metrics, overload, votes });
-  const service = trackerService({ store, replicator, announcing, locator, locate, clock });
-  const filePieces = new FilePiecesCall({ locator, answers });
-  const seedService = seedTrackerService({ registrar: seedRegistrar, prober, filePieces });
+  const locate = new LocateCall({ store, selector, metrics, overload, answers, random, locateMs });
+  const announceCall = new AnnounceCall({ registrar, metrics, overload, votes });
+  const service = trackerService({ store, replicator, announceCall, selector, locate, clock });
+  const filePieces = new FilePiecesCall(selector, answers);
+  const legacyService = legacyTrackerService(legacyRegistrar, prober, filePieces);
   return {
     store,
     metrics,
@@ -137,9 +140,9 @@ export function composeTracker(options: TrackerOptions) {
     services: [
       served(TrackerService, service, {
         policies: trackerPolicies,
-        direct: { locatePieces: locate.direct, announce: announcing.direct },
+        direct: { locatePieces: locate.direct, announce: announceCall.direct },
       }),
-      served(SeedTrackerService, seedService, {
+      served(LegacyTrackerService, legacyService, {
         policies: legacyTrackerPolicies,
         direct: { getFilePieces: filePieces.direct },
       }),

@@ -1,6 +1,6 @@
 import { type Clock, sleep } from "#core/base/clock.ts";
-import type { Standing } from "./replication/watched-copies.ts";
-import type { Swarm } from "./store/swarm-store.ts";
+import type { CopyReport } from "./replication/watched-copies.ts";
+import type { SwarmSnapshot } from "./store/swarm-store.ts";
 
 /** At most two messages a second, however fast the swarm changes. */
 const LOOK_MS = 500;
@@ -8,18 +8,18 @@ const LOOK_MS = 500;
 const KEEP_ALIVE_MS = 15_000;
 
 /** A swarm and its orders. Undefined: it has no peers. */
-export type WatchedStanding = Standing & { readonly swarm: Swarm | undefined };
+export type WatchedSwarm = CopyReport & { readonly swarm: SwarmSnapshot | undefined };
 
 /**
- * The swarm now, then each time that it or its orders have changed, and unchanged after 15 s of silence. Looks instead
- * of being called: a look costs nothing, and works over any store. Ends when `signal` is aborted.
+ * The swarm now, then each time that it or its orders have changed, and unchanged after 15 s of silence. Looks
+ * instead of being called: a look costs nothing, and works over any store. Ends when `signal` is aborted.
  */
-export async function* watchSwarm(
-  look: () => Promise<WatchedStanding>,
+export async function* swarmUpdates(
+  look: () => Promise<WatchedSwarm>,
   clock: Clock,
   signal: AbortSignal,
-): AsyncGenerator<WatchedStanding> {
-  let shown: WatchedStanding | undefined;
+): AsyncGenerator<WatchedSwarm> {
+  let shown: WatchedSwarm | undefined;
   let shownAtMs = 0;
   while (!signal.aborted) {
     const seen = await look();
@@ -34,6 +34,6 @@ export async function* watchSwarm(
   }
 }
 
-function differs(a: WatchedStanding, b: WatchedStanding): boolean {
+function differs(a: WatchedSwarm, b: WatchedSwarm): boolean {
   return a.swarm !== b.swarm || a.book.version !== b.book.version;
 }

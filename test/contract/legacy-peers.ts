@@ -4,11 +4,11 @@ import type { DeclaredFile, SwarmStore } from "../../server/tracker/store/swarm-
 import { FakeClock } from "../support/fake-clock.ts";
 import { lease, type MakeSwarmStore } from "./swarm-store.ts";
 
-const { leaseMs, seedLeaseMs } = defaultTrackerLimits;
+const { leaseMs, legacyLeaseMs } = defaultTrackerLimits;
 const SWEEP_MS = 1_000;
 
 /** What every SwarmStore promises of seed peers. `make` gives an empty one. */
-export function seedPeersContract(name: string, make: MakeSwarmStore): void {
+export function legacyPeersContract(name: string, make: MakeSwarmStore): void {
   describe(`SwarmStore's seed peers: ${name}`, () => {
     let clock: FakeClock;
     let store: SwarmStore;
@@ -24,36 +24,36 @@ export function seedPeersContract(name: string, make: MakeSwarmStore): void {
     afterEach(async () => {
       for (const each of opened.splice(0)) await each.close();
     });
-    const seed = (id: string) => ({ ...lease(id), seed: true });
+    const legacy = (id: string) => ({ ...lease(id), legacy: true });
     const declared = async (fileName: string) =>
-      (await store.seedFile(fileName))?.members.map(({ leaseId, pieces }) => [
+      (await store.legacyFile(fileName))?.members.map(({ leaseId, pieces }) => [
         leaseId,
         pieces.map(({ number, hash }) => `${number} ${hash}`).join(),
       ]);
 
     it("what peers declare is found by file name, in the order in which they registered", async () => {
       for (const id of ["b", "a"]) {
-        await store.open(seed(id));
+        await store.open(legacy(id));
         await store.declare(id, [file("one", 1, 2), file("two", 3)]);
       }
       expect(await declared("one")).toEqual([
         ["b", "1 h1,2 h2"],
         ["a", "1 h1,2 h2"],
       ]);
-      expect((await store.seedFile("two"))?.members[0]?.url).toBe(lease("b").url);
+      expect((await store.legacyFile("two"))?.members[0]?.url).toBe(lease("b").url);
       expect(await declared("three")).toBeUndefined();
-      expect((await store.seedPeers()).map(({ leaseId }) => leaseId)).toEqual(["b", "a"]);
+      expect((await store.legacyPeers()).map(({ leaseId }) => leaseId)).toEqual(["b", "a"]);
     });
 
     it("takes no part in swarms, and no swarm in it", async () => {
-      await store.open(seed("a"));
+      await store.open(legacy("a"));
       await store.declare("a", [file("one", 1)]);
       expect(await store.swarmsNamed("one")).toEqual([]);
       expect(await store.counts()).toEqual({ leases: 1, swarms: 0 });
     });
 
     it("a new declaration stands instead of the old one", async () => {
-      await store.open(seed("a"));
+      await store.open(legacy("a"));
       await store.declare("a", [file("one", 1), file("two", 1)]);
       await store.declare("a", [file("two", 2)]);
       expect(await declared("one")).toBeUndefined();
@@ -63,21 +63,21 @@ export function seedPeersContract(name: string, make: MakeSwarmStore): void {
     });
 
     it("the lease lives its own time, and everything goes with it", async () => {
-      await store.open(seed("a"));
+      await store.open(legacy("a"));
       await store.declare("a", [file("one", 1)]);
-      await clock.tick(seedLeaseMs - leaseMs);
+      await clock.tick(legacyLeaseMs - leaseMs);
       await store.renew("a");
-      await clock.tick(seedLeaseMs - 1);
+      await clock.tick(legacyLeaseMs - 1);
       expect(await declared("one")).toHaveLength(1);
       await clock.tick(SWEEP_MS + 1);
       expect(await declared("one")).toBeUndefined();
-      expect(await store.seedPeers()).toEqual([]);
+      expect(await store.legacyPeers()).toEqual([]);
       await expect(store.declare("a", [file("one", 1)])).rejects.toMatchObject({ code: "not_found" });
     });
 
     it("one that is ended is named no more at once, and another of the file stays", async () => {
       for (const id of ["a", "b"]) {
-        await store.open(seed(id));
+        await store.open(legacy(id));
         await store.declare(id, [file("one", 1)]);
       }
       await store.end("a");
@@ -86,7 +86,7 @@ export function seedPeersContract(name: string, make: MakeSwarmStore): void {
 
     it("over a cap nothing changes, and what ended makes room", async () => {
       fresh({ maxStateBytes: 6_000, maxTorrentsPerLease: 2 });
-      await store.open(seed("a"));
+      await store.open(legacy("a"));
       await store.declare("a", [file("one", 1)]);
       const large = file("one", ...Array.from({ length: 100 }, (_, at) => at + 1));
       await refused(store.declare("a", [large]));
@@ -94,7 +94,7 @@ export function seedPeersContract(name: string, make: MakeSwarmStore): void {
       expect(await declared("one")).toEqual([["a", "1 h1"]]);
       for (let n = 0; n < 20; n++) {
         await store.end("a");
-        await store.open(seed("a"));
+        await store.open(legacy("a"));
         await store.declare("a", [file("one", 1), file("two", 1)]);
       }
     });

@@ -128,7 +128,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     what: "only the first fifty peers of a swarm are named",
-    file: "server/tracker/locate/table-windows.ts",
+    file: "server/tracker/locate/windows.ts",
     find: "const window = answer % this.count;",
     replace: "const window = 0 * answer;",
     test: "test/server/tracker/locate/table-windows.test.ts",

@@ -10,7 +10,7 @@ import type {
   ReachabilityCheck,
 } from "../../server/tracker/announce/reachability.ts";
 import { Registrar } from "../../server/tracker/announce/registrar.ts";
-import { Locator } from "../../server/tracker/locate/locator.ts";
+import { PeerSelector } from "../../server/tracker/locate/peer-selector.ts";
 import { ReplicationMetrics } from "../../server/tracker/metrics/replication-metrics.ts";
 import { Replicator } from "../../server/tracker/replication/replicator.ts";
 import { FailureVotes } from "../../server/tracker/store/failure-votes.ts";
@@ -116,7 +116,7 @@ export class SimTracker implements Host {
 function compose(tracker: SimTracker, { net, random, hostAt }: SimTrackerParts) {
   const { clock } = net;
   const store = new MemorySwarmStore(clock);
-  const addresses = new AddressPolicy({ own: "private", lookUp: async () => [] });
+  const addresses = new AddressPolicy({ own: "private", resolveHost: async () => [] });
   const closing = new AbortController();
   const reachability = dialBack(tracker, net, hostAt);
   const listings = new Listings({ store, reachability, clock, random });
@@ -131,7 +131,7 @@ function compose(tracker: SimTracker, { net, random, hostAt }: SimTrackerParts) 
   });
   const registrar = new Registrar({ store, addresses, reachability, listings, replicator, limits, random });
   const votes = new FailureVotes(clock);
-  return { store, listings, registrar, votes, locator: new Locator(store, votes, random), closing };
+  return { store, listings, registrar, votes, selector: new PeerSelector(store, votes, random), closing };
 }
 
 /** Whoever answers at the URL shows its key; the wire's HMAC is left out. */
@@ -158,10 +158,10 @@ function dialBack(tracker: SimTracker, net: SimNet, hostAt: SimTrackerParts["hos
 }
 
 async function locate(
-  { locator, store }: ReturnType<typeof compose>,
+  { selector, store }: ReturnType<typeof compose>,
   query: LocateQuery,
 ): Promise<SwarmTable> {
-  const { peers, turn } = await locator.locate(query);
+  const { peers, turn } = await selector.select(query);
   return {
     peers: peers.map(({ url, bitfield }) => ({ url, bitfield: bitfield.clone() })),
     turn,

@@ -2,60 +2,58 @@ import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { type Ip, Networks, parseIp } from "../../http/base/networks.ts";
-import type { LookUp } from "./dns.ts";
+import type { ResolveHost } from "./dns.ts";
 
-/** Where an address lies: on this machine, in a private network, on the internet, or nowhere that a peer can be. */
+/** The network of an address: this machine, a private network, the internet, or none that a peer can be in. */
 export type NetworkClass = "loopback" | "private" | "public" | "none";
 
-/** Where a peer says it serves. */
+/** The address that a peer announces. */
 export interface DeclaredAddress {
-  /** 0: nowhere that others could reach. */
+  /** 0: other peers cannot reach it. */
   readonly port: number;
   readonly publicUrl?: string | undefined;
   readonly tls: boolean;
 }
 
-/** A peer's address as the tracker names it. */
+/** A peer's address as the tracker names it to others. */
 export interface PeerAddress {
-  /** Scheme, host and port; empty if it told none. */
+  /** Scheme, host and port; empty if the peer announced no address. */
   readonly url: string;
-  /** Host and port, in one form for all spellings of an address; empty if others cannot be told of it. */
+  /** Host and port, spelled one way for each address; empty if the address may not be named to others. */
   readonly address: string;
-  /** Why others cannot be told of it, in words; empty if they can. */
+  /** Why the address may not be named to others, in words; empty if it may. */
   readonly refusal: string;
 }
 
 export interface AddressPolicyOptions {
-  /** The class of the tracker itself: its peers' addresses are of the same. */
+  /** The class of the tracker's own address. Peers of the same class are allowed. */
   readonly own: NetworkClass;
-  /** Networks that are allowed besides, as CIDR. */
+  /** Networks that are allowed besides, in CIDR notation. */
   readonly allowNetworks?: readonly string[] | undefined;
-  /** What the host name of a public URL stands for. */
-  readonly lookUp: LookUp;
+  /** Resolves the host name of a public URL. */
+  readonly resolveHost: ResolveHost;
 }
 
 /**
- * Decides under which URL a peer is known.
- *
- * Everybody who asks this tracker will open connections to what it names, so a peer may not name what it is not:
- * without a public URL its host is the address that its announce came from.
+ * Decides under which URL a peer is known. Downloaders open connections to every URL that the tracker names, so a
+ * peer may only name itself: without a public URL its host is the address that its announce came from.
  */
 export class AddressPolicy {
   readonly #own: NetworkClass;
   readonly #networks: Networks;
-  readonly #lookUp: LookUp;
+  readonly #resolveHost: ResolveHost;
 
-  constructor({ own, allowNetworks = [], lookUp }: AddressPolicyOptions) {
+  constructor({ own, allowNetworks = [], resolveHost }: AddressPolicyOptions) {
     this.#own = own;
     this.#networks = new Networks(allowNetworks, "allow_network");
-    this.#lookUp = lookUp;
+    this.#resolveHost = resolveHost;
   }
 
   /**
-   * `caller` is the observed source address. A public URL fails with invalid_argument if it is none, and with
-   * permission_denied if its host is an address that is not allowed; an observed address that is not allowed is no
-   * error: such a peer is not listed, because it cannot know what the tracker sees. A public URL with a name is only
-   * as good as what `literalsOf` says of it.
+   * Returns the address under which a peer is known; `caller` is the observed source address. Throws invalid_argument
+   * for a malformed public URL, and permission_denied if its host is an address that is not allowed. An observed
+   * address that is not allowed only unlists the peer, which cannot know what address the tracker sees. A public URL
+   * with a host name needs `literalsOf` besides.
    */
   resolve(declared: DeclaredAddress, caller: string): PeerAddress {
     if (declared.publicUrl) return this.#public(declared.publicUrl);
@@ -63,22 +61,22 @@ export class AddressPolicy {
     if (declared.port > 65_535) throw new InvalidField("port", "must be 1 to 65535");
     const ip = parseIp(caller);
     if (!ip) return { url: "", address: "", refusal: "its address is not known" };
-    const { url, address } = named(declared.tls ? "https:" : "http:", hostOf(ip), declared.port);
+    const { url, address } = namedAs(declared.tls ? "https:" : "http:", hostOf(ip), declared.port);
     if (this.#allows(ip)) return { url, address, refusal: "" };
     return { url, address: "", refusal: this.#outside(ip) };
   }
 
   /**
-   * Every address that the host of a peer's URL has now. Only these may be dialled, because a name can mean another
-   * host a moment later. Fails with permission_denied unless all of them are allowed, and with unavailable for a name
-   * that has none.
+   * Returns all current addresses of a peer URL's host. Only these may be dialled, because a name may lead to another
+   * host a moment later. Throws permission_denied unless all of them are allowed, and unavailable if the name has
+   * none.
    */
   async literalsOf(url: string): Promise<readonly string[]> {
     const { hostname } = new URL(url);
     const literal = parseIp(hostname);
-    const found = literal ? [literal] : (await this.#lookUp(hostname)).map(parseIp);
+    const found = literal ? [literal] : (await this.#resolveHost(hostname)).map(parseIp);
     if (found.length === 0) throw new PiezaError("unavailable", `${hostname} has no address`);
-    // Which of them is forbidden is not told: that would read this network's names to anybody.
+    // The error does not tell which address is forbidden: that would reveal names of this network to any caller.
     if (!found.every((ip) => ip && this.#allows(ip))) throw forbidden(hostname);
     return found.map(String);
   }
@@ -89,10 +87,10 @@ export class AddressPolicy {
     const ip = parseIp(url.hostname);
     if (ip && !this.#allows(ip))
       throw new PiezaError("permission_denied", `public_url: ${this.#outside(ip)}`);
-    return { ...named(url.protocol, ip ? hostOf(ip) : url.hostname, port), refusal: "" };
+    return { ...namedAs(url.protocol, ip ? hostOf(ip) : url.hostname, port), refusal: "" };
   }
 
-  /** Words for the peer, which tells its person, who asks the tracker's. */
+  /** The refusal tells the peer's operator which flag of the tracker to ask for. */
   #outside(ip: Ip): string {
     const own = this.#own === "none" ? "no" : this.#own;
     const network = `${ip}/${ip.kind() === "ipv6" ? 128 : 32}`;
@@ -112,7 +110,7 @@ function forbidden(host: string): PiezaError {
   );
 }
 
-/** The class of the address that a server binds. A wildcard has that of the widest address of this machine. */
+/** The class of the host that a server binds. A wildcard has the class of this machine's widest address. */
 export function classOfHost(host: string, interfaces = networkInterfaces()): NetworkClass {
   const ip = parseIp(host);
   if (ip && ip.range() !== "unspecified") return classOf(ip);
@@ -122,7 +120,7 @@ export function classOfHost(host: string, interfaces = networkInterfaces()): Net
   return (["public", "private"] as const).find((wide) => classes.includes(wide)) ?? "loopback";
 }
 
-/** What the cap on leases counts as one address: an IPv4 address, or the /64 that one IPv6 customer gets. */
+/** The unit that the cap on leases counts: an IPv4 address, or the /64 that one IPv6 customer usually has. */
 export function sourceOf(caller: string): string {
   const ip = parseIp(caller);
   if (ip instanceof ipaddr.IPv6) return `${ipaddr.IPv6.networkAddressFromCIDR(`${ip}/64`)}/64`;
@@ -140,12 +138,12 @@ function classOf(ip: Ip): NetworkClass {
     case "unicast":
       return ip instanceof ipaddr.IPv6 && ip.match(IPV4_COMPATIBLE) ? "none" : "public";
     default:
-      // Link-local (cloud metadata lives there), multicast, reserved, and IPv6 forms that hide an IPv4 address.
+      // Link-local (where cloud metadata is), multicast, reserved, and IPv6 forms that contain an IPv4 address.
       return "none";
   }
 }
 
-/** Only `http(s)://host[:port]`. The text is checked too, because parsing drops newlines and empty queries. */
+/** Parses `http(s)://host[:port]`. The text is checked first, because URL.parse drops newlines and empty queries. */
 function parsePeerUrl(text: string): URL {
   const url = /^https?:\/\/[^\s/?#@\\]+\/?$/i.test(text) ? URL.parse(text) : null;
   if (!url || url.port === "0")
@@ -153,7 +151,7 @@ function parsePeerUrl(text: string): URL {
   return url;
 }
 
-function named(protocol: string, host: string, port: number): Pick<PeerAddress, "url" | "address"> {
+function namedAs(protocol: string, host: string, port: number): Pick<PeerAddress, "url" | "address"> {
   return { url: `${protocol}//${host}:${port}`, address: `${host}:${port}` };
 }
 
@@ -161,5 +159,5 @@ function hostOf(ip: Ip): string {
   return ip instanceof ipaddr.IPv6 ? `[${ip}]` : ip.toString();
 }
 
-/** Deprecated `::a.b.c.d`, which some systems still treat as the IPv4 address. */
+/** The deprecated form `::a.b.c.d` (RFC 4291), which some systems still treat as the IPv4 address. */
 const IPV4_COMPATIBLE: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("::"), 96];

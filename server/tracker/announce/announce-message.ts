@@ -9,9 +9,9 @@ import {
   AnnounceEvent as EventMessage,
 } from "#gen/pieza/v1/tracker_pb.ts";
 import { parseReplication } from "../replication/replication-message.ts";
-import { checkString, checkTotalPieces, MAX_TARGET } from "../store/checks.ts";
+import { checkCount, checkString, checkTotalPieces, MAX_TARGET } from "../store/checks.ts";
 
-/** Torrents in one announce, joined or left. */
+/** Torrents that one announce may join, and may leave. */
 const MAX_TORRENTS = 1_024;
 const IDENTIFY_KEY_BYTES = 32;
 
@@ -24,18 +24,18 @@ const events: Readonly<Record<EventMessage, AnnounceEvent>> = {
   [EventMessage.STOPPED]: "stopped",
 };
 
-/** An announce as it came, checked. Throws InvalidField, and leaves to the tracker what needs to know its leases. */
+/** Checks an announce. Throws InvalidField. The Registrar checks what depends on the tracker's leases. */
 export function parseAnnounce(request: AnnounceRequest): Announce {
   const event = events[request.event];
   if (!event) throw new InvalidField("event", "is none that this tracker knows");
   checkKey(request.identifyKey);
-  checkCount("torrents", request.torrents);
-  checkCount("left", request.left);
+  checkCount("torrents", request.torrents, MAX_TORRENTS);
+  checkCount("left", request.left, MAX_TORRENTS);
   const id = checkString("lease_id", request.leaseId);
   const secret = checkString("lease_secret", request.leaseSecret);
   const publicUrl = checkString("public_url", request.publicUrl);
   const { port, tls } = request;
-  // A copy: what was decoded is a view of the whole request, which would stay in memory with it.
+  // A copy, because the decoded key is a view that would keep the whole request in memory.
   const identifyKey = request.identifyKey.slice();
   return {
     event,
@@ -81,10 +81,6 @@ function parseBitfield(
   } catch (cause) {
     throw new InvalidField(field, cause instanceof Error ? cause.message : "is malformed", { cause });
   }
-}
-
-function checkCount(field: string, list: readonly unknown[]): void {
-  if (list.length > MAX_TORRENTS) throw new InvalidField(field, `must be at most ${MAX_TORRENTS}`);
 }
 
 function checkKey(key: Uint8Array): void {

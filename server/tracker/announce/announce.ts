@@ -1,5 +1,5 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { Announce, Announced, AnnounceEvent } from "#core/ports/tracker.ts";
+import type { AnnounceEvent } from "#core/ports/tracker.ts";
 import {
   type AnnounceRequest,
   AnnounceRequestSchema,
@@ -23,29 +23,29 @@ export interface AnnounceParts {
 
 type AnnounceAnswer = MessageInitShape<typeof AnnounceResponseSchema>;
 
-/** TrackerService.Announce: from what a peer says to what it is answered, as a message or in its bytes. */
-export class Announcing {
+/** Answers TrackerService.Announce, as a message or encoded. The Registrar decides. */
+export class AnnounceCall {
   readonly #parts: AnnounceParts;
 
   constructor(parts: AnnounceParts) {
     this.#parts = parts;
   }
 
-  /** For the library's handler. */
+  /** Answers in Connect's handler. */
   async answer(request: AnnounceRequest, caller: string, signal: AbortSignal): Promise<AnnounceAnswer> {
-    const { metrics, overload, votes } = this.#parts;
+    const { metrics, overload, registrar, votes } = this.#parts;
     const announce = parseAnnounce(request);
     metrics.announced(announce.event);
     this.#admit(announce.event);
-    const announced = await this.#registered(announce, caller, signal);
-    // Only now is it known that the caller holds a lease.
+    const announced = await metrics.timed("announce", () => registrar.announce(announce, caller, signal));
+    // Reports count only now that the caller has proven that it holds a lease.
     votes.report(announce.failures ?? [], announced.lease.id, caller);
     metrics.answered(announced.listed);
     const nextAnnounceMs = overload.heartbeatMs(announced.nextAnnounceMs);
     return announceAnswer({ ...announced, nextAnnounceMs }, request.leaseSecret);
   }
 
-  /** In front of it. STARTED comes once in a peer's life, and may dial: it needs the library's signal. */
+  /** Answers before Connect's handler. That one answers STARTED, which may dial the peer and needs the signal. */
   readonly direct: DirectMethod<AnnounceRequest> = {
     read: (message) => {
       const request = readMessage(AnnounceRequestSchema, message);
@@ -57,16 +57,6 @@ export class Announcing {
       return { parts: [bytes], headers: NO_STORE };
     },
   };
-
-  async #registered(announce: Announce, caller: string, signal: AbortSignal): Promise<Announced> {
-    const { metrics, registrar } = this.#parts;
-    const startedMs = performance.now();
-    try {
-      return await registrar.announce(announce, caller, signal);
-    } finally {
-      metrics.took("announce", startedMs);
-    }
-  }
 
   #admit(event: AnnounceEvent): void {
     try {

@@ -12,29 +12,29 @@ import type { AddressPolicy } from "./address.ts";
 import type { FairSlots } from "./fair-slots.ts";
 import type { CheckedPeer, Reachability, ReachabilityCheck } from "./reachability.ts";
 
-/** For the name's look-up, the connection and the answer together. */
+/** The time for resolving the name, connecting and answering together. */
 const DIAL_MS = 2_000;
-/** Sixteen proofs of 32 bytes and what is around them. */
+/** Room for sixteen proofs of 32 bytes and their encoding. */
 const MAX_ANSWER_BYTES = 4 << 10;
 const NONCE_BYTES = 32;
-/** What a reason says of the other side's words. */
+/** Characters of a reason, which may quote the other side's words. */
 const MAX_REASON_CHARS = 200;
 
-/** Connect passes every proxy in front of a peer; gRPC is what peers in any language speak. */
+/** Connect passes every proxy in front of a peer; gRPC is spoken by peers in any language. */
 const kinds: readonly TransportKind[] = ["connect", "grpc"];
 
 export interface DialBackOptions {
   readonly addresses: AddressPolicy;
-  /** How many peers are dialled at once, those of one source in turn with others'. */
+  /** Limits the peers that are dialled at once, in turn by source. */
   readonly slots: FairSlots;
   readonly clock: Clock;
-  /** PEM, to trust besides the system's certificates. */
+  /** Certificates in PEM to trust besides those of the system. */
   readonly ca?: string | undefined;
 }
 
 /**
- * Calls each peer at the address that others would be told of: it is proven if whoever answers there knows the key of
- * the peer's announce. Dials only what the policy allows at that moment, follows no redirect, and reads 4 KiB at most.
+ * Calls a peer back at its announced address. The address is proven if the peer there knows the key of the announce.
+ * It dials only addresses that the policy allows at that moment, follows no redirect, and reads at most 4 KiB.
  */
 export class DialBack implements ReachabilityCheck {
   readonly #options: DialBackOptions;
@@ -44,7 +44,7 @@ export class DialBack implements ReachabilityCheck {
   }
 
   async check({ url, source, identifyKey }: CheckedPeer, signal: AbortSignal): Promise<Reachability> {
-    if (identifyKey.length === 0) return notListed("it sent no key, so that nothing can prove its address");
+    if (identifyKey.length === 0) return notListed("it sent no key that could prove its address");
     const { slots } = this.#options;
     try {
       await slots.run(source, signal, () => this.#prove(url, identifyKey, signal));
@@ -78,7 +78,7 @@ export class DialBack implements ReachabilityCheck {
     }
   }
 
-  /** Whether somebody answers there who knows the key. Fails if nobody answers. */
+  /** Returns whether the peer at `url` knows the key. Throws if no peer answers. */
   async #identify(
     url: string,
     kind: TransportKind,
@@ -109,11 +109,11 @@ function notListed(reason: string): Reachability {
 
 function reasonOf(url: string, error: unknown): string {
   const { code, message } = toPiezaError(error);
-  if (code === "unimplemented") return `whoever answers at ${url} is no peer`;
+  if (code === "unimplemented") return `the server at ${url} is no peer`;
   return `not reached at ${url}: ${message}`.slice(0, MAX_REASON_CHARS);
 }
 
-/** Answers with these addresses whatever name is asked for. */
+/** A DNS lookup that returns these addresses for every name. */
 function pinnedTo(literals: readonly string[]): LookupFunction {
   const found = literals.map((address) => ({
     address,

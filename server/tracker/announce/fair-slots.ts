@@ -1,23 +1,23 @@
-/** One that waits: begins when it is called, unless it has given up. */
+/** A task that waits for a slot. `begin` starts it. */
 interface Waiting {
   gaveUp: boolean;
   readonly begin: () => void;
 }
 
 /**
- * Lets so many tasks run at once. Sources take turns: however many tasks one has waiting, another's first task waits
- * for no more than one of each.
+ * Runs a limited number of tasks at once. Sources take turns: however many tasks one source has waiting, the first
+ * task of another source waits for at most one task of each source.
  */
 export class FairSlots {
   #free: number;
-  /** By source, in the order of their turns. */
+  /** Waiting tasks by source, sources in the order of their turns. */
   readonly #waiting = new Map<string, Waiting[]>();
 
   constructor(atOnce: number) {
     this.#free = atOnce;
   }
 
-  /** The task's own end. An aborted signal rejects with its reason while the task waits; later the task sees to it. */
+  /** Runs a task and returns its result. `signal` ends only the wait for a slot, with its reason. */
   async run<T>(source: string, signal: AbortSignal, task: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free--;
@@ -47,7 +47,7 @@ export class FairSlots {
     return promise;
   }
 
-  /** Gives a slot that came free to the first source in turn, which goes to the end. */
+  /** Gives a free slot to the first source, which then moves to the end. */
   #next(): void {
     for (const [source, queue] of this.#waiting) {
       this.#waiting.delete(source);

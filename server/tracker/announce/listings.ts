@@ -2,18 +2,18 @@ import { type Clock, type Random, sleep } from "#core/base/clock.ts";
 import type { PeerLease, SwarmStore } from "../store/swarm-store.ts";
 import type { ReachabilityCheck } from "./reachability.ts";
 
-/** STARTED waits so long for its check, which takes a few milliseconds on a network that works. */
+/** STARTED waits this long for its check, which takes a few milliseconds on a working network. */
 const PATIENCE_MS = 300;
-/** A peer that others are told of is tried again so often, spread by a fifth. */
+/** The interval at which a listed peer is checked again, varied by a fifth. */
 const RECHECK_MS = 300_000;
-/** No check is put off for longer. */
+/** No check is due later than this. */
 const LONGEST_MS = 1.2 * RECHECK_MS + 1_000;
-/** One that was not reached: then first, later each time after twice as long, up to RECHECK_MS. */
+/** The first retry of a peer that was not reached; each further pause is twice as long, up to RECHECK_MS. */
 const RETRY_MS = 5_000;
-/** A listed peer that fails once may just be busy. */
+/** A listed peer is unlisted after this many failures in a row: after one it may just be busy. */
 const FAILURES_TO_UNLIST = 2;
 
-/** What a lease says until its first check has ended, which is due at once. */
+/** The listing of a lease before its first check, which is due at once. */
 export const BEING_CHECKED = {
   listed: false,
   notListedReason: "its address is being checked",
@@ -29,13 +29,13 @@ export interface ListingsParts {
 }
 
 /**
- * Decides which peers are named to others: those that were reached at their address. Writes what it finds and when to
- * look again into their leases, while announces go on, so that replicas of a tracker need not look for who was looked for a moment ago.
+ * Decides which peers are named to others: those that were reached at their address. It writes the result and the
+ * time of the next check into the lease, so that the replicas of a tracker do not all check the same peers.
  */
 export class Listings {
   readonly #parts: ListingsParts;
   readonly #closing = new AbortController();
-  /** By lease: the check that counts, which is the latest. */
+  /** The latest check of each lease, the only one that counts. */
   readonly #checking = new Map<string, symbol>();
   readonly #underWay = new Set<Promise<void>>();
 
@@ -43,7 +43,7 @@ export class Listings {
     this.#parts = parts;
   }
 
-  /** Checks a new or changed lease. Returns what it is when that is done, or after 300 ms while it goes on. */
+  /** Checks a new or changed lease. Returns it when that is done, or after 300 ms while the check goes on. */
   async check(lease: PeerLease): Promise<PeerLease> {
     if (lease.address === "") return lease;
     const { clock, store } = this.#parts;
@@ -54,11 +54,11 @@ export class Listings {
     return (await store.find(lease.id)) ?? lease;
   }
 
-  /** Checks again if it is time. Called with every announce, so that nobody is dialled who is gone. */
+  /** Checks a lease again if that is due. Called with each announce, so that no peer is dialled that is gone. */
   async recheck(lease: PeerLease): Promise<void> {
     const { id, checkAtSeconds = 0 } = lease;
     const waitMs = 1_000 * checkAtSeconds - (await this.#parts.store.orders.now());
-    // A store's clock may have been set back.
+    // A longer wait means that the store's clock has been set back: check now.
     if (waitMs > 0 && waitMs <= LONGEST_MS) return;
     if (lease.address !== "" && !this.#checking.has(id)) void this.#begin(lease);
   }
@@ -67,7 +67,7 @@ export class Listings {
     return this.#checking.has(leaseId);
   }
 
-  /** What a check that goes on finds does not count any more. */
+  /** Discards the result of a check that is under way. */
   forget(leaseId: string): void {
     this.#checking.delete(leaseId);
   }
@@ -78,13 +78,13 @@ export class Listings {
     await Promise.all(this.#underWay);
   }
 
-  /** Resolves when the lease says what was found. */
+  /** Resolves when the result is in the lease. */
   #begin(lease: PeerLease): Promise<void> {
     const check = Symbol();
     this.#checking.set(lease.id, check);
     const counts = () => this.#checking.get(lease.id) === check;
     const done = this.#run(lease, counts)
-      // The store failed, or the tracker was closed: the next announce begins again.
+      // The store failed or the tracker was closed. The next announce checks again.
       .catch(() => {})
       .then(() => {
         if (counts()) this.#checking.delete(lease.id);
@@ -94,12 +94,12 @@ export class Listings {
     return done;
   }
 
-  /** `counts`: whether the lease was neither forgotten nor checked anew meanwhile. */
+  /** `counts` tells whether this is still the latest check of the lease. */
   async #run(lease: PeerLease, counts: () => boolean): Promise<void> {
     const { store, reachability, random } = this.#parts;
     const { listed, reason } = await reachability.check(lease, this.#closing.signal);
     const now = await store.orders.now();
-    // Nothing is waited for between this and the store.
+    // No await may come between this and the write to the store.
     if (!counts()) return;
     const checkFailures = listed ? 0 : (lease.checkFailures ?? 0) + 1;
     const waitMs = listed

@@ -5,8 +5,8 @@ import type { AnnounceEvent } from "#core/ports/tracker.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 
 /**
- * Delay of the event loop from which on an announce is put off: newcomers first, because they cost most and can wait;
- * heartbeats last, because a lease that ends has to be made again. Who leaves makes it better, and is always heard.
+ * Announces are refused above these delays of the event loop. Newcomers are refused first, because they cost most and
+ * can wait, and heartbeats last, because a lease that ends has to be made again. Peers that leave are never refused.
  */
 const SHED_MS: Readonly<Record<AnnounceEvent, number>> = {
   started: 100,
@@ -16,29 +16,29 @@ const SHED_MS: Readonly<Record<AnnounceEvent, number>> = {
   draining: Number.POSITIVE_INFINITY,
   stopped: Number.POSITIVE_INFINITY,
 };
-/** Who is put off comes back after that, each at another time, and the later the busier the tracker is. */
+/** A refused peer is told to retry after a random time between these, which grows with the delay. */
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 20_000;
-/** For each ms of delay the latest of them come so much later. */
+/** The longest retry time grows by this many ms for each ms of delay. */
 const RETRY_PER_DELAY = 50;
-/** Intervals grow with the delay, up to so many times: a heartbeat's with its jitter stays well under its lease. */
+/** Intervals grow with the delay up to these factors. A heartbeat with its jitter stays well under the lease. */
 const MAX_HEARTBEAT_STRETCH = 1.5;
 const MAX_LOCATE_STRETCH = 4;
-/** The delay at which an interval is twice as long. */
+/** The delay that doubles an interval. */
 const DOUBLING_MS = 100;
 
-/** What a busy tracker does less of. Reads are never refused: they are asked for less often. */
+/** Reduces the load of a busy tracker. Reads are never refused; downloaders are told to ask less often. */
 export class Overload {
   readonly #delayMs: () => number;
   readonly #random: Random;
 
-  /** `delayMs`: how late the event loop is. */
+  /** `delayMs` returns how late the event loop is. */
   constructor(delayMs: () => number, random: Random) {
     this.#delayMs = delayMs;
     this.#random = random;
   }
 
-  /** Fails with `unavailable`, and says when to come back, if an announce is to wait. */
+  /** Throws `unavailable` with a retry time if the tracker is too busy for this announce. */
   admit(event: AnnounceEvent): void {
     const delayMs = this.#delayMs();
     if (delayMs <= SHED_MS[event]) return;
@@ -47,12 +47,12 @@ export class Overload {
     throw new PiezaError("unavailable", "the tracker is busy", { retryAfterMs });
   }
 
-  /** A heartbeat's interval as it should be now. */
+  /** A heartbeat's interval at the current delay. */
   heartbeatMs(ms: number): number {
     return Math.round(ms * this.#stretch(MAX_HEARTBEAT_STRETCH));
   }
 
-  /** A downloader's interval as it should be now. */
+  /** A downloader's interval at the current delay. */
   locateMs(ms: number): number {
     return Math.round(ms * this.#stretch(MAX_LOCATE_STRETCH));
   }
@@ -62,17 +62,17 @@ export class Overload {
   }
 }
 
-/** How often the event loop is looked at, which is part of what is measured. */
+/** The interval at which the loop is sampled. Node's histogram includes it in each sample. */
 const RESOLUTION_MS = 10;
-/** What is said of the loop is from the last such time. */
+/** The delay is computed from the samples of one window. */
 const WINDOW_MS = 1_000;
-/** Under it the loop is idle: timers are never exact. */
+/** A smaller delay counts as none, because timers are never exact. */
 const NOISE_MS = 10;
 
-/** One long answer makes the loop late once; only a loop that is mostly late is overloaded. */
+/** One long answer delays the loop once. Only a loop that is late most of the time is overloaded. */
 const PERCENTILE = 75;
 
-/** How late this process' event loop is: three of four looks in the last second were less late. */
+/** The delay of this process' event loop: the 75th percentile of the samples of the last second. */
 export class EventLoopDelay {
   readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   #delayMs = 0;

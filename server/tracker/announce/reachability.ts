@@ -1,26 +1,26 @@
 import type { PeerLease } from "../store/swarm-store.ts";
 
-/** What is known of a peer's address. */
+/** The result of checking a peer's address. */
 export interface Reachability {
   readonly listed: boolean;
-  /** Why not, in words; empty when listed. */
+  /** Why the peer is not listed, in words; empty when it is. */
   readonly reason: string;
-  /** Somebody answered there with the key of this announce: it outweighs a lease that another holds. */
+  /** The peer at the address knows the key of this announce. That outweighs another lease that holds the address. */
   readonly proven: boolean;
 }
 
-/** Whose address it is, and how it proves that. */
+/** The peer to check, and the key that proves its address. */
 export type CheckedPeer = Pick<PeerLease, "url" | "source" | "identifyKey">;
 
 /**
- * Says whether a peer may be named to others. Who cannot be reached is no failure: it is not listed. Rejects only with
- * the reason of `signal`.
+ * Checks whether a peer may be named to others. Returns a result for an unreachable peer too; rejects only with the
+ * reason of `signal`.
  */
 export interface ReachabilityCheck {
   check(peer: CheckedPeer, signal: AbortSignal): Promise<Reachability>;
 }
 
-/** Believes every peer whose address is allowed; whoever asks finds out for itself. Proves nothing. */
+/** Lists every peer whose address is allowed, without a call. Proves nothing: downloaders find out themselves. */
 export const trustAllowedNetworks: ReachabilityCheck = {
   check: async () => ({ listed: true, reason: "", proven: false }),
 };

@@ -9,7 +9,9 @@ import { type AddressPolicy, type DeclaredAddress, type PeerAddress, sourceOf } 
 import { BEING_CHECKED, type Listings } from "./listings.ts";
 import type { ReachabilityCheck } from "./reachability.ts";
 
-/** While a peer's address is being checked, or others copy what it takes with it, it announces again soon to learn of that. */
+/**
+ * The announce interval while a peer's address is being checked, or while others copy the pieces that only it has.
+ */
 const SOON_MS = 1_000;
 
 export interface RegistrarParts {
@@ -22,13 +24,13 @@ export interface RegistrarParts {
   readonly random: Random;
 }
 
-/** A live lease together with the secret that its peer knows. */
+/** A live lease and its secret, as the caller sent it or as it is new. */
 interface Held {
   readonly lease: PeerLease;
   readonly secret: string;
 }
 
-/** Decides on announces: who gets a lease, who may change one, and what follows from what a peer says. */
+/** Decides on announces: opens and renews leases, checks their secrets, and applies what a peer announces. */
 export class Registrar {
   readonly #parts: RegistrarParts;
 
@@ -37,12 +39,12 @@ export class Registrar {
   }
 
   /**
-   * `caller` is the observed source address. Nothing changes before the caller has proven that the lease is its own.
-   * A torrent that is refused (a cap) fails the call, but the lease has been renewed: a peer that wants too much keeps
-   * its place.
+   * Applies an announce from the observed source address `caller`. Nothing changes before the caller has proven that
+   * the lease is its own. A torrent over a cap fails the call after the lease has been renewed, so that a peer with
+   * too many torrents keeps its lease. The answer's `lease.secret` is the caller's own or a new one.
    *
-   * Fails with unauthenticated without a lease, not_found if it has ended, permission_denied for a wrong secret and
-   * already_exists if another holds the address. `lease.secret` of the answer is the caller's own or a new one.
+   * Throws unauthenticated without a lease, not_found if it has ended, permission_denied for a wrong secret, and
+   * already_exists if another lease holds the address.
    */
   async announce(announce: Announce, caller: string, signal: AbortSignal): Promise<Announced> {
     const held =
@@ -62,7 +64,7 @@ export class Registrar {
     return this.#answer(held, { resend, ...(await this.#parts.replicator.announced(announce, held.lease)) });
   }
 
-  /** Takes up the lease that the peer had before, if it lives and is for the same address; else makes a new one. */
+  /** Renews the lease that the peer had before if it is live and has the same URL; else opens a new one. */
   async #start(announce: Announce, caller: string, signal: AbortSignal): Promise<Held> {
     const declared = announce.address ?? { port: 0, tls: false, identifyKey: new Uint8Array() };
     const address = await this.#addressOf(declared, caller);
@@ -86,7 +88,7 @@ export class Registrar {
     return { lease: await this.#parts.listings.check(lease), secret };
   }
 
-  /** A name that means nothing now is no error: the peer is not listed until it does. */
+  /** A host name without an address is no error here: the peer is not listed until the name resolves. */
   async #addressOf(declared: DeclaredAddress, caller: string): Promise<PeerAddress> {
     const address = this.#parts.addresses.resolve(declared, caller);
     if (!declared.publicUrl) return address;
@@ -96,7 +98,10 @@ export class Registrar {
     return address;
   }
 
-  /** A held address changes hands if its holder's own key is shown again, or if the new key is found there. */
+  /**
+   * An address moves to a new lease if the announce has the holder's own key, or if the peer there proves the new
+   * one.
+   */
   async #open(lease: PeerLease, signal: AbortSignal): Promise<void> {
     const { store, reachability } = this.#parts;
     const holder = lease.address === "" ? undefined : await store.holderOf(lease.address);
@@ -129,7 +134,7 @@ export class Registrar {
     return { ...volunteer, saidAtMs: await this.#parts.store.orders.now() };
   }
 
-  /** The live lease, or undefined if it has ended. */
+  /** Checks the secret. Returns the lease, or undefined if it has ended. */
   async #authenticate({ id, secret }: Lease): Promise<PeerLease | undefined> {
     if (!id || !secret) throw new PiezaError("unauthenticated", "lease_id and lease_secret are needed");
     const lease = await this.#parts.store.find(id);
@@ -139,14 +144,14 @@ export class Registrar {
     return lease;
   }
 
-  /** The info hashes that this announce ends. STARTED names everything that the peer takes part in. */
+  /** The info hashes to leave. STARTED names every torrent of the peer, so all others are left. */
   async #leaves(lease: PeerLease, announce: Announce): Promise<readonly string[]> {
     if (announce.event !== "started") return announce.left;
     const named = new Set(announce.torrents.map(({ infoHash }) => infoHash));
     return (await this.#parts.store.joined(lease.id)).filter((infoHash) => !named.has(infoHash));
   }
 
-  /** Returns the info hashes whose bitfield the tracker lacks. */
+  /** Returns the info hashes whose bitfield the tracker lacks and the peer has to send again. */
   async #join(lease: PeerLease, announce: Announce): Promise<readonly string[]> {
     const resend: string[] = [];
     for (const torrent of announce.torrents) {

@@ -2,23 +2,25 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import { holderInTurn } from "#core/base/round-robin.ts";
 import type { PeerAddresses } from "#gen/tracker_pb.ts";
-import type { Located } from "../locate/locator.ts";
-import type { SeedMember } from "../store/swarm-store.ts";
+import type { PeerSelection } from "../locate/peer-selector.ts";
+import type { LegacyMember } from "../store/swarm-store.ts";
 
-/** What stock gRPC clients take is 4 MiB. */
+/** Under the 4 MiB that gRPC clients accept by default. */
 const MAX_ENCODED_BYTES = 3 << 20;
 
-/** Who has each piece, by number: the one whose turn it is first, the other holders after it in the table's order. */
+/** The holders of each piece, by number: first the one whose turn it is, then the others in the table's order. */
 export type FilePieces = Record<number, Pick<PeerAddresses, "addresses">>;
 
 /**
- * The table and turn of LocatePieces as a map: the same choice. Fails with out_of_range past 3 MiB in binary, and with
- * failed_precondition if seed peers declare different hashes for one piece: then they speak of several files.
+ * Turns a selection into the map of GetFilePieces, with the same choice of peers as LocatePieces. Throws out_of_range
+ * above 3 MiB in binary, and failed_precondition if legacy peers declare different hashes for one piece, hence
+ * different files.
  */
-export function filePieces({ peers, seeds, turn }: Located): FilePieces {
-  checkOneFile(seeds);
+export function filePieces({ peers, legacyPeers, turn }: PeerSelection): FilePieces {
+  checkOneFile(legacyPeers);
   const holders = [...peers.map(({ url, bitfield }) => ({ address: addressOf(url), has: bitfield }))];
-  for (const { url, pieces } of seeds) holders.push({ address: addressOf(url), has: numbersOf(pieces) });
+  for (const { url, pieces } of legacyPeers)
+    holders.push({ address: addressOf(url), has: numbersOf(pieces) });
   const last = Math.max(0, ...holders.map(({ has }) => has.size));
   const answer: FilePieces = {};
   let encodedBytes = 0;
@@ -38,10 +40,10 @@ export function filePieces({ peers, seeds, turn }: Located): FilePieces {
   return answer;
 }
 
-function checkOneFile(seeds: readonly SeedMember[]): void {
-  if (seeds.length < 2) return;
+function checkOneFile(legacyPeers: readonly LegacyMember[]): void {
+  if (legacyPeers.length < 2) return;
   const hashes = new Map<number, string>();
-  for (const { pieces } of seeds) {
+  for (const { pieces } of legacyPeers) {
     for (const { number, hash } of pieces) {
       if ((hashes.get(number) ?? hash) !== hash) {
         throw new PiezaError("failed_precondition", "peers declare different files of this name");
@@ -51,19 +53,21 @@ function checkOneFile(seeds: readonly SeedMember[]): void {
   }
 }
 
-function numbersOf(pieces: SeedMember["pieces"]): Bitfield {
+function numbersOf(pieces: LegacyMember["pieces"]): Bitfield {
   return Bitfield.of(
     pieces.at(-1)?.number ?? 0,
     pieces.map(({ number }) => number - 1),
   );
 }
 
-/** Host and port of a URL that has both, also where the port is the scheme's own. */
+/** Host and port of a peer's URL, which names the port even if it is the scheme's default. */
 function addressOf(url: string): string {
   return url.slice(url.indexOf("//") + 2);
 }
 
-/** Of one entry of the map in protobuf's binary form: tags of one byte, lengths before what has one. */
+/**
+ * The binary length of one map entry: protobuf writes a tag of one byte, and a length before each text and message.
+ */
 function bytesOfEntry(number: number, addresses: readonly string[]): number {
   const value = addresses.reduce((sum, { length }) => sum + sized(length), 0);
   return sized(1 + varintBytes(number) + sized(value));

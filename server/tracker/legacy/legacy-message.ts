@@ -2,24 +2,25 @@ import { InvalidField } from "#core/base/errors.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import { MAX_PIECES } from "#core/torrent/piece.ts";
 import type { FileInfo, RegisterPeerRequest } from "#gen/tracker_pb.ts";
-import { checkString } from "../store/checks.ts";
+import { checkCount, checkString } from "../store/checks.ts";
 import type { DeclaredFile, DeclaredPiece } from "../store/swarm-store.ts";
 
 /** Files in one registration. */
 const MAX_FILES = 1_024;
 
-/** A seed peer's registration, checked. The host that it declares is nobody's business. */
-export interface SeedRegistration {
+/** A checked registration of a legacy peer. The host that the peer declares is ignored. */
+export interface LegacyRegistration {
   readonly port: number;
   /** Each name once. */
   readonly files: readonly DeclaredFile[];
 }
 
-/** Throws InvalidField. `total` may say anything: it counts what the peer holds, and so does the list. */
-export function parseRegistration(request: RegisterPeerRequest): SeedRegistration {
+/**
+ * Checks a registration. Throws InvalidField. Ignores `total`, because the list of pieces already tells the number.
+ */
+export function parseRegistration(request: RegisterPeerRequest): LegacyRegistration {
   const port = parsePort(request.peerAddress);
-  if (request.fileInfo.length > MAX_FILES)
-    throw new InvalidField("file_info", `must be at most ${MAX_FILES}`);
+  checkCount("file_info", request.fileInfo, MAX_FILES);
   const byName = new Map<string, DeclaredFile>();
   for (const [at, file] of request.fileInfo.entries()) {
     const fileName = parseFileName(file.fileName, `file_info[${at}].file_name`);
@@ -36,13 +37,13 @@ export function parsePort(address: string): number {
   return port;
 }
 
-/** Throws InvalidField unless it has 1 to 255 bytes. */
+/** Returns the name. Throws InvalidField unless it has 1 to 255 bytes. */
 export function parseFileName(name: string, field = "file_name"): string {
   if (name === "") throw new InvalidField(field, "must not be empty");
   return checkString(field, name);
 }
 
-/** Of a number that is said twice the last word counts. */
+/** The pieces in the order of their numbers. If a number is declared twice, the last declaration counts. */
 function parsePieces({ pieces }: FileInfo, field: string): readonly DeclaredPiece[] {
   const byNumber = new Map<number, DeclaredPiece>();
   for (const [at, { number, hash }] of pieces.entries()) {

@@ -4,13 +4,13 @@ import { PeerService } from "#gen/tracker_pb.ts";
 import { openTransport } from "../../http/client/transports.ts";
 import type { FairSlots } from "../announce/fair-slots.ts";
 import type { TrackerLimits } from "../store/limits.ts";
-import type { SeedPeer, SwarmStore } from "../store/swarm-store.ts";
+import type { LegacyPeer, SwarmStore } from "../store/swarm-store.ts";
 
-/** A peer that has not answered by then is gone. */
+/** A peer that does not answer within this time counts as gone. */
 const ANSWER_MS = 2_000;
 const MAX_ANSWER_BYTES = 1 << 10;
 
-/** Whether a seed peer says that it has this piece; a peer that cannot be reached says nothing. Never fails. */
+/** Asks a legacy peer whether it has a piece. False if it cannot be reached. Never throws. */
 export type HasPiece = (
   url: string,
   fileName: string,
@@ -18,47 +18,47 @@ export type HasPiece = (
   signal: AbortSignal,
 ) => Promise<boolean>;
 
-export interface SeedProberParts {
+export interface LegacyProberParts {
   readonly store: SwarmStore;
   readonly clock: Clock;
-  readonly limits: Pick<TrackerLimits, "seedProbeMs" | "maxDials">;
-  /** Shared with all that the tracker dials. */
+  readonly limits: Pick<TrackerLimits, "legacyProbeMs" | "maxDials">;
+  /** Limits all dials of the tracker together. */
   readonly slots: FairSlots;
   readonly hasPiece: HasPiece;
 }
 
 /**
- * Keeps the registrations of seed peers honest. They send no heartbeat, so each is asked for a piece that it declared
- * now and then: who answers gets its lease's full time again, who does not, or denies, is dropped.
+ * Checks the registrations of legacy peers, which send no heartbeat. In each round it asks each peer for a piece that
+ * the peer declared. A peer that has it gets its lease's full time again; any other is dropped.
  *
- * Dials only what is registered, so only addresses that the tracker's policy allows. Goes by rounds; a peer is left
- * alone in the first that it meets, because the original registers before it listens.
+ * It dials only registered addresses, which the tracker's policy allows. It skips a peer in the first round after its
+ * registration, because the ancestor's peer registers before it listens.
  */
-export class SeedProber {
-  readonly #parts: SeedProberParts;
+export class LegacyProber {
+  readonly #parts: LegacyProberParts;
   readonly #closing = new AbortController();
-  /** Leases that were there when the last round began, and have not registered since. */
+  /** Leases that were there when the last round began and have not registered since. */
   #known = new Set<string>();
   #cancel: (() => void) | undefined;
   #round: Promise<void> | undefined;
 
-  constructor(parts: SeedProberParts) {
+  constructor(parts: LegacyProberParts) {
     this.#parts = parts;
   }
 
-  /** A peer registered, for the first time or again: nothing that is asked before the next round counts against it. */
+  /** A peer has registered, for the first time or again. No answer before the next round counts against it. */
   onRegistered(leaseId: string): void {
     this.#known.delete(leaseId);
     this.start();
   }
 
-  /** There may be seed peers: rounds go on until there is none. */
+  /** Starts the rounds, because there may be legacy peers. They stop when there are none. */
   start(): void {
     if (this.#closing.signal.aborted || this.#cancel || this.#round) return;
     const { clock, limits } = this.#parts;
-    this.#cancel = clock.after(limits.seedProbeMs, () => {
+    this.#cancel = clock.after(limits.legacyProbeMs, () => {
       this.#cancel = undefined;
-      // A store that cannot be reached has lost nobody.
+      // The store failed: it may still have peers, so the rounds go on.
       this.#round = this.#probeAll()
         .catch(() => true)
         .then((goOn) => {
@@ -75,21 +75,21 @@ export class SeedProber {
     await this.#round;
   }
 
-  /** Returns whether there is anybody left to ask. */
+  /** Returns whether there are legacy peers. */
   async #probeAll(): Promise<boolean> {
     const { store, slots, limits } = this.#parts;
-    const peers = await store.seedPeers();
+    const peers = await store.legacyPeers();
     const due = peers.filter(({ leaseId }) => this.#known.has(leaseId)).values();
     this.#known = new Set(peers.map(({ leaseId }) => leaseId));
     const { signal } = this.#closing;
     const dial = async () => {
-      for (const peer of due) await slots.run("seed peers", signal, () => this.#probe(peer));
+      for (const peer of due) await slots.run("legacy peers", signal, () => this.#probe(peer));
     };
     await Promise.allSettled(Array.from({ length: limits.maxDials }, dial));
     return peers.length > 0;
   }
 
-  async #probe({ leaseId, url, files }: SeedPeer): Promise<void> {
+  async #probe({ leaseId, url, files }: LegacyPeer): Promise<void> {
     const file = files.find(({ pieces }) => pieces.length > 0);
     if (!file) return;
     const { store, hasPiece } = this.#parts;
@@ -99,7 +99,7 @@ export class SeedProber {
   }
 }
 
-/** Asks over gRPC, the one protocol that every peer of the seed's contract speaks. */
+/** Asks over gRPC, which every peer of the legacy contract speaks. */
 export const dialHasPiece: HasPiece = async (url, fileName, pieceNumber, signal) => {
   const { transport, close } = openTransport(url, "grpc", {
     readMaxBytes: MAX_ANSWER_BYTES,

@@ -2,35 +2,30 @@ import { PiezaError } from "#core/base/errors.ts";
 import { type AddressPolicy, type PeerAddress, sourceOf } from "../announce/address.ts";
 import { hashSecret, randomId } from "../store/lease-secret.ts";
 import type { PeerLease, SwarmStore } from "../store/swarm-store.ts";
-import type { SeedRegistration } from "./legacy-message.ts";
-
-export interface SeedRegistrarParts {
-  readonly store: SwarmStore;
-  readonly addresses: AddressPolicy;
-}
+import type { LegacyRegistration } from "./legacy-message.ts";
 
 /**
- * Decides on registrations under the seed's contract. It has no secret, so the address that a call comes from is what
- * proves whose a registration is: it is made, replaced and ended from there, whatever host a call names.
+ * Accepts registrations under the legacy contract. It has no secrets, so the address that a call comes from proves
+ * the owner: a registration is made, replaced and ended only from its own address, whatever host a call names.
  */
-export class SeedRegistrar {
+export class LegacyRegistrar {
   readonly #store: SwarmStore;
   readonly #addresses: AddressPolicy;
 
-  constructor({ store, addresses }: SeedRegistrarParts) {
+  constructor(store: SwarmStore, addresses: AddressPolicy) {
     this.#store = store;
     this.#addresses = addresses;
   }
 
   /**
-   * Makes the registration at the caller's address and this port, or replaces it. Fails with permission_denied for an
-   * address that is named to nobody (there is no other way to say so), already_exists if a peer with a lease of its own
-   * holds it, and resource_exhausted over a cap; then nothing has changed. Returns the lease's id.
+   * Creates or replaces the registration at the caller's address and this port, and returns its lease's id. Throws
+   * permission_denied for an address that may not be named, already_exists if a peer of pieza.v1 holds it, and
+   * resource_exhausted over a cap; then nothing has changed.
    */
-  async register({ port, files }: SeedRegistration, caller: string): Promise<string> {
+  async register({ port, files }: LegacyRegistration, caller: string): Promise<string> {
     const address = this.#addresses.resolve({ port, tls: false }, caller);
     if (address.refusal) throw new PiezaError("permission_denied", address.refusal);
-    const { id, isNew } = await this.#lease(seedLease(address, caller));
+    const { id, isNew } = await this.#lease(legacyLease(address, caller));
     try {
       await this.#store.declare(id, files);
       return id;
@@ -40,11 +35,11 @@ export class SeedRegistrar {
     }
   }
 
-  /** Ends the registration at the caller's address and this port. False, and nothing has changed, if there is none. */
+  /** Ends the registration at the caller's address and this port. Returns false if there is none. */
   async deregister(port: number, caller: string): Promise<boolean> {
     const { address } = this.#addresses.resolve({ port, tls: false }, caller);
     const holder = address === "" ? undefined : await this.#store.holderOf(address);
-    if (!holder?.seed) return false;
+    if (!holder?.legacy) return false;
     await this.#store.end(holder.id);
     return true;
   }
@@ -55,18 +50,18 @@ export class SeedRegistrar {
       return { id: lease.id, isNew: true };
     } catch (error) {
       const holder = await this.#store.holderOf(lease.address);
-      if (!holder?.seed) throw error;
+      if (!holder?.legacy) throw error;
       await this.#store.renew(holder.id);
       return { id: holder.id, isNew: false };
     }
   }
 }
 
-function seedLease({ url, address }: PeerAddress, caller: string): PeerLease {
+function legacyLease({ url, address }: PeerAddress, caller: string): PeerLease {
   return {
     id: randomId(),
-    seed: true,
-    // Of a secret that nobody was told.
+    legacy: true,
+    // The secret is discarded: no caller can present it.
     secretHash: hashSecret(randomId()),
     identifyKey: new Uint8Array(),
     url,

@@ -3,14 +3,8 @@ import type { TrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../../http/base/context.ts";
 import type { FilePiecesCall } from "./file-pieces-call.ts";
 import { parsePort, parseRegistration } from "./legacy-message.ts";
-import type { SeedProber } from "./legacy-prober.ts";
-import type { SeedRegistrar } from "./legacy-registrar.ts";
-
-export interface SeedServiceParts {
-  readonly registrar: SeedRegistrar;
-  readonly prober: SeedProber;
-  readonly filePieces: FilePiecesCall;
-}
+import type { LegacyProber } from "./legacy-prober.ts";
+import type { LegacyRegistrar } from "./legacy-registrar.ts";
 
 /** A legacy peer registers every hash of every file in one message. */
 const registration = { requestBytes: 8 << 20 } as const;
@@ -22,12 +16,12 @@ export const legacyTrackerPolicies = {
   getFilePieces: { changes: false },
 } as const;
 
-/** Translates the seed's contract into what the tracker does for everybody; decides nothing. */
-export function seedTrackerService({
-  registrar,
-  prober,
-  filePieces,
-}: SeedServiceParts): ServiceImpl<typeof TrackerService> {
+/** Translates the legacy contract into calls of the tracker, and decides nothing itself. */
+export function legacyTrackerService(
+  registrar: LegacyRegistrar,
+  prober: LegacyProber,
+  filePieces: FilePiecesCall,
+): ServiceImpl<typeof TrackerService> {
   return {
     async registerPeer(request, context) {
       const registration = parseRegistration(request);

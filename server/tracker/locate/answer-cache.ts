@@ -1,10 +1,9 @@
-/** Bytes of answers that are kept, of all tables together. */
+/** Bytes of encoded answers that are kept, over all tables. */
 const MAX_BYTES = 32 << 20;
 
 /**
- * Answers in their bytes, by the table that they tell of: until something in a swarm changes, its answers have nearly
- * everything in common. The oldest tables are forgotten first: a swarm that changes has a new one soon, and another's is
- * encoded once more.
+ * Encoded answers, by the table that they are made from: most answers between two changes of a swarm are the same.
+ * The oldest tables are dropped first. A swarm that changes has a new table soon, and any other is encoded once more.
  */
 export class AnswerCache {
   readonly #maxBytes: number;
@@ -20,7 +19,7 @@ export class AnswerCache {
     return this.#bytes;
   }
 
-  /** The answer of this kind, made by `make` if it is not known. Do not change it. */
+  /** The answer of this kind for a table, from `make` if it is not cached. The caller must not change it. */
   get(table: object, kind: string, make: () => Uint8Array): Uint8Array {
     const kept = this.#tables.get(table) ?? { answers: new Map<string, Uint8Array>(), bytes: 0 };
     const known = kept.answers.get(kind);

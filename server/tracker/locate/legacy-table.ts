@@ -1,26 +1,30 @@
 import { Bitfield } from "#core/base/bitfield.ts";
 import type { Random } from "#core/base/clock.ts";
 import { MAX_PIECES } from "#core/torrent/piece.ts";
-import type { DeclaredPiece, SeedMember } from "../store/swarm-store.ts";
+import type { DeclaredPiece, LegacyMember } from "../store/swarm-store.ts";
 
-/** What surrounds a hash in a message, and the longest hash. */
+/** Bytes around a hash in a message, and bytes of the longest hash. */
 const PAIR_BYTES = 8;
 const MAX_HASH_BYTES = 255;
 
-/** What seed peers declare, as LocatePieces tells it. */
-export interface SeedTable {
-  /** Each different pair once. */
+/** The pieces that legacy peers declare, as LocatePieces tells them. */
+export interface LegacyTable {
+  /** Each different pair of number and hash once. */
   readonly pairs: readonly DeclaredPiece[];
-  /** By member: which of the pairs it declares. */
+  /** For each member, which of the pairs it declares. */
   readonly declared: readonly Bitfield[];
 }
 
 /**
- * The members' pairs in the order of their numbers. If they may be more than `budgetBytes`, as many as fit, of numbers
- * that follow one another from a random one on and go round: whoever asks again sees the others. Costs the pairs that
- * are in the answer, not those that there are.
+ * The members' pairs in the order of their numbers. If they may exceed `budgetBytes`, the table has as many as fit,
+ * from a random number on and round, so that a caller that asks again sees the others. The cost depends on the pairs
+ * in the answer, not on all that are declared.
  */
-export function seedTable(members: readonly SeedMember[], budgetBytes: number, random: Random): SeedTable {
+export function legacyTable(
+  members: readonly LegacyMember[],
+  budgetBytes: number,
+  random: Random,
+): LegacyTable {
   const first = firstNumber(members, budgetBytes, random);
   const cursors = members.map(({ pieces }) => new Cursor(pieces, first));
   const pairs: DeclaredPiece[] = [];
@@ -41,15 +45,15 @@ export function seedTable(members: readonly SeedMember[], budgetBytes: number, r
   return { pairs, declared: places.map((list) => Bitfield.of(pairs.length, list)) };
 }
 
-/** The lowest, from which on everything comes, if everything is sure to fit. */
-function firstNumber(members: readonly SeedMember[], budgetBytes: number, random: Random): number {
+/** The number at which the table begins: 1 if all pairs are sure to fit. */
+function firstNumber(members: readonly LegacyMember[], budgetBytes: number, random: Random): number {
   const pieces = members.reduce((sum, member) => sum + member.pieces.length, 0);
   if (pieces * (PAIR_BYTES + MAX_HASH_BYTES) <= budgetBytes) return 1;
   const last = Math.max(...members.map((member) => member.pieces.at(-1)?.number ?? 1));
   return 1 + Math.floor(random() * last);
 }
 
-/** Walks one member's pieces once round, from a number on. */
+/** Walks once round one member's pieces, from a number on. */
 class Cursor {
   readonly #pieces: readonly DeclaredPiece[];
   readonly #first: number;
@@ -63,7 +67,7 @@ class Cursor {
     this.#left = pieces.length;
   }
 
-  /** How far the next piece is from where the walk began; infinite at its end. */
+  /** The distance of the next piece's number from the first number; infinite at the end of the walk. */
   get distance(): number {
     if (this.#left === 0) return Number.POSITIVE_INFINITY;
     const { number } = this.#pieces[this.#at % this.#pieces.length]!;
@@ -76,7 +80,7 @@ class Cursor {
   }
 }
 
-/** Where the first piece of at least this number stands. */
+/** The place of the first piece with at least this number. */
 function placeOf(number: number, pieces: readonly DeclaredPiece[]): number {
   let low = 0;
   let high = pieces.length;

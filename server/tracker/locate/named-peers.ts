@@ -1,20 +1,19 @@
 import type { SwarmMember } from "../store/swarm-store.ts";
 
-/** Seeders near an asker that make it independent of who is far. */
+/** With this many seeders in its own zone a downloader needs no peer of another zone. */
 const NEAR_SEEDERS = 3;
 
-/** Peers that one kind of asker is told of, each list in lease order. */
+/** The peers that downloaders of one zone are told of, each list in lease order. */
 export interface NamedPeers {
-  /** Of the asker's zone; empty for everybody who has no such choice. */
+  /** Peers of the downloader's zone; empty for a downloader without a zone. */
   readonly near: readonly SwarmMember[];
-  /** The others that it is told of. */
+  /** The other peers that it is told of. */
   readonly far: readonly SwarmMember[];
 }
 
 /**
- * Which peers of a swarm may be named to somebody in this zone. Who is reported to fail is left out while a seeder
- * is there who is not: whoever would be missed stays. Where three such seeders are of the asker's zone, it is told of
- * its zone alone.
+ * Chooses the peers of a swarm that a downloader of this zone is told of. Peers that are reported to fail are left
+ * out if a seeder remains without them. If the zone has three such seeders, the downloader is told of its zone alone.
  */
 export function namedPeers(
   all: readonly SwarmMember[],

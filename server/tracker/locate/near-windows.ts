@@ -1,42 +1,30 @@
 import type { SwarmMember } from "../store/swarm-store.ts";
-import { MAX_TABLES, TABLE_SIZE, type Table, TableWindows, type Windows } from "./table-windows.ts";
+import { TableWindows } from "./table-windows.ts";
+import { leastCommonMultiple, TABLE_SIZE, Windows } from "./windows.ts";
 
-/** Places in a table for those near the asker, where there are more of them. */
+/** Places in a table for peers of the downloader's zone, if there are more of them than this. */
 const NEAR_PLACES = TABLE_SIZE / 2;
 
 /**
- * The tables of an asker that is near too few seeders to be told of its own zone alone: in each of them those of its
- * zone come first, all of them or half a table in turn, and behind them as many others as fit, in turn too. So every
- * near peer is named as often as every other near one, and likewise the far ones.
+ * The tables of a downloader whose zone has too few seeders to name its zone alone. Each table begins with the peers
+ * of the zone, all of them or half a table in turn, followed by as many others as fit, in turn too. So all near peers
+ * are named equally often, and so are all far ones.
  */
-export class NearWindows implements Windows {
+export class NearWindows extends Windows {
   readonly count: number;
   readonly #near: TableWindows;
   readonly #far: TableWindows;
-  readonly #tables = new Map<number, readonly SwarmMember[]>();
 
-  /** Both lists in lease order, neither of them empty. */
+  /** Both lists are in lease order, and neither is empty. */
   constructor(near: readonly SwarmMember[], far: readonly SwarmMember[]) {
+    super();
     const places = Math.min(near.length, NEAR_PLACES);
     this.#near = new TableWindows({ members: near }, places);
     this.#far = new TableWindows({ members: far }, TABLE_SIZE - places);
     this.count = leastCommonMultiple(this.#near.count, this.#far.count);
   }
 
-  at(answer: number): Table {
-    const window = answer % this.count;
-    const known = this.#tables.get(window);
-    const peers = known ?? [...this.#near.at(window).peers, ...this.#far.at(window).peers];
-    if (!known) {
-      if (this.#tables.size === MAX_TABLES) this.#tables.clear();
-      this.#tables.set(window, peers);
-    }
-    return { peers, turn: Math.floor(answer / this.count) };
+  protected make(window: number): readonly SwarmMember[] {
+    return [...this.#near.at(window).peers, ...this.#far.at(window).peers];
   }
-}
-
-function leastCommonMultiple(a: number, b: number): number {
-  let [divisor, rest] = [a, b];
-  while (rest !== 0) [divisor, rest] = [rest, divisor % rest];
-  return (a / divisor) * b;
 }

@@ -7,30 +7,35 @@ import {
   SwarmPeerSchema,
   type WatchedPeerSchema,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import type { Swarm, SwarmMember } from "../store/swarm-store.ts";
-import { seedTable } from "./legacy-table.ts";
-import type { Located } from "./locator.ts";
+import { perObject } from "../store/per-object.ts";
+import type { SwarmMember, SwarmSnapshot } from "../store/swarm-store.ts";
+import { legacyTable } from "./legacy-table.ts";
+import type { PeerSelection } from "./peer-selector.ts";
 import { unchangedSince } from "./table-revision.ts";
 
-/** Peers in one message of WatchSwarm, and the bytes of their bitfields: the answer stays under 4 MiB. */
+/** Peers in one message of WatchSwarm, and the bytes of their bitfields: the message stays under 4 MiB. */
 const MAX_WATCHED = 1_000;
 const MAX_WATCHED_BYTES = 3 << 20;
 
-/** Bytes of an answer that bitfields and declared pieces share, and what declared pieces get in any case. */
+/** Bytes of an answer that bitfields and declared pieces share, and the least that declared pieces get. */
 const MAX_TABLE_BYTES = 640 << 10;
 const MIN_DECLARED_BYTES = 64 << 10;
 
 const NOTHING: Uint8Array = new Uint8Array();
-const messages = new WeakMap<readonly SwarmMember[], SwarmPeer[]>();
-const fields = new WeakMap<SwarmMember, Uint8Array>();
+
+const peerMessages = perObject((peers: readonly SwarmMember[]): SwarmPeer[] => peers.map(peerMessage));
+
+/** `LocatePiecesResponse.peers` with one peer, encoded. */
+const peerField = perObject((peer: SwarmMember): Uint8Array => {
+  const alone = create(LocatePiecesResponseSchema, { peers: [peerMessage(peer)] });
+  return toBinary(LocatePiecesResponseSchema, alone);
+});
 
 /**
- * The peers of a table, made once per table: most answers between two changes name the same. Bitfields that the caller
- * has from the answer of revision `since` are left out.
+ * The peers of a table as messages. Leaves out the bitfields that the caller has from the answer of revision `since`.
  */
 export function swarmPeers(peers: readonly SwarmMember[], since = NOTHING): SwarmPeer[] {
-  const made = messages.get(peers) ?? peers.map(peerMessage);
-  messages.set(peers, made);
+  const made = peerMessages(peers);
   if (since.length === 0) return made;
   const unchanged = unchangedSince(since);
   return made.map((message, at) =>
@@ -39,39 +44,36 @@ export function swarmPeers(peers: readonly SwarmMember[], since = NOTHING): Swar
 }
 
 /**
- * `LocatePiecesResponse.peers` in its bytes, a part for each peer that is not copied: mostly one of them has changed
- * since the last time, and to encode a table of fifty takes as long as a hundred calls that name it.
+ * `LocatePiecesResponse.peers` encoded, one part for each peer. Parts are cached by peer, because usually one peer of
+ * a table has changed, and encoding all fifty takes as long as a hundred calls that name them.
  */
 export function peerFields(peers: readonly SwarmMember[]): Uint8Array[] {
-  return peers.map((peer) => {
-    const known = fields.get(peer);
-    if (known) return known;
-    const alone = create(LocatePiecesResponseSchema, { peers: [peerMessage(peer)] });
-    const field = toBinary(LocatePiecesResponseSchema, alone);
-    fields.set(peer, field);
-    return field;
-  });
+  return peers.map(peerField);
 }
 
-/** The seed peers of a table, with as much of what they declare as its bitfields leave room for. */
-export function seedPeers(
-  { peers, seeds }: Located,
+/** The legacy peers of an answer, with as many of their declared pieces as the bitfields leave room for. */
+export function legacyFields(
+  { peers, legacyPeers }: PeerSelection,
   random: Random,
 ): Pick<MessageInitShape<typeof LocatePiecesResponseSchema>, "seedPeers" | "seedPieces"> {
-  if (seeds.length === 0) return {};
+  if (legacyPeers.length === 0) return {};
   const taken = peers.reduce((sum, peer) => sum + (peer.bitfield.complete ? 0 : peer.bitfield.size / 8), 0);
-  const { pairs, declared } = seedTable(seeds, Math.max(MIN_DECLARED_BYTES, MAX_TABLE_BYTES - taken), random);
+  const { pairs, declared } = legacyTable(
+    legacyPeers,
+    Math.max(MIN_DECLARED_BYTES, MAX_TABLE_BYTES - taken),
+    random,
+  );
   return {
-    seedPeers: seeds.map(({ url }, at) => ({ url, declared: bytesOf(declared[at]!) })),
+    seedPeers: legacyPeers.map(({ url }, at) => ({ url, declared: bytesOf(declared[at]!) })),
     seedPieces: [...pairs],
   };
 }
 
 /**
- * The peers of a swarm for people who look: the first 1,000. A bitfield that does not fit any more is left out, and
- * `pieces_held` says how much of it there is.
+ * The first 1,000 peers of a swarm for WatchSwarm. A bitfield that does not fit any more is left out; `pieces_held`
+ * tells how many pieces it has.
  */
-export function watchedPeers(swarm: Swarm): MessageInitShape<typeof WatchedPeerSchema>[] {
+export function watchedPeers(swarm: SwarmSnapshot): MessageInitShape<typeof WatchedPeerSchema>[] {
   let left = MAX_WATCHED_BYTES;
   return swarm.members.slice(0, MAX_WATCHED).map((peer) => {
     const { complete, bitfield } = wireBitfield(peer);

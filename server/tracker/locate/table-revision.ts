@@ -1,29 +1,25 @@
 import { createHash } from "node:crypto";
+import { perObject } from "../store/per-object.ts";
 import type { SwarmMember } from "../store/swarm-store.ts";
+import { TABLE_SIZE } from "./windows.ts";
 
-/** Of what one peer has. */
+/** Bytes that identify what one peer has. */
 const FINGERPRINT_BYTES = 8;
-/** Those of a whole table. */
-const MAX_BYTES = 50 * FINGERPRINT_BYTES;
-
-const fingerprints = new WeakMap<SwarmMember, string>();
-const revisions = new WeakMap<readonly SwarmMember[], Uint8Array<ArrayBuffer>>();
+const MAX_BYTES = TABLE_SIZE * FINGERPRINT_BYTES;
 
 /**
- * What the peers of a table have, as short as a caller may give back to be told only of changes: a fingerprint of each
- * peer that is not complete. It says all by itself, so that no tracker has to remember what it told whom, and any
- * replica may be asked next.
+ * The revision of a table: a fingerprint of each peer that is not complete. A caller sends it back to be told only of
+ * changes. It contains all that is needed, so no tracker remembers its answers and any replica can take the next
+ * call.
  */
-export function revisionOf(peers: readonly SwarmMember[]): Uint8Array<ArrayBuffer> {
-  const known = revisions.get(peers);
-  if (known) return known;
+export const revisionOf = perObject((peers: readonly SwarmMember[]): Uint8Array<ArrayBuffer> => {
   const partial = peers.filter(({ bitfield }) => !bitfield.complete);
-  const revision = new Uint8Array(Buffer.from(partial.map(fingerprintOf).join(""), "latin1"));
-  revisions.set(peers, revision);
-  return revision;
-}
+  return new Uint8Array(Buffer.from(partial.map(fingerprintOf).join(""), "latin1"));
+});
 
-/** Which peers have what they had in an answer of that revision. What is no revision knows of none. */
+/**
+ * Returns a test whether a peer has what it had in the answer of this revision. A malformed revision knows no peer.
+ */
 export function unchangedSince(since: Uint8Array): (peer: SwarmMember) => boolean {
   if (since.length === 0 || since.length > MAX_BYTES) return () => false;
   const text = Buffer.from(since).toString("latin1");
@@ -33,12 +29,8 @@ export function unchangedSince(since: Uint8Array): (peer: SwarmMember) => boolea
   return (peer) => !peer.bitfield.complete && known.has(fingerprintOf(peer));
 }
 
-/** One character a byte. */
-function fingerprintOf(peer: SwarmMember): string {
-  const known = fingerprints.get(peer);
-  if (known) return known;
+/** One character for each byte. */
+const fingerprintOf = perObject((peer: SwarmMember): string => {
   const hash = createHash("sha256").update(peer.url).update("\0").update(peer.bitfield.toBytes()).digest();
-  const fingerprint = hash.toString("latin1", 0, FINGERPRINT_BYTES);
-  fingerprints.set(peer, fingerprint);
-  return fingerprint;
-}
+  return hash.toString("latin1", 0, FINGERPRINT_BYTES);
+});

@@ -1,59 +1,40 @@
 import { subnetOfUrl } from "../store/subnet.ts";
-import type { Swarm, SwarmMember } from "../store/swarm-store.ts";
+import type { SwarmMember, SwarmSnapshot } from "../store/swarm-store.ts";
+import { leastCommonMultiple, TABLE_SIZE, Windows } from "./windows.ts";
 
-/** Peers that one answer names. */
-export const TABLE_SIZE = 50;
-/** Seeders in every table, where there are so many: whoever asks once can finish. */
+/** Seeders in every table if the swarm has as many, so that a downloader that asks once can finish. */
 const MIN_SEEDERS = 3;
-/** Tables of one state of a swarm that are kept. */
-export const MAX_TABLES = 64;
-
-/** The peers that one answer names, and the turn in core/base/round-robin.ts' sense among them. */
-export interface Table {
-  readonly peers: readonly SwarmMember[];
-  readonly turn: number;
-}
-
-/** Deals the peers of a swarm out to answers. */
-export interface Windows {
-  /** After so many answers the same tables come again. */
-  readonly count: number;
-  /** The table of the answer with this number, the same array whenever it comes again. */
-  at(answer: number): Table;
-}
 
 /**
- * The peers of a swarm that may be named to somebody new. Up to 50 are one table. More are dealt out to several, seeders
- * and leechers each in lease order, and every answer has the next table: so each peer is named as often as every other.
- * Only where seeders are too few for three in every table are they named more often, each as often as the others.
- * Every table has peers of all ages, so that many who came together do not push out who was there before: one of the
- * oldest tenth is in each.
+ * Deals out the peers of a swarm that may be named to a downloader. Up to 50 peers are one table. More are dealt into
+ * several, seeders and leechers each in lease order, so that each peer is named as often as every other. Seeders are
+ * named more often, each as often as the others, only where there are too few for three in every table. Every table
+ * has peers of all ages, one of the oldest tenth among them, so that a crowd of newcomers does not push out older
+ * peers.
  *
- * And only where one network has more peers than its share of a table: the places are shared out among networks first,
- * and who is of a small one is in every table, so that a crowd of one owner's hides nobody. A share, and no fixed number
- * of places, because a swarm in one building is of one network, and all of a table is its own.
- *
- * A table's own turn grows by one whenever its time has come again, so that it is as fair inside as the only table.
+ * Where one network has more peers than its share of a table, the places are first shared out among networks, and the
+ * peers of small networks are in every table, so that one owner's crowd hides nobody. It is a share and not a fixed
+ * number of places, because a swarm inside one building is of one network and may fill the table.
  */
-export class TableWindows implements Windows {
-  /** In every table. */
+export class TableWindows extends Windows {
+  readonly count: number;
+  /** Peers in every table. */
   readonly #always: readonly SwarmMember[];
-  /** Places in a table that are left for the others. */
+  /** Places of a table that are left for the others. */
   readonly #size: number;
   readonly #minSeeders: number;
   readonly #seeders: readonly SwarmMember[];
   readonly #leechers: readonly SwarmMember[];
-  /** By peer: its place in lease order. */
+  /** The place of each peer in lease order. */
   readonly #places = new Map<SwarmMember, number>();
-  /** Parts that leechers are dealt into, and seeders if there are enough of them. */
+  /** Parts into which leechers are dealt, and seeders if there are enough of them. */
   readonly #parts: number;
-  /** Seeders of each table where they are dealt round and round; 0 where they are dealt as leechers are. */
+  /** Seeders of each table if they are too few to be dealt into parts and go round instead; else 0. */
   readonly #dealt: number;
-  readonly count: number;
-  readonly #tables = new Map<number, readonly SwarmMember[]>();
 
   /** `size`: peers in a table. */
-  constructor({ members }: Pick<Swarm, "members">, size = TABLE_SIZE) {
+  constructor({ members }: Pick<SwarmSnapshot, "members">, size = TABLE_SIZE) {
+    super();
     const all = members.filter(({ listed, draining }) => listed && !draining);
     for (const [place, member] of all.entries()) this.#places.set(member, place);
     const isCrowded = crowdedSubnets(all, size);
@@ -68,22 +49,11 @@ export class TableWindows implements Windows {
     while (this.#sizeWith(parts) > this.#size) parts++;
     this.#parts = parts;
     this.#dealt = seeders < this.#minSeeders * parts ? Math.min(this.#minSeeders, seeders) : 0;
-    const round = this.#dealt === 0 ? 1 : seeders / gcd(seeders, this.#dealt);
-    this.count = (parts * round) / gcd(parts, round);
+    const round = this.#dealt === 0 ? 1 : leastCommonMultiple(seeders, this.#dealt) / this.#dealt;
+    this.count = leastCommonMultiple(parts, round);
   }
 
-  at(answer: number): Table {
-    const window = answer % this.count;
-    const known = this.#tables.get(window);
-    const peers = known ?? this.#make(window);
-    if (!known) {
-      if (this.#tables.size === MAX_TABLES) this.#tables.clear();
-      this.#tables.set(window, peers);
-    }
-    return { peers, turn: Math.floor(answer / this.count) };
-  }
-
-  /** Peers in the largest table if leechers are dealt into so many parts. */
+  /** Peers in the largest table if leechers are dealt into this many parts. */
   #sizeWith(parts: number): number {
     const seeders = this.#seeders.length;
     const few = seeders < this.#minSeeders * parts;
@@ -91,7 +61,7 @@ export class TableWindows implements Windows {
     return most + Math.ceil(this.#leechers.length / parts);
   }
 
-  #make(window: number): readonly SwarmMember[] {
+  protected make(window: number): readonly SwarmMember[] {
     const seeders =
       this.#dealt === 0
         ? part(this.#seeders, window, this.#parts)
@@ -104,14 +74,15 @@ export class TableWindows implements Windows {
   }
 }
 
-/** Part number `n` of a list in `parts` parts that differ by one at most, each from all over the list. */
+/** Part `n` of `parts` of a list. Their lengths differ by one at most, and each has items from all over the list. */
 function part<T>(list: readonly T[], n: number, parts: number): readonly T[] {
   return list.filter((_, at) => at % parts === n);
 }
 
 /**
- * Says of a peer whether its network has more than its share of a table, where sharing it out by networks makes a
- * difference: undefined if all fit, if all networks are crowded, and if there are so many that none gets two places.
+ * Returns a test whether a peer's network has more peers than its share of a table. Undefined where sharing by
+ * networks makes no difference: if all peers fit, if all networks are crowded, or if so many networks leave none two
+ * places.
  */
 function crowdedSubnets(
   all: readonly SwarmMember[],
@@ -126,8 +97,4 @@ function crowdedSubnets(
   while (sizes.size < places && taken(share + 1) <= places) share++;
   const isCrowded = (member: SwarmMember) => sizes.get(subnets.get(member)!)! > share;
   return share > 1 && !all.every(isCrowded) ? isCrowded : undefined;
-}
-
-function gcd(a: number, b: number): number {
-  return b === 0 ? a : gcd(b, a % b);
 }

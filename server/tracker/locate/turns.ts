@@ -1,11 +1,11 @@
 import type { Random } from "#core/base/clock.ts";
 
-/** So many swarms that were asked for last are remembered, and as many more at most; others start anew. */
+/** The swarms asked for last keep their counters, at least this many and at most twice as many. */
 const MIN_TURNS = 50_000;
 
 /**
- * Counts the answers of each swarm. In two generations, because to put a swarm to the end of one map at every call makes
- * the map's tables anew every few calls, in the heap's old generation.
+ * Counts the answers of each swarm, in two generations of maps: an LRU map would fill V8's old generation
+ * (docs/v8.md).
  */
 export class Turns {
   readonly #random: Random;
@@ -16,7 +16,9 @@ export class Turns {
     this.#random = random;
   }
 
-  /** The swarm's next number. Begins anywhere, so that trackers that start together do not all name the same peer first. */
+  /**
+   * The swarm's next number. It begins at random, so that trackers that start together name different peers first.
+   */
   next(swarm: string): number {
     const known = this.#recent.get(swarm) ?? this.#before.get(swarm);
     const turn = known ?? Math.floor(this.#random() * 2 ** 16);

@@ -1,29 +1,26 @@
-import type { Swarm } from "../store/swarm-store.ts";
+import { perObject } from "../store/per-object.ts";
+import type { SwarmSnapshot } from "../store/swarm-store.ts";
 
-/** How many peers of a swarm have all of it, and how many copies of the rarest piece others are told of. */
+/** A swarm in numbers, as Scrape answers it. */
 export interface SwarmCounts {
+  /** Peers that have all pieces, and the other peers; draining peers count too. */
   readonly seeders: number;
   readonly leechers: number;
+  /** Copies of the rarest piece at listed peers. */
   readonly minAvailability: number;
 }
 
-/** Above it (8,000 partial peers of 2,048 pieces) the rarest piece has at least as many copies as we say. */
+/**
+ * Bits counted at most, those of 8,000 partial peers of 2,048 pieces. Beyond it the availability is a lower bound.
+ */
 const MAX_COUNTED_BITS = 16 << 20;
 
-const known = new WeakMap<Swarm, SwarmCounts>();
+export const countsOf = perObject((swarm: SwarmSnapshot): SwarmCounts => {
+  const seeders = swarm.members.filter(({ bitfield }) => bitfield.complete).length;
+  return { seeders, leechers: swarm.members.length - seeders, minAvailability: minAvailability(swarm) };
+});
 
-/** Draining peers count as peers; the copies are those of listed peers. Computed once per state of the swarm. */
-export function countsOf(swarm: Swarm): SwarmCounts {
-  let counts = known.get(swarm);
-  if (!counts) {
-    const seeders = swarm.members.filter(({ bitfield }) => bitfield.complete).length;
-    counts = { seeders, leechers: swarm.members.length - seeders, minAvailability: minAvailability(swarm) };
-    known.set(swarm, counts);
-  }
-  return counts;
-}
-
-function minAvailability({ members, totalPieces }: Swarm): number {
+function minAvailability({ members, totalPieces }: SwarmSnapshot): number {
   const listed = members.filter((member) => member.listed).map((member) => member.bitfield);
   const complete = listed.filter((bitfield) => bitfield.complete).length;
   const partial = listed.filter((bitfield) => !bitfield.complete);
@@ -36,7 +33,7 @@ function minAvailability({ members, totalPieces }: Swarm): number {
   return complete + copies.reduce((least, count) => Math.min(least, count));
 }
 
-/** Spelled out: this is the tracker's only loop over pieces. */
+/** A plain loop over bytes, because it runs over each piece of each peer. */
 function addBits(copies: Uint32Array, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]!;

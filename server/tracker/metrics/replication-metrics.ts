@@ -3,16 +3,19 @@ import { Counter, Gauge, type Registry } from "prom-client";
 /** How an order ended. */
 export type EndReason = "done" | "declined" | "expired" | "called_off";
 
-/** Of all swarms that a tracker keeps at a target. */
+/** Totals over all swarms that a tracker keeps at a target. */
 export interface ReplicationTotals {
-  /** Swarms below their target, their pieces with too few copies, and of those the ones that nobody has. */
+  /** Swarms below their target, their pieces with too few copies, and those of these pieces that no peer has. */
   readonly swarms: number;
   readonly under: number;
   readonly lost: number;
+  /** Orders under way. */
   readonly underWay: number;
 }
 
-/** What a tracker counts of copies. Labels are few words of its own. */
+const name = (suffix: string) => `pieza_tracker_replication_${suffix}`;
+
+/** Counts what a tracker does about copies. */
 export class ReplicationMetrics {
   readonly #registry: Registry;
   readonly #given: Counter;
@@ -22,26 +25,16 @@ export class ReplicationMetrics {
 
   constructor(registry: Registry) {
     this.#registry = registry;
-    const registers = [registry];
-    const name = (what: string) => `pieza_tracker_replication_${what}`;
-    this.#given = new Counter({ name: name("orders_total"), help: "Orders given to volunteers", registers });
-    this.#ended = new Counter({
-      name: name("orders_ended_total"),
-      help: "Orders ended, by how: done, declined, expired or called_off",
-      labelNames: ["how"],
-      registers,
-    });
-    this.#copied = new Counter({
-      name: name("copied_bytes_total"),
-      help: "Bytes that orders copied",
-      registers,
-    });
-    this.#drops = new Counter({
-      name: name("drops_total"),
-      help: "Drops that peers asked for, by answer: granted or refused",
-      labelNames: ["answer"],
-      registers,
-    });
+    const count = <L extends string>(suffix: string, help: string, labelNames: L[] = []) =>
+      new Counter({ name: name(suffix), help, labelNames, registers: [registry] });
+    this.#given = count("orders_total", "Orders given to volunteers");
+    this.#ended = count("orders_ended_total", "Orders ended, by how: done, declined, expired or called_off", [
+      "how",
+    ]);
+    this.#copied = count("copied_bytes_total", "Bytes that orders copied");
+    this.#drops = count("drops_total", "Drops that peers asked for, by answer: granted or refused", [
+      "answer",
+    ]);
   }
 
   given(): void {
@@ -60,7 +53,7 @@ export class ReplicationMetrics {
     this.#drops.inc({ answer: granted ? "granted" : "refused" });
   }
 
-  /** Shows these figures from now on. */
+  /** Shows these totals as gauges. */
   watch(totals: () => ReplicationTotals): void {
     const gauges: [string, string, keyof ReplicationTotals][] = [
       ["swarms_under_target", "Swarms with a piece that has too few copies", "swarms"],
@@ -68,9 +61,9 @@ export class ReplicationMetrics {
       ["pieces_lost", "Pieces of those that nobody has", "lost"],
       ["orders_under_way", "Orders under way", "underWay"],
     ];
-    for (const [name, help, figure] of gauges) {
+    for (const [suffix, help, figure] of gauges) {
       new Gauge({
-        name: `pieza_tracker_replication_${name}`,
+        name: name(suffix),
         help,
         registers: [this.#registry],
         collect() {

@@ -4,7 +4,7 @@ import { countWords, type PieceWords, rangesOf, wordsOf, wordsOfRanges } from "#
 import type { EndReason, ReplicationMetrics } from "../metrics/replication-metrics.ts";
 import type { TrackerLimits } from "../store/limits.ts";
 import type { Order, OrderBook } from "../store/order-store.ts";
-import type { PeerLease, Swarm, SwarmStore } from "../store/swarm-store.ts";
+import type { PeerLease, SwarmSnapshot, SwarmStore } from "../store/swarm-store.ts";
 import { idOf } from "./swarm-queue.ts";
 import type { VolunteerPool } from "./volunteer-pool.ts";
 
@@ -151,7 +151,7 @@ function endOf(
     swarm,
     reason,
     now,
-  }: { lease: PeerLease; swarm: Swarm | undefined; reason?: DeclineReason | undefined; now: number },
+  }: { lease: PeerLease; swarm: SwarmSnapshot | undefined; reason?: DeclineReason | undefined; now: number },
 ): EndReason | undefined {
   if (order.left === 0) return "done";
   if (reason) return "declined";
@@ -162,7 +162,7 @@ function endOf(
   return now > order.movedAtMs + patienceMs ? "expired" : undefined;
 }
 
-function missingOf(order: Order, swarm: Swarm | undefined): PieceWords {
+function missingOf(order: Order, swarm: SwarmSnapshot | undefined): PieceWords {
   const words = wordsOfRanges(order.ranges, order.totalPieces);
   const member = swarm?.members.find(({ leaseId }) => leaseId === order.leaseId);
   if (member) remove(words, wordsOf(member.bitfield));
@@ -170,12 +170,12 @@ function missingOf(order: Order, swarm: Swarm | undefined): PieceWords {
 }
 
 /** Those of an order's sources that are still there. */
-function sourcesOf(order: Order, swarm: Swarm | undefined): string[] {
+function sourcesOf(order: Order, swarm: SwarmSnapshot | undefined): string[] {
   const urls = new Set(swarm?.members.filter(({ listed }) => listed).map(({ url }) => url));
   return order.sources.filter((url) => urls.has(url));
 }
 
-function covers(sources: readonly string[], order: Order, swarm: Swarm): boolean {
+function covers(sources: readonly string[], order: Order, swarm: SwarmSnapshot): boolean {
   const words = missingOf(order, swarm);
   for (const { url, bitfield } of swarm.members) if (sources.includes(url)) remove(words, wordsOf(bitfield));
   return words.every((word) => word === 0);

@@ -9,7 +9,7 @@ import type { EndReason, ReplicationMetrics } from "../metrics/replication-metri
 import { randomId } from "../store/lease-secret.ts";
 import type { TrackerLimits } from "../store/limits.ts";
 import type { Order, OrderBook } from "../store/order-store.ts";
-import type { PeerLease, Swarm, SwarmStore } from "../store/swarm-store.ts";
+import type { PeerLease, SwarmSnapshot, SwarmStore } from "../store/swarm-store.ts";
 import { OrderDesk } from "./order-desk.ts";
 import { pieceBytesOf, stateOf, type TargetOptions } from "./swarm-needs.ts";
 import { SwarmQueue } from "./swarm-queue.ts";
@@ -143,7 +143,7 @@ export class Replicator {
     if ((state.under > 0 && room) || book.orders.length > 0) await this.#plan(swarm, book, now);
   }
 
-  async #plan(swarm: Swarm, book: OrderBook, now: number): Promise<void> {
+  async #plan(swarm: SwarmSnapshot, book: OrderBook, now: number): Promise<void> {
     const { infoHash, totalPieces, members } = swarm;
     const plan = this.#timed(() =>
       planReplication({
@@ -211,7 +211,7 @@ export class Replicator {
     return count;
   }
 
-  #nameLost({ infoHash, totalPieces, members }: Swarm): void {
+  #nameLost({ infoHash, totalPieces, members }: SwarmSnapshot): void {
     const lost = lostPieces(totalPieces, members);
     const ranges = rangesOf(lost, MAX_NAMED);
     const pieces = ranges.map(({ first, last }) =>
@@ -228,7 +228,7 @@ export class Replicator {
   }
 }
 
-function orderOf({ infoHash, totalPieces, ...swarm }: Swarm, order: NewOrder, now: number): Order {
+function orderOf({ infoHash, totalPieces, ...swarm }: SwarmSnapshot, order: NewOrder, now: number): Order {
   const { volunteer, ranges, sources, pieces } = order;
   const { leaseId, url, zone } = volunteer;
   const pieceBytes = pieceBytesOf({ infoHash, totalPieces, ...swarm });

@@ -1,6 +1,6 @@
 import { type CopyState, copyState } from "#core/replication/copies.ts";
 import { MAX_PIECE_LENGTH } from "#core/torrent/piece.ts";
-import type { Swarm } from "../store/swarm-store.ts";
+import type { SwarmSnapshot } from "../store/swarm-store.ts";
 
 /** What a tracker makes of the targets that it is told. */
 export interface TargetOptions {
@@ -10,14 +10,14 @@ export interface TargetOptions {
   readonly maxReplicationTarget: number;
 }
 
-const states = new WeakMap<Swarm, CopyState>();
+const states = new WeakMap<SwarmSnapshot, CopyState>();
 
 /**
  * Copies of every piece that a swarm is to have: the most that complete peers ask for. When the last of them has gone,
  * what the others say counts, or copying would stop just then.
  */
 export function targetOf(
-  { members }: Swarm,
+  { members }: SwarmSnapshot,
   { replicationTarget, maxReplicationTarget }: TargetOptions,
 ): number {
   const complete = members.filter(({ bitfield }) => bitfield.complete);
@@ -27,7 +27,7 @@ export function targetOf(
 }
 
 /** Computed once per state of the swarm. */
-export function stateOf(swarm: Swarm, options: TargetOptions): CopyState {
+export function stateOf(swarm: SwarmSnapshot, options: TargetOptions): CopyState {
   const known = states.get(swarm);
   if (known) return known;
   const state = copyState(swarm.totalPieces, swarm.members, targetOf(swarm, options));
@@ -36,7 +36,7 @@ export function stateOf(swarm: Swarm, options: TargetOptions): CopyState {
 }
 
 /** The longest that a piece can be, as far as anybody says. */
-export function pieceBytesOf({ members }: Swarm): number {
+export function pieceBytesOf({ members }: SwarmSnapshot): number {
   const said = members.reduce((most, { pieceLength }) => Math.max(most, pieceLength), 0);
   return said > 0 ? said : MAX_PIECE_LENGTH;
 }

@@ -7,7 +7,7 @@ import { rangesMessage } from "./replication-message.ts";
 const MAX_ORDERS = 1_000;
 
 /** How the copies of a swarm stand, as people see it. */
-export interface Standing {
+export interface CopyReport {
   readonly book: OrderBook;
   readonly state: CopyState | undefined;
   readonly bytesCopied: number;
@@ -17,7 +17,7 @@ export function replicationState({
   book,
   state,
   bytesCopied,
-}: Standing): MessageInitShape<typeof ReplicationStateSchema> {
+}: CopyReport): MessageInitShape<typeof ReplicationStateSchema> {
   return {
     target: state?.target ?? 0,
     piecesUnderTarget: state?.under ?? 0,

@@ -1,45 +1,46 @@
 import type { Clock } from "#core/base/clock.ts";
 import type { FailureReport } from "#core/ports/tracker.ts";
 import { subnetOf } from "./subnet.ts";
+import { tally } from "./tally.ts";
 
-/** So long a report counts, and so long its network has nothing new to say of that peer. */
+/** A vote counts for this long. Until then a second vote of the same network against the same peer adds nothing. */
 export const VOTE_MS = 600_000;
-/** Networks that must agree on a peer: one owner's machines are in one of them as a rule. */
+/** Networks that must report a peer before it is suspect. The machines of one owner usually share a network. */
 const QUORUM = 3;
-/** Peers that one lease may report in that time: as many as an answer names, and some more. */
+/** Peers that one lease may report within VOTE_MS: a little more than the 50 that an answer names. */
 const MAX_PER_LEASE = 64;
-/** Votes that are kept; the oldest go first, which helps those that they were against. */
+/** Votes kept in memory. The oldest are dropped first, which favours the peers that were reported. */
 export const MAX_VOTES = 100_000;
 
-/** One network's report of one peer. */
+/** The report of one network against one peer. */
 export interface Vote {
   readonly network: string;
   readonly url: string;
 }
 
-/** Where replicas of a tracker tell each other what they were told. */
+/** Exchanges votes between the replicas of a tracker. */
 export interface SharedVotes {
-  /** Tells the others as soon and as well as it can. Never waits, never fails. */
+  /** Sends votes to the other replicas on a best effort. Never waits and never throws. */
   tell(votes: readonly Vote[]): void;
-  /** `onVote` is told every vote of the last VOTE_MS, one's own too, some more than once. */
+  /** Calls `onVote` for each vote of the last VOTE_MS, including this replica's own; some come more than once. */
   follow(onVote: (vote: Vote, ageMs: number) => void): void;
 }
 
 /**
- * What lease holders report of other peers. Reports only ever lower a peer's rank: liars could report the honest, so
- * it takes several networks to be believed, and nobody is taken out for it.
+ * Counts what lease holders report of other peers. A report only lowers a peer's rank and never removes it, and
+ * several networks have to agree, because liars could report honest peers.
  *
- * Replicas of one tracker count together: each tells the others what is new to it. One that cannot, because the store is
- * away, counts what it hears itself. What one lease may say is bounded at each replica.
+ * Replicas of one tracker share their votes; while the store is away, each counts only its own. The cap for one lease
+ * applies at each replica.
  */
 export class FailureVotes {
   readonly #clock: Clock;
   readonly #shared: SharedVotes | undefined;
-  /** Oldest first; by the URL and the network. */
+  /** Votes by network and URL, oldest first. */
   readonly #votes = new Map<string, { readonly url: string; readonly untilMs: number }>();
-  /** By URL: how many networks have a vote against it. */
+  /** Networks that have a vote against a URL. */
   readonly #against = new Map<string, number>();
-  /** Oldest first; by lease. */
+  /** Votes that each lease has cast, oldest lease first. */
   readonly #spent = new Map<string, { votes: number; readonly untilMs: number }>();
   #version = 0;
 
@@ -49,7 +50,7 @@ export class FailureVotes {
     shared?.follow((vote, ageMs) => void this.#add(vote, VOTE_MS - ageMs));
   }
 
-  /** Another number whenever somebody has come under suspicion or is free of it. */
+  /** Grows each time that a peer becomes suspect or stops being suspect. */
   get version(): number {
     this.#forget();
     return this.#version;
@@ -59,7 +60,7 @@ export class FailureVotes {
     return (this.#against.get(url) ?? 0) >= QUORUM;
   }
 
-  /** Counts what the holder of a lease, calling from this address, has seen of others. */
+  /** Counts the reports of the lease `leaseId`, whose peer called from the address `caller`. */
   report(reports: readonly FailureReport[], leaseId: string, caller: string): void {
     if (reports.length === 0) return;
     this.#forget();
@@ -78,7 +79,7 @@ export class FailureVotes {
     if (news.length > 0) this.#shared?.tell(news);
   }
 
-  /** Returns whether that is new. */
+  /** Returns whether the vote is new. */
   #add({ network, url }: Vote, forMs: number): boolean {
     const key = `${network} ${url}`;
     if (forMs <= 0 || this.#votes.has(key)) return false;
@@ -101,10 +102,7 @@ export class FailureVotes {
   }
 
   #count(url: string, by: 1 | -1): void {
-    const before = this.#against.get(url) ?? 0;
-    const after = before + by;
-    if (after > 0) this.#against.set(url, after);
-    else this.#against.delete(url);
-    if (before >= QUORUM !== after >= QUORUM) this.#version++;
+    const votes = tally(this.#against, url, by);
+    if (votes - by >= QUORUM !== votes >= QUORUM) this.#version++;
   }
 }

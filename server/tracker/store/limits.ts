@@ -1,33 +1,33 @@
-/** What one tracker is willing to remember, and for how long. */
+/** Limits of one tracker: what it remembers, for how long, and how often its peers should call. */
 export interface TrackerLimits {
-  /** A lease ends so long after its last announce. Default 30 s. */
+  /** A lease ends this long after its last announce. Default 30 s. */
   readonly leaseMs: number;
-  /** How often a volunteer should, so that orders reach it soon; spread likewise. Default 4 s. */
+  /** How often a volunteer should announce, so that orders reach it soon; with jitter. Default 4 s. */
   readonly volunteerMs: number;
-  /** How often a peer should announce; the answer spreads it by `heartbeatJitter`. Default 10 s. */
+  /** How often any other peer should announce; with jitter. Default 10 s. */
   readonly heartbeatMs: number;
-  /** Part of the heartbeat by which an answer may differ from it either way. Default 0.2. */
+  /** An announce interval varies by up to this part of itself in either direction. Default 0.2. */
   readonly heartbeatJitter: number;
-  /** A seed peer's lease, which has no heartbeat: from its registration, or the last time it answered. Default 1 h. */
-  readonly seedLeaseMs: number;
-  /** How often every seed peer is asked whether it is still there; a new one for the first time after two such times. Default 30 s. */
-  readonly seedProbeMs: number;
-  /** Peers that the tracker dials at one time. Default 64. */
+  /** A legacy peer sends no heartbeat: its lease ends this long after it registered or last answered. Default 1 h. */
+  readonly legacyLeaseMs: number;
+  /** How often the tracker asks each legacy peer for a piece; a new peer after two intervals. Default 30 s. */
+  readonly legacyProbeMs: number;
+  /** Peers that the tracker dials at the same time. Default 64. */
   readonly maxDials: number;
-  /** How often a downloader should ask where pieces are. Default 5 s. */
+  /** How often a downloader should call LocatePieces. Default 5 s. */
   readonly locateMs: number;
-  /** Live leases. Default 50,000; a running tracker has it from its memory, as the next two that say so. */
+  /** Live leases. Default 50,000; a running tracker computes it from its memory. */
   readonly maxLeases: number;
   /**
-   * Live leases from one source address (one /64 for IPv6): a building's machines may share one, and a crowd of so many
-   * hides nobody from an answer (see TableWindows). Default 256.
+   * Live leases from one source address (one /64 for IPv6). The machines of a building may share an address, and a
+   * crowd of this size cannot push other peers out of an answer (see tableWindows). Default 256.
    */
   readonly maxLeasesPerAddress: number;
-  /** Live swarms. Default 100,000, or from the memory. */
+  /** Live swarms. Default 100,000; a running tracker computes it from its memory. */
   readonly maxSwarms: number;
   /** Torrents that one lease may take part in. Default 1,024. */
   readonly maxTorrentsPerLease: number;
-  /** Bytes of bitfields and of what surrounds them, over all peers and torrents. Default 256 MiB, or from the memory. */
+  /** Bytes of all bitfields and their objects. Default 256 MiB; a running tracker computes it from its memory. */
   readonly maxStateBytes: number;
 }
 
@@ -36,8 +36,8 @@ export const defaultTrackerLimits: TrackerLimits = {
   volunteerMs: 4_000,
   heartbeatMs: 10_000,
   heartbeatJitter: 0.2,
-  seedLeaseMs: 3_600_000,
-  seedProbeMs: 30_000,
+  legacyLeaseMs: 3_600_000,
+  legacyProbeMs: 30_000,
   maxDials: 64,
   locateMs: 5_000,
   maxLeases: 50_000,

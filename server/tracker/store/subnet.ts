@@ -1,6 +1,9 @@
 import ipaddr from "ipaddr.js";
 
-/** What one owner has of the address space as a rule: the /24 of an IPv4 address, the /48 of an IPv6 one; else the name itself. */
+/**
+ * The network of a host, as large as one owner usually has: the /24 of an IPv4 address or the /48 of an IPv6 address.
+ * A host name is its own network.
+ */
 export function subnetOf(host: string): string {
   const ipv4 = /^(\d+\.\d+\.\d+)\.\d+$/.exec(host);
   if (ipv4) return ipv4[1]!;
@@ -8,7 +11,7 @@ export function subnetOf(host: string): string {
   return ipaddr.IPv6.isValid(bare) ? ipaddr.IPv6.parse(bare).parts.slice(0, 3).join(":") : host;
 }
 
-/** The same of the host in a peer's URL: scheme, host and port. */
+/** The network of the host in a peer's URL, which consists of scheme, host and port. */
 export function subnetOfUrl(url: string): string {
   return subnetOf(url.slice(url.indexOf("//") + 2).replace(/:\d+$/, ""));
 }

@@ -2,46 +2,47 @@ import type { Bitfield } from "#core/base/bitfield.ts";
 import type { PieceRange, SwarmKey, VolunteerOffer } from "#core/ports/tracker.ts";
 import type { OrderStore } from "./order-store.ts";
 
-/** A peer's place in the tracker, for as long as it keeps announcing. */
+/** A peer's lease: its place in the tracker for as long as it keeps announcing. */
 export interface PeerLease {
   readonly id: string;
-  /** SHA-256 of the lease's secret, 64 hex digits. The secret itself is kept by the peer alone. */
+  /** SHA-256 of the lease's secret, 64 hex digits. Only the peer has the secret itself. */
   readonly secretHash: string;
-  /** Host and port in one form per address: what only one live lease may hold. Empty: it told no address. */
+  /** Host and port, spelled one way for each address; empty if the peer gave none. One live lease may hold it. */
   readonly address: string;
-  /** The URL under which others reach the peer; empty if it told no address. */
+  /** The URL under which other peers reach the peer; empty if it gave no address. */
   readonly url: string;
-  /** Where the announce came from, as the cap on leases counts it. */
+  /** The address that the announce came from, as the cap on leases for each address counts it. */
   readonly source: string;
-  /** Empty, or the 32 bytes under which the peer proves that the address is its own. */
+  /** The 32-byte key with which the peer proves that the address is its own, or empty. */
   readonly identifyKey: Uint8Array;
-  /** Whether others are told of it. */
+  /** Whether the tracker names the peer to others. */
   readonly listed: boolean;
-  /** Why not, in words; empty when listed. */
+  /** Why the peer is not listed, in words; empty when it is. */
   readonly notListedReason: string;
   /**
-   * When to look again whether it is there, in whole seconds of OrderStore.now, and how often in a row it was not; left
-   * out: 0. Here and not in a map of their own, because with a million peers each step to another object waits for memory.
+   * When to check the address again, in whole seconds of OrderStore.now; left out: 0. Kept in the lease and not in a
+   * map, because with a million peers each step to another object waits for memory (docs/v8.md).
    */
   readonly checkAtSeconds?: number | undefined;
+  /** How many checks in a row have failed; left out: 0. */
   readonly checkFailures?: number | undefined;
-  /** Still serving what is in flight: counted, named to nobody. */
+  /** The peer finishes what is in flight: the tracker counts it and names it to nobody. */
   readonly draining: boolean;
-  /** A seed peer's: it lives longer, nobody knows its secret, and it declares files instead of joining swarms. */
-  readonly seed?: boolean | undefined;
-  /** Shared by peers near each other; left out: not known. At most 64 bytes. */
+  /** A legacy peer's lease: it lives longer, has no known secret, and declares files instead of joining swarms. */
+  readonly legacy?: boolean | undefined;
+  /** Shared by peers near each other, at most 64 bytes; left out: not known. */
   readonly zone?: string | undefined;
-  /** Left out: it lends no space. */
+  /** Left out: the peer lends no space. */
   readonly volunteer?: VolunteerSpace | undefined;
 }
 
-/** The space that a peer lends, as it said last. */
+/** The space that a peer lends, as it last announced. */
 export interface VolunteerSpace extends VolunteerOffer {
-  /** On the clock of OrderStore.now. Orders that it was told of later are not in `freeBytes`. */
+  /** When the peer announced it, in ms of OrderStore.now. `freeBytes` does not account for orders told later. */
   readonly saidAtMs: number;
 }
 
-/** What may change in a lease during its life. */
+/** The fields of a lease that may change during its life. */
 export type LeaseChange = Partial<
   Pick<
     PeerLease,
@@ -56,20 +57,20 @@ export type LeaseChange = Partial<
   >
 >;
 
-/** What one lease says of one torrent. */
+/** What one lease announces of one torrent. */
 export interface Membership extends SwarmKey {
   /** At most 255 bytes. */
   readonly fileName: string;
   readonly revision: number;
-  /** Left out: as it was at `revision`. */
+  /** Left out: unchanged since `revision`. */
   readonly bitfield?: Bitfield | undefined;
-  /** Copies of every piece that the torrent asks for, at most 1,000; left out: it does not say. */
+  /** Copies of every piece that the torrent asks for, at most 1,000; left out: not known. */
   readonly replicationTarget?: number | undefined;
   /** At most 16 MiB; left out: not known. */
   readonly pieceLength?: number | undefined;
 }
 
-/** One peer of one swarm, as it is now. */
+/** One peer of one swarm at one moment. */
 export interface SwarmMember {
   readonly leaseId: string;
   readonly url: string;
@@ -80,30 +81,32 @@ export interface SwarmMember {
   readonly bitfield: Bitfield;
   /** Empty: not known. */
   readonly zone: string;
-  /** It lends space for copies. */
+  /** The peer lends space for copies. */
   readonly volunteer: boolean;
-  /** As in Membership; 0: it does not say. */
+  /** As in Membership; 0: not known. */
   readonly replicationTarget: number;
   readonly pieceLength: number;
 }
 
-/** A swarm at one moment. The same object until something in it changes, so that what is made of it can be kept. */
-export interface Swarm extends SwarmKey {
+/**
+ * A swarm at one moment. A store returns the same object until the swarm changes, so that callers can cache by it.
+ */
+export interface SwarmSnapshot extends SwarmKey {
   /** At least one, in the order in which they joined. */
   readonly members: readonly SwarmMember[];
 }
 
-/** Swarms that changed. */
+/** The swarms that changed since a cursor. */
 export interface SwarmChanges {
-  /** To be told next time what changed after this. */
+  /** Pass it to the next call of SwarmStore.changes. */
   readonly cursor: string;
-  /** Each once. Those that are gone need not be here. */
+  /** Each swarm once. Swarms that are gone may be missing. */
   readonly keys: readonly SwarmKey[];
-  /** The store cannot say what changed since the cursor that was asked for: `keys` are all swarms. */
+  /** The store does not know what changed since the cursor, so `keys` are all swarms. */
   readonly all: boolean;
 }
 
-/** What a seed peer says of one file. */
+/** What a legacy peer declares of one file. */
 export interface DeclaredFile {
   /** 1 to 255 bytes. */
   readonly fileName: string;
@@ -118,83 +121,83 @@ export interface DeclaredPiece {
   readonly hash: string;
 }
 
-/** One seed peer, as it registered. */
-export interface SeedPeer {
+/** One legacy peer, as it registered. */
+export interface LegacyPeer {
   readonly leaseId: string;
   readonly url: string;
   readonly files: readonly DeclaredFile[];
 }
 
-/** One seed peer's part in one file. */
-export type SeedMember = Pick<SeedPeer, "leaseId" | "url"> & Pick<DeclaredFile, "pieces">;
+/** The pieces of one file that one legacy peer declares. */
+export type LegacyMember = Pick<LegacyPeer, "leaseId" | "url"> & Pick<DeclaredFile, "pieces">;
 
-/** What seed peers declare of the files of one name, at one moment. The same object until something in it changes. */
-export interface SeedFile {
+/** All legacy peers of one file name at one moment. A store returns the same object until one of them changes. */
+export interface LegacyFile {
   readonly fileName: string;
   /** At least one, in the order in which they registered. */
-  readonly members: readonly SeedMember[];
+  readonly members: readonly LegacyMember[];
 }
 
 /**
- * Where a tracker keeps its soft state: leases that end by themselves, and who takes part in which swarm.
+ * The soft state of a tracker: leases that expire, and the swarms that each lease takes part in.
  *
- * A lease and each swarm stand alone: no method changes two of them as one step, so that an implementation over a
- * network may do one after the other. A swarm never names a lease that ended more than a sweep (1 s) ago, and a swarm
- * without members does not exist. Every implementation runs test/contract/swarm-store.ts.
+ * Each lease and each swarm changes on its own: no method changes two of them atomically, so an implementation over a
+ * network may do one after the other. A swarm never contains a lease that ended more than a sweep (1 s) ago, and a
+ * swarm without members does not exist. Every implementation runs test/contract/swarm-store.ts.
  */
 export interface SwarmStore {
-  /** Of whoever tells of this state: trackers over one store are replicas of each other. 32 hex digits. */
+  /** The id of the tracker, 32 hex digits. Trackers over one store are replicas and share it. */
   readonly trackerId: string;
   readonly orders: OrderStore;
   /**
-   * Makes a lease of `leaseMs`, or `seedLeaseMs` if it is a seed peer's. Fails with already_exists while another live lease holds the address, and with
-   * resource_exhausted over a cap; then nothing has changed.
+   * Creates a lease of `leaseMs`, or of `legacyLeaseMs` for a legacy peer. Throws already_exists while another live
+   * lease holds the address, and resource_exhausted over a cap; then nothing has changed.
    */
   open(lease: PeerLease): Promise<void>;
   /** The live lease with this id. */
   find(id: string): Promise<PeerLease | undefined>;
   /** The live lease that holds this address. */
   holderOf(address: string): Promise<PeerLease | undefined>;
-  /** Gives the lease its full time again and applies `change`. Returns it, or undefined if it has ended. */
+  /** Restarts the lease's time and applies `change`. Returns the lease, or undefined if it has ended. */
   renew(id: string, change?: LeaseChange): Promise<PeerLease | undefined>;
-  /** Ends the lease and takes it out of its swarms at once. Does nothing if it has ended. */
+  /** Ends the lease and removes it from its swarms at once. Does nothing if it has ended. */
   end(id: string): Promise<void>;
   /**
-   * Puts a lease into a swarm, or changes what it says there. A bitfield counts if its revision is newer than the
-   * one kept, or if `replace` is set (a peer that restarted counts from the beginning). An info hash is in one swarm
-   * a lease: another number of pieces moves it. Returns false if the store lacks the bitfield: send it again.
-   * Fails with not_found if the lease has ended, and with resource_exhausted over a cap; then nothing has changed.
+   * Adds a lease to a swarm, or updates it there. A bitfield counts if its revision is newer than the stored one, or
+   * if `replace` is set, because a peer that restarted counts from the beginning. A lease is in one swarm of an info
+   * hash: another number of pieces moves it. Returns false if the store lacks the bitfield and the peer has to send
+   * it again. Throws not_found if the lease has ended, and resource_exhausted over a cap; then nothing has changed.
    */
   join(id: string, membership: Membership, replace: boolean): Promise<boolean>;
-  /** Takes a lease out of the swarm of this info hash. Does nothing if it is not in it. */
+  /** Removes a lease from the swarm of this info hash. Does nothing if it is not in it. */
   leave(id: string, infoHash: string): Promise<void>;
   /**
-   * Takes these pieces out of what a lease has in a swarm, if every one of them has at least `least` copies among other
-   * listed peers that stay. One step: of two who ask at once for what only one may drop, one is refused. Returns whether
-   * they are out; what the lease says at a newer revision counts again.
+   * Removes these pieces from a lease's bitfield if each has at least `least` copies at other listed peers that are
+   * not draining. Atomic: if two peers ask at once to drop a piece that only one may drop, one of them is refused.
+   * Returns whether the pieces are removed. A bitfield of a newer revision overrides the removal.
    */
   withdraw(id: string, key: SwarmKey, ranges: readonly PieceRange[], least: number): Promise<boolean>;
   /** The info hashes that a lease takes part in. */
   joined(id: string): Promise<readonly string[]>;
-  swarm(key: SwarmKey): Promise<Swarm | undefined>;
+  swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined>;
   /** The swarms of one info hash: more than one where peers disagree on the number of pieces. */
   swarmsOf(infoHash: string): Promise<readonly SwarmKey[]>;
-  /** The swarms in which somebody says that the file has this name. */
+  /** The swarms in which at least one peer announces this file name. */
   swarmsNamed(fileName: string): Promise<readonly SwarmKey[]>;
   /** Up to `limit` swarms. */
   swarms(limit: number): Promise<readonly SwarmKey[]>;
-  /** What changed after `cursor`, from an earlier answer; empty: nothing is known yet. */
+  /** The swarms that changed after `cursor`, which an earlier answer gave; empty for the first call. */
   changes(cursor: string): Promise<SwarmChanges>;
   /** The live leases that lend space. */
   volunteers(): Promise<readonly PeerLease[]>;
   /**
-   * What a seed peer has, instead of what it declared before. Fails with not_found if the lease has ended, and with
-   * resource_exhausted over a cap; then nothing has changed.
+   * Replaces what a legacy peer declared before. Throws not_found if the lease has ended, and resource_exhausted over
+   * a cap; then nothing has changed.
    */
   declare(id: string, files: readonly DeclaredFile[]): Promise<void>;
-  seedFile(fileName: string): Promise<SeedFile | undefined>;
-  seedPeers(): Promise<readonly SeedPeer[]>;
-  /** Since the start: what failed, and what was there that no tracker writes. Left out: nothing of the kind can be. */
+  legacyFile(fileName: string): Promise<LegacyFile | undefined>;
+  legacyPeers(): Promise<readonly LegacyPeer[]>;
+  /** Commands that failed, and values that no tracker wrote, since the start. Left out where neither can happen. */
   readonly troubles?: { readonly errors: number; readonly garbage: number };
   counts(): Promise<{ readonly leases: number; readonly swarms: number }>;
   /** Leaves no timer and no connection. */

@@ -3,7 +3,7 @@ import { PiezaError } from "#core/base/errors.ts";
 import type { Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
-import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
+import { TrackerService as LegacyTrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../../../server/http/base/context.ts";
 import type { LogEvent } from "../../../server/http/base/log.ts";
 import { reportErrors } from "../../../server/http/handling/library.ts";
@@ -85,8 +85,8 @@ export class RouterTracker {
   }
 
   /** As the seed's peers and clients see it. */
-  seedClient(caller?: string): Client<typeof SeedTrackerService> {
-    return createClient(SeedTrackerService, this.transport(caller));
+  legacyClient(caller?: string): Client<typeof LegacyTrackerService> {
+    return createClient(LegacyTrackerService, this.transport(caller));
   }
 
   /** As a peer or a downloader sees it, across its deaths. */

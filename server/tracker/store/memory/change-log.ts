@@ -1,13 +1,13 @@
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { SwarmChanges } from "../swarm-store.ts";
 
-/** Changes remembered; who asks for older ones looks at everything. */
+/** Changes kept in the log. A reader whose cursor is older gets all swarms. */
 const MAX_KEPT = 100_000;
 
-/** Which swarms of a MemorySwarmStore changed, in order. */
+/** The swarms of a MemorySwarmStore in the order in which they changed. */
 export class ChangeLog<S extends { readonly key: SwarmKey }> {
   #kept: S[] = [];
-  /** How many were there before the first of `#kept`. */
+  /** Changes dropped from the start of the log; a cursor counts them too. */
   #dropped = 0;
 
   note(swarm: S): void {
@@ -18,7 +18,7 @@ export class ChangeLog<S extends { readonly key: SwarmKey }> {
     this.#kept.push(swarm);
   }
 
-  /** As SwarmStore.changes; `all` lists every swarm there is. */
+  /** Implements SwarmStore.changes; `all` lists every swarm. */
   since(cursor: string, all: () => readonly SwarmKey[]): SwarmChanges {
     const from = cursor === "" ? -1 : Number(cursor);
     const next = String(this.#dropped + this.#kept.length);

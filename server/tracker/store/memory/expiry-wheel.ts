@@ -1,25 +1,25 @@
 import type { Clock } from "#core/base/clock.ts";
 
-/** How late an expiry may come. */
+/** The width of a slot: an item may expire this much late. */
 const SLOT_MS = 1_000;
-/** Items looked at before others get the processor: well under 10 ms. */
+/** Items processed before other work gets the processor; they take well under 10 ms. */
 const SLICE = 1_000;
-/** Before the next slice of a slot that was not finished. */
+/** The pause before the rest of a slot that has more items than a slice. */
 const SLICE_GAP_MS = 5;
 
 /**
- * Finds what has expired without looking at what has not.
+ * Finds expired items without looking at the others.
  *
- * Each item lies in one slot of a second. Renewing costs nothing here: when an item's slot comes up and its time has
- * moved on, it is filed again under the new one. So an item is touched once a lifetime, however often it is renewed.
+ * Each item lies in the slot of one second. Renewing an item costs nothing here: if its expiry has moved on when its
+ * slot is due, the wheel files it again. So the wheel touches an item once a lifetime, however often it is renewed.
  */
 export class ExpiryWheel<T> {
   readonly #clock: Clock;
   readonly #expiresAt: (item: T) => number;
   readonly #onExpired: (item: T) => void;
-  /** In no order: a slot is emptied from its end. */
+  /** Items by slot number, in no order: a slot is emptied from its end. */
   readonly #slots = new Map<number, T[]>();
-  /** The slot that comes up next. */
+  /** The number of the next slot that is due. */
   #next = 0;
   #cancel: (() => void) | undefined;
 
@@ -43,7 +43,7 @@ export class ExpiryWheel<T> {
     this.#slots.clear();
   }
 
-  /** An item that ended early stays filed: `expiresAt` says less than 0 of it and its slot drops it. */
+  /** An item that ended early stays filed. Its `expiresAt` is then below 0, and its slot drops it. */
   #file(item: T): void {
     const slot = Math.max(this.#next, Math.ceil(this.#expiresAt(item) / SLOT_MS));
     const items = this.#slots.get(slot);
@@ -68,7 +68,7 @@ export class ExpiryWheel<T> {
     if (this.#slots.size > 0) this.#arm(left === 0 ? SLICE_GAP_MS : 0);
   }
 
-  /** Empties the slot that is due, at most `limit` items of it. Returns how many more may be looked at. */
+  /** Takes at most `limit` items out of the slot that is due. Returns how many of the limit are left. */
   #sweepSlot(now: number, limit: number): number {
     const items = this.#slots.get(this.#next) ?? [];
     while (items.length > 0) {

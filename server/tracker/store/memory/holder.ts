@@ -2,14 +2,14 @@ import type { Seat } from "../rules/swarm-rules.ts";
 import type { PeerLease } from "../swarm-store.ts";
 
 /**
- * A lease of a MemorySwarmStore, and its seats in swarms, by info hash.
+ * A lease of a MemorySwarmStore and its seats in swarms, by info hash.
  *
- * What a heartbeat looks at is as close together as can be: with a million peers each step to another object waits for
- * memory. So the first seat is kept beside a map of the others (most peers are in one torrent), and times are whole.
+ * The first seat has a field and only the others a map, because most peers are in one torrent and each object that a
+ * heartbeat reads costs a memory access (docs/v8.md).
  */
 export class Holder {
   lease: PeerLease;
-  /** Whole ms on the store's clock, which V8 keeps in here for the first 24 days; -1 once the lease has ended. */
+  /** Whole ms on the store's clock, which V8 stores in place for the first 24 days; -1 once the lease has ended. */
   expiresAtMs: number;
   #first: Seat | undefined;
   #others: Map<string, Seat> | undefined;
@@ -27,7 +27,7 @@ export class Holder {
     return this.#first?.infoHash === infoHash ? this.#first : this.#others?.get(infoHash);
   }
 
-  /** Of an info hash that has no seat here yet. */
+  /** The seat's info hash must have no seat here yet. */
   add(seat: Seat): void {
     if (!this.#first) {
       this.#first = seat;
@@ -42,7 +42,7 @@ export class Holder {
     else this.#others?.delete(seat.infoHash);
   }
 
-  /** Those that are there now: they may be removed meanwhile. */
+  /** A copy, so that the caller may remove seats while it iterates. */
   seats(): readonly Seat[] {
     return [...(this.#first ? [this.#first] : []), ...(this.#others?.values() ?? [])];
   }

@@ -1,11 +1,13 @@
 import type { Clock } from "#core/base/clock.ts";
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { Order, OrderBook, OrderStore } from "../order-store.ts";
+import { swarmText } from "../swarm-key.ts";
 
 /**
  * The orders of a MemorySwarmStore.
  *
- * Invariant: a swarm is in `#swarmsByVolunteer` of a lease exactly if its book has an order of that lease; no book is empty.
+ * Invariant: `#swarmsByVolunteer` has a swarm under a lease exactly if the swarm's book has an order of that lease,
+ * and no book is empty.
  */
 export class MemoryOrders implements OrderStore {
   readonly #clock: Clock;
@@ -14,7 +16,7 @@ export class MemoryOrders implements OrderStore {
   readonly #swarmsByVolunteer = new Map<string, Set<string>>();
   #version = 0;
 
-  /** `lives`: whether this lease has not ended. */
+  /** `lives` tells whether a lease is live. */
   constructor(clock: Clock, lives: (leaseId: string) => boolean) {
     this.#clock = clock;
     this.#lives = lives;
@@ -26,7 +28,7 @@ export class MemoryOrders implements OrderStore {
 
   async book({ infoHash, totalPieces }: SwarmKey): Promise<OrderBook> {
     const none = { infoHash, totalPieces, version: "", orders: [] };
-    return this.#books.get(idOf(none)) ?? none;
+    return this.#books.get(swarmText(none)) ?? none;
   }
 
   async books(): Promise<readonly OrderBook[]> {
@@ -39,20 +41,20 @@ export class MemoryOrders implements OrderStore {
   }
 
   async change(book: OrderBook, put: readonly Order[], ended: readonly string[]): Promise<boolean> {
-    if ((this.#books.get(idOf(book))?.version ?? "") !== book.version) return false;
+    if ((this.#books.get(swarmText(book))?.version ?? "") !== book.version) return false;
     const living = put.filter(({ leaseId }) => this.#lives(leaseId));
     this.#change(book, living, ended);
     return true;
   }
 
-  /** The volunteer's lease has ended. */
+  /** Removes the orders of a volunteer whose lease has ended. */
   endVolunteer(leaseId: string): void {
     for (const id of [...(this.#swarmsByVolunteer.get(leaseId) ?? [])])
       this.#change(this.#books.get(id)!, [], [leaseId]);
   }
 
   #change(book: OrderBook, put: readonly Order[], ended: readonly string[]): void {
-    const id = idOf(book);
+    const id = swarmText(book);
     const { infoHash, totalPieces } = book;
     const orders = new Map(book.orders.map((order) => [order.leaseId, order]));
     for (const leaseId of ended) if (orders.delete(leaseId)) this.#note(leaseId, id, false);
@@ -70,8 +72,4 @@ export class MemoryOrders implements OrderStore {
     if (has) this.#swarmsByVolunteer.set(leaseId, swarms.add(id));
     else if (swarms.delete(id) && swarms.size === 0) this.#swarmsByVolunteer.delete(leaseId);
   }
-}
-
-function idOf({ infoHash, totalPieces }: SwarmKey): string {
-  return `${infoHash} ${totalPieces}`;
 }

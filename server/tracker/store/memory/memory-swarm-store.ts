@@ -4,8 +4,8 @@ import { PiezaError } from "#core/base/errors.ts";
 import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import { randomId } from "../lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "../limits.ts";
-import { refuse } from "../refuse.ts";
-import { bytesOfFiles, SeedFiles } from "../rules/legacy-files.ts";
+import { refuse, refuseEnded } from "../refuse.ts";
+import { bytesOfFiles, LegacyFiles } from "../rules/legacy-files.ts";
 import {
   bytesOf,
   bytesOfSwarm,
@@ -18,25 +18,26 @@ import {
 import type {
   DeclaredFile,
   LeaseChange,
+  LegacyFile,
+  LegacyPeer,
   Membership,
   PeerLease,
-  SeedFile,
-  SeedPeer,
-  Swarm,
   SwarmChanges,
   SwarmMember,
+  SwarmSnapshot,
   SwarmStore,
 } from "../swarm-store.ts";
+import { tally } from "../tally.ts";
 import { ChangeLog } from "./change-log.ts";
 import { ExpiryWheel } from "./expiry-wheel.ts";
 import { Holder } from "./holder.ts";
 import { MemoryOrders } from "./memory-orders.ts";
 
 /**
- * Keeps everything in this process. Each method does its whole work before it gives way to another.
+ * Keeps the state in this process. Each method finishes its work before another one runs.
  *
- * Invariant: a lease lives in `#holders`, in `#holderByAddress` (if it has an address) and in the count of its source,
- * or in none of them; and a seat is in its holder exactly if it is in its swarm.
+ * Invariant: a lease is in `#holders`, in `#holderByAddress` (if it has an address) and in the count of its source,
+ * or in none of them. A seat is in its holder exactly if it is in its swarm.
  */
 export class MemorySwarmStore implements SwarmStore {
   readonly trackerId = randomId();
@@ -49,9 +50,9 @@ export class MemorySwarmStore implements SwarmStore {
   readonly #leasesBySource = new Map<string, number>();
   /** By info hash, then by number of pieces. */
   readonly #swarms = new Map<string, Map<number, MemorySwarm>>();
-  /** With how many of its members say that name. */
+  /** By file name: how many members of each swarm announce it. */
   readonly #swarmsByName = new Map<string, Map<MemorySwarm, number>>();
-  readonly #seeds = new SeedFiles();
+  readonly #legacyFiles = new LegacyFiles();
   readonly #volunteers = new Set<Holder>();
   readonly #changes = new ChangeLog<MemorySwarm>();
   #swarmCount = 0;
@@ -78,7 +79,7 @@ export class MemorySwarmStore implements SwarmStore {
     const holder = new Holder(lease, this.#expiryOf(lease));
     this.#holders.set(lease.id, holder);
     if (lease.address !== "") this.#holderByAddress.set(lease.address, holder);
-    this.#leasesBySource.set(lease.source, fromSource + 1);
+    tally(this.#leasesBySource, lease.source, 1);
     if (lease.volunteer) this.#volunteers.add(holder);
     this.#wheel.add(holder);
   }
@@ -116,8 +117,7 @@ export class MemorySwarmStore implements SwarmStore {
   }
 
   async join(id: string, membership: Membership, replace: boolean): Promise<boolean> {
-    const holder = this.#live(id);
-    if (!holder) throw new PiezaError("not_found", "the lease has ended");
+    const holder = this.#live(id) ?? refuseEnded();
     const seat = holder.seatOf(membership.infoHash);
     const known = seat?.totalPieces === membership.totalPieces ? seat.revision : undefined;
     const { bitfield, revision } = membership;
@@ -143,14 +143,11 @@ export class MemorySwarmStore implements SwarmStore {
   }
 
   async joined(id: string): Promise<readonly string[]> {
-    return (
-      this.#live(id)
-        ?.seats()
-        .map(({ infoHash }) => infoHash) ?? []
-    );
+    const seats = this.#live(id)?.seats() ?? [];
+    return seats.map(({ infoHash }) => infoHash);
   }
 
-  async swarm(key: SwarmKey): Promise<Swarm | undefined> {
+  async swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined> {
     return this.#swarms.get(key.infoHash)?.get(key.totalPieces)?.snapshot();
   }
 
@@ -164,19 +161,15 @@ export class MemorySwarmStore implements SwarmStore {
 
   async swarms(limit: number): Promise<readonly SwarmKey[]> {
     const keys: SwarmKey[] = [];
-    for (const byTotal of this.#swarms.values()) {
-      for (const swarm of byTotal.values()) {
-        if (keys.length >= limit) return keys;
-        keys.push(swarm.key);
-      }
+    for (const key of this.#keys()) {
+      if (keys.length >= limit) break;
+      keys.push(key);
     }
     return keys;
   }
 
   async changes(cursor: string): Promise<SwarmChanges> {
-    return this.#changes.since(cursor, () =>
-      [...this.#swarms.values()].flatMap((byTotal) => [...byTotal.values()].map(({ key }) => key)),
-    );
+    return this.#changes.since(cursor, () => [...this.#keys()]);
   }
 
   async volunteers(): Promise<readonly PeerLease[]> {
@@ -184,21 +177,20 @@ export class MemorySwarmStore implements SwarmStore {
   }
 
   async declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
-    const holder = this.#live(id);
-    if (!holder) throw new PiezaError("not_found", "the lease has ended");
-    const grows = bytesOfFiles(files) - bytesOfFiles(this.#seeds.filesOf(id));
-    if (grows > 0 && this.#stateBytes + grows > this.#limits.maxStateBytes) refuse("pieces of seed peers");
+    const holder = this.#live(id) ?? refuseEnded();
+    const grows = bytesOfFiles(files) - bytesOfFiles(this.#legacyFiles.filesOf(id));
+    this.#checkBytes(grows, "pieces of legacy peers");
     if (files.length > this.#limits.maxTorrentsPerLease) refuse("files of one peer");
     this.#stateBytes += grows;
-    this.#seeds.put({ leaseId: id, url: holder.lease.url, files });
+    this.#legacyFiles.put({ leaseId: id, url: holder.lease.url, files });
   }
 
-  async seedFile(fileName: string): Promise<SeedFile | undefined> {
-    return this.#seeds.file(fileName);
+  async legacyFile(fileName: string): Promise<LegacyFile | undefined> {
+    return this.#legacyFiles.file(fileName);
   }
 
-  async seedPeers(): Promise<readonly SeedPeer[]> {
-    return this.#seeds.peers();
+  async legacyPeers(): Promise<readonly LegacyPeer[]> {
+    return this.#legacyFiles.peers();
   }
 
   async counts(): Promise<{ leases: number; swarms: number }> {
@@ -209,8 +201,16 @@ export class MemorySwarmStore implements SwarmStore {
     this.#wheel.close();
   }
 
-  #expiryOf({ seed }: PeerLease): number {
-    return Math.ceil(this.#clock.now() + (seed ? this.#limits.seedLeaseMs : this.#limits.leaseMs));
+  *#keys(): Generator<SwarmKey> {
+    for (const byTotal of this.#swarms.values()) for (const { key } of byTotal.values()) yield key;
+  }
+
+  #checkBytes(grows: number, what: string): void {
+    if (grows > 0 && this.#stateBytes + grows > this.#limits.maxStateBytes) refuse(what);
+  }
+
+  #expiryOf({ legacy }: PeerLease): number {
+    return Math.ceil(this.#clock.now() + (legacy ? this.#limits.legacyLeaseMs : this.#limits.leaseMs));
   }
 
   #live(id: string): Holder | undefined {
@@ -232,12 +232,10 @@ export class MemorySwarmStore implements SwarmStore {
     this.#volunteers.delete(holder);
     this.orders.endVolunteer(id);
     if (address !== "") this.#holderByAddress.delete(address);
-    const fromSource = this.#leasesBySource.get(source)! - 1;
-    if (fromSource > 0) this.#leasesBySource.set(source, fromSource);
-    else this.#leasesBySource.delete(source);
+    tally(this.#leasesBySource, source, -1);
     for (const seat of holder.seats()) this.#remove(holder, seat);
-    this.#stateBytes -= bytesOfFiles(this.#seeds.filesOf(id));
-    this.#seeds.remove(id);
+    this.#stateBytes -= bytesOfFiles(this.#legacyFiles.filesOf(id));
+    this.#legacyFiles.remove(id);
   }
 
   #put(holder: Holder, membership: Membership, bitfield: Bitfield): void {
@@ -247,7 +245,7 @@ export class MemorySwarmStore implements SwarmStore {
     const found = this.#swarms.get(infoHash)?.get(totalPieces);
     const bytes = bytesOf(bitfield) + (found ? 0 : bytesOfSwarm(membership));
     const grows = bytes - (before ? bytesOf(before.member.bitfield) : 0);
-    if (grows > 0 && this.#stateBytes + grows > this.#limits.maxStateBytes) refuse("bitfields");
+    this.#checkBytes(grows, "bitfields");
     if (!before && holder.seatCount >= this.#limits.maxTorrentsPerLease) refuse("torrents of one peer");
     if (!found && this.#swarmCount >= this.#limits.maxSwarms) refuse("torrents");
 
@@ -296,13 +294,11 @@ export class MemorySwarmStore implements SwarmStore {
     this.#stateBytes -= bytesOfSwarm(swarm.key);
   }
 
-  /** Counts a member's bytes and name in (1) or out (-1). */
+  /** Adds (1) or subtracts (-1) a member's bytes and its file name. */
   #account({ swarm, member }: Seat, sign: 1 | -1): void {
     this.#stateBytes += sign * bytesOf(member.bitfield);
     const named = this.#swarmsByName.get(member.fileName) ?? new Map<MemorySwarm, number>();
-    const count = (named.get(swarm) ?? 0) + sign;
-    if (count > 0) named.set(swarm, count);
-    else named.delete(swarm);
+    tally(named, swarm, sign);
     if (named.size > 0) this.#swarmsByName.set(member.fileName, named);
     else this.#swarmsByName.delete(member.fileName);
   }

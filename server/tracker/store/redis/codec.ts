@@ -5,18 +5,19 @@ import { bytesOfFiles } from "../rules/legacy-files.ts";
 import { bytesOf } from "../rules/swarm-rules.ts";
 import type { DeclaredFile, Membership, PeerLease, VolunteerSpace } from "../swarm-store.ts";
 import { isDigest } from "./keys.ts";
+import { isCount, isPeerUrl, isRecord, parseJson } from "./parse.ts";
 
-/** What a row says of one torrent, without the number of pieces. */
+/** What a row of a swarm's table says of one member, without the number of pieces. */
 export type Said = Pick<Membership, "fileName" | "revision" | "replicationTarget" | "pieceLength"> & {
   readonly bitfield: Bitfield;
 };
 
-/** One row of a table, as putRow in redis-scripts.ts keeps it. */
+/** One row of a table, as putRow in scripts.ts writes it. */
 export interface Row {
-  /** The lease that the row is of. */
+  /** The digest of the lease that the row belongs to. */
   readonly digest: string;
   readonly revision: number;
-  /** Rows are in the order of their places. */
+  /** A number of 16 digits by which rows are sorted. */
   readonly place: string;
   readonly rest: Buffer;
 }
@@ -25,14 +26,14 @@ const REVISION_DIGITS = 16;
 const PLACE_END = 32;
 const REST_AT = 40;
 const MAX_NAME_BYTES = 255;
-/** Before a name in what a row says: two flags, the target, the length of a piece. */
+/** Before the file name in a member's row: a flag, the length of the name, the target, the length of a piece. */
 const HEAD_BYTES = 8;
 
 export function revisionText(revision: number): string {
   return String(revision).padStart(REVISION_DIGITS, "0");
 }
 
-/** Undefined if this is no row: whoever can write to Redis can write anything. */
+/** Undefined if the value is not a row: other programs may write to Redis too. */
 export function parseRow(digest: string, value: Buffer): Row | undefined {
   const head = value.toString("latin1", 0, REST_AT);
   if (!isDigest(digest) || !/^\d{40}$/.test(head)) return undefined;
@@ -41,7 +42,7 @@ export function parseRow(digest: string, value: Buffer): Row | undefined {
   return { digest, revision, place: head.slice(REVISION_DIGITS, PLACE_END), rest: value.subarray(REST_AT) };
 }
 
-/** The arguments of putRow that say what a member says. */
+/** The arguments of putRow for one member: revision, bytes and the rest of the row. */
 export function encodeSaid({
   fileName,
   revision,
@@ -63,7 +64,7 @@ export function encodeSaid({
   ];
 }
 
-/** Undefined if it is malformed. `full` is what all complete members share. */
+/** Reads a member's row. Undefined if it is malformed. `full` returns the bitfield that complete members share. */
 export function decodeSaid({ revision, rest }: Row, totalPieces: number, full: () => Bitfield) {
   if (rest.length <= HEAD_BYTES) return undefined;
   const [flag, nameBytes = 0] = rest;
@@ -82,13 +83,17 @@ export function decodeSaid({ revision, rest }: Row, totalPieces: number, full: (
   }
 }
 
-/** Begins with "s" for a seed peer and "p" for another, which is all that the scripts look at. */
+/**
+ * A lease as JSON behind one letter. The letter "s" and the field `seed` mark a legacy peer; they keep these names so
+ * that a running store stays readable.
+ */
 export function encodeLease(lease: PeerLease): string {
+  const { legacy: seed, ...others } = lease;
   const identifyKey = Buffer.from(lease.identifyKey).toString("hex");
-  return (lease.seed ? "s" : "p") + JSON.stringify({ ...lease, identifyKey });
+  return (seed ? "s" : "p") + JSON.stringify({ ...others, seed, identifyKey });
 }
 
-/** Undefined if it is malformed, or another lease's. */
+/** Reads the value of encodeLease. Undefined if it is malformed. */
 export function decodeLease(value: Buffer): PeerLease | undefined {
   const json = parseJson(value.toString("utf8", 1));
   if (!isRecord(json)) return undefined;
@@ -104,7 +109,7 @@ export function decodeLease(value: Buffer): PeerLease | undefined {
   const key = bytes(identifyKey as string);
   if (!/^[0-9a-f]{64}$/.test(secretHash as string) || !key || (key.length !== 0 && key.length !== 32))
     return undefined;
-  if (url !== "" && !/^https?:\/\/[^\s/?#@\\]+$/.test(url as string)) return undefined;
+  if (url !== "" && !isPeerUrl(url as string)) return undefined;
   return {
     id: id as string,
     secretHash: secretHash as string,
@@ -115,7 +120,7 @@ export function decodeLease(value: Buffer): PeerLease | undefined {
     listed,
     notListedReason: notListedReason as string,
     draining,
-    ...(typeof seed === "boolean" && { seed }),
+    ...(typeof seed === "boolean" && { legacy: seed }),
     ...(zone !== undefined && { zone }),
     ...(volunteer !== undefined && { volunteer }),
     ...(checkAtSeconds !== undefined && { checkAtSeconds }),
@@ -123,7 +128,7 @@ export function decodeLease(value: Buffer): PeerLease | undefined {
   };
 }
 
-/** What a seed peer declares, and the bytes that count for it. */
+/** The files of a legacy peer as JSON, and the bytes that count for them. */
 export function encodeFiles(files: readonly DeclaredFile[]): { value: string; bytes: number } {
   const value = JSON.stringify(
     files.map(({ fileName, pieces }) => [fileName, pieces.map(({ number, hash }) => [number, hash])]),
@@ -131,7 +136,7 @@ export function encodeFiles(files: readonly DeclaredFile[]): { value: string; by
   return { value, bytes: bytesOfFiles(files) };
 }
 
-/** Undefined if anything in it is malformed. */
+/** Reads the value of encodeFiles. Undefined if any file is malformed. */
 export function decodeFiles(value: Buffer): DeclaredFile[] | undefined {
   const json = parseJson(value.toString());
   if (!Array.isArray(json)) return undefined;
@@ -151,10 +156,6 @@ function isSpace(space: unknown): space is VolunteerSpace {
   return [capacityBytes, freeBytes, bytesPerSecond, saidAtMs].every(isCount);
 }
 
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
-}
-
 function isPiece(piece: unknown): piece is [number, string] {
   if (!Array.isArray(piece)) return false;
   const [number, hash] = piece;
@@ -165,19 +166,7 @@ function isName(text: unknown): text is string {
   return typeof text === "string" && Buffer.byteLength(text) <= MAX_NAME_BYTES;
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
-
-/** Undefined if it is no hex. A plain array: what callers compare is bytes, not Node's kind of them. */
+/** The bytes of a text in hex, as a plain Uint8Array and not a Buffer; undefined if it is not hex. */
 function bytes(text: string): Uint8Array | undefined {
   return /^([0-9a-f]{2})*$/.test(text) ? Uint8Array.from(Buffer.from(text, "hex")) : undefined;
 }

@@ -1,133 +1,67 @@
 import { createHash } from "node:crypto";
 import type { SwarmKey } from "#core/ports/tracker.ts";
 
-/** Hex digits of what stands for a text in a key: 128 bits of its SHA-256. */
+/** A text in a key is represented by this many hex digits of its SHA-256: 128 bits. */
 const DIGEST_DIGITS = 32;
 const INFO_HASH_DIGITS = 64;
 /** Hex digits of a number of pieces. */
 const TOTAL_DIGITS = 8;
 
+export type RedisKeys = ReturnType<typeof redisKeys>;
+
 /**
- * The names of everything that a tracker keeps in Redis. Nothing that somebody sent is ever part of a key: an info hash
- * has been checked to be 64 hex digits, and any other text is there as its digest. So every key of one kind has one
- * length, and no text can be a pattern, a tag or another key.
+ * The keys of everything that a tracker keeps in Redis. No text that a caller sent is part of a key: an info hash has
+ * been checked to be 64 hex digits, and any other text is replaced by its digest. So all keys of one kind have one
+ * length, and no text can act as a pattern, a hash tag or another key.
  */
-export class RedisKeys {
-  readonly #prefix: string;
-
-  constructor(prefix: string) {
-    this.#prefix = prefix;
-  }
-
-  get trackerId(): string {
-    return `${this.#prefix}tracker_id`;
-  }
-
-  /** Sorted set of lease digests by the time at which they end. */
-  get leases(): string {
-    return `${this.#prefix}leases`;
-  }
-
-  /** Sorted set of swarms by the bytes that they take. */
-  get swarms(): string {
-    return `${this.#prefix}swarms`;
-  }
-
-  /** The sum of all bytes that swarms and seed peers' files take. */
-  get bytes(): string {
-    return `${this.#prefix}bytes`;
-  }
-
-  /** A table of seed peers; what they declare is in `declared`. */
-  get seeds(): string {
-    return `${this.#prefix}seeds`;
-  }
-
-  /** Sorted set of seed peers by the bytes that their files take. */
-  get seedBytes(): string {
-    return `${this.#prefix}seed_bytes`;
-  }
-
-  /** Set of the digests of leases that lend space. */
-  get volunteers(): string {
-    return `${this.#prefix}volunteers`;
-  }
-
-  /** Sorted set of swarms by the number of their last change. */
-  get changed(): string {
-    return `${this.#prefix}changed`;
-  }
-
-  /** How many changes there were, and since when they are counted. */
-  get changes(): string {
-    return `${this.#prefix}changes`;
-  }
-
-  /** Set of the swarms that have, or had, orders. */
-  get books(): string {
-    return `${this.#prefix}books`;
-  }
-
-  /** Stream of what lease holders reported of peers. */
-  get votes(): string {
-    return `${this.#prefix}votes`;
-  }
-
-  /** The calls of an address in the last seconds. */
-  rate(network: string): string {
-    return `${this.#prefix}rate:${digestOf(network)}`;
-  }
-
-  /** A table of orders, by the volunteers that they are for. */
-  orders(swarmId: string): string {
-    return `${this.#prefix}orders:${swarmId}`;
-  }
-
-  /** The swarms in which a volunteer has, or had, an order. */
-  ordered(digest: string): string {
-    return `${this.#prefix}ordered:${digest}`;
-  }
-
-  lease(digest: string): string {
-    return `${this.#prefix}lease:${digest}`;
-  }
-
-  /** Hash of the info hashes that a lease takes part in, with their numbers of pieces. */
-  joined(digest: string): string {
-    return `${this.#prefix}joined:${digest}`;
-  }
-
-  declared(digest: string): string {
-    return `${this.#prefix}declared:${digest}`;
-  }
-
-  /** The lease that holds an address. */
-  address(address: string): string {
-    return `${this.#prefix}address:${digestOf(address)}`;
-  }
-
-  /** The leases from one source. */
-  source(source: string): string {
-    return `${this.#prefix}source:${digestOf(source)}`;
-  }
-
-  /** A table of members. */
-  swarm(swarmId: string): string {
-    return `${this.#prefix}swarm:${swarmId}`;
-  }
-
-  /** The swarms of one info hash. */
-  infoHash(infoHash: string): string {
-    return `${this.#prefix}info_hash:${infoHash}`;
-  }
-
-  /** The swarms in which a file has, or had, this name. */
-  name(fileName: string): string {
-    return `${this.#prefix}name:${digestOf(fileName)}`;
-  }
+export function redisKeys(prefix: string) {
+  return {
+    trackerId: `${prefix}tracker_id`,
+    /** Sorted set of lease digests by the time at which they end. */
+    leases: `${prefix}leases`,
+    /** Sorted set of swarms by the bytes that they take. */
+    swarms: `${prefix}swarms`,
+    /** The sum of the bytes of all swarms and of the files of legacy peers. */
+    bytes: `${prefix}bytes`,
+    /** Table of legacy peers; `declared` has their files. */
+    legacyPeers: `${prefix}seeds`,
+    /** Sorted set of legacy peers by the bytes that their files take. */
+    legacyBytes: `${prefix}seed_bytes`,
+    /** Set of the digests of leases that lend space. */
+    volunteers: `${prefix}volunteers`,
+    /** Sorted set of swarms by the number of their last change. */
+    changed: `${prefix}changed`,
+    /** Hash of the number of changes, and of the time since which they are counted. */
+    changes: `${prefix}changes`,
+    /** Set of the swarms that have orders, or had. */
+    books: `${prefix}books`,
+    /** Stream of the votes against peers. */
+    votes: `${prefix}votes`,
+    /** The calls of a network in the last seconds. */
+    rate: (network: string) => `${prefix}rate:${digestOf(network)}`,
+    /** Table of the orders of one swarm, by volunteer. */
+    orders: (swarmId: string) => `${prefix}orders:${swarmId}`,
+    /** Set of the swarms in which a volunteer has an order, or had. */
+    ordered: (digest: string) => `${prefix}ordered:${digest}`,
+    lease: (digest: string) => `${prefix}lease:${digest}`,
+    /** Hash of the info hashes that a lease takes part in, with their numbers of pieces. */
+    joined: (digest: string) => `${prefix}joined:${digest}`,
+    /** The files of a legacy peer. */
+    declared: (digest: string) => `${prefix}declared:${digest}`,
+    /** The digest of the lease that holds an address. */
+    address: (address: string) => `${prefix}address:${digestOf(address)}`,
+    /** Set of the leases from one source address. */
+    source: (source: string) => `${prefix}source:${digestOf(source)}`,
+    /** Table of the members of one swarm. */
+    swarm: (swarmId: string) => `${prefix}swarm:${swarmId}`,
+    /** Set of the swarms of one info hash. */
+    infoHash: (infoHash: string) => `${prefix}info_hash:${infoHash}`,
+    /** Set of the swarms in which a file has this name, or had. */
+    name: (fileName: string) => `${prefix}name:${digestOf(fileName)}`,
+  };
 }
 
-/** What stands for a lease's id, or any other text, in keys and sets. */
+/** Represents a lease's id, or any other text, in keys and sets. */
 export function digestOf(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, DIGEST_DIGITS);
 }
@@ -136,12 +70,12 @@ export function isDigest(text: string): boolean {
   return text.length === DIGEST_DIGITS && /^[0-9a-f]+$/.test(text);
 }
 
-/** 72 hex digits. */
+/** A swarm's key as 72 hex digits. */
 export function swarmIdOf({ infoHash, totalPieces }: SwarmKey): string {
   return infoHash + totalPieces.toString(16).padStart(TOTAL_DIGITS, "0");
 }
 
-/** Undefined if the text is no swarm's id. */
+/** Reverses swarmIdOf. Undefined if the text is not a swarm's id. */
 export function parseSwarmId(id: string): SwarmKey | undefined {
   if (id.length !== INFO_HASH_DIGITS + TOTAL_DIGITS || !/^[0-9a-f]+$/.test(id)) return undefined;
   const totalPieces = Number.parseInt(id.slice(INFO_HASH_DIGITS), 16);

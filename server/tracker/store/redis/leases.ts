@@ -1,36 +1,24 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { nodeClock } from "../../../base/node-clock.ts";
-import type { TrackerLimits } from "../limits.ts";
 import { refuse } from "../refuse.ts";
 import type { LeaseChange, PeerLease } from "../swarm-store.ts";
 import { decodeLease, encodeLease } from "./codec.ts";
-import { digestOf, isDigest, type RedisKeys } from "./keys.ts";
-import type { RedisConnection } from "./redis-connection.ts";
+import { digestOf, isDigest } from "./keys.ts";
+import type { RedisParts } from "./parts.ts";
 import * as scripts from "./scripts.ts";
+import { addToSet } from "./sets.ts";
 
-/** Leases read with one command. */
+/** Leases read with one MGET. */
 const READ_CHUNK = 500;
-/** Redis is asked for its time so often. */
+/** The difference between Redis' clock and this machine's is measured again after this time. */
 const OFFSET_MS = 1_000;
-/** Tries to change a lease that others change at the same time. */
+/** Tries to change a lease that other trackers change at the same time. */
 const MAX_TRIES = 5;
 
-export interface RedisParts {
-  readonly connection: RedisConnection;
-  readonly keys: RedisKeys;
-  readonly limits: TrackerLimits;
-  /** The time in ms where it is injected; undefined: Redis' own, which all replicas share. */
-  readonly now: () => number | undefined;
-  /** Everything vanishes by itself so long after the last replica, in ms. */
-  readonly netMs: number;
-  /** A value in Redis is not what a tracker writes; it has been passed over. */
-  readonly onGarbage: () => void;
-}
-
-/** The leases of a RedisSwarmStore: nothing here knows of swarms. */
+/** The leases of a RedisSwarmStore, without their swarms. */
 export class RedisLeases {
   readonly #parts: RedisParts;
-  /** Redis' clock less ours, and until when that is believed. */
+  /** Redis' clock minus nodeClock, valid until `#offsetUntilMs` of nodeClock. */
   #offsetMs = 0;
   #offsetUntilMs = -Infinity;
 
@@ -38,7 +26,7 @@ export class RedisLeases {
     this.#parts = parts;
   }
 
-  /** Returns false if an ended lease of this id is still there and is to be taken away first. Fails as SwarmStore.open. */
+  /** Returns false if an ended lease of this id has to be removed first. Throws as SwarmStore.open does. */
   async open(lease: PeerLease): Promise<boolean> {
     const { limits, keys, netMs } = this.#parts;
     const digest = digestOf(lease.id);
@@ -68,28 +56,26 @@ export class RedisLeases {
     }
   }
 
-  find(id: string): Promise<PeerLease | undefined> {
-    return this.findDigest(digestOf(id));
-  }
-
-  async findDigest(digest: string): Promise<PeerLease | undefined> {
-    const value = await this.#script(scripts.findLease, [this.#parts.keys.lease(digest)], [digest]);
-    return this.#decode(digest, value);
+  async find(id: string): Promise<PeerLease | undefined> {
+    return (await this.#live(digestOf(id)))?.lease;
   }
 
   async holderOf(address: string): Promise<PeerLease | undefined> {
     const digest = await this.#parts.connection.command("GET", this.#parts.keys.address(address));
-    const lease = digest ? await this.findDigest(String(digest)) : undefined;
+    const lease = digest ? (await this.#live(String(digest)))?.lease : undefined;
     return lease?.address === address ? lease : undefined;
   }
 
-  /** The lease before and after, and whether its net is due; undefined if it has ended. */
+  /**
+   * Returns the lease before and after the change, and whether the expiry of its keys is to be renewed (`netDue`).
+   * Undefined if the lease has ended.
+   */
   async renew(id: string, change: LeaseChange | undefined) {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const before = await this.#renewable(id);
+      const digest = digestOf(id);
+      const before = await this.#live(digest);
       if (!before) return undefined;
       const after = change ? { ...before.lease, ...change } : before.lease;
-      const digest = digestOf(id);
       const [old, next] = change ? [before.value, encodeLease(after)] : ["", ""];
       const { keys, netMs } = this.#parts;
       const args = [digest, this.#lifeMs(after), old, next, netMs];
@@ -97,18 +83,18 @@ export class RedisLeases {
       if (!answer) return undefined;
       if (Array.isArray(answer)) return { before: before.lease, after, netDue: Number(answer[1]) === 1 };
     }
-    throw new PiezaError("unavailable", "others change this lease at the same time");
+    throw new PiezaError("unavailable", "other calls change this lease at the same time");
   }
 
-  /** Whether the caller is to take the lease away. */
+  /** Whether the caller has to remove the lease. `force`: also if its time is not over. */
   async claim(digest: string, force: boolean): Promise<boolean> {
     return Number(await this.#script(scripts.claimLease, [], [digest, force ? "1" : ""])) === 1;
   }
 
-  /** The last step, once the lease is in no swarm any more. */
+  /** The last step of removing a lease, after it has left all swarms. */
   async purge(digest: string): Promise<void> {
     const { connection, keys } = this.#parts;
-    const lease = await this.#stored(digest);
+    const lease = this.#decode(digest, await connection.command("GET", keys.lease(digest)));
     await connection.script(
       scripts.purgeLease,
       [
@@ -133,14 +119,12 @@ export class RedisLeases {
     return (found as Buffer[]).map(String);
   }
 
-  /** Notes that a lease lends space: before it says so itself, in case that somebody dies in between. */
+  /** Notes that a lease lends space. Called before the lease says so, in case the tracker dies in between. */
   async noteVolunteer(id: string): Promise<void> {
-    const { connection, keys, netMs } = this.#parts;
-    await connection.command("SADD", keys.volunteers, digestOf(id));
-    await connection.command("PEXPIRE", keys.volunteers, netMs);
+    await addToSet(this.#parts, this.#parts.keys.volunteers, digestOf(id));
   }
 
-  /** Live leases that lend space. */
+  /** The live leases that lend space. */
   async volunteers(): Promise<PeerLease[]> {
     const { connection, keys } = this.#parts;
     const digests = ((await connection.command("SMEMBERS", keys.volunteers)) as Buffer[]).map(String);
@@ -156,7 +140,7 @@ export class RedisLeases {
     return Number(await connection.command("ZCOUNT", keys.leases, `(${await this.now()}`, "+inf"));
   }
 
-  /** When each of these leases ends; -Infinity for one that has. */
+  /** When each of these leases ends, in ms; -Infinity for a lease that has ended. */
   async endsOf(digests: readonly string[]): Promise<number[]> {
     if (digests.length === 0) return [];
     const { connection, keys } = this.#parts;
@@ -164,7 +148,7 @@ export class RedisLeases {
     return scores.map((score) => (score && Number(score) > 0 ? Number(score) : -Infinity));
   }
 
-  /** What is stored of these leases, ended or not; undefined where there is nothing or garbage. */
+  /** The stored leases of these digests, ended or not; undefined where Redis has none or garbage. */
   async many(digests: readonly string[]): Promise<(PeerLease | undefined)[]> {
     const { connection, keys } = this.#parts;
     const leases: (PeerLease | undefined)[] = [];
@@ -176,7 +160,7 @@ export class RedisLeases {
     return leases;
   }
 
-  /** In ms; on the clock that leases end by. */
+  /** The time in ms on the clock by which leases end. */
   async now(): Promise<number> {
     const injected = this.#parts.now();
     if (injected !== undefined) return injected;
@@ -188,15 +172,10 @@ export class RedisLeases {
     return Math.floor(nodeClock.now() + this.#offsetMs);
   }
 
-  async #renewable(id: string): Promise<{ lease: PeerLease; value: Buffer } | undefined> {
-    const digest = digestOf(id);
+  async #live(digest: string): Promise<{ lease: PeerLease; value: Buffer } | undefined> {
     const value = await this.#script(scripts.findLease, [this.#parts.keys.lease(digest)], [digest]);
     const lease = this.#decode(digest, value);
     return lease && { lease, value: value as Buffer };
-  }
-
-  async #stored(digest: string): Promise<PeerLease | undefined> {
-    return this.#decode(digest, await this.#parts.connection.command("GET", this.#parts.keys.lease(digest)));
   }
 
   #decode(digest: string, value: unknown): PeerLease | undefined {
@@ -207,11 +186,11 @@ export class RedisLeases {
     return undefined;
   }
 
-  #lifeMs({ seed }: PeerLease): number {
-    return seed ? this.#parts.limits.seedLeaseMs : this.#parts.limits.leaseMs;
+  #lifeMs({ legacy }: PeerLease): number {
+    return legacy ? this.#parts.limits.legacyLeaseMs : this.#parts.limits.leaseMs;
   }
 
-  /** A script whose first key are the leases and whose first argument is the time. */
+  /** Runs a script whose first key is the set of leases and whose first argument is the time. */
   #script(script: scripts.RedisScript, keys: readonly string[], args: readonly (string | number | Buffer)[]) {
     const { connection } = this.#parts;
     return connection.script(script, [this.#parts.keys.leases, ...keys], [this.#parts.now() ?? "", ...args]);

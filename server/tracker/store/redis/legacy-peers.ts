@@ -1,27 +1,27 @@
-import { PiezaError } from "#core/base/errors.ts";
-import { refuse } from "../refuse.ts";
-import { SeedFiles } from "../rules/legacy-files.ts";
-import type { DeclaredFile, SeedFile, SeedPeer } from "../swarm-store.ts";
+import { refuse, refuseEnded } from "../refuse.ts";
+import { LegacyFiles } from "../rules/legacy-files.ts";
+import type { DeclaredFile, LegacyFile, LegacyPeer } from "../swarm-store.ts";
 import type { RedisAccounts } from "./accounts.ts";
 import { decodeFiles, encodeFiles, revisionText } from "./codec.ts";
 import { digestOf } from "./keys.ts";
-import type { RedisLeases, RedisParts } from "./leases.ts";
+import type { RedisLeases } from "./leases.ts";
+import type { RedisParts } from "./parts.ts";
 import type { LiveRow, RedisTables } from "./tables.ts";
 
-/** What the first 16 digits of a row may be. */
+/** Above any random revision, which has to fit the first 16 digits of a row. */
 const MAX_REVISION = 10 ** 15;
 
 /**
- * What seed peers declare, in Redis: one table with a row a peer, and each peer's files under a key of their own. This
- * process keeps a picture of it, and reads only the files of those peers whose rows have changed.
+ * What legacy peers declare, in Redis: a table with a row for each peer, and a key for each peer's files. This
+ * process keeps a copy and reads only the files of peers whose rows have changed.
  */
-export class RedisSeeds {
+export class RedisLegacyPeers {
   readonly #parts: RedisParts;
   readonly #leases: RedisLeases;
   readonly #tables: RedisTables;
   readonly #accounts: RedisAccounts;
-  readonly #files = new SeedFiles();
-  /** Of the rows that are in `#files`, by lease id. */
+  readonly #files = new LegacyFiles();
+  /** The revisions of the rows that `#files` was made from, by lease id. */
   readonly #revisions = new Map<string, number>();
 
   constructor(parts: RedisParts, leases: RedisLeases, tables: RedisTables, accounts: RedisAccounts) {
@@ -31,43 +31,43 @@ export class RedisSeeds {
     this.#accounts = accounts;
   }
 
-  /** As SwarmStore.declare. */
+  /** Implements SwarmStore.declare. */
   async declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
     const { connection, keys, limits, netMs } = this.#parts;
-    if (!(await this.#leases.find(id))) throw new PiezaError("not_found", "the lease has ended");
+    if (!(await this.#leases.find(id))) refuseEnded();
     const digest = digestOf(id);
     const { value, bytes } = encodeFiles(files);
-    await this.#accounts.checkBytes(keys.seedBytes, digest, bytes, "pieces of seed peers");
+    await this.#accounts.checkBytes(keys.legacyBytes, digest, bytes, "pieces of legacy peers");
     if (files.length > limits.maxTorrentsPerLease) refuse("files of one peer");
     await connection.command("SET", keys.declared(digest), value, "PX", netMs);
     const row = [revisionText(Math.floor(Math.random() * MAX_REVISION)), "00000000", ""] as const;
-    await this.#tables.put(keys.seeds, digest, row, { replace: true, tableBytes: 0 });
-    await this.#accounts.set(keys.seedBytes, digest, bytes);
+    await this.#tables.put(keys.legacyPeers, digest, row, { replace: true, tableBytes: 0 });
+    await this.#accounts.set(keys.legacyBytes, digest, bytes);
     if (!(await this.#leases.find(id))) await this.remove(digest);
   }
 
   async remove(digest: string): Promise<void> {
     const { keys } = this.#parts;
-    if ((await this.#tables.remove(keys.seeds, digest)) === undefined) return;
-    await this.#accounts.set(keys.seedBytes, digest, 0);
+    if ((await this.#tables.remove(keys.legacyPeers, digest)) === undefined) return;
+    await this.#accounts.set(keys.legacyBytes, digest, 0);
   }
 
-  async file(fileName: string): Promise<SeedFile | undefined> {
+  async file(fileName: string): Promise<LegacyFile | undefined> {
     return (await this.#read())?.file(fileName);
   }
 
-  async peers(): Promise<readonly SeedPeer[]> {
+  async peers(): Promise<readonly LegacyPeer[]> {
     return (await this.#read())?.peers() ?? [];
   }
 
-  #read(): Promise<SeedFiles | undefined> {
-    return this.#tables.read(this.#parts.keys.seeds, {
+  #read(): Promise<LegacyFiles | undefined> {
+    return this.#tables.read(this.#parts.keys.legacyPeers, {
       make: (rows) => this.#update(rows),
       onEnded: (digest) => this.remove(digest),
     });
   }
 
-  async #update(rows: readonly LiveRow[]): Promise<SeedFiles> {
+  async #update(rows: readonly LiveRow[]): Promise<LegacyFiles> {
     const live = new Set(rows.map(({ lease }) => lease.id));
     for (const id of this.#revisions.keys()) if (!live.has(id)) this.#forget(id);
     for (const { digest, revision, lease } of rows) {

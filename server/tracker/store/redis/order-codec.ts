@@ -1,20 +1,22 @@
 import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import type { Order } from "../order-store.ts";
+import { isCount, isPeerUrl, parseJson } from "./parse.ts";
 import type { LiveRow } from "./tables.ts";
 
 const MAX_RANGES = 4_096;
 const MAX_SOURCES = 8;
 const MAX_URL_LENGTH = 2_048;
 
-/** What a row of a table of orders says; whose it is, is in the row's lease. */
+/** An order as the row of a table of orders. The volunteer's lease, URL and zone are those of the row's lease. */
 export function encodeOrder({ id, ranges, sources, pieceBytes, left, toldAtMs, movedAtMs }: Order): string {
   const pairs = ranges.map(({ first, last }) => [first, last]);
   return JSON.stringify([id, pairs, sources, [pieceBytes, left, toldAtMs, movedAtMs]]);
 }
 
-/** Undefined if it is malformed: whoever can write to Redis can write anything. */
+/** Reads the row of encodeOrder. Undefined if it is malformed: other programs may write to Redis too. */
 export function decodeOrder({ rest, lease }: LiveRow, key: SwarmKey): Order | undefined {
-  const [id, pairs, sources, numbers] = parseList(rest.toString());
+  const list = parseJson(rest.toString());
+  const [id, pairs, sources, numbers] = Array.isArray(list) ? (list as unknown[]) : [];
   if (typeof id !== "string" || !/^[0-9a-f]{32}$/.test(id)) return undefined;
   if (!Array.isArray(sources) || sources.length > MAX_SOURCES || !sources.every(isUrl)) return undefined;
   if (!Array.isArray(numbers) || numbers.length !== 4 || !numbers.every(isCount)) return undefined;
@@ -40,18 +42,5 @@ function rangesOf(pairs: unknown, totalPieces: number): PieceRange[] | undefined
 }
 
 function isUrl(text: unknown): text is string {
-  return typeof text === "string" && text.length <= MAX_URL_LENGTH && /^https?:\/\/[^\s/?#@\\]+$/.test(text);
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
-}
-
-function parseList(text: string): unknown[] {
-  try {
-    const list: unknown = JSON.parse(text);
-    return Array.isArray(list) ? list : [];
-  } catch {
-    return [];
-  }
+  return typeof text === "string" && text.length <= MAX_URL_LENGTH && isPeerUrl(text);
 }

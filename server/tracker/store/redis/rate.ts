@@ -5,9 +5,9 @@ import type { RedisConnection } from "./redis-connection.ts";
 import { type RedisScript, script } from "./scripts.ts";
 
 /**
- * Counts the calls of an address in Redis, for all trackers that share it: as many in a window as the bucket of one
- * server lets through at the same rate, so that several servers are no more to a caller than one. While Redis is away
- * everything is let through: each server's own limit stands in front.
+ * Counts the calls of a network in Redis, for all trackers over it together. A window lets through as many calls as
+ * one server's bucket would at the same rate, so that several servers give a caller no more than one. While Redis is
+ * away every call passes, because each server applies its own limit first.
  */
 export class RedisRate implements SharedRate {
   readonly #limiter: RateLimiterRedis;
@@ -35,7 +35,9 @@ export class RedisRate implements SharedRate {
   }
 }
 
-/** What the library uses of a client, over the connection that never waits for a Redis that is away. */
+/**
+ * Adapts RedisConnection to the part of a client that the library uses, so that no call waits for an absent Redis.
+ */
 function asClient(connection: RedisConnection) {
   let counting: RedisScript | undefined;
   return {

@@ -3,31 +3,31 @@ import { messageOf, PiezaError } from "#core/base/errors.ts";
 import type { Log } from "../../../http/base/log.ts";
 import type { RedisScript } from "./scripts.ts";
 
-/** A command that has not been answered by then has failed; so has a first connection. */
+/** A command fails if Redis has not answered within this time, and so does the first connection. */
 const COMMAND_MS = 500;
-/** Between two tries to reach a Redis that is away, and as much again at random, so that replicas spread. */
+/** The pause before the next try to reach an absent Redis, up to doubled at random, so that replicas spread. */
 const RECONNECT_MS = 100;
-/** What callers are told to wait, and as much again at random, so that they do not come back all at once. */
+/** Callers are told to retry after this time, up to doubled at random, so that they do not come back all at once. */
 const RETRY_AFTER_MS = 500;
 
 export interface RedisConnectionOptions {
   /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
   readonly url: string;
-  /** Once it is there, and each time that it is there again, before anybody else may use it. */
+  /** Called on each new connection, the first included, before any other call may use it. */
   readonly onReady?: ((connection: RedisConnection) => Promise<void>) | undefined;
   readonly log?: Log | undefined;
 }
 
 /**
- * One connection to a Redis that may be away at any time. Calls never wait for it longer than 0.5 s, never queue up and
- * are never sent twice: whatever goes wrong is `unavailable`, and the connection mends itself meanwhile.
+ * One connection to a Redis that may be away at any time. A call waits at most 0.5 s, is never queued and never sent
+ * twice. Whatever goes wrong, the call throws `unavailable`, and the connection is made again in the background.
  *
- * After a command without an answer the connection is closed: until Redis answers again, callers are told at once.
+ * A command without an answer closes the connection, so that later calls fail at once until Redis answers again.
  */
 export class RedisConnection {
   readonly #client: Redis;
   readonly #options: RedisConnectionOptions;
-  /** Resolves when Redis is first there, or has not been for COMMAND_MS. */
+  /** Resolves when Redis first answers, or after COMMAND_MS without it. */
   readonly #first = Promise.withResolvers<void>();
   readonly #firstTimer = setTimeout(() => this.#first.resolve(), COMMAND_MS);
   #usable = false;
@@ -44,7 +44,7 @@ export class RedisConnection {
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
       retryStrategy: () => RECONNECT_MS * (1 + Math.random()),
-      // A failed-over Redis whose old address now leads to a replica: look the address up again.
+      // After a failover the old address may lead to a replica: connect again, which resolves the address again.
       reconnectOnError: (error) => error.message.startsWith("READONLY"),
     });
     this.#client.on("ready", () => void this.#ready());
@@ -54,17 +54,17 @@ export class RedisConnection {
     this.#client.on("error", (error) => this.#away(error));
   }
 
-  /** Commands that failed or could not be sent, since the start. */
+  /** Commands that failed or could not be sent since the start. */
   get errors(): number {
     return this.#errors;
   }
 
-  /** The answer's texts are Buffers. Fails with `unavailable`. */
+  /** Runs one command. Texts of the answer are Buffers. Throws `unavailable`. */
   command(name: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
     return this.#run(() => this.#client.callBuffer(name, ...args));
   }
 
-  /** Fails with `unavailable`. */
+  /** Runs a script. Throws `unavailable`. */
   script(script: RedisScript, keys: readonly string[], args: readonly (string | number | Buffer)[]) {
     return this.#run(() => this.#evaluate(script, [keys.length, ...keys, ...args]));
   }
@@ -92,7 +92,7 @@ export class RedisConnection {
     }
   }
 
-  /** By its digest; in full if this Redis does not know it yet. */
+  /** Sends the script's digest, and its text if this Redis does not know it yet. */
   async #evaluate({ sha, text }: RedisScript, rest: (string | number | Buffer)[]): Promise<unknown> {
     try {
       return await this.#client.callBuffer("EVALSHA", sha, ...rest);
@@ -107,7 +107,7 @@ export class RedisConnection {
     try {
       await this.#options.onReady?.(this);
     } catch (error) {
-      // It went away again, or answers nonsense: try anew.
+      // Redis went away again, or its answer makes no sense: connect again.
       this.#away(error);
       this.#drop();
       return;
@@ -118,7 +118,7 @@ export class RedisConnection {
     this.#first.resolve();
   }
 
-  /** Closes the connection; another is tried soon. */
+  /** Closes the connection. The client soon opens another. */
   #drop(): void {
     if (this.#usable && this.#client.status === "ready") this.#client.disconnect(true);
     this.#usable = false;

@@ -1,17 +1,20 @@
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { Order, OrderBook, OrderStore } from "../order-store.ts";
-import { digestOf, parseSwarmId, swarmIdOf } from "./keys.ts";
-import type { RedisLeases, RedisParts } from "./leases.ts";
+import { digestOf, swarmIdOf } from "./keys.ts";
+import type { RedisLeases } from "./leases.ts";
 import { decodeOrder, encodeOrder } from "./order-codec.ts";
+import type { RedisParts } from "./parts.ts";
 import * as scripts from "./scripts.ts";
+import { addToSet, removeFromSet, swarmsIn } from "./sets.ts";
 import type { RedisTables } from "./tables.ts";
 
-/** Books read at the same time. */
+/** Books read in parallel. */
 const READ_CHUNK = 50;
 
 /**
- * The orders of a RedisSwarmStore: a table for each swarm with a row for each volunteer, which counts as long as the
- * volunteer's lease lives, and sets that say where to look. A set may name a swarm without such an order: readers check.
+ * The orders of a RedisSwarmStore: for each swarm a table with a row for each volunteer, which counts as long as the
+ * volunteer's lease lives, and sets that list the swarms with orders. A set may list a swarm without orders: readers
+ * check, and remove it.
  */
 export class RedisOrders implements OrderStore {
   readonly #parts: RedisParts;
@@ -47,14 +50,14 @@ export class RedisOrders implements OrderStore {
   }
 
   async books(): Promise<readonly OrderBook[]> {
-    const found = await this.#swarmsIn(this.#parts.keys.books);
+    const found = await swarmsIn(this.#parts, this.#parts.keys.books);
     const books: OrderBook[] = [];
     for (let from = 0; from < found.length; from += READ_CHUNK) {
       const chunk = found.slice(from, from + READ_CHUNK);
       const read = await Promise.all(chunk.map((key) => this.book(key)));
       for (const book of read) {
         if (book.orders.length > 0) books.push(book);
-        else await this.#forget(this.#parts.keys.books, book, (now) => now.orders.length > 0);
+        else await this.#removeFrom(this.#parts.keys.books, book, (now) => now.orders.length > 0);
       }
     }
     return books;
@@ -64,10 +67,10 @@ export class RedisOrders implements OrderStore {
     const set = this.#parts.keys.ordered(digestOf(leaseId));
     const isIts = (order: Order) => order.leaseId === leaseId;
     const orders: Order[] = [];
-    for (const key of await this.#swarmsIn(set)) {
+    for (const key of await swarmsIn(this.#parts, set)) {
       const order = (await this.book(key)).orders.find(isIts);
       if (order) orders.push(order);
-      else await this.#forget(set, key, (now) => now.orders.some(isIts));
+      else await this.#removeFrom(set, key, (now) => now.orders.some(isIts));
     }
     return orders;
   }
@@ -82,34 +85,21 @@ export class RedisOrders implements OrderStore {
     const args = [book.version, netMs, ...rows];
     const changed = await connection.script(scripts.changeRows, [keys.orders(swarmId)], args);
     if (Number(changed) !== 1) return false;
-    // After the orders themselves: who takes a swarm out of a set looks at its book once more.
-    for (const set of [keys.books, ...put.map(({ leaseId }) => keys.ordered(digestOf(leaseId)))]) {
-      if (put.length === 0) break;
-      await connection.command("SADD", set, swarmId);
-      await connection.command("PEXPIRE", set, netMs);
-    }
+    if (put.length === 0) return true;
+    // The sets follow the orders, because removeFromSet looks at the book again after it has removed a swarm.
+    for (const set of [keys.books, ...put.map(({ leaseId }) => keys.ordered(digestOf(leaseId)))])
+      await addToSet(this.#parts, set, swarmId);
     return true;
   }
 
-  /** A lease is being taken away: its orders go with it. */
+  /** Removes the orders of a lease that is being removed. */
   async endVolunteer(digest: string): Promise<void> {
     const { keys } = this.#parts;
-    for (const key of await this.#swarmsIn(keys.ordered(digest)))
+    for (const key of await swarmsIn(this.#parts, keys.ordered(digest)))
       await this.#tables.remove(keys.orders(swarmIdOf(key)), digest);
   }
 
-  async #swarmsIn(set: string): Promise<SwarmKey[]> {
-    const ids = (await this.#parts.connection.command("SMEMBERS", set)) as Buffer[];
-    return ids.flatMap((id) => {
-      const key = parseSwarmId(String(id));
-      if (!key) this.#parts.onGarbage();
-      return key ?? [];
-    });
-  }
-
-  async #forget(set: string, key: SwarmKey, holds: (book: OrderBook) => boolean): Promise<void> {
-    const { connection } = this.#parts;
-    await connection.command("SREM", set, swarmIdOf(key));
-    if (holds(await this.book(key))) await connection.command("SADD", set, swarmIdOf(key));
+  #removeFrom(set: string, key: SwarmKey, belongs: (book: OrderBook) => boolean): Promise<void> {
+    return removeFromSet(this.#parts, set, key, async () => belongs(await this.book(key)));
   }
 }

@@ -5,34 +5,37 @@ import type { Log } from "../../../http/base/log.ts";
 import type { SharedRate } from "../../../http/guards/rate-limit.ts";
 import { randomId } from "../lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "../limits.ts";
+import { refuseEnded } from "../refuse.ts";
 import { showsChange } from "../rules/swarm-rules.ts";
 import type {
   DeclaredFile,
   LeaseChange,
+  LegacyFile,
+  LegacyPeer,
   Membership,
   PeerLease,
-  SeedFile,
-  SeedPeer,
-  Swarm,
   SwarmChanges,
+  SwarmSnapshot,
   SwarmStore,
 } from "../swarm-store.ts";
 import { RedisAccounts } from "./accounts.ts";
-import { digestOf, RedisKeys } from "./keys.ts";
-import { RedisLeases, type RedisParts } from "./leases.ts";
-import { RedisSeeds } from "./legacy-peers.ts";
+import { digestOf, type RedisKeys, redisKeys } from "./keys.ts";
+import { RedisLeases } from "./leases.ts";
+import { RedisLegacyPeers } from "./legacy-peers.ts";
+import type { RedisParts } from "./parts.ts";
 import { RedisRate } from "./rate.ts";
 import { RedisConnection } from "./redis-connection.ts";
 import { RedisOrders } from "./redis-orders.ts";
 import { RedisVotes } from "./redis-votes.ts";
+import { Repeater } from "./repeater.ts";
 import { RedisSwarms } from "./swarms.ts";
 import { RedisTables } from "./tables.ts";
 
 const SWEEP_MS = 1_000;
-/** Leases taken away at the same time, and in one sweep. */
+/** Leases removed in parallel, and in one sweep. */
 const SWEEP_CHUNK = 50;
 const MAX_SWEPT = 2_000;
-/** So many times the longest lease after the last replica has gone, Redis has forgotten everything. */
+/** All keys expire this many times the longest lease after the last replica has gone. */
 const NET_LEASES = 2;
 
 export interface RedisSwarmStoreOptions {
@@ -40,19 +43,19 @@ export interface RedisSwarmStoreOptions {
   readonly url: string;
   readonly clock: Clock;
   readonly limits?: Partial<TrackerLimits> | undefined;
-  /** Of all keys; trackers with one prefix are replicas of each other. Default "pieza:". */
+  /** The start of all keys. Trackers with the same prefix are replicas of each other. Default "pieza:". */
   readonly prefix?: string | undefined;
-  /** What leases end by, in ms. Default: Redis' clock, which all replicas share. */
+  /** The clock by which leases end, in ms. Default: Redis' clock, which all replicas share. */
   readonly now?: (() => number) | undefined;
   readonly log?: Log | undefined;
 }
 
 /**
- * Keeps everything in a Redis that several trackers share, which makes them replicas of one tracker.
+ * Keeps the state in a Redis that several trackers share, which makes them replicas of one tracker.
  *
- * A lease and each swarm are changed by themselves, each in one step; what belongs together is written in such an
- * order that whoever dies in between leaves a row of an ended lease at worst, which readers pass over and take away.
- * Calls fail with `unavailable` within a second if Redis does not answer.
+ * Each lease and each swarm changes atomically on its own. The order of writes is such that a tracker that dies
+ * between two of them leaves at worst a row of an ended lease, which readers skip and remove. A call throws
+ * `unavailable` within a second if Redis does not answer.
  */
 export class RedisSwarmStore implements SwarmStore {
   readonly orders: RedisOrders;
@@ -61,17 +64,14 @@ export class RedisSwarmStore implements SwarmStore {
   readonly #parts: RedisParts;
   readonly #leases: RedisLeases;
   readonly #swarms: RedisSwarms;
-  readonly #seeds: RedisSeeds;
-  readonly #clock: Clock;
+  readonly #legacyPeers: RedisLegacyPeers;
+  readonly #sweeper: Repeater;
   #trackerId = randomId();
   #garbage = 0;
-  #cancelSweep = () => {};
-  #sweeping: Promise<void> | undefined;
-  #closed = false;
 
   constructor({ url, clock, limits, prefix = "pieza:", now, log }: RedisSwarmStoreOptions) {
     const all = { ...defaultTrackerLimits, ...limits };
-    const keys = new RedisKeys(prefix);
+    const keys = redisKeys(prefix);
     const onReady = (connection: RedisConnection) => {
       this.votes.rewind();
       return this.#agreeOnId(connection, keys);
@@ -82,7 +82,7 @@ export class RedisSwarmStore implements SwarmStore {
       keys,
       limits: all,
       now: () => now?.(),
-      netMs: NET_LEASES * Math.max(all.leaseMs, all.seedLeaseMs),
+      netMs: NET_LEASES * Math.max(all.leaseMs, all.legacyLeaseMs),
       onGarbage: () => void this.#garbage++,
     };
     this.votes = new RedisVotes(this.#parts, clock);
@@ -91,9 +91,8 @@ export class RedisSwarmStore implements SwarmStore {
     const accounts = new RedisAccounts(this.#parts);
     this.#swarms = new RedisSwarms(this.#parts, tables, accounts);
     this.orders = new RedisOrders(this.#parts, this.#leases, tables);
-    this.#seeds = new RedisSeeds(this.#parts, this.#leases, tables, accounts);
-    this.#clock = clock;
-    this.#arm();
+    this.#legacyPeers = new RedisLegacyPeers(this.#parts, this.#leases, tables, accounts);
+    this.#sweeper = new Repeater(clock, SWEEP_MS, () => this.#sweep());
   }
 
   /** Shared by all trackers on this Redis, once it has answered. */
@@ -101,12 +100,12 @@ export class RedisSwarmStore implements SwarmStore {
     return this.#trackerId;
   }
 
-  /** Where trackers over this Redis count an address' calls together. */
+  /** A rate limit that all trackers over this Redis count together. */
   rate(burst: number, perSecond: number): SharedRate {
     return new RedisRate(this.#connection, this.#parts.keys, burst, perSecond);
   }
 
-  /** Since the start: commands that failed, and values that were passed over. */
+  /** Commands that failed and values that were skipped, since the start. */
   get troubles(): { readonly errors: number; readonly garbage: number } {
     return { errors: this.#connection.errors, garbage: this.#garbage };
   }
@@ -140,15 +139,15 @@ export class RedisSwarmStore implements SwarmStore {
   }
 
   async end(id: string): Promise<void> {
-    await this.#take(digestOf(id), true);
+    await this.#remove(digestOf(id), true);
   }
 
   async join(id: string, membership: Membership, replace: boolean): Promise<boolean> {
     const lease = await this.#leases.find(id);
-    if (!lease) throw new PiezaError("not_found", "the lease has ended");
+    if (!lease) refuseEnded();
     const digest = digestOf(id);
     const kept = await this.#swarms.join(digest, membership, replace);
-    // It may have ended meanwhile, and been taken out of its swarms before it came into this one.
+    // The lease may have ended meanwhile and have left its swarms before it joined this one.
     if (kept && !(await this.#leases.find(id))) await this.#swarms.leave(digest, membership.infoHash);
     return kept;
   }
@@ -167,7 +166,7 @@ export class RedisSwarmStore implements SwarmStore {
     return (await this.#swarms.joined(digestOf(id))).map(({ infoHash }) => infoHash);
   }
 
-  swarm(key: SwarmKey): Promise<Swarm | undefined> {
+  swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined> {
     return this.#swarms.swarm(key);
   }
 
@@ -180,7 +179,7 @@ export class RedisSwarmStore implements SwarmStore {
   }
 
   async swarms(limit: number): Promise<readonly SwarmKey[]> {
-    await this.#sweeping;
+    await this.#sweeper.idle();
     return this.#swarms.some(limit);
   }
 
@@ -193,31 +192,28 @@ export class RedisSwarmStore implements SwarmStore {
   }
 
   declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
-    return this.#seeds.declare(id, files);
+    return this.#legacyPeers.declare(id, files);
   }
 
-  seedFile(fileName: string): Promise<SeedFile | undefined> {
-    return this.#seeds.file(fileName);
+  legacyFile(fileName: string): Promise<LegacyFile | undefined> {
+    return this.#legacyPeers.file(fileName);
   }
 
-  seedPeers(): Promise<readonly SeedPeer[]> {
-    return this.#seeds.peers();
+  legacyPeers(): Promise<readonly LegacyPeer[]> {
+    return this.#legacyPeers.peers();
   }
 
   async counts(): Promise<{ leases: number; swarms: number }> {
-    await this.#sweeping;
+    await this.#sweeper.idle();
     const [leases, swarms] = await Promise.all([this.#leases.count(), this.#swarms.count()]);
     return { leases, swarms };
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#cancelSweep();
-    await Promise.all([this.#connection.close(), this.votes.close()]);
-    await this.#sweeping;
+    await Promise.all([this.#sweeper.close(), this.#connection.close(), this.votes.close()]);
   }
 
-  /** Whoever came first has named the tracker. A Redis that came back empty gets the name that it had. */
+  /** The first tracker names the id that all share. A Redis that came back empty gets the same id again. */
   async #agreeOnId(connection: RedisConnection, keys: RedisKeys): Promise<void> {
     await connection.command("SET", keys.trackerId, this.#trackerId, "NX");
     const id = String(await connection.command("GET", keys.trackerId));
@@ -226,44 +222,30 @@ export class RedisSwarmStore implements SwarmStore {
     this.#trackerId = id;
   }
 
-  #arm(): void {
-    this.#cancelSweep = this.#clock.after(SWEEP_MS, () => {
-      this.#sweeping = this.#sweep()
-        // Redis is away, which callers are told; the next sweep finds what this one has not.
-        .catch(() => {})
-        .finally(() => {
-          this.#sweeping = undefined;
-        });
-      if (!this.#closed) this.#arm();
-    });
-  }
-
-  /** Takes away leases whose time is over. Every replica does; none is needed. */
+  /** Removes leases whose time is over. Every replica sweeps; one is enough. */
   async #sweep(): Promise<void> {
-    const before = this.#sweeping;
-    if (before) return before;
     for (let swept = 0; swept < MAX_SWEPT; swept += SWEEP_CHUNK) {
       const digests = await this.#leases.expired(SWEEP_CHUNK);
-      await Promise.all(digests.map((digest) => this.#take(digest, false)));
+      await Promise.all(digests.map((digest) => this.#remove(digest, false)));
       if (digests.length < SWEEP_CHUNK) return;
     }
   }
 
-  /** Takes a lease away: first it counts as ended, then it leaves its swarms, then nothing of it remains. */
-  async #take(digest: string, force: boolean): Promise<void> {
+  /** Removes a lease: first it counts as ended, then it leaves its swarms, then its keys go. */
+  async #remove(digest: string, force: boolean): Promise<void> {
     if (!(await this.#leases.claim(digest, force))) return;
     for (const key of await this.#swarms.joined(digest)) await this.#swarms.remove(key, digest);
     await this.orders.endVolunteer(digest);
-    await this.#seeds.remove(digest);
+    await this.#legacyPeers.remove(digest);
     await this.#leases.purge(digest);
   }
 
-  /** A lease that lives long keeps everything alive that belongs to it. */
+  /** Renews the expiry of all keys that a long-lived lease depends on. */
   async #renewNet({ id, address, source }: PeerLease): Promise<void> {
     const { keys, netMs } = this.#parts;
     const digest = digestOf(id);
     const own = [keys.lease(digest), keys.joined(digest), keys.declared(digest), keys.address(address)];
-    const indexes = [keys.swarms, keys.bytes, keys.seeds, keys.seedBytes, keys.source(source)];
+    const indexes = [keys.swarms, keys.bytes, keys.legacyPeers, keys.legacyBytes, keys.source(source)];
     const shared = [keys.leases, keys.changes, keys.changed, keys.volunteers, keys.books, ...indexes];
     for (const key of [...own, ...shared]) await this.#connection.command("PEXPIRE", key, netMs);
     await this.#swarms.renewNet(digest);

@@ -1,27 +1,26 @@
 import type { Clock } from "#core/base/clock.ts";
 import { MAX_VOTES, type SharedVotes, VOTE_MS, type Vote } from "../failure-votes.ts";
-import type { RedisParts } from "./leases.ts";
+import type { RedisParts } from "./parts.ts";
+import { Repeater } from "./repeater.ts";
 import * as scripts from "./scripts.ts";
 
-/** What one tracker is told, the others know after that. */
+/** Each tracker reads the votes of the others this often. */
 const READ_MS = 1_000;
-/** Votes read with one command. */
+/** Votes read with one script call. */
 const READ_CHUNK = 1_000;
-/** Longer texts are no network and no URL that a tracker wrote. */
+/** Longest network or URL, in bytes; a longer one was not written by a tracker. */
 const MAX_TEXT = 2_048;
 
 /**
- * The votes of all trackers over one Redis, in a stream that forgets by itself. A tracker adds to it when it is told
- * something new, which nobody waits for, and reads on in it once a second: no answer ever needs Redis for a vote.
+ * The votes of all trackers over one Redis, in a stream whose entries expire. A tracker appends its new votes without
+ * waiting, and reads the stream once a second, so that no answer waits for Redis because of a vote.
  */
 export class RedisVotes implements SharedVotes {
   readonly #parts: RedisParts;
   readonly #clock: Clock;
-  /** The id of the last entry read; empty: none yet. */
+  /** The id of the last entry read; empty before the first. */
   #cursor = "";
-  #cancelTimer = () => {};
-  #reading: Promise<void> | undefined;
-  #closed = false;
+  #reader: Repeater | undefined;
 
   constructor(parts: RedisParts, clock: Clock) {
     this.#parts = parts;
@@ -31,36 +30,26 @@ export class RedisVotes implements SharedVotes {
   tell(votes: readonly Vote[]): void {
     const { connection, keys } = this.#parts;
     const pairs = votes.flatMap(({ network, url }) => [network, url]);
-    // A hint: whoever told it tells it again if it still holds, and this tracker counts it by itself meanwhile.
+    // A lost vote is no harm: this tracker counts it, and the peer reports again if the failure lasts.
     connection.script(scripts.tellVotes, [keys.votes], [MAX_VOTES, VOTE_MS, ...pairs]).catch(() => {});
   }
 
   follow(onVote: (vote: Vote, ageMs: number) => void): void {
-    this.#cancelTimer = this.#clock.after(READ_MS, () => {
-      this.#reading ??= this.#readOn(onVote)
-        // Redis is away; the next time reads on.
-        .catch(() => {})
-        .finally(() => {
-          this.#reading = undefined;
-        });
-      if (!this.#closed) this.follow(onVote);
-    });
+    this.#reader = new Repeater(this.#clock, READ_MS, () => this.#readOn(onVote));
   }
 
-  /** Redis is there, anew perhaps: what it has may be none of what was read. */
+  /** Reads the stream from its beginning again. Called on a new connection, as Redis may have lost what was read. */
   rewind(): void {
     this.#cursor = "";
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#cancelTimer();
-    await this.#reading;
+    await this.#reader?.close();
   }
 
   async #readOn(onVote: (vote: Vote, ageMs: number) => void): Promise<void> {
     const { connection, keys, onGarbage } = this.#parts;
-    for (let left = MAX_VOTES; left > 0 && !this.#closed; left -= READ_CHUNK) {
+    for (let left = MAX_VOTES; left > 0 && !this.#reader?.closed; left -= READ_CHUNK) {
       const args = [this.#cursor, VOTE_MS, READ_CHUNK];
       const [now, entries] = (await connection.script(scripts.readVotes, [keys.votes], args)) as [
         number,

@@ -1,22 +1,23 @@
 import { Bitfield } from "#core/base/bitfield.ts";
-import { PiezaError } from "#core/base/errors.ts";
 import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
-import { refuse } from "../refuse.ts";
+import { refuse, refuseEnded } from "../refuse.ts";
 import { bytesOf, bytesOfSwarm, shownOf, withoutPieces } from "../rules/swarm-rules.ts";
-import type { Membership, Swarm, SwarmChanges, SwarmMember } from "../swarm-store.ts";
+import type { Membership, SwarmChanges, SwarmMember, SwarmSnapshot } from "../swarm-store.ts";
 import type { RedisAccounts } from "./accounts.ts";
 import { decodeSaid, encodeSaid } from "./codec.ts";
 import { digestOf, parseSwarmId, swarmIdOf } from "./keys.ts";
-import type { RedisParts } from "./leases.ts";
+import type { RedisParts } from "./parts.ts";
 import * as scripts from "./scripts.ts";
+import { addToSet, removeFromSet, swarmsIn } from "./sets.ts";
 import type { LiveRow, RedisTables } from "./tables.ts";
 
-/** Tries to change a swarm that others change at the same time. */
+/** Tries to change a swarm that other calls change at the same time. */
 const MAX_TRIES = 5;
 
 /**
- * The swarms of a RedisSwarmStore: a table each, and sets that say where to look. A set may name a swarm that is gone,
- * never lack one for longer than it takes to write both: readers check, and take out what is not so.
+ * The swarms of a RedisSwarmStore: a table for each, and sets that list the swarms of an info hash or a file name. A
+ * set may list a swarm that is gone, and lacks one only between the writes of the two: readers check, and remove what
+ * is wrong.
  */
 export class RedisSwarms {
   readonly #parts: RedisParts;
@@ -29,7 +30,7 @@ export class RedisSwarms {
     this.#accounts = accounts;
   }
 
-  /** As SwarmStore.join, for a lease that lives. */
+  /** Implements SwarmStore.join for a live lease. */
   async join(digest: string, membership: Membership, replace: boolean): Promise<boolean> {
     const { keys } = this.#parts;
     const swarmId = swarmIdOf(membership);
@@ -51,7 +52,7 @@ export class RedisSwarms {
     return true;
   }
 
-  /** As SwarmStore.withdraw. Others that change the swarm at the same time may come first a few times. */
+  /** Implements SwarmStore.withdraw. Tries again when another call has changed the swarm meanwhile. */
   async withdraw(id: string, key: SwarmKey, ranges: readonly PieceRange[], least: number): Promise<boolean> {
     const { keys } = this.#parts;
     const swarmId = swarmIdOf(key);
@@ -72,7 +73,7 @@ export class RedisSwarms {
     return false;
   }
 
-  /** As SwarmStore.changes. */
+  /** Implements SwarmStore.changes. */
   async changes(cursor: string): Promise<SwarmChanges> {
     const { connection, keys } = this.#parts;
     const [since] = (await connection.command("HMGET", keys.changes, "since")) as (Buffer | null)[];
@@ -104,7 +105,7 @@ export class RedisSwarms {
     await this.remove({ infoHash, totalPieces: Number(total) }, digest);
   }
 
-  /** What a lease takes part in. */
+  /** The swarms that a lease takes part in. */
   async joined(digest: string): Promise<SwarmKey[]> {
     const { connection, keys } = this.#parts;
     const all = (await connection.command("HGETALL", keys.joined(digest))) as Buffer[];
@@ -117,42 +118,40 @@ export class RedisSwarms {
     return joined;
   }
 
-  /** Takes a lease's row out of one swarm. */
+  /** Removes a lease's row from one swarm. */
   async remove(key: SwarmKey, digest: string): Promise<void> {
     const { keys } = this.#parts;
     const swarmId = swarmIdOf(key);
     const bytes = await this.#tables.remove(keys.swarm(swarmId), digest);
-    // Whoever took the row away may have died before it said so.
+    // A tracker that removed the row before may have died before it noted the change.
     if (bytes !== 0) await this.#noteChange(swarmId);
     if (bytes === undefined) return;
     await this.#accounts.set(keys.swarms, swarmId, bytes);
     if (bytes > 0) return;
     await this.#parts.connection.command("ZREM", keys.changed, swarmId);
-    await this.#forget(keys.infoHash(key.infoHash), swarmId, () => this.#exists(key));
+    await removeFromSet(this.#parts, keys.infoHash(key.infoHash), key, () => this.#exists(key));
   }
 
-  /** What a lease says of itself has changed. */
+  /** Gives a swarm a new version, because a lease in it has changed. */
   async touch(key: SwarmKey, digest: string): Promise<void> {
     const swarmId = swarmIdOf(key);
     await this.#tables.touch(this.#parts.keys.swarm(swarmId), digest);
     await this.#noteChange(swarmId);
   }
 
-  /** Everything that a lease takes part in stays in Redis for its full time again. */
+  /** Renews the expiry of all keys of the swarms that a lease takes part in. */
   async renewNet(digest: string): Promise<void> {
     const { connection, keys, netMs } = this.#parts;
     for (const key of await this.joined(digest)) {
-      const table = keys.swarm(swarmIdOf(key));
-      await connection.command("PEXPIRE", table, netMs);
-      const row = await this.#tables.row(table, digest);
-      const said = row && decodeSaid(row, key.totalPieces, () => Bitfield.full(key.totalPieces));
+      await connection.command("PEXPIRE", keys.swarm(swarmIdOf(key)), netMs);
+      const said = await this.#said(key, digest);
       if (said) await this.#index(key, said.fileName);
     }
   }
 
-  swarm(key: SwarmKey): Promise<Swarm | undefined> {
+  swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined> {
     const { infoHash, totalPieces } = key;
-    return this.#tables.read<Swarm>(this.#parts.keys.swarm(swarmIdOf(key)), {
+    return this.#tables.read<SwarmSnapshot>(this.#parts.keys.swarm(swarmIdOf(key)), {
       make: (rows) => {
         const members = this.#members(rows, totalPieces);
         return members.length > 0 ? { infoHash, totalPieces, members } : undefined;
@@ -162,11 +161,11 @@ export class RedisSwarms {
   }
 
   async ofInfoHash(infoHash: string): Promise<SwarmKey[]> {
-    return this.#whichHold(this.#parts.keys.infoHash(infoHash), (swarm) => swarm !== undefined);
+    return this.#checked(this.#parts.keys.infoHash(infoHash), (swarm) => swarm !== undefined);
   }
 
   async named(fileName: string): Promise<SwarmKey[]> {
-    return this.#whichHold(this.#parts.keys.name(fileName), (swarm) =>
+    return this.#checked(this.#parts.keys.name(fileName), (swarm) =>
       Boolean(swarm?.members.some((member) => member.fileName === fileName)),
     );
   }
@@ -181,17 +180,22 @@ export class RedisSwarms {
     return Number(await this.#parts.connection.command("ZCARD", this.#parts.keys.swarms));
   }
 
-  /** What a lease's row takes in the swarm of this info hash that it is in; 0 if it is in none. */
+  /** The bytes of a lease's row in the swarm of this info hash; 0 without one. */
   async #bytesOf(digest: string, infoHash: string): Promise<number> {
     const { connection, keys } = this.#parts;
     const totalPieces = Number(await connection.command("HGET", keys.joined(digest), infoHash));
     if (totalPieces === 0) return 0;
-    const row = await this.#tables.row(keys.swarm(swarmIdOf({ infoHash, totalPieces })), digest);
-    const said = row && decodeSaid(row, totalPieces, () => Bitfield.full(totalPieces));
+    const said = await this.#said({ infoHash, totalPieces }, digest);
     return said ? bytesOf(said.bitfield) : 0;
   }
 
-  /** Writes down that the lease takes part; if it said another number of pieces before, it leaves that swarm. */
+  /** What a lease's row in a swarm says. */
+  async #said(key: SwarmKey, digest: string) {
+    const row = await this.#tables.row(this.#parts.keys.swarm(swarmIdOf(key)), digest);
+    return row && decodeSaid(row, key.totalPieces, () => Bitfield.full(key.totalPieces));
+  }
+
+  /** Notes that the lease takes part. Removes it from a swarm with another number of pieces, if it was in one. */
   async #note(digest: string, { infoHash, totalPieces }: SwarmKey): Promise<void> {
     const { connection, keys, limits, now, netMs } = this.#parts;
     const before = String(
@@ -201,22 +205,19 @@ export class RedisSwarms {
         [now() ?? "", digest, infoHash, totalPieces, limits.maxTorrentsPerLease, netMs],
       ),
     );
-    if (before === "ended") throw new PiezaError("not_found", "the lease has ended");
+    if (before === "ended") refuseEnded();
     if (before === "full") refuse("torrents of one peer");
     const other = before === "" ? totalPieces : Number(before);
     if (other !== totalPieces) await this.remove({ infoHash, totalPieces: other }, digest);
   }
 
-  /** Where readers look. Written after the swarm itself, every time, in case that somebody died in between. */
+  /**
+   * Adds a swarm to its sets. Called after each write of the swarm, in case a tracker died between the two before.
+   */
   async #index(key: SwarmKey, fileName: string): Promise<void> {
-    const { connection, keys, netMs } = this.#parts;
+    const { keys } = this.#parts;
     const sets = [keys.infoHash(key.infoHash), keys.name(fileName)];
-    await Promise.all(
-      sets.flatMap((set) => [
-        connection.command("SADD", set, swarmIdOf(key)),
-        connection.command("PEXPIRE", set, netMs),
-      ]),
-    );
+    await Promise.all(sets.map((set) => addToSet(this.#parts, set, swarmIdOf(key))));
   }
 
   #members(rows: readonly LiveRow[], totalPieces: number): SwarmMember[] {
@@ -238,24 +239,14 @@ export class RedisSwarms {
     await connection.script(scripts.noteChange, [keys.changes, keys.changed], [swarmId, netMs]);
   }
 
-  /** Those of a set's swarms of which it is true what the set says. */
-  async #whichHold(set: string, holds: (swarm: Swarm | undefined) => boolean): Promise<SwarmKey[]> {
-    const ids = (await this.#parts.connection.command("SMEMBERS", set)) as Buffer[];
+  /** The swarms of a set for which `belongs` holds. Removes the others from the set. */
+  async #checked(set: string, belongs: (swarm: SwarmSnapshot | undefined) => boolean): Promise<SwarmKey[]> {
     const found: SwarmKey[] = [];
-    for (const id of ids) {
-      const key = parseSwarmId(String(id));
-      if (!key) this.#parts.onGarbage();
-      else if (holds(await this.swarm(key))) found.push(key);
-      else await this.#forget(set, String(id), async () => holds(await this.swarm(key)));
+    for (const key of await swarmsIn(this.#parts, set)) {
+      if (belongs(await this.swarm(key))) found.push(key);
+      else await removeFromSet(this.#parts, set, key, async () => belongs(await this.swarm(key)));
     }
     return found;
-  }
-
-  /** Takes a swarm out of a set, unless somebody has come in meanwhile: who joins writes the swarm first, then the set. */
-  async #forget(set: string, swarmId: string, holds: () => Promise<boolean>): Promise<void> {
-    const { connection } = this.#parts;
-    await connection.command("SREM", set, swarmId);
-    if (await holds()) await connection.command("SADD", set, swarmId);
   }
 
   async #exists(key: SwarmKey): Promise<boolean> {

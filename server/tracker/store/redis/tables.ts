@@ -1,42 +1,46 @@
 import type { PeerLease } from "../swarm-store.ts";
 import { parseRow, type Row } from "./codec.ts";
-import type { RedisLeases, RedisParts } from "./leases.ts";
+import type { RedisLeases } from "./leases.ts";
+import type { RedisParts } from "./parts.ts";
 import * as scripts from "./scripts.ts";
 
-/** Tables whose picture is kept; the one made longest ago is forgotten first. */
+/** Tables cached in this process; the one read longest ago is dropped first. */
 const MAX_CACHED = 2_000;
-/** A table of more rows than that is read again at most every LARGE_MS, however fast it changes. */
+/** A table with more than LARGE_ROWS rows is read again at most every LARGE_MS, however fast it changes. */
 const LARGE_ROWS = 500;
 const LARGE_MS = 500;
 
-/** A row whose lease lives. */
+/** A row whose lease is live. */
 export type LiveRow = Row & { readonly lease: PeerLease };
 
 export interface TableReader<T> {
+  /** Makes the value of a table from its live rows, in the order of their places. */
   make(rows: LiveRow[]): T | undefined | Promise<T | undefined>;
+  /** Removes a row whose lease has ended. */
   onEnded(digest: string): Promise<unknown>;
 }
 
 interface Cached {
   readonly version: string;
   readonly value: unknown;
-  /** Digests of the leases that it shows. */
+  /** Digests of the leases in `value`. */
   readonly digests: readonly string[];
   readonly readAtMs: number;
-  /** The first of its leases may have ended by then. */
+  /** The time at which the first of these leases may have ended. */
   checkAtMs: number;
 }
 
 /**
- * Tables of rows by lease, each a hash with a version. What is made of a table is kept in this process until the
- * table's version changes or a lease in it ends: then it is read again. So an unchanged table costs one small question.
+ * Tables of rows by lease, each a hash with a version. This process caches what it makes of a table until the version
+ * changes or a lease in it ends. So an unchanged table costs one HGET.
  */
 export class RedisTables {
   readonly #parts: RedisParts;
   readonly #leases: RedisLeases;
   readonly #cache = new Map<string, Cached>();
-  /** By key and the version that was seen. */
+  /** By the value that was made of a table: the table's version. */
   readonly #versions = new WeakMap<object, string>();
+  /** Readings under way, by key and version. */
   readonly #readings = new Map<string, Promise<unknown>>();
 
   constructor(parts: RedisParts, leases: RedisLeases) {
@@ -45,8 +49,7 @@ export class RedisTables {
   }
 
   /**
-   * What `make` makes of the live rows, in the order of their places: the same object as before if nothing changed.
-   * Undefined without rows. `onEnded` takes away a row whose lease has ended.
+   * The value that `make` returns for a table, the same object while the table is unchanged; undefined without rows.
    */
   async read<T>(key: string, { make, onEnded }: TableReader<T>): Promise<T | undefined> {
     const [version, now] = await Promise.all([
@@ -59,7 +62,7 @@ export class RedisTables {
       return undefined;
     }
     if (cached && (await this.#holds(cached, String(version), now))) return cached.value as T;
-    // Whoever saw the same version waits for the same reading, which is at least as new.
+    // Calls that saw the same version share one reading, which is at least as new.
     const reading = `${key} ${version}`;
     const underWay = this.#readings.get(reading) ?? this.#readAll(key, { make, onEnded }, now);
     this.#readings.set(reading, underWay);
@@ -83,7 +86,7 @@ export class RedisTables {
     const ends = await this.#leases.endsOf(rows.map(({ digest }) => digest));
     const ended = rows.filter((_, at) => ends[at]! <= now);
     for (const { digest } of ended) await reader.onEnded(digest);
-    // Taking rows away has changed the version.
+    // Removing rows has changed the version.
     if (ended.length > 0 && !again) return this.#readAll(key, reader, now, true);
     const live = rows.filter((_, at) => ends[at]! > now);
     const digests = live.map(({ digest }) => digest);
@@ -115,20 +118,20 @@ export class RedisTables {
     return { version, rows };
   }
 
-  /** The version of the table that this was made of. */
+  /** The version of the table from which `read` made this value. */
   versionOf(value: object): string {
     return this.#versions.get(value) ?? "";
   }
 
-  /** One row of a table, live or not. */
+  /** One row of a table, whether its lease is live or not. */
   async row(key: string, digest: string): Promise<Row | undefined> {
     const value = await this.#parts.connection.command("HGET", key, digest);
     return Buffer.isBuffer(value) ? parseRow(digest, value) : undefined;
   }
 
   /**
-   * Bytes of the table, or undefined if a row as new is there, or if the table has another version than is asked for.
-   * `row`: revision, bytes and rest.
+   * Writes a row (revision, bytes and rest). Returns the bytes of the table, or undefined if a row at least as new is
+   * there or if the table has another version than `version`.
    */
   async put(
     key: string,
@@ -141,13 +144,13 @@ export class RedisTables {
     return bytes < 0 ? undefined : bytes;
   }
 
-  /** Bytes of what is left of the table, 0 if nothing; undefined if the row was not there. */
+  /** Removes a row. Returns the bytes that are left of the table, 0 if none; undefined if there was no such row. */
   async remove(key: string, digest: string): Promise<number | undefined> {
     const bytes = Number(await this.#parts.connection.script(scripts.removeRow, [key], [digest]));
     return bytes < 0 ? undefined : bytes;
   }
 
-  /** What the row stands for has changed. */
+  /** Gives the table a new version, because the lease of this row has changed. */
   async touch(key: string, digest: string): Promise<void> {
     await this.#parts.connection.script(scripts.touchRow, [key], [digest]);
   }

@@ -1,10 +1,10 @@
-import type { DeclaredFile, SeedFile, SeedMember, SeedPeer } from "../swarm-store.ts";
+import type { DeclaredFile, LegacyFile, LegacyMember, LegacyPeer } from "../swarm-store.ts";
 
-/** What a file of a peer, and a piece beside its hash, cost: objects, map entries, strings. */
+/** Memory of one declared file, and of one declared piece without its hash: objects, map entries, strings. */
 const FILE_BYTES = 512;
 const PIECE_BYTES = 64;
 
-/** Bytes that the files of one peer take, near enough for a cap. */
+/** An estimate of the memory that one peer's files take, in bytes, for the cap on state. */
 export function bytesOfFiles(files: readonly DeclaredFile[]): number {
   let bytes = 0;
   for (const { pieces } of files) {
@@ -15,27 +15,28 @@ export function bytesOfFiles(files: readonly DeclaredFile[]): number {
 }
 
 /**
- * What seed peers declare, in a MemorySwarmStore: by peer, and by file name.
+ * What legacy peers declare, by peer and by file name.
  *
- * Invariant: `#members` has a peer under a name exactly if the peer's files have one of that name.
+ * Invariant: `#members` has a peer under a name exactly if one of the peer's files has that name.
  */
-export class SeedFiles {
-  /** By lease. */
-  readonly #peers = new Map<string, SeedPeer>();
-  /** By file name, then by lease. */
-  readonly #members = new Map<string, Map<string, SeedMember>>();
-  readonly #pictures = new Map<string, SeedFile>();
+export class LegacyFiles {
+  /** By lease id. */
+  readonly #peers = new Map<string, LegacyPeer>();
+  /** By file name, then by lease id. */
+  readonly #members = new Map<string, Map<string, LegacyMember>>();
+  /** What `file` has returned, until a member changes. */
+  readonly #snapshots = new Map<string, LegacyFile>();
 
-  /** Instead of what the peer declared before. A peer that was known keeps its place among a file's members. */
-  put(peer: SeedPeer): void {
+  /** Replaces what the peer declared before. A known peer keeps its place among the members of a file. */
+  put(peer: LegacyPeer): void {
     const { leaseId, url, files } = peer;
     const names = new Set(files.map(({ fileName }) => fileName));
     for (const { fileName } of this.filesOf(leaseId))
       if (!names.has(fileName)) this.#leave(fileName, leaseId);
     for (const { fileName, pieces } of files) {
-      const members = this.#members.get(fileName) ?? new Map<string, SeedMember>();
+      const members = this.#members.get(fileName) ?? new Map<string, LegacyMember>();
       this.#members.set(fileName, members.set(leaseId, { leaseId, url, pieces }));
-      this.#pictures.delete(fileName);
+      this.#snapshots.delete(fileName);
     }
     this.#peers.set(leaseId, peer);
   }
@@ -49,15 +50,15 @@ export class SeedFiles {
     return this.#peers.get(leaseId)?.files ?? [];
   }
 
-  file(fileName: string): SeedFile | undefined {
+  file(fileName: string): LegacyFile | undefined {
     const members = this.#members.get(fileName);
     if (!members) return undefined;
-    const picture = this.#pictures.get(fileName) ?? { fileName, members: [...members.values()] };
-    this.#pictures.set(fileName, picture);
-    return picture;
+    const snapshot = this.#snapshots.get(fileName) ?? { fileName, members: [...members.values()] };
+    this.#snapshots.set(fileName, snapshot);
+    return snapshot;
   }
 
-  peers(): readonly SeedPeer[] {
+  peers(): readonly LegacyPeer[] {
     return [...this.#peers.values()];
   }
 
@@ -65,6 +66,6 @@ export class SeedFiles {
     const members = this.#members.get(fileName);
     members?.delete(leaseId);
     if (members?.size === 0) this.#members.delete(fileName);
-    this.#pictures.delete(fileName);
+    this.#snapshots.delete(fileName);
   }
 }

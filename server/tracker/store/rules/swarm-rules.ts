@@ -2,29 +2,31 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import { CopyCount } from "#core/replication/copies.ts";
 import { wordsOf, wordsOfRanges } from "#core/replication/words.ts";
-import type { PeerLease, Swarm, SwarmMember } from "../swarm-store.ts";
+import type { PeerLease, SwarmMember, SwarmSnapshot } from "../swarm-store.ts";
 
-/** What a member costs beside its bitfield, and a swarm beside its members: objects, map entries, strings. As measured. */
+/** Memory of a member without its bitfield, and of a swarm without its members, as measured. */
 const MEMBER_BYTES = 640;
 const SWARM_BYTES = 1_024;
 
-/** A lease's place in a swarm. All that a heartbeat looks at lies here: with a million peers each step to another object waits for memory. */
+/**
+ * A lease's place in a swarm. It holds copies of all that a heartbeat reads, to save memory accesses (docs/v8.md).
+ */
 export interface Seat {
   readonly swarm: MemorySwarm;
   readonly infoHash: string;
   readonly totalPieces: number;
   member: SwarmMember;
-  /** The member's. */
+  /** The revision of `member`. */
   revision: number;
 }
 
-/** One swarm of a MemorySwarmStore: its members, and the picture of them that readers share. */
+/** One swarm in memory: its members, and a snapshot of them that readers share. */
 export class MemorySwarm {
   readonly key: SwarmKey;
   readonly #seats = new Set<Seat>();
-  /** What all complete members share, so that a seeder costs no bitfield. */
+  /** All complete members share this bitfield, so that a seeder costs none. */
   #full: Bitfield | undefined;
-  #snapshot: Swarm | undefined;
+  #snapshot: SwarmSnapshot | undefined;
 
   constructor(key: SwarmKey) {
     this.key = { infoHash: key.infoHash, totalPieces: key.totalPieces };
@@ -41,7 +43,7 @@ export class MemorySwarm {
     return seat;
   }
 
-  /** The seat's member says something else than before. */
+  /** Replaces the member of a seat. */
   put(seat: Seat, member: SwarmMember): void {
     if (member.bitfield.complete) this.#full ??= member.bitfield;
     seat.member = member.bitfield.complete ? { ...member, bitfield: this.#full! } : member;
@@ -54,19 +56,19 @@ export class MemorySwarm {
     this.#snapshot = undefined;
   }
 
-  /** Made again only after a change. */
-  snapshot(): Swarm {
+  /** The same object until a member changes. */
+  snapshot(): SwarmSnapshot {
     this.#snapshot ??= { ...this.key, members: Array.from(this.#seats, ({ member }) => member) };
     return this.#snapshot;
   }
 }
 
-/** What members show of their leases. */
+/** The fields of a lease that each of its members repeats. */
 export function shownOf({ listed, draining, zone = "", volunteer }: PeerLease) {
   return { listed, draining, zone, volunteer: volunteer !== undefined };
 }
 
-/** Whether members show something else after a lease has changed. */
+/** Whether a change of a lease changes its members. */
 export function showsChange(before: PeerLease, after: PeerLease): boolean {
   const [a, b] = [shownOf(before), shownOf(after)];
   return (
@@ -74,7 +76,10 @@ export function showsChange(before: PeerLease, after: PeerLease): boolean {
   );
 }
 
-/** What a member has without these pieces; undefined if one of them has too few copies among others that stay. */
+/**
+ * A member's bitfield without the pieces of `ranges`. Undefined if one of them has fewer than `least` copies at other
+ * listed members that are not draining.
+ */
 export function withoutPieces(
   members: readonly SwarmMember[],
   leaseId: string,
@@ -94,12 +99,12 @@ export function withoutPieces(
   return left;
 }
 
-/** Bytes that a member takes, near enough for a cap. */
+/** An estimate of the memory that a member takes, in bytes, for the cap on state. */
 export function bytesOf(bitfield: Bitfield): number {
   return MEMBER_BYTES + (bitfield.complete ? 0 : Math.ceil(bitfield.size / 8));
 }
 
-/** Bytes that a swarm takes beside its members: itself, and the bitfield that complete members share. */
+/** The memory of a swarm without its members, in bytes: its objects, and the bitfield that complete members share. */
 export function bytesOfSwarm(key: SwarmKey): number {
   return SWARM_BYTES + Math.ceil(key.totalPieces / 8);
 }

@@ -15,7 +15,7 @@ const names: Record<string, string[]> = {
   "mapped.example": ["::ffff:127.0.0.1"],
 };
 const policy = (own: NetworkClass, allowNetworks: string[] = []) =>
-  new AddressPolicy({ own, allowNetworks, lookUp: async (name) => names[name] ?? [] });
+  new AddressPolicy({ own, allowNetworks, resolveHost: async (name) => names[name] ?? [] });
 const observed = (own: NetworkClass, caller: string, port = 7000, tls = false) =>
   policy(own).resolve({ port, tls }, caller);
 /** As the registrar asks: the URL as such, then every address behind it. */

@@ -12,7 +12,7 @@ import type { TrackerOptions } from "../../../../server/tracker/tracker.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
-const { seedLeaseMs, seedProbeMs } = defaultTrackerLimits;
+const { legacyLeaseMs, legacyProbeMs } = defaultTrackerLimits;
 
 const open: RouterTracker[] = [];
 /** Whose seed peers answer every probe, unless told otherwise. */
@@ -36,7 +36,7 @@ const registration = (port: number, fileName: string, ...pieces: ReturnType<type
 });
 
 async function piecesOf(tracker: RouterTracker, fileName = "file.txt"): Promise<Record<number, string[]>> {
-  const { pieces } = await tracker.seedClient().getFilePieces({ fileName });
+  const { pieces } = await tracker.legacyClient().getFilePieces({ fileName });
   return Object.fromEntries(
     Object.entries(pieces).map(([number, { addresses }]) => [number, [...addresses].sort()]),
   );
@@ -48,7 +48,7 @@ describe("RegisterPeer", () => {
     const request = registration(6001, "file.txt", piece(1, "abcd1234"), piece(2, "efgh5678"));
     request.fileInfo[0]!.total = -3;
     request.peerAddress = "203.0.113.9:6001";
-    expect(await tracker.seedClient().registerPeer(request)).toMatchObject({ success: true });
+    expect(await tracker.legacyClient().registerPeer(request)).toMatchObject({ success: true });
     expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"], 2: ["127.0.0.1:6001"] });
     expect(await tracker.client().locatePieces({ fileName: "file.txt" })).toMatchObject({
       infoHash: "",
@@ -75,14 +75,14 @@ describe("RegisterPeer", () => {
     ["a hash of 256 bytes", registration(1, "f", piece(1, "x".repeat(256))), "file_info[0].pieces[0].hash"],
     ["1,025 files", { peerAddress: ":1", fileInfo: Array(1_025).fill({ fileName: "f" }) }, "file_info"],
   ])("refuses %s by name", async (_, request, field) => {
-    const call = fresh().seedClient().registerPeer(request);
+    const call = fresh().legacyClient().registerPeer(request);
     await expect(call).rejects.toThrow(`[invalid_argument] ${field}: `);
   });
 
   it("counts once however often it is sent, also 50 times at once", async () => {
     const tracker = fresh();
     const request = registration(6001, "file.txt", piece(1));
-    const client = tracker.seedClient();
+    const client = tracker.legacyClient();
     await Promise.all(Array.from({ length: 50 }, () => client.registerPeer(request)));
     expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"] });
     expect(await tracker.store.counts()).toMatchObject({ leases: 1 });
@@ -90,7 +90,7 @@ describe("RegisterPeer", () => {
 
   it("replaces what the peer said before", async () => {
     const tracker = fresh();
-    const client = tracker.seedClient();
+    const client = tracker.legacyClient();
     await client.registerPeer(registration(6001, "old.txt", piece(1)));
     await client.registerPeer(registration(6001, "file.txt", piece(2)));
     await expect(piecesOf(tracker, "old.txt")).rejects.toThrow("[not_found]");
@@ -100,16 +100,16 @@ describe("RegisterPeer", () => {
   it("refuses an address that this tracker names to nobody, and one that a peer of ours holds", async () => {
     const tracker = fresh();
     const request = registration(6001, "file.txt", piece(1));
-    const outside = tracker.seedClient("203.0.113.9").registerPeer(request);
+    const outside = tracker.legacyClient("203.0.113.9").registerPeer(request);
     await expect(outside).rejects.toThrow("[permission_denied]");
     await tracker.client().announce({ event: AnnounceEvent.STARTED, port: 6001 });
-    await expect(tracker.seedClient().registerPeer(request)).rejects.toThrow("[already_exists]");
+    await expect(tracker.legacyClient().registerPeer(request)).rejects.toThrow("[already_exists]");
     await expect(piecesOf(tracker)).rejects.toThrow("[not_found]");
   });
 
   it("changes nothing when the tracker's memory is full", async () => {
     const tracker = fresh(undefined, { trackerLimits: { maxStateBytes: 2_000 } });
-    const client = tracker.seedClient();
+    const client = tracker.legacyClient();
     const large = registration(6001, "file.txt", ...Array.from({ length: 100 }, (_, at) => piece(at + 1)));
     await expect(client.registerPeer(large)).rejects.toThrow("[resource_exhausted]");
     expect(await tracker.store.counts()).toMatchObject({ leases: 0 });
@@ -129,8 +129,10 @@ describe("DeregisterPeer", () => {
 
   it("ends a registration from its own address, whatever host either call names", async () => {
     const tracker = fresh(undefined, networks);
-    await tracker.seedClient("10.0.0.1").registerPeer(registration(6001, "file.txt", piece(1)));
-    const answer = await tracker.seedClient("10.0.0.1").deregisterPeer({ peerAddress: "other.example:6001" });
+    await tracker.legacyClient("10.0.0.1").registerPeer(registration(6001, "file.txt", piece(1)));
+    const answer = await tracker
+      .legacyClient("10.0.0.1")
+      .deregisterPeer({ peerAddress: "other.example:6001" });
     expect(answer.success).toBe(true);
     await expect(piecesOf(tracker)).rejects.toThrow("[not_found]");
     expect(await tracker.store.counts()).toEqual({ leases: 0, swarms: 0 });
@@ -138,12 +140,12 @@ describe("DeregisterPeer", () => {
 
   it("by anybody else answers false and changes nothing, and so does a second one", async () => {
     const tracker = fresh(undefined, networks);
-    const owner = tracker.seedClient("10.0.0.1");
+    const owner = tracker.legacyClient("10.0.0.1");
     const request = registration(6001, "file.txt", piece(1));
     await owner.registerPeer(request);
     const lies = { ...request, peerAddress: "10.0.0.1:6001" };
     for (const stranger of ["10.0.0.2", "127.0.0.1", "203.0.113.9"]) {
-      expect((await tracker.seedClient(stranger).deregisterPeer(lies)).success).toBe(false);
+      expect((await tracker.legacyClient(stranger).deregisterPeer(lies)).success).toBe(false);
     }
     expect((await owner.deregisterPeer({ peerAddress: "10.0.0.1:6002" })).success).toBe(false);
     expect(await piecesOf(tracker)).toEqual({ 1: ["10.0.0.1:6001"] });
@@ -154,7 +156,7 @@ describe("DeregisterPeer", () => {
   it("does not end the lease of a peer that has a secret", async () => {
     const tracker = fresh();
     await tracker.client().announce({ event: AnnounceEvent.STARTED, port: 6001 });
-    expect((await tracker.seedClient().deregisterPeer({ peerAddress: ":6001" })).success).toBe(false);
+    expect((await tracker.legacyClient().deregisterPeer({ peerAddress: ":6001" })).success).toBe(false);
     expect(await tracker.store.counts()).toMatchObject({ leases: 1 });
   });
 });
@@ -163,18 +165,18 @@ describe("a seed peer's lease", () => {
   it("lives an hour without a heartbeat, and an hour more each time that the peer answers", async () => {
     let answers = true;
     const tracker = fresh(async () => answers);
-    await tracker.seedClient().registerPeer(registration(6001, "file.txt", piece(1)));
-    await tracker.clock.tick(3 * seedLeaseMs);
+    await tracker.legacyClient().registerPeer(registration(6001, "file.txt", piece(1)));
+    await tracker.clock.tick(3 * legacyLeaseMs);
     expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"] });
     answers = false;
-    await tracker.clock.tick(seedProbeMs);
+    await tracker.clock.tick(legacyProbeMs);
     await expect(piecesOf(tracker)).rejects.toThrow("[not_found]");
   });
 
   it("ends after an hour if nothing could be asked", async () => {
     const tracker = fresh();
-    await tracker.seedClient().registerPeer({ peerAddress: ":6001", fileInfo: [{ fileName: "file.txt" }] });
-    await tracker.clock.tick(seedLeaseMs - 1);
+    await tracker.legacyClient().registerPeer({ peerAddress: ":6001", fileInfo: [{ fileName: "file.txt" }] });
+    await tracker.clock.tick(legacyLeaseMs - 1);
     expect(await tracker.store.counts()).toMatchObject({ leases: 1 });
     await tracker.clock.tick(2_000);
     expect(await tracker.store.counts()).toMatchObject({ leases: 0 });
@@ -184,10 +186,10 @@ describe("a seed peer's lease", () => {
     const asked: unknown[] = [];
     const tracker = fresh(async (...question) => asked.push(question.slice(0, 3)) > 0);
     await tracker.clock.tick(1_000);
-    await tracker.seedClient().registerPeer(registration(6001, "file.txt", piece(7), piece(3)));
-    await tracker.clock.tick(seedProbeMs);
+    await tracker.legacyClient().registerPeer(registration(6001, "file.txt", piece(7), piece(3)));
+    await tracker.clock.tick(legacyProbeMs);
     expect(asked).toEqual([]);
-    await tracker.clock.tick(seedProbeMs);
+    await tracker.clock.tick(legacyProbeMs);
     expect(asked).toEqual([["http://127.0.0.1:6001", "file.txt", 3]]);
   });
 
@@ -195,9 +197,9 @@ describe("a seed peer's lease", () => {
     const probe = Promise.withResolvers<boolean>();
     const tracker = fresh(() => probe.promise);
     const request = registration(6001, "file.txt", piece(1));
-    await tracker.seedClient().registerPeer(request);
-    await tracker.clock.tick(2 * seedProbeMs);
-    await tracker.seedClient().registerPeer(request);
+    await tracker.legacyClient().registerPeer(request);
+    await tracker.clock.tick(2 * legacyProbeMs);
+    await tracker.legacyClient().registerPeer(request);
     probe.resolve(false);
     await tracker.clock.tick(0);
     expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"] });
@@ -214,17 +216,17 @@ describe("a seed peer's lease", () => {
       now--;
       return true;
     });
-    const client = tracker.seedClient();
+    const client = tracker.legacyClient();
     for (let n = 0; n < 200; n++) await client.registerPeer(registration(6_001 + n, "file.txt", piece(1)));
-    await tracker.clock.tick(2 * seedProbeMs);
+    await tracker.clock.tick(2 * legacyProbeMs);
     expect(all).toBe(200);
     expect(most).toBe(64);
   });
 
   it("cannot be taken up or ended by an announce, for nobody knows a secret of it", async () => {
     const tracker = fresh();
-    await tracker.seedClient().registerPeer(registration(6001, "file.txt", piece(1)));
-    const [{ leaseId } = { leaseId: "" }] = await tracker.store.seedPeers();
+    await tracker.legacyClient().registerPeer(registration(6001, "file.txt", piece(1)));
+    const [{ leaseId } = { leaseId: "" }] = await tracker.store.legacyPeers();
     const stop = { event: AnnounceEvent.STOPPED, leaseId, leaseSecret: "0".repeat(32) };
     await expect(tracker.client().announce(stop)).rejects.toThrow("[permission_denied]");
     expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"] });
@@ -247,11 +249,11 @@ describe("GetFilePieces", () => {
     const tracker = fresh();
     const torrents = [announced("a", "file.txt", 1, 2)];
     await tracker.client().announce({ event: AnnounceEvent.STARTED, port: 6001, torrents });
-    await tracker.seedClient().registerPeer(registration(6002, "file.txt", piece(2), piece(3)));
+    await tracker.legacyClient().registerPeer(registration(6002, "file.txt", piece(2), piece(3)));
     const first: (string | undefined)[] = [];
     for (let n = 0; n < 6; n++) {
       if (n % 2 === 0) {
-        const { pieces } = await tracker.seedClient().getFilePieces({ fileName: "file.txt" });
+        const { pieces } = await tracker.legacyClient().getFilePieces({ fileName: "file.txt" });
         expect(pieces[1]?.addresses).toEqual(["127.0.0.1:6001"]);
         expect(pieces[3]?.addresses).toEqual(["127.0.0.1:6002"]);
         expect([...pieces[2]!.addresses].sort()).toEqual(["127.0.0.1:6001", "127.0.0.1:6002"]);
@@ -270,7 +272,7 @@ describe("GetFilePieces", () => {
     const torrents = [announced("a", "file.txt", 1), announced("b", "file.txt", 1)];
     await tracker.client().announce({ event: AnnounceEvent.STARTED, port: 6001, torrents });
     await expect(piecesOf(tracker)).rejects.toThrow("[failed_precondition]");
-    const client = tracker.seedClient();
+    const client = tracker.legacyClient();
     await client.registerPeer(registration(6002, "seed.txt", piece(1, "a")));
     await client.registerPeer(registration(6003, "seed.txt", piece(1, "b")));
     await expect(piecesOf(tracker, "seed.txt")).rejects.toThrow("[failed_precondition]");
@@ -306,7 +308,7 @@ describe("GetFilePieces", () => {
       filePieces({
         swarm: undefined,
         peers: [member(6001, pieces), member(6002, pieces)],
-        seeds: [],
+        legacyPeers: [],
         turn: 0,
       });
     const bytesOf = (pieces: number) => {
@@ -338,7 +340,7 @@ describe("GetFilePieces", () => {
 describe("LocatePieces", () => {
   it("names seed peers behind the swarm's own, and answers when there is no swarm", async () => {
     const tracker = fresh();
-    await tracker.seedClient().registerPeer(registration(6002, "file.txt", piece(1)));
+    await tracker.legacyClient().registerPeer(registration(6002, "file.txt", piece(1)));
     const query = { infoHash: infoHash("a"), totalPieces: 3, fileName: "file.txt" };
     const alone = await tracker.client().locatePieces(query);
     expect(alone).toMatchObject({ infoHash: infoHash("a"), totalPieces: 3, peers: [] });
@@ -348,7 +350,7 @@ describe("LocatePieces", () => {
 
   it("names sixteen of more, each in its turn", async () => {
     const tracker = fresh();
-    const client = tracker.seedClient();
+    const client = tracker.legacyClient();
     for (let n = 0; n < 20; n++) await client.registerPeer(registration(6_001 + n, "file.txt", piece(1)));
     const named = new Map<string, number>();
     for (let n = 0; n < 40; n++) {

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, type AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
-import { TrackerService as SeedTrackerService } from "#gen/tracker_pb.ts";
+import { TrackerService as LegacyTrackerService } from "#gen/tracker_pb.ts";
 import { startServer } from "../../../../server/http/listening/server.ts";
 import { trustAllowedNetworks } from "../../../../server/tracker/announce/reachability.ts";
 import { composeTracker } from "../../../../server/tracker/tracker.ts";
@@ -23,7 +23,7 @@ import {
  * of the library, in the other the library answers all of them.
  */
 const { announce } = TrackerService.method;
-const { getFilePieces } = SeedTrackerService.method;
+const { getFilePieces } = LegacyTrackerService.method;
 const swarm = { infoHash: infoHash("a"), totalPieces: 12, fileName: "file" };
 const wires = [
   { wire: "HTTP/1.1", version: 1 },

@@ -2,12 +2,12 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { LocatePiecesResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
-import { seedTable } from "../../../../server/tracker/locate/legacy-table.ts";
-import { seedPeers, swarmPeers } from "../../../../server/tracker/locate/swarm-message.ts";
-import type { SeedMember, SwarmMember } from "../../../../server/tracker/store/swarm-store.ts";
+import { legacyTable } from "../../../../server/tracker/locate/legacy-table.ts";
+import { legacyFields, swarmPeers } from "../../../../server/tracker/locate/swarm-message.ts";
+import type { LegacyMember, SwarmMember } from "../../../../server/tracker/store/swarm-store.ts";
 import { seededRandom } from "../../../support/swarms/fake-swarm.ts";
 
-function member(id: string, pieces: Iterable<readonly [number, string]>): SeedMember {
+function member(id: string, pieces: Iterable<readonly [number, string]>): LegacyMember {
   return {
     leaseId: id,
     url: `http://${id}:1`,
@@ -21,7 +21,7 @@ function* whole(count: number, digit = "a"): Generator<readonly [number, string]
 }
 
 /** What the table says of each member, as "number hash". */
-function told({ pairs, declared }: ReturnType<typeof seedTable>): string[][] {
+function told({ pairs, declared }: ReturnType<typeof legacyTable>): string[][] {
   return declared.map((bits) => [...bits].map((at) => `${pairs[at]!.number} ${pairs[at]!.hash}`));
 }
 
@@ -39,7 +39,7 @@ describe("the table of seed peers", () => {
       ]),
       member("c", []),
     ];
-    const table = seedTable(members, 100_000, () => 0.99);
+    const table = legacyTable(members, 100_000, () => 0.99);
     expect(told(table)).toEqual([["1 x", "2 y", "9 z"], ["2 other", "9 z"], []]);
     expect(table.pairs).toHaveLength(4);
   });
@@ -49,7 +49,7 @@ describe("the table of seed peers", () => {
     const random = seededRandom(3);
     const seen = new Set<number>();
     for (let n = 0; n < 40; n++) {
-      const table = seedTable(members, 20_000, random);
+      const table = legacyTable(members, 20_000, random);
       const numbers = table.pairs.map(({ number }) => number);
       expect(numbers.length).toBe(Math.ceil(20_000 / 72));
       for (let at = 1; at < numbers.length; at++) expect(numbers[at]).toBe((numbers[at - 1]! % 1_000) + 1);
@@ -60,7 +60,9 @@ describe("the table of seed peers", () => {
   });
 
   it("makes an answer of less than 700 KB, whatever is declared and whatever swarm stands in front of it", () => {
-    const seeds = Array.from({ length: 16 }, (_, n) => member(`seed-${n}`, whole(100_000, n.toString(16))));
+    const legacyPeers = Array.from({ length: 16 }, (_, n) =>
+      member(`seed-${n}`, whole(100_000, n.toString(16))),
+    );
     const peers = Array.from({ length: 50 }, (_, n): SwarmMember => {
       const bitfield = Bitfield.of(100_000, [n]);
       return {
@@ -78,10 +80,10 @@ describe("the table of seed peers", () => {
       };
     });
     for (const swarm of [peers, peers.slice(0, 10), []]) {
-      const located = { swarm: undefined, peers: swarm, seeds, turn: 0 };
+      const located = { swarm: undefined, peers: swarm, legacyPeers, turn: 0 };
       const answer = create(LocatePiecesResponseSchema, {
         peers: swarmPeers(swarm),
-        ...seedPeers(located, seededRandom(1)),
+        ...legacyFields(located, seededRandom(1)),
       });
       expect(answer.seedPieces.length).toBeGreaterThan(900);
       expect(toBinary(LocatePiecesResponseSchema, answer).length).toBeLessThan(720_000);

@@ -2,14 +2,14 @@ import { describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { holderInTurn } from "#core/base/round-robin.ts";
 import { TableWindows } from "../../../../server/tracker/locate/table-windows.ts";
-import type { Swarm, SwarmMember } from "../../../../server/tracker/store/swarm-store.ts";
+import type { SwarmMember, SwarmSnapshot } from "../../../../server/tracker/store/swarm-store.ts";
 import { infoHash } from "../../../support/swarms/router-tracker.ts";
 
 const full = Bitfield.full(8);
 const half = Bitfield.of(8, [0, 2, 4, 6]);
 
 /** A swarm written down in lease order: S a seeder, l a leecher, d a draining seeder, n one that is not listed. */
-function swarm(picture: string): Swarm {
+function swarm(picture: string): SwarmSnapshot {
   const members = [...picture].map((kind, n): SwarmMember => {
     const bitfield = kind === "l" ? half : full;
     const what = {

@@ -22,7 +22,7 @@ const limits = {
   maxSwarms: 3,
   maxTorrentsPerLease: 2,
   maxStateBytes: 30_000,
-  seedLeaseMs: 60_000,
+  legacyLeaseMs: 60_000,
 };
 
 let redis: RedisServer;
@@ -74,11 +74,11 @@ const replica = fc.nat(1);
 /** Ids are random: nobody opens one that lives. */
 const open = fc
   .tuple(replica, id, id, fc.constantFrom("x", "y"), fc.boolean())
-  .map(([replica, id, address, source, seed]) =>
+  .map(([replica, id, address, source, legacy]) =>
     same(`open ${id} at ${address} from ${source}`, replica, async (store) =>
       (await store.find(id))
         ? "lives"
-        : store.open({ ...lease(id), address: lease(address).address, source, ...(seed && { seed }) }),
+        : store.open({ ...lease(id), address: lease(address).address, source, ...(legacy && { legacy }) }),
     ),
   );
 const renew = fc
@@ -191,7 +191,7 @@ async function everything(store: SwarmStore) {
     }
   }
   const named = await Promise.all(NAMES.map(async (name) => sorted(await store.swarmsNamed(name))));
-  const files = await Promise.all(NAMES.map((name) => store.seedFile(name)));
+  const files = await Promise.all(NAMES.map((name) => store.legacyFile(name)));
   const volunteers = (await store.volunteers()).map(({ id }) => id).sort();
   const books = [];
   for (const digit of DIGITS) {
@@ -205,7 +205,7 @@ async function everything(store: SwarmStore) {
   }
   const ordered = await Promise.all(IDS.map(async (id) => sorted(await store.orders.ofVolunteer(id))));
   const all = sorted(await store.swarms(10));
-  const seeds = (await store.seedPeers()).map((peer) => peer.leaseId).sort();
+  const legacyPeers = (await store.legacyPeers()).map((peer) => peer.leaseId).sort();
   return {
     leases,
     holders,
@@ -214,7 +214,7 @@ async function everything(store: SwarmStore) {
     named,
     files,
     all,
-    seeds,
+    legacyPeers,
     volunteers,
     books,
     ordered,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll } from "vitest";
 import { RedisSwarmStore } from "../../../../../server/tracker/store/redis/redis-swarm-store.ts";
-import { seedPeersContract } from "../../../../contract/legacy-peers.ts";
+import { legacyPeersContract } from "../../../../contract/legacy-peers.ts";
 import { orderStoreContract } from "../../../../contract/order-store.ts";
 import { swarmCopiesContract } from "../../../../contract/swarm-copies.ts";
 import { type MakeSwarmStore, swarmStoreContract } from "../../../../contract/swarm-store.ts";
@@ -22,6 +22,6 @@ const make: MakeSwarmStore = (clock, limits) =>
     prefix: `${randomUUID()}:`,
   });
 swarmStoreContract("redis", make);
-seedPeersContract("redis", make);
+legacyPeersContract("redis", make);
 swarmCopiesContract("redis", make);
 orderStoreContract("redis", make);

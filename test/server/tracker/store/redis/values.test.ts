@@ -59,7 +59,7 @@ describe("texts from outside", () => {
     await store.leave(text, torrent().infoHash);
     await expect(store.join(text, torrent(), true)).rejects.toMatchObject({ code: "not_found" });
     expect(await store.swarmsNamed(text)).toEqual([]);
-    expect(await store.seedFile(text)).toBeUndefined();
+    expect(await store.legacyFile(text)).toBeUndefined();
     expect(await other.dbsize()).toBe(before);
   });
 
@@ -146,9 +146,9 @@ describe("values that no tracker wrote", () => {
   });
 
   it("among seed peers' files and in the sets that say where to look", async () => {
-    await store.open({ ...lease("s"), seed: true });
+    await store.open({ ...lease("s"), legacy: true });
     await store.declare("s", [{ fileName: "file", pieces: [{ number: 1, hash: "x" }] }]);
-    expect((await store.seedFile("file"))?.members).toHaveLength(1);
+    expect((await store.legacyFile("file"))?.members).toHaveLength(1);
     for (const value of ["", "{}", '[["file",[[0,"x"]]]]', '[["",[]]]', '[["file",[[1,2]]]]']) {
       await other.set(`${prefix}declared:${digest("s")}`, value);
       const row = String(Math.floor(Math.random() * 1e15))
@@ -156,7 +156,7 @@ describe("values that no tracker wrote", () => {
         .padEnd(40, "0");
       await other.hset(`${prefix}seeds`, digest("s"), row);
       await other.hincrby(`${prefix}seeds`, "v", 1);
-      expect(await store.seedFile("file"), value).toBeUndefined();
+      expect(await store.legacyFile("file"), value).toBeUndefined();
     }
     await other.sadd(`${prefix}info_hash:${torrent().infoHash}`, "x", `${torrent().infoHash}00000000`);
     await other.zadd(`${prefix}swarms`, 1, "nonsense");
@@ -228,7 +228,7 @@ describe("values that no tracker wrote", () => {
       ["swarmsOf", () => store.swarmsOf(torrent().infoHash)],
       ["swarmsNamed", () => store.swarmsNamed("file")],
       ["swarms", () => store.swarms(10)],
-      ["seedPeers", () => store.seedPeers()],
+      ["legacyPeers", () => store.legacyPeers()],
       ["changes", () => store.changes("")],
       ["volunteers", () => store.volunteers()],
       ["books", () => store.orders.books()],
@@ -256,7 +256,7 @@ it("a user who may only read, write and run scripts on the tracker's keys is eno
 });
 
 it("nothing is left when the last peer has gone but the tracker's id, and every other key ends by itself", async () => {
-  await store.open({ ...lease("s"), seed: true });
+  await store.open({ ...lease("s"), legacy: true });
   await store.declare("s", [{ fileName: "file", pieces: [] }]);
   for (const key of await other.keys(`${prefix}*`)) {
     if (!key.endsWith("tracker_id")) expect(await other.pttl(key), key).toBeGreaterThan(0);

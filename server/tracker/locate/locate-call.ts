@@ -15,13 +15,13 @@ import type { TrackerMetrics } from "../metrics/metrics.ts";
 import { checkString, checkTotalPieces } from "../store/checks.ts";
 import type { SwarmStore } from "../store/swarm-store.ts";
 import type { AnswerCache } from "./answer-cache.ts";
-import type { Located, Locator, SwarmQuery } from "./locator.ts";
-import { peerFields, seedPeers, swarmPeers } from "./swarm-message.ts";
+import type { PeerSelection, PeerSelector, SwarmQuery } from "./peer-selector.ts";
+import { legacyFields, peerFields, swarmPeers } from "./swarm-message.ts";
 import { revisionOf } from "./table-revision.ts";
 
-export interface LocateParts {
+export interface LocateCallParts {
   readonly store: SwarmStore;
-  readonly locator: Locator;
+  readonly selector: PeerSelector;
   readonly metrics: TrackerMetrics;
   readonly overload: Overload;
   readonly answers: AnswerCache;
@@ -29,11 +29,11 @@ export interface LocateParts {
   readonly locateMs: number;
 }
 
-/** Questions that are kept in their bytes, and the longest of them: one without `since`. */
+/** Decoded requests that are cached, and the longest of them in bytes: one without `since`. */
 const MAX_QUESTIONS = 4_096;
 const MAX_QUESTION_BYTES = 384;
 
-/** What was asked, and what it means once that was needed. */
+/** A decoded request, and its query once that has been checked. */
 interface Question {
   readonly request: LocatePiecesRequest;
   query?: SwarmQuery;
@@ -41,29 +41,29 @@ interface Question {
 
 type LocateAnswer = MessageInitShape<typeof LocatePiecesResponseSchema>;
 
-/** TrackerService.LocatePieces: from what was asked to what is answered, as a message or in its bytes. */
-export class Locate {
-  readonly #parts: LocateParts;
-  /** What LocatePieces was asked lately, by the bytes of the question: downloaders of one swarm all send the same. */
+/** Answers TrackerService.LocatePieces, as a message or encoded. PeerSelector chooses the peers. */
+export class LocateCall {
+  readonly #parts: LocateCallParts;
+  /** Recent requests by their bytes: the downloaders of one swarm all send the same. */
   readonly #questions = new Map<string, Question>();
 
-  constructor(parts: LocateParts) {
+  constructor(parts: LocateCallParts) {
     this.#parts = parts;
   }
 
-  /** For the library's handler. */
+  /** Answers in Connect's handler. */
   async answer(request: LocatePiecesRequest): Promise<LocateAnswer> {
     const question = { request };
     const located = await this.#located(question);
     return this.#message(question, located, swarmPeers(located.peers, request.since));
   }
 
-  /** In front of it: what answers between two changes of a swarm have in common is encoded once. */
+  /** Answers before Connect's handler. The part that answers share between two changes of a swarm is encoded once. */
   readonly direct: DirectMethod<Question> = {
     read: (message) => this.#read(message),
     answer: async (question) => {
       const located = await this.#located(question);
-      const plain = located.swarm && located.seeds.length === 0 && question.request.since.length === 0;
+      const plain = located.swarm && located.legacyPeers.length === 0 && question.request.since.length === 0;
       const parts = plain
         ? [this.#turn(located), this.#rest(question, located)]
         : [encode(this.#message(question, located, swarmPeers(located.peers, question.request.since)))];
@@ -71,7 +71,7 @@ export class Locate {
     },
   };
 
-  /** Undefined for what is no such message: the library says so. */
+  /** Undefined if the message is malformed: then Connect's handler answers with the error. */
   #read(message: Uint8Array): Question | undefined {
     const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString("latin1");
     const known = this.#questions.get(bytes);
@@ -86,19 +86,14 @@ export class Locate {
     return question;
   }
 
-  async #located(question: Question): Promise<Located> {
-    const { metrics, locator } = this.#parts;
-    metrics.located();
+  #located(question: Question): Promise<PeerSelection> {
+    const { metrics, selector } = this.#parts;
+    metrics.located("");
     const query = queryOf(question);
-    const startedMs = performance.now();
-    try {
-      return await locator.locate(query);
-    } finally {
-      metrics.took("locate", startedMs);
-    }
+    return metrics.timed("locate", () => selector.select(query));
   }
 
-  #message(question: Question, located: Located, peers: SwarmPeer[]): LocateAnswer {
+  #message(question: Question, located: PeerSelection, peers: SwarmPeer[]): LocateAnswer {
     const { infoHash, totalPieces } = located.swarm ?? queryOf(question);
     return {
       infoHash: infoHash ?? "",
@@ -108,12 +103,12 @@ export class Locate {
       turn: located.turn,
       trackerId: this.#parts.store.trackerId,
       nextLocateMs: this.#nextLocateMs(),
-      ...seedPeers(located, this.#parts.random),
+      ...legacyFields(located, this.#parts.random),
     };
   }
 
-  /** All but the fields of `#turn`. */
-  #rest(question: Question, located: Located): Uint8Array {
+  /** The answer without the fields of `#turn`, encoded. */
+  #rest(question: Question, located: PeerSelection): Uint8Array {
     const { answers, store } = this.#parts;
     return answers.get(located.peers, store.trackerId, () => {
       const others = encode({ ...this.#message(question, located, []), turn: 0, nextLocateMs: 0 });
@@ -121,8 +116,11 @@ export class Locate {
     });
   }
 
-  /** Fields may come in any order: in front, the few bytes that change share a write with the answer's envelope. */
-  #turn({ turn }: Located): Uint8Array {
+  /**
+   * The fields that differ in each answer. They come first, to share a write with the envelope; protobuf allows any
+   * order.
+   */
+  #turn({ turn }: PeerSelection): Uint8Array {
     const bytes = Buffer.allocUnsafe(2 * MAX_INT_FIELD_BYTES);
     const next = writeIntField(bytes, 0, TURN, turn);
     return bytes.subarray(0, writeIntField(bytes, next, NEXT_LOCATE_MS, this.#nextLocateMs()));
@@ -141,7 +139,7 @@ const { turn: turnField, nextLocateMs: nextLocateMsField } = LocatePiecesRespons
 const [TURN, NEXT_LOCATE_MS] = [turnField.number, nextLocateMsField.number];
 const NO_STORE = { "cache-control": "no-store" };
 
-/** Fails with InvalidField, every time. */
+/** The checked query of a request. Throws InvalidField. */
 function queryOf(question: Question): SwarmQuery {
   question.query ??= parseQuery(question.request);
   return question.query;

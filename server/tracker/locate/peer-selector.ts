@@ -2,54 +2,57 @@ import type { Random } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { FailureVotes } from "../store/failure-votes.ts";
-import type { SeedMember, Swarm, SwarmMember, SwarmStore } from "../store/swarm-store.ts";
+import type { LegacyMember, SwarmMember, SwarmSnapshot, SwarmStore } from "../store/swarm-store.ts";
 import { namedPeers } from "./named-peers.ts";
 import { NearWindows } from "./near-windows.ts";
-import { TableWindows, type Windows } from "./table-windows.ts";
+import { TableWindows } from "./table-windows.ts";
 import { Turns } from "./turns.ts";
+import type { Windows } from "./windows.ts";
 
-/** Seed peers that one answer names behind the others. */
-const SEED_TABLE_SIZE = 16;
+/** Legacy peers that one answer names besides the peers of the swarm. */
+const LEGACY_TABLE_SIZE = 16;
 
 const NONE: readonly never[] = [];
 
-/** Which swarm somebody asks for: by info hash, or by file name for who knows none. Seed peers go by the name alone. */
+/** Selects a swarm by info hash, or by file name if the caller knows none. Legacy peers are found by name alone. */
 export interface SwarmQuery {
   readonly infoHash?: string | undefined;
   readonly fileName?: string | undefined;
   /** 0: not known. */
   readonly totalPieces: number;
-  /** The asker's own; left out: not known. */
+  /** The downloader's zone; left out: not known. */
   readonly zone?: string | undefined;
 }
 
-export interface Located {
-  /** Undefined if only seed peers are known. */
-  readonly swarm: Swarm | undefined;
+/** The peers that one answer names. */
+export interface PeerSelection {
+  /** Undefined if only legacy peers have the file. */
+  readonly swarm: SwarmSnapshot | undefined;
   readonly peers: readonly SwarmMember[];
-  readonly seeds: readonly SeedMember[];
-  /** See core/base/round-robin.ts. */
+  readonly legacyPeers: readonly LegacyMember[];
+  /** Whose turn it is among `peers` (see core/base/round-robin.ts). */
   readonly turn: number;
 }
 
-/** Made of one state of a swarm, and of what was reported at the time. */
+/** The tables of one state of a swarm. */
 interface Tables {
+  /** Of the failure votes that the tables were made with. */
   readonly version: number;
   readonly byZone: Map<string, ZoneTables>;
 }
 
 interface ZoneTables {
   readonly windows: Windows;
-  /** Askers of a zone of its own take turns among themselves. */
+  /** Downloaders of one zone take turns among themselves. */
   readonly turnKey: string;
 }
 
-/** Answers who has which pieces, and whose turn it is. */
-export class Locator {
+/** Finds the swarm that a query means, and selects the peers that each answer names: every answer takes its turn. */
+export class PeerSelector {
   readonly #store: SwarmStore;
   readonly #turns: Turns;
   readonly #votes: FailureVotes;
-  readonly #tables = new WeakMap<Swarm, Tables>();
+  readonly #tables = new WeakMap<SwarmSnapshot, Tables>();
 
   constructor(store: SwarmStore, votes: FailureVotes, random: Random) {
     this.#store = store;
@@ -57,38 +60,38 @@ export class Locator {
     this.#turns = new Turns(random);
   }
 
-  /** Every call is the next turn of its swarm. Fails as `find` does, but not while seed peers are known. */
-  async locate(query: SwarmQuery): Promise<Located> {
-    const seedFile = query.fileName ? await this.#store.seedFile(query.fileName) : undefined;
+  /** Selects the peers of the swarm's next answer. Throws as `find` does, unless legacy peers have the file. */
+  async select(query: SwarmQuery): Promise<PeerSelection> {
+    const legacyFile = query.fileName ? await this.#store.legacyFile(query.fileName) : undefined;
     const swarm = await this.#search(query);
-    const seeders = seedFile?.members ?? NONE;
+    const declared = legacyFile?.members ?? NONE;
     if (!swarm) {
-      if (!seedFile) throw notAnnounced();
+      if (!legacyFile) throw notAnnounced();
       const turn = this.#turns.next(`name ${query.fileName}`);
-      return { swarm, peers: [], seeds: window(seeders, SEED_TABLE_SIZE, turn), turn };
+      return { swarm, peers: [], legacyPeers: window(declared, LEGACY_TABLE_SIZE, turn), turn };
     }
     const { windows, turnKey } = this.#tablesFor(swarm, zoneOf(swarm, query));
     const answer = this.#turns.next(turnKey);
     const { peers, turn } = windows.at(answer);
-    return { swarm, peers, seeds: window(seeders, SEED_TABLE_SIZE, answer), turn };
+    return { swarm, peers, legacyPeers: window(declared, LEGACY_TABLE_SIZE, answer), turn };
   }
 
-  /** Fails with not_found, and with failed_precondition if the query fits several swarms. */
-  async find(query: SwarmQuery): Promise<Swarm> {
+  /** Finds a swarm. Throws not_found, and failed_precondition if the query fits several swarms. */
+  async find(query: SwarmQuery): Promise<SwarmSnapshot> {
     const swarm = await this.#search(query);
     if (!swarm) throw notAnnounced();
     return swarm;
   }
 
-  #search(query: SwarmQuery): Promise<Swarm | undefined> {
+  #search(query: SwarmQuery): Promise<SwarmSnapshot | undefined> {
     const { infoHash, totalPieces } = query;
     return infoHash && totalPieces > 0
       ? this.#store.swarm({ infoHash, totalPieces })
       : this.#searchAll(query);
   }
 
-  async #searchAll(query: SwarmQuery): Promise<Swarm | undefined> {
-    const live: Swarm[] = [];
+  async #searchAll(query: SwarmQuery): Promise<SwarmSnapshot | undefined> {
+    const live: SwarmSnapshot[] = [];
     for (const key of await this.#keys(query)) {
       const swarm = await this.#store.swarm(key);
       if (swarm) live.push(swarm);
@@ -107,7 +110,7 @@ export class Locator {
     return totalPieces > 0 ? keys.filter((key) => key.totalPieces === totalPieces) : keys;
   }
 
-  #tablesFor(swarm: Swarm, zone: string): ZoneTables {
+  #tablesFor(swarm: SwarmSnapshot, zone: string): ZoneTables {
     const { version } = this.#votes;
     const known = this.#tables.get(swarm);
     const tables = known?.version === version ? known : { version, byZone: new Map<string, ZoneTables>() };
@@ -120,7 +123,7 @@ export class Locator {
     return fresh;
   }
 
-  #makeWindows({ members }: Swarm, zone: string): Windows {
+  #makeWindows({ members }: SwarmSnapshot, zone: string): Windows {
     const { near, far } = namedPeers(members, zone, (url) => this.#votes.isSuspect(url));
     if (near.length > 0 && far.length > 0) return new NearWindows(near, far);
     return new TableWindows({ members: near.length > 0 ? near : far });
@@ -131,12 +134,12 @@ function notAnnounced(): PiezaError {
   return new PiezaError("not_found", "no peer has announced this torrent");
 }
 
-/** Zones that nobody of the swarm is in are one and the same: an asker can make up as many as it likes. */
-function zoneOf({ members }: Swarm, { zone = "" }: SwarmQuery): string {
+/** The query's zone, or none if no peer of the swarm is in it, because a caller can make up any number of zones. */
+function zoneOf({ members }: SwarmSnapshot, { zone = "" }: SwarmQuery): string {
   return zone !== "" && members.some((member) => member.zone === zone) ? zone : "";
 }
 
-/** At most `size` of a list: all of it, or another part of it at every turn. */
+/** At most `size` items of a list, from another start at each turn if the list is longer. */
 function window<T>(list: readonly T[], size: number, turn: number): readonly T[] {
   if (list.length <= size) return list;
   return Array.from({ length: size }, (_, at) => list[(turn + at) % list.length]!);
