@@ -1,19 +1,24 @@
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { formatBytes, plural } from "../line/units.ts";
 
-/** Of a list that could have thousands of entries, so many are shown. */
+/** Files that are listed; a folder may have thousands. */
 const MAX_FILES_SHOWN = 100;
 
-/** What a person wants to know of a torrent, a line each. */
+/** A torrent as lines of text for `pieza info`. */
 export function describeTorrent(torrent: Torrent): string[] {
   const { lengths, files = [] } = torrent;
   const pieces = plural(torrent.pieces.length, "piece");
   const rows: [string, string | undefined][] = [
     ["name", torrent.fileName],
-    ["size", lengths ? `${formatBytes(lengths.length)} (${lengths.length} bytes)` : "not said"],
+    ["size", lengths ? `${formatBytes(lengths.length)} (${lengths.length} bytes)` : "not stated"],
     ["pieces", lengths ? `${pieces} of ${formatBytes(lengths.pieceLength)}` : pieces],
     ["info hash", torrent.infoHash],
-    ["trackers", torrent.trackers.length > 0 ? torrent.trackers.join(", ") : "none; the catalog names them"],
+    [
+      "trackers",
+      torrent.trackers.length > 0
+        ? torrent.trackers.join(", ")
+        : "none in the torrent; the catalog names them",
+    ],
     ["comment", torrent.comment],
     ["created", torrent.createdAt],
     ["copies wanted", torrent.replicationTarget?.toString()],
