@@ -11,11 +11,11 @@ import type { TorrentDirectory } from "./torrent-directory.ts";
 
 export interface CatalogServiceParts {
   readonly torrents: TorrentDirectory;
-  /** What publishers send; undefined: anybody may publish and delete. */
+  /** The token that publishers send; undefined lets anyone publish and delete. */
   readonly token: string | undefined;
 }
 
-/** Translates between the wire and the directory; decides nothing but who may change it. */
+/** The catalog's RPCs: checks the token of changes, and translates between messages and the directory. */
 export function catalogService({ torrents, token }: CatalogServiceParts): ServiceImpl<typeof CatalogService> {
   const checkAuthority = (context: HandlerContext) => requireToken(token, context.values);
   return {
@@ -44,7 +44,7 @@ export function catalogService({ torrents, token }: CatalogServiceParts): Servic
   };
 }
 
-/** Throws InvalidField. */
+/** The key of a request. Throws InvalidField if it has none. */
 export function keyOf({ key }: GetTorrentRequest): TorrentKey {
   if (key.case === undefined) throw new InvalidField("key", "must be a name or an info_hash");
   return key.case === "name" ? { name: key.value } : { infoHash: key.value };
