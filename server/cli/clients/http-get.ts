@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
-import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { type ErrorCode, messageOf, PiezaError } from "#core/base/errors.ts";
 import { agentFor } from "../../http/client/proxy-agent.ts";
 import { tlsProblem } from "../../http/client/tls-problem.ts";
 
@@ -55,16 +55,15 @@ export function sendRequest(
   });
 }
 
+const codes: Readonly<Record<number, ErrorCode>> = {
+  401: "unauthenticated",
+  403: "permission_denied",
+  404: "not_found",
+};
+
 function checkStatus(url: string, status: number): void {
   if (status === 200) return;
-  const code =
-    status === 404
-      ? "not_found"
-      : status === 401
-        ? "unauthenticated"
-        : status === 403
-          ? "permission_denied"
-          : "unavailable";
+  const code = codes[status] ?? "unavailable";
   const answer = `${url} answered ${status} ${http.STATUS_CODES[status] ?? ""}`.trim();
   // Most servers answer 400 to plain HTTP at a TLS port.
   const hint = status === 400 && url.startsWith("http:") ? "; if the port is for TLS, use https:" : "";

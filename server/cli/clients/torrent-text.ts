@@ -1,4 +1,5 @@
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { table } from "../line/table.ts";
 import { formatBytes, plural } from "../line/units.ts";
 
 /** Files that are listed; a folder may have thousands. */
@@ -28,14 +29,8 @@ export function describeTorrent(torrent: Torrent): string[] {
     value === undefined ? [] : [`${`${label}:`.padEnd(15)}${value}`],
   );
   const shown = files.slice(0, MAX_FILES_SHOWN);
-  const width = Math.max(0, ...shown.map(({ length }) => formatBytes(length).length));
-  const digits = String(shown.length).length;
-  lines.push(
-    ...shown.map(
-      ({ path, length }, n) =>
-        `  ${String(n + 1).padStart(digits)}  ${formatBytes(length).padStart(width)}  ${path}`,
-    ),
-  );
+  const fileRows = shown.map(({ path, length }, n) => [String(n + 1), formatBytes(length), path]);
+  lines.push(...table(fileRows, [0, 1]).map((line) => `  ${line}`));
   if (files.length > shown.length) lines.push(`  and ${files.length - shown.length} more`);
   return lines;
 }

@@ -107,24 +107,16 @@ function identity(
 ): Finding {
   const role = kindOf(overview);
   if (status === 421) {
-    return problem(
-      check,
-      url,
-      "it refuses requests for this host name",
-      "start it with --allowed-host or --public-url",
-    );
+    const advice = "start it with --allowed-host or --public-url";
+    return problem(check, url, "it refuses requests for this host name", advice);
   }
   // Servers answer 400 to plain HTTP at a TLS port, ours and others.
   if (role === undefined && status === 400 && url.startsWith("http:")) {
     return problem(check, url, "it does not accept plain HTTP", TRY_HTTPS);
   }
   if (role === undefined) {
-    return warning(
-      check,
-      url,
-      `it answers with status ${status} and does not identify itself`,
-      "check that this is a pieza server",
-    );
+    const message = `it answers with status ${status} and does not identify itself`;
+    return warning(check, url, message, "check that this is a pieza server");
   }
   if (expected !== undefined && role !== expected) {
     return problem(check, url, `it is a ${role}, not a ${expected}`, `give the URL of a ${expected}`);
@@ -147,45 +139,33 @@ function clock(url: string, { headers, tookMs }: Probed): Finding {
   if (Number.isNaN(theirs)) return ok("clock", url, "it does not send its time");
   const offMs = theirs - (Date.now() - tookMs / 2);
   if (Math.abs(offMs) < CLOCK_SLACK_MS) return ok("clock", url, "its clock agrees with this machine's");
-  const ahead = offMs > 0 ? "ahead of" : "behind";
-  return warning(
-    "clock",
-    url,
-    `its clock is ${formatDuration(Math.abs(offMs))} ${ahead} this machine's`,
-    "set both clocks by NTP; certificates depend on the time",
-  );
+  const off = `${formatDuration(Math.abs(offMs))} ${offMs > 0 ? "ahead of" : "behind"}`;
+  const advice = "set both clocks by NTP; certificates depend on the time";
+  return warning("clock", url, `its clock is ${off} this machine's`, advice);
 }
 
 async function cors(url: string, { headers }: Probed, options: CheckOptions): Promise<Finding> {
-  const advice =
-    "a proxy in front of it, if there is one, has to pass CORS headers and OPTIONS requests through";
+  const advice = "a proxy in front of it must pass CORS headers and OPTIONS requests through";
+  const trouble = (message: string) => problem("cors", url, message, advice);
   const open = (value: unknown) => value === "*" || value === ORIGIN;
   if (!open(headers["access-control-allow-origin"])) {
-    return problem("cors", url, "pages in browsers cannot read its answers", advice);
+    return trouble("pages in browsers cannot read its answers");
   }
   const exposed = String(headers["access-control-expose-headers"] ?? "").toLowerCase();
   if (!exposed.includes("grpc-status")) {
-    return problem("cors", url, "pages in browsers cannot read the result of a call (grpc-status)", advice);
+    return trouble("pages in browsers cannot read the result of a call (grpc-status)");
   }
   const asked = {
     origin: ORIGIN,
     "access-control-request-method": "POST",
     "access-control-request-headers": "content-type,x-grpc-web,grpc-timeout",
   };
-  const preflight = await probe(`${url}${PIECE_CALL}`, {
-    ...options,
-    method: "OPTIONS",
-    headers: asked,
-  }).catch(() => undefined);
+  const request = { ...options, method: "OPTIONS", headers: asked } as const;
+  const preflight = await probe(`${url}${PIECE_CALL}`, request).catch(() => undefined);
   options.signal.throwIfAborted();
   const allowed = String(preflight?.headers["access-control-allow-headers"] ?? "").toLowerCase();
   if (!open(preflight?.headers["access-control-allow-origin"]) || !allowed.includes("x-grpc-web")) {
-    return problem(
-      "cors",
-      url,
-      "browsers cannot call it, because it refuses the CORS preflight (OPTIONS)",
-      advice,
-    );
+    return trouble("browsers cannot call it, because it refuses the CORS preflight (OPTIONS)");
   }
   return ok("cors", url, "pages of any origin can read from it");
 }

@@ -75,16 +75,14 @@ async function locate(
   try {
     const table = await withTracker(url, flags, (tracker) => tracker.locate(swarm, signal));
     for (const peer of table.peers) peers.set(peer.url, peer);
-    if (table.peers.length === 0)
-      return problem("tracker", url, "it knows no peer of this torrent", startPeer);
-    return ok("tracker", url, `it names ${plural(table.peers.length, "peer")} of this torrent`);
+    if (table.peers.length > 0)
+      return ok("tracker", url, `it names ${plural(table.peers.length, "peer")} of this torrent`);
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof PiezaError && error.code === "not_found") {
-      return problem("tracker", url, "it knows no peer of this torrent", startPeer);
-    }
-    return problem("tracker", url, messageOf(error), "see the tracker's log");
+    if (!(error instanceof PiezaError) || error.code !== "not_found")
+      return problem("tracker", url, messageOf(error), "see the tracker's log");
   }
+  return problem("tracker", url, "it knows no peer of this torrent", startPeer);
 }
 
 /** Checks a peer and adds its pieces to `together`. */
@@ -122,15 +120,8 @@ async function bitfieldOf(torrent: Torrent, url: string, { ca, signal }: CheckOp
   const { transport, close } = openTransport(url, "connect", { ca });
   const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
   const pieceLength = () => MAX_PIECE_LENGTH;
-  const peer = remotePeer({
-    url,
-    transportName: "connect",
-    transport,
-    swarm,
-    pieceLength,
-    clock: nodeClock,
-    close,
-  });
+  const way = { url, transportName: "connect", transport, close };
+  const peer = remotePeer({ ...way, swarm, pieceLength, clock: nodeClock });
   try {
     return await peer.getBitfield(signal);
   } finally {

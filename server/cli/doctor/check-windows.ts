@@ -22,12 +22,8 @@ export async function checkWindows(
   const seen = await settingsOf(url, options);
   options.signal.throwIfAborted();
   if (!seen) {
-    return warning(
-      "windows",
-      url,
-      "it does not speak HTTP/2, so gRPC clients cannot reach it",
-      "turn on HTTP/2 in the proxy in front of it, if there is one; pages and pieza get need no HTTP/2",
-    );
+    const advice = "turn on HTTP/2 in a proxy in front of it; pages and pieza get need no HTTP/2";
+    return warning("windows", url, "it does not speak HTTP/2, so gRPC clients cannot reach it", advice);
   }
   const { windowBytes, roundTripMs } = seen;
   const facts = `it receives ${formatBytes(windowBytes)} in a round trip of ${roundTripMs.toFixed(1)} ms`;
@@ -35,12 +31,8 @@ export async function checkWindows(
   const rate = formatRate((windowBytes * 1000) / LONG_LINK_MS);
   const message = `${facts}; with a round trip of ${LONG_LINK_MS} ms an upload gets ${rate} at most`;
   if (windowBytes * 1000 >= SMALL_WINDOW_BYTES * 20 * roundTripMs) return ok("windows", url, message);
-  return warning(
-    "windows",
-    url,
-    message,
-    "raise the HTTP/2 window (initialWindowSize) of the server or of the proxy in front of it",
-  );
+  const advice = "raise the HTTP/2 window (initialWindowSize) of the server or of a proxy in front of it";
+  return warning("windows", url, message, advice);
 }
 
 /** Checks this machine's TCP receive buffer. Undefined if the system does not tell its size. */

@@ -27,11 +27,8 @@ export function parseCommandLine(words: readonly string[], verbs: readonly VerbS
   const spec = verbs.find((verb) => verb.name === name);
   if (!spec) {
     if (name.startsWith("-")) throw unknown("option", name, ["--help", "--version"]);
-    throw unknown(
-      "verb",
-      name,
-      verbs.map((verb) => verb.name),
-    );
+    const names = verbs.map((verb) => verb.name);
+    throw unknown("verb", name, names);
   }
   const parsed = parseWords(rest, optionsOf(spec));
   if (parsed === "help") return { kind: "help", spec };

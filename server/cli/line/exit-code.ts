@@ -63,18 +63,8 @@ const byErrorCode: Partial<Record<ErrorCode, ExitCode>> = {
   permission_denied: ExitCode.REFUSED,
 };
 
-const noSuchInput = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG"]);
-const diskFailed = new Set([
-  "ENOSPC",
-  "EDQUOT",
-  "EFBIG",
-  "EROFS",
-  "EACCES",
-  "EPERM",
-  "EIO",
-  "EMFILE",
-  "ENFILE",
-]);
+const noSuchInput = /^(ENOENT|ENOTDIR|EISDIR|ENAMETOOLONG)$/;
+const diskFailed = /^(ENOSPC|EDQUOT|EFBIG|EROFS|EACCES|EPERM|EIO|EMFILE|ENFILE)$/;
 
 /** The exit code for any error. */
 export function exitCodeOf(error: unknown): ExitCode {
@@ -83,6 +73,6 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof PiezaError) return byErrorCode[error.code] ?? ExitCode.FAILED;
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (syscall === "listen" || typeof code !== "string") return ExitCode.FAILED;
-  if (noSuchInput.has(code)) return ExitCode.USAGE;
-  return diskFailed.has(code) ? ExitCode.DISK : ExitCode.FAILED;
+  if (noSuchInput.test(code)) return ExitCode.USAGE;
+  return diskFailed.test(code) ? ExitCode.DISK : ExitCode.FAILED;
 }
