@@ -1,7 +1,7 @@
 /**
- * `npm run build`: the package as it is published, in dist/. The program in a few files of JavaScript, with the packages
- * that it uses in them: it starts in half the time that it takes to find and read five hundred. With it the built page,
- * and the protos for clients in other languages.
+ * `npm run build` makes the published package in dist/: the program, the built page, and the protos for clients in
+ * other languages. The program and the packages that it uses are bundled into a few JavaScript files, which load in
+ * half the time of the five hundred source files.
  */
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,10 +10,10 @@ import { isMain, root, runCommand } from "./run-command.ts";
 
 const dist = join(root, "dist");
 
-/** Copied as they are. The page has to be built before. */
+/** Files and folders that are copied unchanged. The page must have been built before. */
 const copies = ["LICENSE", "README.md", "docs", "proto", "web/dist", "fixtures"];
 
-/** What the checkout's package.json says and a user of the package does not need. */
+/** Fields of package.json that users of the package do not need. */
 const notPublished = ["private", "imports", "scripts", "optionalDependencies", "devDependencies"];
 
 async function runOrThrow(command: string, ...args: string[]): Promise<void> {
@@ -21,10 +21,10 @@ async function runOrThrow(command: string, ...args: string[]): Promise<void> {
   if (!ok) throw new Error(`${command} ${args.join(" ")}:\n${output}`);
 }
 
-/** Of no use to most who install the package, and large: a package of its own that is loaded when it is asked for. */
+/** Large packages that few users need. They stay out of the bundle and are loaded when they are needed. */
 const keptOut = ["iovalkey"];
 
-/** All of it in the folder of the command, as deep as its sources: what they look for beside them is found. */
+/** Bundles the program into the folder of the command. It keeps the depth of its sources for its relative paths. */
 async function bundle(): Promise<Rolldown.OutputChunk[]> {
   const built = await build({
     ...{ root, configFile: false, logLevel: "warn" },
@@ -40,7 +40,7 @@ async function bundle(): Promise<Rolldown.OutputChunk[]> {
   return output.filter((part) => part.type === "chunk");
 }
 
-/** The command itself, which an old Node has to be able to read. */
+/** Writes the command, which stays outside the bundle so that an old Node can read it. */
 async function writeCommand(): Promise<void> {
   const command = await readFile(join(root, "server/cli/pieza.js"), "utf8");
   await writeFile(join(dist, "server/cli/pieza.js"), command.replace("./main.ts", "./main.js"), {
@@ -48,7 +48,7 @@ async function writeCommand(): Promise<void> {
   });
 }
 
-/** The licences of what the bundle holds, as they ask for. */
+/** Writes the licences of the bundled packages, which their terms require. */
 async function writeLicences(chunks: readonly Rolldown.OutputChunk[]): Promise<void> {
   const modules = chunks.flatMap(({ moduleIds }) => moduleIds);
   const folders = modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? []);
@@ -74,7 +74,7 @@ async function writePackageJson(): Promise<void> {
   await writeFile(join(dist, "package.json"), `${JSON.stringify(published, null, 2)}\n`);
 }
 
-/** Builds dist/ anew from the checkout; `web/dist` has to be there. */
+/** Builds dist/ from scratch; `web/dist` must exist. */
 export async function buildPackage(): Promise<void> {
   await rm(dist, { recursive: true, force: true });
   await mkdir(dist);

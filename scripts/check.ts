@@ -1,9 +1,7 @@
-/** Everything that can be said of the code without running it. `npm run check`; part of `npm test`. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+/** `npm run check`: format, lint, types, protos and generated code. Part of `npm test`. */
 import { join } from "node:path";
 import { firstLine, type Outcome, outcomeOf } from "./outcome.ts";
-import { type CommandResult, isMain, root, runCommand } from "./run-command.ts";
+import { type CommandResult, inTemporaryFolder, isMain, root, runCommand } from "./run-command.ts";
 
 interface Check {
   readonly name: string;
@@ -21,30 +19,27 @@ const checks: readonly Check[] = [
   tool("types of server", "tsc", "-p", "server"),
   tool("types of test and scripts", "tsc", "-p", "test"),
   tool("types of the page", "svelte-check", "--workspace", "web", "--fail-on-warnings", "--output", "human"),
-  tool("who imports whom", "vitest", "run", "--project", "node", "test/layers.test.ts"),
+  tool("imports between rooms", "vitest", "run", "--project", "node", "test/layers.test.ts"),
   tool("proto lint", "buf", "lint"),
   tool("proto format", "buf", "format", "--diff", "--exit-code"),
-  { name: "gen/ is what proto/ gives", run: genIsFresh },
+  { name: "gen/ is up to date with proto/", run: genIsFresh },
 ];
 
-/** Generates into a folder of its own and compares. */
-async function genIsFresh(): Promise<CommandResult> {
-  const fresh = await mkdtemp(join(tmpdir(), "pieza-gen-"));
-  try {
-    const generated = await runCommand("buf", ["generate", "-o", fresh]);
+/** Generates the code into a temporary folder and compares it with gen/. */
+function genIsFresh(): Promise<CommandResult> {
+  return inTemporaryFolder("pieza-gen-", async (folder) => {
+    const generated = await runCommand("buf", ["generate", "-o", folder]);
     if (!generated.ok) return generated;
-    const compared = await runCommand("diff", ["-ru", "gen", join(fresh, "gen")]);
+    const compared = await runCommand("diff", ["-ru", "gen", join(folder, "gen")]);
     const hint = compared.ok ? "" : "Run `npm run generate` and commit gen/.\n";
     return { ...compared, output: compared.output + hint, seconds: generated.seconds + compared.seconds };
-  } finally {
-    await rm(fresh, { recursive: true, force: true });
-  }
+  });
 }
 
-/** At the same time: each has one core busy. */
+/** Checks that run at the same time. Each keeps one core busy. */
 const LANES = 2;
 
-/** Runs every check, also after one has failed, and prints a line for each, with the output of those that failed. */
+/** Runs every check, also after one has failed, and prints a line for each and the output of failed ones. */
 export async function runChecks(): Promise<Outcome> {
   const failures = new Map<string, string>();
   const waiting = [...checks];

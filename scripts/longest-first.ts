@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Files that take long, longest first. Most of them wait for time to pass, and others run beside them meanwhile. */
+/** The slowest test files, the slowest first. Most of their time is waiting, in which other files run. */
 const longest = [
   "test/server/cli/verbs/up-copies.test.ts",
   "test/faults/killed-download.test.ts",
@@ -26,7 +26,7 @@ function placeOf({ moduleId }: TestSpecification): number {
   return at < 0 ? longest.length : at;
 }
 
-/** Starts the longest files of a project before all others, so that none of them is waited for alone at the end. */
+/** Starts the slowest files of a project first, so that none of them runs alone at the end. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);

@@ -1,9 +1,9 @@
-/** How a part of the tests ended. */
+/** The result of a part of the tests. */
 export interface Outcome {
   readonly passed: number;
-  /** May be more than there are `failures`: two that failed may have one name. */
+  /** May exceed the number of `failures`, because two failed tests may have the same name. */
   readonly failed: number;
-  /** By the name of what failed: the first line of why. */
+  /** The first line of each failure by the name of the test. */
   readonly failures: ReadonlyMap<string, string>;
 }
 

@@ -1,30 +1,29 @@
 /**
- * The tests again and again, to find those that do not always pass.
+ * Repeats the tests to find those that fail only sometimes.
  *
- *   node scripts/repeat.ts [TIMES] [PARTS]               all that `npm test` runs, or these parts of it
- *   node scripts/repeat.ts [TIMES] -- ARGUMENTS          what vitest runs with these arguments
+ *   node scripts/repeat.ts [TIMES] [PARTS]               `npm test` as a whole or these parts of it
+ *   node scripts/repeat.ts [TIMES] -- ARGUMENTS          vitest with these arguments
  *
- * Prints a line a run, goes on after a failure, and prints at the end every test that ever failed and how often.
- * TIMES is 20 by default. What a failed run printed is kept in test-results/.
+ * Prints a line for each run, goes on after a failure, and finally prints every test that failed and how often.
+ * TIMES is 20 by default. The output of a failed run is kept in test-results/.
  */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { firstLine, type Outcome } from "./outcome.ts";
-import { isMain, root, runCommand } from "./run-command.ts";
+import { inTemporaryFolder, isMain, root, runCommand } from "./run-command.ts";
 import { runVitest } from "./run-vitest.ts";
 
 export interface Failure {
-  /** In how many of the runs. */
+  /** The number of runs in which it failed. */
   readonly times: number;
-  /** The first line of what it said the last time. */
+  /** The first line of its last message. */
   readonly message: string;
 }
 
-/** Runs once; `n` counts from 1. */
+/** Makes run number `n`, from 1. */
 export type RunOnce = (n: number) => Promise<Outcome>;
 
-/** Returns what failed in any of the runs, by name, and prints a line for each run. */
+/** Prints a line for each run. Returns the tests that failed in any run, by name. */
 export async function repeat(
   times: number,
   runOnce: RunOnce,
@@ -47,10 +46,9 @@ export async function repeat(
   return all;
 }
 
-/** `npm test` with these parts, in a process of its own. */
-async function runSuiteOnce(parts: readonly string[], n: number): Promise<Outcome> {
-  const folder = await mkdtemp(join(tmpdir(), "pieza-repeat-"));
-  try {
+/** Runs these parts of `npm test` in a process of its own. */
+function runSuiteOnce(parts: readonly string[], n: number): Promise<Outcome> {
+  return inTemporaryFolder("pieza-repeat-", async (folder) => {
     const file = join(folder, "outcome.json");
     const args = [join(root, "scripts/test.ts"), ...parts, `--outcome=${file}`];
     const { ok, output } = await runCommand(process.execPath, args);
@@ -63,9 +61,7 @@ async function runSuiteOnce(parts: readonly string[], n: number): Promise<Outcom
     if (text === undefined) return { passed: 0, failed: 1, failures: new Map([["the run itself", why]]) };
     const outcome = JSON.parse(text);
     return { ...outcome, failures: new Map(outcome.failures) };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 if (isMain(import.meta.filename)) {

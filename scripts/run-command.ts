@@ -1,29 +1,32 @@
 import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The checkout's top folder, with a trailing slash. */
+/** The folder of the checkout, with a final slash. */
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
 export interface CommandResult {
   readonly ok: boolean;
-  /** It was ended because it took too long. */
+  /** The program was killed because it took longer than `limitMs`. */
   readonly late: boolean;
-  /** Standard output and standard error together; empty when they were shown. */
+  /** Standard output and standard error; empty with `show`. */
   readonly output: string;
   readonly seconds: number;
 }
 
 export interface CommandOptions {
-  /** Where it runs; the checkout's top by default. */
+  /** The working directory; default: that of the checkout. */
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Pass the output straight on to the terminal, instead of collecting it. */
+  /** Sends the output to the terminal instead of collecting it. */
   readonly show?: boolean;
-  /** Ends it and all that it started after so long. Default: never. */
+  /** Kills the program and everything that it started after this time. Default: never. */
   readonly limitMs?: number;
 }
 
-/** Runs a program to its end. A program that cannot be started counts as one that failed. */
+/** Runs a program to its end. A program that cannot be started has failed. */
 export function runCommand(
   command: string,
   args: readonly string[],
@@ -34,7 +37,7 @@ export function runCommand(
     const child = spawn(command, args, {
       cwd: options.cwd ?? root,
       env: options.env ?? process.env,
-      // A group of its own can be ended with everything in it.
+      // A process group of its own can be killed as a whole.
       detached: options.limitMs !== undefined,
       stdio: ["ignore", options.show ? "inherit" : "pipe", options.show ? "inherit" : "pipe"],
     });
@@ -60,7 +63,17 @@ export function runCommand(
   });
 }
 
-/** Whether this file is the one that Node was started with. */
+/** Calls `use` with a new temporary folder and deletes the folder afterwards. */
+export async function inTemporaryFolder<T>(prefix: string, use: (path: string) => Promise<T>): Promise<T> {
+  const path = await mkdtemp(join(tmpdir(), prefix));
+  try {
+    return await use(path);
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** Whether Node was started with this file. */
 export function isMain(filename: string): boolean {
   return process.argv[1] === filename;
 }

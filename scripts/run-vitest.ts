@@ -1,10 +1,9 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { firstLine, type Outcome } from "./outcome.ts";
-import { root, runCommand } from "./run-command.ts";
+import { inTemporaryFolder, root, runCommand } from "./run-command.ts";
 
-/** The parts of vitest's JSON report that count. */
+/** The fields of vitest's JSON report that are used here. */
 export interface Report {
   readonly numPassedTests: number;
   readonly testResults: readonly {
@@ -13,7 +12,7 @@ export interface Report {
     readonly message: string;
     readonly assertionResults: readonly {
       readonly fullName: string;
-      /** "passed", "failed", or that it was not run. */
+      /** "passed", "failed", or another word if it did not run. */
       readonly status: string;
       readonly failureMessages?: readonly string[];
     }[];
@@ -21,16 +20,15 @@ export interface Report {
 }
 
 export interface VitestOptions {
-  /** Pass the output on to the terminal. */
+  /** Sends the output to the terminal. */
   readonly show?: boolean;
-  /** A test that was not run counts as failed, because nobody would notice it otherwise. */
+  /** Counts a test that did not run as failed, because it would otherwise go unnoticed. */
   readonly skippedFail?: boolean;
 }
 
-/** Runs some tests once, to their end. */
-export async function runVitest(args: readonly string[], options: VitestOptions = {}): Promise<Outcome> {
-  const folder = await mkdtemp(join(tmpdir(), "pieza-report-"));
-  try {
+/** Runs vitest once with these arguments. */
+export function runVitest(args: readonly string[], options: VitestOptions = {}): Promise<Outcome> {
+  return inTemporaryFolder("pieza-report-", async (folder) => {
     const file = join(folder, "report.json");
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
     const { ok, output } = await runCommand("vitest", ["run", ...args, ...reporters], {
@@ -40,14 +38,12 @@ export async function runVitest(args: readonly string[], options: VitestOptions 
     const why = `no report: ${output.trim().slice(-2_000)}`;
     if (text === undefined) return { passed: 0, failed: 1, failures: new Map([[args.join(" "), why]]) };
     return outcomeOfReport(JSON.parse(text), ok, options.skippedFail ?? false);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /**
- * `ok`: vitest itself says that all is well. A file that cannot be loaded counts as one failure, and so does an error
- * outside any test.
+ * Turns a report into an outcome. `ok` is whether vitest succeeded. A file that cannot be loaded counts as one
+ * failure, and so does an error outside any test.
  */
 export function outcomeOfReport(report: Report, ok: boolean, skippedFail: boolean): Outcome {
   const failures = new Map<string, string>();

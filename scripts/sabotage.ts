@@ -1,6 +1,6 @@
 /**
- * Tests the tests: breaks the code in one place, in a copy of the tree, and wants the test that is named for it to
- * fail. `node scripts/sabotage.ts [words]` tries those whose description has the words; part of `npm test`.
+ * Tests the tests: breaks one line in a copy of the tree and expects the named test to fail. Part of `npm test`.
+ * `node scripts/sabotage.ts [words]` tries only the sabotages whose description contains the words.
  */
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,17 +10,17 @@ import { sabotages } from "../test/sabotage/sabotages.ts";
 import { firstLine, type Outcome, outcomeOf } from "./outcome.ts";
 import { isMain, root, runCommand } from "./run-command.ts";
 
-/** Five times what the slowest of the named tests needs on a busy machine. */
+/** Five times the longest duration of a named test on a busy machine. */
 const LIMIT_MS = 100_000;
 
-/** A test of the whole page waits for itself to fail, for each thing on it so long. */
+/** The limit for each test. A test of the page fails only after a long wait for each missing element. */
 const TEST_TIMEOUT_MS = { node: 20_000, browser: 20_000, e2e: 100_000 };
 const impatient = { PIEZA_TEST_PATIENCE_MS: "20000" };
 
 /**
- * What git would commit, copied, over the installed packages of the checkout. Each tree has a `node_modules` of its own,
- * made of links: Vite keeps there what it made of the packages, for one root, and of two trees that shared it one would
- * take it away under the other's browser.
+ * Copies the files that git would commit. Each tree has its own `node_modules` with links to the installed packages,
+ * because Vite keeps a cache there for one root; if two trees shared it, one would delete files that the other's
+ * browser is loading.
  */
 async function copyTree(): Promise<string> {
   const listed = await runCommand("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
@@ -31,7 +31,7 @@ async function copyTree(): Promise<string> {
     await mkdir(join(tree, folder), { recursive: true });
   }
   for (const path of paths) {
-    // A file that was deleted and not yet committed is still listed.
+    // git still lists a deleted file until the deletion is committed.
     await copyFile(join(root, path), join(tree, path)).catch(() => undefined);
   }
   await mkdir(join(tree, "node_modules"));
@@ -42,7 +42,7 @@ async function copyTree(): Promise<string> {
   return tree;
 }
 
-/** Why the sabotage went unnoticed, with the output of the test; undefined if the named test failed, as it should. */
+/** Returns why the sabotage went unnoticed, with the test's output; undefined if the test failed as expected. */
 async function attempt(tree: string, sabotage: Sabotage): Promise<string | undefined> {
   const file = join(tree, sabotage.file);
   const source = await readFile(file, "utf8");
@@ -61,7 +61,6 @@ async function attempt(tree: string, sabotage: Sabotage): Promise<string | undef
 
 async function unnoticed(tree: string, sabotage: Sabotage): Promise<string | undefined> {
   const { test, name, project = "node" } = sabotage;
-
   const report = join(tree, "sabotage-report.json");
   await rm(report, { force: true });
   if (project === "e2e") {
@@ -75,7 +74,7 @@ async function unnoticed(tree: string, sabotage: Sabotage): Promise<string | und
     [...args, "--reporter=json", `--outputFile.json=${report}`],
     { cwd: tree, limitMs: LIMIT_MS + 2 * timeoutMs, env: { ...process.env, ...impatient } },
   );
-  // A test that never ends has not passed: the broken line turns in a circle.
+  // A test that does not end has noticed the sabotage too, such as one that made an endless loop.
   if (late) return undefined;
   const text = await readFile(report, "utf8").catch(() => undefined);
   if (text === undefined) return `no report of the test\n${output}`;
@@ -90,13 +89,13 @@ function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-/** Copies of the tree that are broken at the same time. One more than cores: some tests wait until their time is over. */
+/** Trees that are tested at the same time: one more than cores, because some tests wait for a timeout. */
 const TREES = 3;
 
 /** Tries every sabotage whose description contains `words`, and prints a line for each. */
 export async function runSabotages(words = ""): Promise<Outcome> {
   const chosen = sabotages.filter(({ what }) => what.includes(words));
-  // The slow ones begin, and others run beside them.
+  // The slow ones start first, so that none of them runs alone at the end.
   const waiting = chosen.toSorted((a, b) => Number(b.project === "e2e") - Number(a.project === "e2e"));
   const failures = new Map<string, string>();
   const work = async () => {

@@ -1,7 +1,7 @@
 /**
- * `node --expose-gc scripts/soak.ts [seconds]` (600 by default): a tracker and peers in one process, and downloads that
- * come and go beside them, some cut off in the middle, peers that leave and come back. Fails if memory, open files,
- * sockets or timers grow. Its short form is part of the tests.
+ * `node --expose-gc scripts/soak.ts [seconds]` (default 600) runs a tracker and peers in one process, starts
+ * downloads, interrupts and resumes some of them, and restarts the peers. Fails if memory, open files, sockets or
+ * timers grow. A short run is part of the tests.
  */
 import { randomFillSync } from "node:crypto";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
@@ -20,20 +20,20 @@ import { isMain } from "./run-command.ts";
 const MiB = 1 << 20;
 const FILE_BYTES = 16 * MiB;
 const PEERS = 3;
-/** Downloads at one time. */
+/** Downloads at the same time. */
 const LANES = 3;
-/** What the heap, after a collection, may have grown by when all is over. */
+/** The allowed growth of the heap, measured after a garbage collection. */
 const MOST_GROWTH = 0.05;
-/** A short run is over before what lives for a minute has gone; in a long one both looks wait for that. */
+/** A short run ends before objects that live for a minute are freed; a long run waits for that twice. */
 const GROWTH_SLACK_BYTES = 8 * MiB;
 const LONG_SECONDS = 300;
 const SETTLE_MS = 75_000;
-/** Buffers for pieces are kept to be used again, so many bytes of them a peer. */
+/** The allowed growth of buffers: each peer keeps up to this many bytes of piece buffers for reuse. */
 const BUFFER_SLACK_BYTES = 16 * MiB;
-/** Sockets that were closed a moment ago are still counted. */
+/** Sockets that were closed a moment ago still count as open. */
 const FILES_SLACK = 2;
 
-/** What a process holds at one moment. */
+/** The resources of the process at one moment. */
 interface Held {
   readonly heapBytes: number;
   readonly bufferBytes: number;
@@ -44,11 +44,11 @@ interface Held {
 
 export interface SoakResult {
   readonly downloads: number;
-  readonly cutOff: number;
+  readonly interrupted: number;
   readonly restarts: number;
   readonly first: Held;
   readonly last: Held;
-  /** What grew; empty if all is well. */
+  /** A sentence for each resource that grew; empty on success. */
   readonly problems: readonly string[];
 }
 
@@ -58,7 +58,7 @@ class Soak {
   readonly #tracker: RunningTracker;
   readonly #peers: { peer: RunningPeer; seed: InPlaceStore }[] = [];
   downloads = 0;
-  cutOff = 0;
+  interrupted = 0;
   restarts = 0;
   #names = 0;
 
@@ -78,7 +78,7 @@ class Soak {
     return soak;
   }
 
-  /** Downloads and restarts until the time is over. */
+  /** Downloads, and restarts peers, until `performance.now()` reaches `untilMs`. */
   async churn(untilMs: number): Promise<void> {
     const lane = async () => {
       while (performance.now() < untilMs) await this.#download();
@@ -113,7 +113,7 @@ class Soak {
     return { peer, seed };
   }
 
-  /** One download into a folder of its own; every third is cut off, and taken up again. */
+  /** One download to a new path; every third is interrupted and resumed. */
   async #download(): Promise<void> {
     const target = join(this.#folder, `got-${this.#names++}.bin`);
     const trackers = [this.#tracker.url];
@@ -125,7 +125,7 @@ class Soak {
       await setTimeout(50);
       await cut.stop();
       await serve.close();
-      this.cutOff++;
+      this.interrupted++;
     }
     const serve = this.#sharedPeer();
     const get = await startGet({ ...options, serve });
@@ -153,7 +153,7 @@ async function closePeer({ peer, seed }: { peer: RunningPeer; seed: InPlaceStore
 
 async function held(settleMs: number): Promise<Held> {
   await setTimeout(settleMs);
-  // What was let go of a moment ago needs a turn of the loop, and a second collection for what the first has ended.
+  // Released objects need a turn of the event loop, and a second collection for those that finalizers release.
   for (let turn = 0; turn < 3; turn++) {
     await setTimeout(200);
     globalThis.gc?.();
@@ -177,7 +177,7 @@ function growth(first: Held, last: Held, slackBytes: number): string[] {
   });
 }
 
-/** Runs for so long; the first fifth is warm-up, and what is held then is compared with what is held at the end. */
+/** Runs for `seconds`. The first fifth is warm-up; the resources after it are compared with those at the end. */
 export async function runSoak(seconds: number): Promise<SoakResult> {
   const startMs = performance.now();
   const long = seconds >= LONG_SECONDS;
@@ -188,10 +188,10 @@ export async function runSoak(seconds: number): Promise<SoakResult> {
     const first = await held(settleMs);
     await soak.churn(startMs + seconds * 1_000);
     const last = await held(settleMs);
-    const { downloads, cutOff, restarts } = soak;
+    const { downloads, interrupted, restarts } = soak;
     return {
       downloads,
-      cutOff,
+      interrupted,
       restarts,
       first,
       last,

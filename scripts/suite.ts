@@ -1,4 +1,4 @@
-/** All that `npm test` runs, in parts that can be run alone. */
+/** The parts of `npm test`, each of which can run alone. */
 import { runChecks } from "./check.ts";
 import { type Outcome, outcomeOf, sumOf } from "./outcome.ts";
 import { runCommand } from "./run-command.ts";
@@ -17,7 +17,7 @@ const parts: Readonly<Record<string, () => Promise<Outcome>>> = {
 
 export const partNames: readonly string[] = Object.keys(parts);
 
-/** What the tests of the page in e2e open. */
+/** Builds the page for the e2e tests. */
 async function buildPage(): Promise<Outcome> {
   const { ok, output, seconds } = await runCommand("vite", ["build", "web"]);
   console.log(`${ok ? "ok    " : "FAILED"}  build of the page (${seconds.toFixed(1)} s)`);
@@ -31,8 +31,8 @@ function runProject(project: string): Promise<Outcome> {
 }
 
 /**
- * Runs these parts one after the other, also after one has failed, and prints how long each took. What is missing from
- * the system is installed during the checks, which need none of it. The page is built whenever there are tests that open it.
+ * Runs these parts one after the other, also after one has failed, and prints the duration of each. Missing system
+ * packages are installed during the checks, which need none. The part e2e includes the build of the page.
  */
 export async function runSuite(names: readonly string[] = partNames): Promise<Outcome> {
   console.log(`Node ${process.version}`);
@@ -43,7 +43,7 @@ export async function runSuite(names: readonly string[] = partNames): Promise<Ou
     if (name !== "checks" && !(await system)) break;
     outcomes.push(await runPart(name));
   }
-  if (!(await system)) outcomes.push(outcomeOf(0, new Map([["system", "programs are missing"]])));
+  if (!(await system)) outcomes.push(outcomeOf(0, new Map([["system", "system packages are missing"]])));
   return sumOf(outcomes);
 }
 

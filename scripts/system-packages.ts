@@ -1,20 +1,20 @@
 /**
- * What the tests need from the system: real browsers, servers and foreign clients to talk to. Installs what is missing
- * where it may (root on Debian or Ubuntu), else fails with the line to type.
+ * System packages that the tests need: browsers, servers and clients of other projects. Installs missing ones if it
+ * is root on Debian or Ubuntu, else prints the command to type and fails.
  */
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { isMain, runCommand } from "./run-command.ts";
 
-/** A package of the system, and how to know that it is there. */
+/** A system package and the check that it is installed. */
 export interface SystemPackage {
-  /** As Debian calls it. */
+  /** The name in Debian. */
   readonly name: string;
   readonly isPresent: () => Promise<boolean>;
 }
 
-/** Whether a program stands at this path. */
+/** Whether there is an executable file at this path. */
 export const isExecutable = (path: string): Promise<boolean> =>
   access(path, constants.X_OK).then(
     () => true,
@@ -28,22 +28,21 @@ async function isProgram(program: string): Promise<boolean> {
   return false;
 }
 
-/** A package that is there if a program of its own is on PATH. */
+/** A package that is installed if `file` is on PATH. */
 export const program = (name: string, file: string): SystemPackage => ({
   name,
   isPresent: () => isProgram(file),
 });
 
-/** What the tests need. */
 const packages: readonly SystemPackage[] = [
   {
-    // Where vitest.config.ts looks for it.
+    // The path in vitest.config.ts.
     name: "chromium",
     isPresent: () => isExecutable(process.env.PIEZA_TEST_CHROMIUM ?? "/usr/bin/chromium"),
   },
   program("curl", "curl"),
   {
-    // Where test/support/page/firefox.ts looks for it.
+    // The path in test/support/page/firefox.ts.
     name: "firefox-esr",
     isPresent: () => isExecutable(process.env.PIEZA_TEST_FIREFOX ?? "/usr/bin/firefox-esr"),
   },
@@ -54,7 +53,7 @@ const packages: readonly SystemPackage[] = [
   program("openssl", "openssl"),
   program("redis-server", "redis-server"),
   {
-    // The interpreter that Debian's packages are for, whatever python3 is first on PATH.
+    // Debian's packages belong to this interpreter; another python3 may come first on PATH.
     name: "python3-grpcio",
     isPresent: async () => (await runCommand("/usr/bin/python3", ["-c", "import grpc"])).ok,
   },
@@ -66,7 +65,7 @@ async function missingOf(wanted: readonly SystemPackage[]): Promise<string[]> {
   return missing;
 }
 
-/** apt-get install, and once more after apt-get update: the lists of a fresh machine are empty or old. */
+/** Runs apt-get install, and again after apt-get update, because a new machine's package lists are empty or old. */
 async function install(names: readonly string[]): Promise<boolean> {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const installOnce = () =>
@@ -78,23 +77,26 @@ async function install(names: readonly string[]): Promise<boolean> {
   return ok;
 }
 
-/** Installs what is missing where it may. Returns whether everything is there in the end; else it has said what to type. */
-export async function ensurePackages(wanted: readonly SystemPackage[], whoNeeds: string): Promise<boolean> {
+/**
+ * Installs missing packages if it can, else prints the command to type. Returns whether all are installed. `need` is
+ * the end of a sentence, such as "the tests need".
+ */
+export async function ensurePackages(wanted: readonly SystemPackage[], need: string): Promise<boolean> {
   const missing = await missingOf(wanted);
   if (missing.length === 0) return true;
   if (process.getuid?.() === 0 && (await isProgram("apt-get"))) {
-    console.error(`Installing what ${whoNeeds} from the system: ${missing.join(" ")}`);
+    console.error(`Installing system packages that ${need}: ${missing.join(" ")}`);
     if (await install(missing)) {
       const still = await missingOf(wanted);
       if (still.length === 0) return true;
     }
   }
   const line = `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing.join(" ")}`;
-  console.error(`Programs are missing that ${whoNeeds}. On Debian or Ubuntu, type:\n\n  ${line}\n`);
+  console.error(`System packages that ${need} are missing. On Debian or Ubuntu, type:\n\n  ${line}\n`);
   return false;
 }
 
-/** The same for what the tests need. */
+/** Like ensurePackages, for the packages of the tests. */
 export function ensureSystemPackages(): Promise<boolean> {
   return ensurePackages(packages, "the tests need");
 }

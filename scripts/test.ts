@@ -1,7 +1,7 @@
 /**
- * `npm test`: all there is. Checks, the page's build, the tests in Node, in Chromium and against real processes, and
- * the tests of the tests. Ends with the line "N passed, N failed"; a skipped test is a failed one, because nobody would
- * notice it otherwise. `npm test -- node e2e` runs these parts alone; `--outcome=FILE` also writes what failed, as JSON.
+ * `npm test`: the checks, the build of the page, the tests in Node, in Chromium and with real processes, and the
+ * sabotages. Ends with the line "N passed, N failed". A skipped test counts as failed, because it would otherwise go
+ * unnoticed. `npm test -- node e2e` runs only these parts; `--outcome=FILE` also writes the outcome as JSON.
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";

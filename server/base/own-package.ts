@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * The folder of the package, or of the checkout. This file lies two folders below it, and so does the bundle that
- * `npm run build` makes of it.
+ * The folder of the package or checkout. This file is two folders below it, and so is the bundle that `npm run build`
+ * makes.
  */
 export const packageRoot = fileURLToPath(new URL("../..", import.meta.url));
 
-/** The command `pieza`, to start it as a process. */
+/** The path of the `pieza` program, to start it as a process. */
 export const programPath = join(packageRoot, "server/cli/pieza.js");
 
 /** The version in package.json. */

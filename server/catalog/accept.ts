@@ -1,12 +1,12 @@
 /**
- * True if an Accept header asks for text/html more than for JSON: a browser's does. curl's (anything will do) and none
- * at all do not.
+ * Whether an Accept header prefers text/html to JSON. That of a browser does; that of curl (any type) and a missing
+ * one do not.
  */
 export function prefersHtml(accept: string | undefined): boolean {
   return quality(accept, "text/html") > quality(accept, "application/json");
 }
 
-/** How much a media type is wanted, 0 to 1: the most exact range that fits it counts (RFC 9110, section 12.5.1). */
+/** The quality of a media type, 0 to 1, by the most specific range that matches it (RFC 9110, section 12.5.1). */
 function quality(accept = "*/*", type: string): number {
   const ranges = new Map(accept.split(",").map(parseRange));
   return ranges.get(type) ?? ranges.get(type.replace(/\/.*/, "/*")) ?? ranges.get("*/*") ?? 0;

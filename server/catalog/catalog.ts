@@ -13,38 +13,38 @@ import { catalogPolicies, catalogService, keyOf } from "./service.ts";
 import { TorrentDirectory } from "./torrent-directory.ts";
 
 export interface CatalogOptions extends EdgeOptions {
-  /** Path of the directory with the torrents, a `<name>.json` for each; made if it is missing. */
+  /** Path of the directory with a `<name>.json` for each torrent; created if it is missing. */
   readonly directory: string;
-  /** Path of the built page, which browsers get at /. Default: there is no page. */
+  /** Path of the built page, which browsers get at /. Default: no page. */
   readonly pageDirectory?: string | undefined;
-  /** URLs of trackers, which GET / names to clients. */
+  /** URLs of the trackers that GET / names to clients. */
   readonly trackers: readonly string[];
   /**
-   * URLs of peers that take uploads with this catalog's token, which GET / names to publishers. Live: whoever made the
-   * list may add to it. Default none.
+   * URLs of the peers that accept uploads with this catalog's token; GET / names them to publishers. The caller may
+   * add to the array later. Default: none.
    */
   readonly uploadPeers?: readonly string[] | undefined;
-  /** What publishers have to send. Without it, `open` must be set. */
+  /** The bearer token that publishers have to send. Required unless `open` is set. */
   readonly token?: string | undefined;
-  /** Anybody who reaches the catalog may publish and delete. Default false. */
+  /** Anyone who reaches the catalog may publish and delete. Default false. */
   readonly open?: boolean | undefined;
-  /** Whether plain calls of GetTorrent are answered without the library. Default true. */
+  /** Whether GetTorrent is answered without the Connect library where that is possible. Default true. */
   readonly direct?: boolean | undefined;
-  /** Default: the machine's. */
+  /** Default: the machine's clock. */
   readonly clock?: Clock | undefined;
 }
 
 export interface RunningCatalog {
-  /** No slash at the end. */
+  /** Without a final slash. */
   readonly url: string;
   readonly port: number;
-  /** Lets calls finish for `graceMs` (default 10,000); resolves when no socket is left. */
+  /** Gives running calls `graceMs` (default 10,000) to finish; resolves when every socket is closed. */
   close(options?: { graceMs?: number }): Promise<void>;
 }
 
 /**
- * Starts a catalog. Files in the directory that are no torrents are logged and left alone. Fails with the system's
- * error when the port is taken, and with StoreFailed when the directory cannot be read.
+ * Starts a catalog. JSON files in the directory that are not torrents are logged and skipped. Fails with the system's
+ * error if the port is in use, and with StoreFailed if the directory cannot be read.
  */
 export async function startCatalog(options: CatalogOptions): Promise<RunningCatalog> {
   const {
@@ -57,12 +57,12 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     log,
   } = options;
   if (!open && !options.token)
-    throw new PiezaError("invalid_argument", "a catalog needs a token, unless it is open to all");
+    throw new PiezaError("invalid_argument", "a catalog needs a token unless it is open");
   const torrents = await TorrentDirectory.open({
     directory,
     clock,
     onBadFile: ({ file, problem }) =>
-      log?.({ level: "warn", event: "bad_torrent", message: `${file} is left out: ${problem}`, file }),
+      log?.({ level: "warn", event: "bad_torrent", message: `${file} is skipped: ${problem}`, file }),
   });
   const page = await readPage(pageDirectory, log);
   const version = packageVersion();
@@ -75,11 +75,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   return startServer({
     ...options,
     services: [served(CatalogService, catalogService(torrents), { policies, direct: { getTorrent } })],
-    http: catalogRoutes({
-      torrents,
-      page,
-      overview,
-    }),
+    http: catalogRoutes({ torrents, page, overview }),
   });
 }
 
@@ -90,7 +86,7 @@ async function readPage(directory: string | undefined, log: Log | undefined): Pr
   return page;
 }
 
-/** What somebody who comes with curl needs to go on, and a client to find the trackers. */
+/** The answer of GET /: the trackers and upload peers for clients, and the endpoints for people with curl. */
 function overviewOf(
   version: string,
   trackers: readonly string[],

@@ -5,21 +5,21 @@ import { messageOf, PiezaError } from "#core/base/errors.ts";
 import { checkFileName, checkName, foldName } from "#core/base/file-name.ts";
 import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import { byKey, type Listing, listingOf } from "./listing.ts";
-import { attempt, readTorrentFile, stampAt } from "./torrent-file.ts";
+import { attempt, readStampedTorrent, stampAt } from "./torrent-file.ts";
 
 const EXTENSION = ".json";
-/** Files looked at in one go. */
+/** Files that are read at the same time. */
 const FILES_AT_ONCE = 16;
-/** Two changes within one tick of a file system's clock look like one; a second look after this time sees both. */
-const SECOND_LOOK_MS = 1_000;
+/** Two changes within one tick of the file system's clock get the same time, so a second scan follows after this. */
+const SECOND_SCAN_MS = 1_000;
 
-/** A file that is a torrent, as it was when it had the stamp. */
+/** A torrent file as it was when it had this stamp. */
 export interface TorrentEntry extends Listing {
   readonly file: string;
   readonly stamp: string;
 }
 
-/** A file that should be a torrent and is none. */
+/** A JSON file that is not a torrent. */
 interface BadEntry {
   readonly file: string;
   readonly stamp: string;
@@ -29,34 +29,35 @@ interface BadEntry {
 
 type Entry = TorrentEntry | BadEntry;
 
-/** What is wrong with a file of the directory. */
+/** A file of the directory that is not listed, and the reason. */
 export interface BadFile {
   readonly file: string;
   readonly problem: string;
 }
 
-/** Which torrent is meant: a name, with or without `.json`, or an info hash. */
+/** Selects a torrent by its name, with or without `.json`, or by its info hash. */
 export type TorrentKey = { readonly name: string } | { readonly infoHash: string };
 
 /**
- * What is in a catalog's directory: `<name>.json` for each name. Case and normal form of a name do not count.
+ * The torrents in a catalog's directory, which has `<name>.json` for each name. Names that differ only in case or
+ * Unicode normal form are the same.
  *
- * Invariant: the index is the directory as it was when its modification time was `#mtimeNs`. It is not for two changes
- * at a time; TorrentDirectory sees to that.
+ * Invariant: the index equals the directory as it was when its modification time was `#mtimeNs`. Changes must not
+ * overlap; TorrentDirectory makes them one after the other.
  */
 export class DirectoryIndex {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #onBadFile: (bad: BadFile) => void;
   #byFile = new Map<string, Entry>();
-  /** By key. */
+  /** By the folded name. */
   #byName = new Map<string, Entry>();
-  /** What is wrong, by file. */
+  /** The problem of each bad file. */
   #bad = new Map<string, string>();
-  /** In the order of byKey; undefined until asked for. */
+  /** Sorted by byKey; undefined until it is needed. */
   #sorted: readonly Listing[] | undefined;
   #mtimeNs = -1n;
-  #secondLookAt = Number.POSITIVE_INFINITY;
+  #secondScanMs = Number.POSITIVE_INFINITY;
 
   constructor(directory: string, clock: Clock, onBadFile: (bad: BadFile) => void) {
     this.#directory = directory;
@@ -68,56 +69,56 @@ export class DirectoryIndex {
     return [...this.#bad].map(([file, problem]) => ({ file, problem }));
   }
 
-  /** Every torrent, in the order of byKey. */
+  /** Every torrent, sorted by byKey. */
   get sorted(): readonly Listing[] {
     this.#sorted ??= [...this.#byName.values()].filter(isTorrent).sort(byKey);
     return this.#sorted;
   }
 
-  /** Fails with InvalidField and not_found. */
+  /** The torrent of the key. Throws InvalidField and not_found. */
   find(key: TorrentKey): TorrentEntry {
     return "name" in key ? this.#findName(key.name) : this.#findInfoHash(key.infoHash);
   }
 
-  /** The file that has or would have the name, and the info hash in it: undefined without one, "" for a bad file. */
+  /** The file for a name and the info hash of its torrent: undefined without a file, "" for a bad one. */
   place(name: string): { file: string; infoHash: string | undefined } {
     const entry = this.#byName.get(foldName(name));
     if (!entry) return { file: `${name}${EXTENSION}`, infoHash: undefined };
     return { file: entry.file, infoHash: isTorrent(entry) ? entry.summary.infoHash : "" };
   }
 
-  /** True if the directory may hold something else than the index. */
+  /** Whether the directory may differ from the index. */
   async isOutOfDate(): Promise<boolean> {
-    return this.#clock.now() >= this.#secondLookAt || (await this.#mtime()) !== this.#mtimeNs;
+    return this.#clock.now() >= this.#secondScanMs || (await this.#mtime()) !== this.#mtimeNs;
   }
 
-  /** Reads what is new or changed and forgets what is gone. Fails with StoreFailed. */
+  /** Reads new and changed files and drops deleted ones. Fails with StoreFailed. */
   async scan(): Promise<void> {
     const mtimeNs = await this.#mtime();
     const names = await attempt("reading the catalog's directory", () => readdir(this.#directory));
     const files = names.filter((file) => file.endsWith(EXTENSION) && !file.startsWith(".")).sort();
     const found: Entry[] = [];
     for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
-      const some = await Promise.all(files.slice(at, at + FILES_AT_ONCE).map((file) => this.#look(file)));
+      const some = await Promise.all(files.slice(at, at + FILES_AT_ONCE).map((file) => this.#entryOf(file)));
       found.push(...some.filter((entry) => entry !== undefined));
     }
     this.#replaceBy(found);
     const settled = mtimeNs === this.#mtimeNs;
-    this.#secondLookAt = settled ? Number.POSITIVE_INFINITY : this.#clock.now() + SECOND_LOOK_MS;
+    this.#secondScanMs = settled ? Number.POSITIVE_INFINITY : this.#clock.now() + SECOND_SCAN_MS;
     this.#mtimeNs = mtimeNs;
   }
 
   /**
-   * Reads one file again after our own change of it, without a look at all the others. What others did in the same
-   * moment the second look will see.
+   * Reads one file again after the catalog itself has changed it, without a scan of the directory. The second scan
+   * finds changes that others made at the same moment.
    */
   async update(file: string): Promise<void> {
-    const entry = await this.#look(file);
+    const entry = await this.#entryOf(file);
     this.#byFile.delete(file);
     if (entry) this.#byFile.set(file, entry);
     this.#replaceBy([...this.#byFile.values()]);
     this.#mtimeNs = await this.#mtime();
-    this.#secondLookAt = this.#clock.now() + SECOND_LOOK_MS;
+    this.#secondScanMs = this.#clock.now() + SECOND_SCAN_MS;
   }
 
   #findName(name: string): TorrentEntry {
@@ -125,7 +126,7 @@ export class DirectoryIndex {
     const stem = name.endsWith(EXTENSION) ? nameOf(name) : name;
     const entry = this.#byName.get(foldName(name)) ?? this.#byName.get(foldName(stem));
     if (entry && isTorrent(entry)) return entry;
-    throw new PiezaError("not_found", `the catalog has no torrent of the name ${name}`);
+    throw new PiezaError("not_found", `the catalog has no torrent with the name ${name}`);
   }
 
   #findInfoHash(text: string): TorrentEntry {
@@ -136,14 +137,14 @@ export class DirectoryIndex {
   }
 
   async #mtime(): Promise<bigint> {
-    const stats = await attempt("looking at the catalog's directory", () =>
+    const stats = await attempt("reading the catalog's directory", () =>
       stat(this.#directory, { bigint: true }),
     );
     return stats.mtimeNs;
   }
 
-  /** The entry of a file, read only if it is another than before; undefined if it is gone. */
-  async #look(file: string): Promise<Entry | undefined> {
+  /** The entry of a file, which is read only if its stamp has changed; undefined if the file does not exist. */
+  async #entryOf(file: string): Promise<Entry | undefined> {
     const path = join(this.#directory, file);
     const stamp = await stampAt(path);
     const before = this.#byFile.get(file);
@@ -151,14 +152,14 @@ export class DirectoryIndex {
     if (stamp === before?.stamp) return before;
     try {
       const name = checkName(nameOf(file), "name");
-      const stored = await readTorrentFile(path);
+      const stored = await readStampedTorrent(path);
       return stored && { file, stamp: stored.stamp, ...listingOf(name, stored.torrent) };
     } catch (error) {
       return { file, stamp, key: foldName(nameOf(file)), problem: messageOf(error) };
     }
   }
 
-  /** Of files whose names differ in case or normal form only, the first keeps the name. */
+  /** Replaces all entries. Of files whose names differ only in case or normal form, the first one gets the name. */
   #replaceBy(found: readonly Entry[]): void {
     const bad = new Map<string, string>();
     this.#byFile = new Map(found.map((entry) => [entry.file, entry]));

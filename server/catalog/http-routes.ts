@@ -10,7 +10,7 @@ const JSON_TYPE = "application/json; charset=utf-8";
 const FILES = "/files/";
 const EXTENSION = ".json";
 
-/** Statuses of what looking for a torrent by name fails with. */
+/** The HTTP status for each error of looking up a torrent by name. */
 const statuses: Readonly<Record<string, number>> = {
   invalid_argument: 400,
   not_found: 404,
@@ -20,11 +20,11 @@ const statuses: Readonly<Record<string, number>> = {
 export interface CatalogRoutesParts {
   readonly torrents: TorrentDirectory;
   readonly page: PageFiles;
-  /** What GET / says. */
+  /** Makes the answer of GET /. */
   readonly overview: () => Promise<object>;
 }
 
-/** The plain HTTP of a catalog, beside its RPCs: torrents as files, the list of endpoints, and the page. */
+/** The plain HTTP of a catalog besides its RPCs: torrents as files, the overview and the page. */
 export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts) {
   return async (request: HttpRequest, response: HttpResponse): Promise<boolean> => {
     const path = (request.url ?? "/").split("?", 1)[0]!;
@@ -58,7 +58,7 @@ async function sendTorrent(torrents: TorrentDirectory, segment: string, response
   }
 }
 
-/** The name in `<name>.json`, percent-encoded. Throws not_found for what no torrent can be at. */
+/** The name in a percent-encoded `<name>.json`. Throws not_found for any other path. */
 function nameOf(segment: string): string {
   if (segment.endsWith(EXTENSION) && isPercentEncoded(segment))
     return decodeURIComponent(segment.slice(0, -EXTENSION.length));
@@ -86,12 +86,12 @@ function sendPageFile(request: HttpRequest, response: HttpResponse, file: PageFi
   }
 }
 
-/** An error in the same form as that of an RPC in JSON. */
+/** Sends an error in the form of a Connect RPC error in JSON. */
 function sendFailure(response: HttpResponse, status: number, code: string, message: string): void {
   send(response, status, JSON_TYPE, `${JSON.stringify({ code, message })}\n`);
 }
 
-/** Whatever has not said otherwise changes, so nobody may keep it. Of a HEAD, Node sends the headers only. */
+/** Forbids caching unless the answer has a Cache-Control header. For HEAD, Node sends only the headers. */
 function send(response: HttpResponse, status: number, type: string, body: string | Uint8Array): void {
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   if (!response.hasHeader("cache-control")) response.setHeader("cache-control", "no-store");

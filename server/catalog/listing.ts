@@ -1,23 +1,24 @@
 import { InvalidField } from "#core/base/errors.ts";
 import { checkName, foldName } from "#core/base/file-name.ts";
 import type { CatalogPage, TorrentSummary } from "#core/ports/catalog.ts";
+import { torrentSummary } from "#core/ports/torrent-summary.ts";
 import { asText } from "#core/torrent/json-fields.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 
 export const DEFAULT_PAGE_SIZE = 100;
 export const MAX_PAGE_SIZE = 1_000;
-/** Keeps an answer under the 4 MiB that clients take, even where every comment is as long as it may be. */
+/** Keeps an answer below 4 MiB, the limit of clients, even if every comment has its full length. */
 const MAX_PAGE_BYTES = 2 << 20;
 const MAX_SEARCH_BYTES = 255;
 
-/** A torrent as the list shows it. */
+/** A torrent in the list. */
 export interface ListedTorrent extends TorrentSummary {
   readonly replicationTarget?: number | undefined;
 }
 
 export interface ListQuery {
   readonly search?: string | undefined;
-  /** 1 to 1,000; 0 or nothing means 100. */
+  /** 1 to 1,000; 0 or undefined means 100. */
   readonly pageSize?: number | undefined;
   readonly pageToken?: string | undefined;
 }
@@ -26,43 +27,30 @@ export interface ListedPage extends CatalogPage {
   readonly torrents: readonly ListedTorrent[];
 }
 
-function summaryOf(name: string, torrent: Torrent): ListedTorrent {
-  return {
-    name,
-    infoHash: torrent.infoHash,
-    fileName: torrent.fileName,
-    totalPieces: torrent.pieces.length,
-    length: torrent.lengths?.length,
-    pieceLength: torrent.lengths?.pieceLength,
-    fileCount: torrent.files?.length ?? 0,
-    comment: torrent.comment ?? "",
-    createdAt: torrent.createdAt ?? "",
-    replicationTarget: torrent.replicationTarget,
-  };
-}
-
-/** A torrent with the texts that order and search look at, folded once. */
+/** A torrent with the folded texts that sorting and searching use. */
 export interface Listing {
   readonly summary: ListedTorrent;
-  /** The name's; no two of a catalog are equal. */
+  /** The folded name, which is unique in a catalog. */
   readonly key: string;
   readonly texts: readonly string[];
 }
 
 export function listingOf(name: string, torrent: Torrent): Listing {
-  const summary = summaryOf(name, torrent);
+  const { replicationTarget } = torrent;
+  const summary = { ...torrentSummary(torrent, name), replicationTarget };
   const key = foldName(name);
   return { summary, key, texts: [key, foldName(summary.fileName), foldName(summary.comment)] };
 }
 
-/** The order of a list, in which case and normal form of a name do not count. */
+/** Sorts a list by name; case and Unicode normal form do not count. */
 export function byKey(a: Listing, b: Listing): number {
   return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
 }
 
 /**
- * One page of `all`, which is in the order of byKey. A token tells the last name of the page before, so that torrents
- * that come and go between two pages make nobody else appear twice or not at all. Throws InvalidField.
+ * One page of `all`, which is sorted by byKey. The page token is the last name of the previous page, so a torrent
+ * that is published or deleted between two pages does not make another one appear twice or disappear. Throws
+ * InvalidField.
  */
 export function pageOf(all: readonly Listing[], query: ListQuery): ListedPage {
   const pageSize = query.pageSize || DEFAULT_PAGE_SIZE;
@@ -86,7 +74,7 @@ function matching(search: string): (listing: Listing) => boolean {
     summary.infoHash.startsWith(infoHash) || texts.some((text) => text.includes(part));
 }
 
-/** The first torrents that fit, at least one. */
+/** The first torrents that fit into MAX_PAGE_BYTES, at least one. */
 function upToBytes(torrents: readonly ListedTorrent[]): readonly ListedTorrent[] {
   let bytes = 0;
   const end = torrents.findIndex((torrent) => {

@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { extname, join, sep } from "node:path";
 import { gzipSync } from "node:zlib";
 
-/** What a built page is made of; anything else is not served. */
+/** The media types of a built page's files. Other files are not served. */
 const types: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
@@ -16,24 +16,24 @@ const types: Readonly<Record<string, string>> = {
   ".webmanifest": "application/manifest+json",
 };
 
-/** Smaller than this, compression gains nothing that a packet would show. */
+/** A smaller file fits into one packet without compression. */
 const MIN_GZIP_BYTES = 1_024;
 
 export interface PageFile {
   readonly type: string;
   readonly bytes: Uint8Array;
-  /** Absent where it would be no smaller. */
+  /** The compressed bytes; undefined if they would not be fewer. */
   readonly gzip: Uint8Array | undefined;
-  /** Its name changes with its content, so it may be kept for ever. */
+  /** Whether the name changes with the content, so that browsers may cache the file for ever. */
   readonly immutable: boolean;
 }
 
-/** URL path, as in "/assets/index-B1x2.js", to file; "/" is index.html. */
+/** Files by URL path, such as "/assets/index-B1x2.js"; "/" is index.html. */
 export type PageFiles = ReadonlyMap<string, PageFile>;
 
 /**
- * Reads a built page into memory: it is less than a large piece, and neither a path from outside nor a build that
- * replaces the files can go wrong afterwards. Empty if there is no such directory.
+ * Reads a built page into memory; the result is empty if there is no such directory. The page is smaller than a large
+ * piece, and from memory neither a path in a request nor a new build can cause a wrong answer.
  */
 export async function readPageFiles(directory: string): Promise<PageFiles> {
   const page = new Map<string, PageFile>();
@@ -62,6 +62,6 @@ async function namesIn(directory: string): Promise<string[]> {
 function pageFile(path: string, type: string, bytes: Uint8Array): PageFile {
   const zipped = bytes.length < MIN_GZIP_BYTES ? undefined : gzipSync(bytes);
   const gzip = zipped && zipped.length < bytes.length ? zipped : undefined;
-  // Vite names what it puts there after its content.
+  // Vite puts a hash of the content into the names of these files.
   return { type, bytes, gzip, immutable: path.startsWith("/assets/") };
 }

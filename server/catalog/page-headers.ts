@@ -1,7 +1,7 @@
 /**
- * What the page may do, written once. `connect-src` is wide because peers and trackers are anywhere; everything else
- * comes from this server alone. Of the trusted-types policies, Svelte makes the first for its own templates and the
- * page the second, for the URL of its worker.
+ * The Content-Security-Policy of the page. `connect-src` allows any host, because peers and trackers may be anywhere;
+ * everything else comes from this server. Of the trusted-types policies, Svelte creates the first for its templates
+ * and the page the second for the URL of its worker.
  */
 export const contentSecurityPolicy = [
   "default-src 'none'",
@@ -19,7 +19,7 @@ export const contentSecurityPolicy = [
   "trusted-types svelte-trusted-html pieza",
 ].join("; ");
 
-/** On every plain answer of a catalog: the page, what it loads, and JSON that somebody may open in a browser. */
+/** Headers of every plain HTTP answer of a catalog: the page, its files, and JSON that may be opened in a browser. */
 export const pageHeaders: Readonly<Record<string, string>> = {
   "content-security-policy": contentSecurityPolicy,
   "x-content-type-options": "nosniff",

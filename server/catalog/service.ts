@@ -47,7 +47,7 @@ export function catalogService(torrents: TorrentDirectory): ServiceImpl<typeof C
   };
 }
 
-/** Throws InvalidField. */
+/** The key of a request. Throws InvalidField if it has none. */
 export function keyOf({ key }: GetTorrentRequest): TorrentKey {
   if (key.case === undefined) throw new InvalidField("key", "must be a name or an info_hash");
   return key.case === "name" ? { name: key.value } : { infoHash: key.value };

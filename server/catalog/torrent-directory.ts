@@ -1,42 +1,49 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { LRUCache } from "lru-cache";
 import type { Clock } from "#core/base/clock.ts";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { checkName } from "#core/base/file-name.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { type BadFile, DirectoryIndex, type TorrentEntry, type TorrentKey } from "./directory-index.ts";
 import { type ListedPage, type ListQuery, pageOf } from "./listing.ts";
-import { RecentTorrents } from "./recent-torrents.ts";
 import {
   attempt,
-  readTorrentFile,
+  readStampedTorrent,
   removeLeftovers,
   removeTorrentFile,
+  type StampedTorrent,
   stampAt,
   writeTorrentFile,
 } from "./torrent-file.ts";
 
-/** A torrent may be replaced by hand while it is read; after so many times the caller may try again itself. */
+/** Attempts to read a torrent whose file is being changed, before the caller has to try again. */
 const READS = 3;
+/** The most pieces of all torrents in memory, about 30 MB of hashes. */
+const MAX_PIECES_KEPT = 262_144;
 
 export interface TorrentDirectoryOptions {
-  /** Path; made if it is missing. */
+  /** Path; created if it is missing. */
   readonly directory: string;
   readonly clock: Clock;
-  /** Told once of each file that should be a torrent and is none, and again when something else is wrong with it. */
+  /** Called once for each bad file, and again when its problem changes. */
   readonly onBadFile?: ((bad: BadFile) => void) | undefined;
 }
 
 /**
- * The torrents of a catalog, a file for each name. People may put files in, change them and take them out while it
- * runs; every answer is of the directory as it is then. Only summaries stay in memory: a torrent itself is read and
- * checked when it is asked for.
+ * The torrents of a catalog, a file for each name. People may add, change and delete files while the catalog runs;
+ * every answer reflects the directory at that moment. Memory holds the summaries of all torrents, and whole torrents
+ * only if they were requested recently.
  */
 export class TorrentDirectory {
   readonly #directory: string;
   readonly #index: DirectoryIndex;
-  readonly #recent = new RecentTorrents();
-  /** Resolves when the last change that was begun has ended. */
+  /** By file. Without them, a crowd at one torrent would make the catalog read and hash its file for each request. */
+  readonly #recent = new LRUCache<string, StampedTorrent>({
+    maxSize: MAX_PIECES_KEPT,
+    sizeCalculation: ({ torrent }) => Math.max(1, torrent.pieces.length),
+  });
+  /** Resolves when the last change in the queue has ended. */
   #queue: Promise<unknown> = Promise.resolve();
 
   private constructor({ directory, clock, onBadFile }: TorrentDirectoryOptions) {
@@ -44,7 +51,7 @@ export class TorrentDirectory {
     this.#index = new DirectoryIndex(directory, clock, onBadFile ?? (() => {}));
   }
 
-  /** Reads the whole directory. Bad files are told of and left alone. Fails with StoreFailed. */
+  /** Reads the whole directory. Bad files are reported and skipped. Fails with StoreFailed. */
   static async open(options: TorrentDirectoryOptions): Promise<TorrentDirectory> {
     await attempt("opening the catalog's directory", async () => {
       await mkdir(options.directory, { recursive: true });
@@ -55,12 +62,12 @@ export class TorrentDirectory {
     return directory;
   }
 
-  /** Files that should be torrents and are none, as of the last look. */
+  /** The files that the last scan could not list. */
   get badFiles(): BadFile[] {
     return this.#index.badFiles;
   }
 
-  /** Fails with InvalidField. */
+  /** One page of the list. Fails with InvalidField. */
   async list(query: ListQuery): Promise<ListedPage> {
     await this.#refresh();
     return pageOf(this.#index.sorted, query);
@@ -73,15 +80,15 @@ export class TorrentDirectory {
       const entry = this.#index.find(key);
       const torrent = await this.#read(entry);
       if (torrent) return { name: entry.summary.name, torrent };
-      if (read === READS) throw new PiezaError("unavailable", "the torrent is being changed");
+      if (read === READS) throw new PiezaError("unavailable", "the torrent is being changed; try again");
       await this.#alone(() => this.#index.scan());
     }
   }
 
   /**
-   * Keeps the torrent under `name` (default: its file name). Resolves when it is on the disk; `changed` is false if the
-   * name had this torrent before. Fails with already_exists if the name has another torrent and `replace` is not set,
-   * with InvalidField and with StoreFailed.
+   * Stores the torrent under `name` (default: its file name). Resolves when it is on disk; `changed` is false if the
+   * name already had this torrent. Fails with already_exists if the name has another torrent and `replace` is not
+   * set, with InvalidField and with StoreFailed.
    */
   publish(
     torrent: Torrent,
@@ -94,7 +101,7 @@ export class TorrentDirectory {
       if (infoHash !== undefined && changed && !options.replace)
         throw new PiezaError(
           "already_exists",
-          `${name} is taken by ${infoHash || "a file that is no torrent"}`,
+          `${name} is taken by ${infoHash || "a file that is not a torrent"}`,
         );
       await writeTorrentFile(this.#directory, file, torrent);
       await this.#index.update(file);
@@ -102,7 +109,7 @@ export class TorrentDirectory {
     });
   }
 
-  /** Takes the name out, and the torrent with its last name. Fails with InvalidField, not_found and StoreFailed. */
+  /** Deletes the file of this name. Fails with InvalidField, not_found and StoreFailed. */
   delete(name: string): Promise<void> {
     return this.#changing(async () => {
       const { file } = this.#index.find({ name });
@@ -112,28 +119,28 @@ export class TorrentDirectory {
     });
   }
 
-  /** Undefined if the file is not the one that the entry was made from. */
+  /** The torrent of an entry; undefined if the file has changed since. */
   async #read({ file, stamp }: TorrentEntry): Promise<Torrent | undefined> {
     const path = join(this.#directory, file);
     if ((await stampAt(path)) !== stamp) return undefined;
-    const kept = this.#recent.get(file, stamp);
-    if (kept) return kept.torrent;
-    const stored = await readTorrentFile(path).catch((error: unknown) => {
-      // It was a torrent when it had the stamp, so somebody is writing into it.
+    const kept = this.#recent.get(file);
+    if (kept?.stamp === stamp) return kept.torrent;
+    const stored = await readStampedTorrent(path).catch((error: unknown) => {
+      // The file with this stamp was a torrent, so someone is writing to it.
       if (error instanceof InvalidField) return undefined;
       throw error;
     });
     if (stored?.stamp !== stamp) return undefined;
-    this.#recent.add(file, stored);
+    this.#recent.set(file, stored);
     return stored.torrent;
   }
 
   async #refresh(): Promise<void> {
-    // Of many callers that find it out of date, the first looks for all.
+    // Of several callers that find the index out of date, the first one scans for all.
     if (await this.#index.isOutOfDate()) await this.#changing(async () => {});
   }
 
-  /** Runs one change after the other, each on an index that is up to date. */
+  /** Runs changes one after the other, each on an up-to-date index. */
   #changing<T>(work: () => Promise<T>): Promise<T> {
     return this.#alone(async () => {
       if (await this.#index.isOutOfDate()) await this.#index.scan();

@@ -7,13 +7,13 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import { MAX_TORRENT_JSON_BYTES, parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../base/node-hasher.ts";
 
-/** What is written aside before it gets its name; a crash may leave one behind. */
-const ASIDE = /^\.[0-9a-f]{16}\.tmp$/;
+/** The name of a file that is written before it gets its final name. A crash may leave one behind. */
+const TEMPORARY = /^\.[0-9a-f]{16}\.tmp$/;
 
-/** A torrent as it lay in a file. */
-export interface StoredTorrent {
+/** A torrent and the stamp of the file that it was read from. */
+export interface StampedTorrent {
   readonly torrent: Torrent;
-  /** Differs as soon as the file is another one or has been written to. */
+  /** Changes whenever the file is replaced or written to. */
   readonly stamp: string;
 }
 
@@ -24,10 +24,11 @@ export async function stampAt(path: string): Promise<string | undefined> {
 }
 
 /**
- * Reads and checks the torrent in the file at `path`; undefined if there is none. Fails with InvalidField if it is no
- * torrent, and with StoreFailed if it cannot be read. Ask stampAt first: opening a pipe would wait for a writer.
+ * Reads and checks the torrent file at `path`; undefined if there is no file. Fails with InvalidField if it is not a
+ * torrent, and with StoreFailed if it cannot be read. Call stampAt first, because opening a pipe would wait for a
+ * writer.
  */
-export async function readTorrentFile(path: string): Promise<StoredTorrent | undefined> {
+export async function readStampedTorrent(path: string): Promise<StampedTorrent | undefined> {
   const file = await attempt("reading a torrent", () => absentAsUndefined(open(path, "r")));
   if (!file) return undefined;
   const { bytes, stamp } = await attempt("reading a torrent", () => readWhole(file));
@@ -54,25 +55,25 @@ function decodeUtf8(bytes: Uint8Array): string {
 }
 
 /**
- * Writes the torrent to `directory/file` so that a reader, or a crash at any point, finds the old file or the new one
- * whole. Resolves when it is on the disk. Fails with InvalidField past 16 MiB and with StoreFailed.
+ * Writes the torrent to `directory/file`. A reader, and a crash at any point, finds the complete old or the complete
+ * new file. Resolves when it is on disk. Fails with InvalidField above 16 MiB and with StoreFailed.
  */
 export async function writeTorrentFile(directory: string, file: string, torrent: Torrent): Promise<void> {
   const text = torrentText(torrent);
-  const aside = join(directory, `.${randomBytes(8).toString("hex")}.tmp`);
+  const temporary = join(directory, `.${randomBytes(8).toString("hex")}.tmp`);
   await attempt("writing a torrent", async () => {
     try {
-      await writeDurably(aside, text);
-      await rename(aside, join(directory, file));
+      await writeDurably(temporary, text);
+      await rename(temporary, join(directory, file));
     } catch (error) {
-      await rm(aside, { force: true });
+      await rm(temporary, { force: true });
       throw error;
     }
     await syncDirectory(directory);
   });
 }
 
-/** Takes the file away for good; nothing there is fine. Fails with StoreFailed. */
+/** Deletes the file durably; a missing file is no error. Fails with StoreFailed. */
 export function removeTorrentFile(directory: string, file: string): Promise<void> {
   return attempt("removing a torrent", async () => {
     await rm(join(directory, file), { force: true });
@@ -80,9 +81,9 @@ export function removeTorrentFile(directory: string, file: string): Promise<void
   });
 }
 
-/** Takes away what writers left that did not live to give it its name. Only for the one writer, at its start. */
+/** Deletes the temporary files of a crashed writer. Only the single writer of the directory may call this. */
 export async function removeLeftovers(directory: string): Promise<void> {
-  for (const file of await readdir(directory)) if (ASIDE.test(file)) await rm(join(directory, file));
+  for (const file of await readdir(directory)) if (TEMPORARY.test(file)) await rm(join(directory, file));
 }
 
 async function writeDurably(path: string, text: string): Promise<void> {
@@ -95,7 +96,7 @@ async function writeDurably(path: string, text: string): Promise<void> {
   }
 }
 
-/** Makes the names in a directory last. Windows has no such thing and keeps them by itself. */
+/** Flushes the names in a directory to disk. Windows has no such call and needs none. */
 async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === "win32") return;
   let handle: FileHandle | undefined;
@@ -107,7 +108,7 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Resolves to undefined where there is nothing, or a link that leads nowhere. */
+/** Turns the error for a missing file, or for a link that leads nowhere, into undefined. */
 function absentAsUndefined<T>(looking: Promise<T>): Promise<T | undefined> {
   return looking.catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ELOOP") return undefined;
@@ -119,7 +120,7 @@ function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
 }
 
-/** Turns the system's errors, whose text has paths, into ours. */
+/** Turns the system's errors, whose messages contain paths, into StoreFailed; passes InvalidField on. */
 export async function attempt<T>(doing: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

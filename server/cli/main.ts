@@ -6,10 +6,10 @@ import { Output } from "./line/output.ts";
 import { optionsOf } from "./line/verb-spec.ts";
 import { verbs } from "./verbs.ts";
 
-/** Where the width of the terminal is not known. */
+/** The width of help if that of the terminal is unknown. */
 const DEFAULT_COLUMNS = 80;
 
-/** Aborted by the first signal; the second ends the process where it stands. */
+/** Returns a signal that the first SIGINT, SIGTERM or SIGHUP aborts. The second one ends the process at once. */
 function untilSignalled(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -26,7 +26,7 @@ function makeOutput(flags: { json: boolean; quiet?: boolean; verbose?: boolean }
   return new Output({ quiet: false, verbose: false, ...flags, stdout, stderr });
 }
 
-/** For what goes wrong before the flags are known. */
+/** The output for errors that occur before the flags are read. */
 function earlyOutput(): Output {
   return makeOutput({ json: process.argv.includes("--json") || process.env.PIEZA_JSON === "1" });
 }
@@ -48,7 +48,7 @@ async function run(command: Command): Promise<void> {
     return;
   }
   const { programHelp, verbHelp } = await import("./line/help.ts");
-  // Who asked for nothing has made a mistake, and gets help all the same.
+  // An empty command line is wrong usage, but it prints help too.
   const asked = command.kind === "help";
   const stream = asked ? process.stdout : process.stderr;
   const columns = stream.columns ?? DEFAULT_COLUMNS;
@@ -61,14 +61,14 @@ function end(error: unknown, out: Output): void {
   if (process.exitCode !== 0) out.error(error);
 }
 
-// Whoever reads our output may stop reading: `pieza ls | head`.
+// The reader of a pipe may stop reading, as in `pieza ls | head`.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit();
   throw error;
 });
 
-// A peer that `pieza up` started ends with it, whatever ended that: the channel between them closes then. Listening to
-// that alone does not keep the process alive.
+// A peer that `pieza up` started ends when `up` does, because the channel between them closes. The listener alone
+// does not keep the process alive.
 if (process.connected) {
   process.once("disconnect", () => process.exit(ExitCode.INTERRUPTED));
   process.channel?.unref();

@@ -8,7 +8,7 @@ import { type ClientFlags, readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";
 import { outOfReach } from "./out-of-reach.ts";
 
-/** Lets `use` talk to a catalog, with the token for it if there is one, and closes the connection. */
+/** Opens a connection to a catalog for `use`, with the token that is known for it, and closes it afterwards. */
 export async function withCatalog<T>(
   url: string,
   flags: ClientFlags,
@@ -25,7 +25,7 @@ export async function withCatalog<T>(
   }
 }
 
-/** Lets `use` talk to a tracker and closes the connection. */
+/** Opens a connection to a tracker for `use` and closes it afterwards. */
 export async function withTracker<T>(
   url: string,
   flags: ClientFlags,

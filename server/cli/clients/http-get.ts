@@ -1,15 +1,15 @@
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
-import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { type ErrorCode, messageOf, PiezaError } from "#core/base/errors.ts";
 import { agentFor } from "../../http/client/proxy-agent.ts";
 import { tlsProblem } from "../../http/client/tls-problem.ts";
 
-/** How long a server may take for a whole answer. */
+/** A server that has not sent its whole answer by then has failed. */
 const DEADLINE_MS = 30_000;
 
-export interface GetOptions {
-  /** A PEM file of certificates to trust besides the system's. */
+export interface TextRequest {
+  /** The path of a PEM file with certificates to trust besides the system's. */
   readonly ca?: string | undefined;
   /** Longer answers are refused. */
   readonly maxBytes: number;
@@ -17,14 +17,17 @@ export interface GetOptions {
 }
 
 /**
- * The text at an http or https URL. Fails with PiezaError: not_found for 404, unauthenticated and permission_denied for
- * 401 and 403, unavailable for everything else that the server or the network did.
+ * The UTF-8 text at an http or https URL. Fails with PiezaError: not_found for status 404, unauthenticated for 401,
+ * permission_denied for 403, unavailable for any other status, for a network error and after 30 s.
  */
-export async function getText(url: string, options: GetOptions): Promise<string> {
+export async function getText(url: string, options: TextRequest): Promise<string> {
   const ca = options.ca === undefined ? undefined : await readFile(options.ca);
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(DEADLINE_MS)]);
   try {
-    const response = await request(new URL(url), ca, signal);
+    const response = await sendRequest(new URL(url).href, ca, {
+      headers: { accept: "application/json" },
+      signal,
+    });
     checkStatus(url, response.statusCode ?? 0);
     return await readBody(response, options.maxBytes);
   } catch (error) {
@@ -35,28 +38,35 @@ export async function getText(url: string, options: GetOptions): Promise<string>
   }
 }
 
-function request(url: URL, ca: Buffer | undefined, signal: AbortSignal): Promise<http.IncomingMessage> {
-  const headers = { accept: "application/json" };
-  const agent = agentFor(url.href, ca);
-  const get = url.protocol === "https:" ? https.get : http.get;
+/**
+ * Sends an HTTP request on a connection of its own, through the proxy that the environment names. Resolves with the
+ * status and headers of the answer; fails with the system's errors. `ca`: PEM to trust besides the system's
+ * certificates.
+ */
+export function sendRequest(
+  url: string,
+  ca: string | Buffer | undefined,
+  options: https.RequestOptions,
+): Promise<http.IncomingMessage> {
+  const request = url.startsWith("https:") ? https.request : http.request;
   return new Promise((resolve, reject) => {
-    get(url, { headers, signal, agent }).once("response", resolve).once("error", reject);
+    const sent = request(url, { ...options, agent: agentFor(url, ca) });
+    sent.once("response", resolve).once("error", reject).end();
   });
 }
 
+const codes: Readonly<Record<number, ErrorCode>> = {
+  401: "unauthenticated",
+  403: "permission_denied",
+  404: "not_found",
+};
+
 function checkStatus(url: string, status: number): void {
   if (status === 200) return;
-  const code =
-    status === 404
-      ? "not_found"
-      : status === 401
-        ? "unauthenticated"
-        : status === 403
-          ? "permission_denied"
-          : "unavailable";
+  const code = codes[status] ?? "unavailable";
   const answer = `${url} answered ${status} ${http.STATUS_CODES[status] ?? ""}`.trim();
-  // What servers of all kinds say to who speaks plain HTTP at their TLS port.
-  const hint = status === 400 && url.startsWith("http:") ? "; perhaps it speaks TLS, at https:" : "";
+  // Most servers answer 400 to plain HTTP at a TLS port.
+  const hint = status === 400 && url.startsWith("http:") ? "; if the port is for TLS, use https:" : "";
   throw new PiezaError(code, answer + hint);
 }
 

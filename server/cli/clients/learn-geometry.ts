@@ -6,8 +6,9 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeDisk } from "../../peer/stores/disk.ts";
 
 /**
- * A torrent of the seed's form does not say how long its pieces are. Its file tells: of all lengths that make the right
- * number of pieces, the one whose first piece has the right hash. Fails with InvalidField if there is none.
+ * Finds the piece length of a torrent in the legacy form, which does not state it, from the complete file at `path`:
+ * of all lengths that give the right number of pieces, the one whose first piece has the right hash. Fails with
+ * InvalidField if no length fits.
  */
 export async function learnGeometry(torrent: Torrent, path: string): Promise<PieceGeometry> {
   const { size } = await stat(path);
@@ -21,10 +22,7 @@ export async function learnGeometry(torrent: Torrent, path: string): Promise<Pie
     if (length > shortest) hash.update(first.subarray(length - 1, length));
     if (hash.copy().digest("hex") === torrent.pieces[0]) return new PieceGeometry(size, length);
   }
-  throw new InvalidField(
-    "pieces",
-    "no length of pieces fits this file: its size or its first piece is wrong",
-  );
+  throw new InvalidField("pieces", "no piece length fits this file: its size or its first piece is wrong");
 }
 
 async function readFirst(path: string, length: number): Promise<Uint8Array> {

@@ -8,7 +8,7 @@ import { formatBytes } from "../line/units.ts";
 
 type MakeFlags = Flags<CommonOption | "pieceLength" | "comment" | "replicationTarget" | "tracker">;
 
-/** Cuts a file or folder into a torrent and shows how far the hashing is. */
+/** Makes the torrent of a file or folder and shows the progress. Fails with UsageError if the path does not exist. */
 export async function makeTorrent(
   path: string,
   flags: MakeFlags,
@@ -24,17 +24,17 @@ export async function makeTorrent(
     trackers: flags.tracker,
     createdAt: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
     signal,
-    onSkipped: (skipped, reason) => out.warn(`${skipped} ${reason}: left out`),
+    onSkipped: (skipped, reason) => out.warn(`left out ${skipped}, which ${reason}`),
     ...(picture && { onProgress: (bytes: number) => out.draw(() => [`hashed ${formatBytes(bytes)}`]) }),
   });
   if (picture) out.erase();
   return torrent;
 }
 
-/** Throws UsageError for a path that leads nowhere. */
+/** Fails with UsageError if there is no file or folder at the path. */
 export async function checkExists(path: string): Promise<void> {
   await stat(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== "ENOENT" && cause.code !== "ENOTDIR") throw cause;
-    throw new UsageError(`${path} is not there`, { cause });
+    throw new UsageError(`there is no ${path}`, { cause });
   });
 }

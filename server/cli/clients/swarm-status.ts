@@ -1,4 +1,3 @@
-import { messageOf, PiezaError } from "#core/base/errors.ts";
 import type { PieceRange } from "#core/ports/tracker.ts";
 import { type WatchedCopies, type WatchedPeer, watchSwarm } from "#core/rpc/watch.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
@@ -7,18 +6,19 @@ import type { Output } from "../line/output.ts";
 import { table } from "../line/table.ts";
 import { formatBytes, plural } from "../line/units.ts";
 import { type ClientFlags, readCa } from "./client-flags.ts";
+import { askTrackers } from "./find-trackers.ts";
 
-/** How long a tracker may take to say how a swarm is. */
+/** A tracker that has not described the swarm by then has failed. */
 const ANSWER_MS = 10_000;
 
-/** A swarm at one moment, as one tracker sees it. */
+/** The state of a swarm at one moment, as one tracker knows it. */
 interface SwarmStatus {
   readonly tracker: string;
   readonly peers: readonly WatchedPeer[];
   readonly copies: WatchedCopies;
 }
 
-/** Says how many copies of its pieces a torrent has, how many it wants, and what is being done about the difference. */
+/** Prints how many copies of its pieces a torrent has and wants, and which copies are being made. */
 export async function showSwarm(
   torrent: Torrent,
   trackers: readonly string[],
@@ -26,34 +26,14 @@ export async function showSwarm(
   out: Output,
   signal: AbortSignal,
 ): Promise<void> {
-  const status = await firstAnswer(torrent, trackers, flags, out, signal);
+  const ask = (tracker: string) => watchOnce(torrent, tracker, flags, signal);
+  const status = await askTrackers(trackers, ask, out, signal);
   if (out.json) out.event("swarm", fieldsOf(torrent, status));
   else out.text(...linesOf(torrent, status));
 }
 
-/** The first tracker that answers tells; the others are replicas or stand in for it. */
-async function firstAnswer(
-  torrent: Torrent,
-  trackers: readonly string[],
-  flags: ClientFlags,
-  out: Output,
-  signal: AbortSignal,
-): Promise<SwarmStatus> {
-  let last: unknown = new PiezaError("unavailable", "no tracker is known for this torrent; say --tracker");
-  for (const tracker of trackers) {
-    try {
-      return await ask(torrent, tracker, flags, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      out.detail(messageOf(error));
-      last = error;
-    }
-  }
-  throw last;
-}
-
-/** The first message of a watch is the swarm as it is. */
-async function ask(
+/** Reads the first message of a watch, which is the whole state of the swarm. */
+async function watchOnce(
   torrent: Torrent,
   tracker: string,
   flags: ClientFlags,
@@ -92,7 +72,7 @@ function fieldsOf(torrent: Torrent, { tracker, peers, copies }: SwarmStatus): Re
     pieces_lost: copies.lost,
     pieces_ordered: copies.ordered,
     bytes_copied: copies.bytesCopied,
-    orders: copies.orders.map(({ url, ranges, sources }) => ({ url, pieces: numbers(ranges), sources })),
+    orders: copies.orders.map(({ url, ranges, sources }) => ({ url, pieces: numbersOf(ranges), sources })),
     peers: peers.map(({ url, heldPieces, zone, volunteer, listed, draining }) => ({
       url,
       held_pieces: heldPieces,
@@ -120,13 +100,15 @@ function linesOf(torrent: Torrent, { tracker, peers, copies }: SwarmStatus): str
     ...piecesByCopies(torrent, peers).flatMap((pieces, count) =>
       pieces === 0 ? [] : [`${plural(pieces, "piece")} with ${count === 0 ? "no copy" : copiesOf(count)}`],
     ),
-    target === 0 ? "Nobody asks for more copies." : `${copiesOf(target)} of each are wanted`,
-    ...(underTarget > 0 ? [`${plural(underTarget, "piece")} have fewer, ${lost} of them no holder`] : []),
-    ...(ordered > 0 ? [`${plural(ordered, "piece")} are being copied:`] : []),
+    target === 0 ? "No replication target is set." : `${copiesOf(target)} of each piece are wanted`,
+    ...(underTarget > 0
+      ? [`${plural(underTarget, "piece")} below that, ${lost} of them without any copy`]
+      : []),
+    ...(ordered > 0 ? [`${plural(ordered, "piece")} being copied:`] : []),
     ...orders.map(
-      ({ url, ranges, sources }) => `  ${url} copies ${numbers(ranges)} from ${sources.join(", ")}`,
+      ({ url, ranges, sources }) => `  ${url} copies ${numbersOf(ranges)} from ${sources.join(", ")}`,
     ),
-    ...(bytesCopied > 0 ? [`${formatBytes(bytesCopied)} copied since the tracker's start`] : []),
+    ...(bytesCopied > 0 ? [`${formatBytes(bytesCopied)} copied since the tracker started`] : []),
     "",
     ...table([["PEER", "PIECES", "", "ZONE", ""], ...rows], [1, 2]),
   ];
@@ -137,7 +119,7 @@ function remarksOn({ volunteer, listed, draining }: WatchedPeer): string {
   return remarks.filter(Boolean).join(", ");
 }
 
-/** How many pieces have no copy, one, two and so on, among peers that others are told of and that stay. */
+/** The number of pieces by their number of copies, from 0 up. Copies of unlisted and draining peers do not count. */
 function piecesByCopies({ pieces }: Torrent, peers: readonly WatchedPeer[]): number[] {
   const staying = peers.filter(({ listed, draining }) => listed && !draining);
   const byCopies: number[] = [];
@@ -153,8 +135,8 @@ function copiesOf(count: number): string {
   return count === 1 ? "1 copy" : `${count} copies`;
 }
 
-/** Piece numbers as people write them: "1-40, 60". */
-function numbers(ranges: readonly PieceRange[]): string {
+/** Piece numbers from 1: "1-40, 60". */
+function numbersOf(ranges: readonly PieceRange[]): string {
   return ranges
     .map(({ first, last }) => (first === last ? `${first + 1}` : `${first + 1}-${last + 1}`))
     .join(", ");

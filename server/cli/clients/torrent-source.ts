@@ -11,10 +11,10 @@ import { outOfReach } from "./out-of-reach.ts";
 import { plainTorrent } from "./plain-catalog.ts";
 import { readTextFile } from "./read-text-file.ts";
 
-/** A torrent, and where it came from. */
+/** A torrent and the catalog that goes with it. */
 export interface FoundTorrent {
   readonly torrent: Torrent;
-  /** The catalog that had it, or the one that is asked for trackers. */
+  /** The catalog that the torrent came from; for a torrent file, the catalog of --catalog. */
   readonly catalogUrl: string;
 }
 
@@ -23,8 +23,9 @@ type CatalogKey = Parameters<Catalog["get"]>[0];
 export type SourceFlags = ClientFlags & { readonly catalog: string };
 
 /**
- * The torrent that a person means by `text`: a file of that name, a URL (of the JSON, or a page's link to a torrent), an
- * info hash, or a name in the catalog; what talks to servers is loaded only when one is asked. Fails with UsageError for a file that is no torrent, and with PiezaError.
+ * The torrent that the user means by `text`: the file at that path, the URL of a torrent's JSON or of its page, an
+ * info hash, or a name in the catalog. Code that talks to servers is loaded only when a server is asked. Fails with
+ * UsageError for a file that is not a torrent, and with PiezaError.
  */
 export async function findTorrent(
   text: string,
@@ -36,18 +37,18 @@ export async function findTorrent(
   return torrentNamed(keyOf(text), flags.catalog, flags, signal);
 }
 
-/** A file wins over a name in the catalog, so one that is no torrent (a finished download, say) needs a hint. */
+/** A file takes precedence over a name in the catalog, so the error for a finished download says how to name that. */
 async function fileNotName(path: string): Promise<Torrent> {
   try {
     return await readTorrentFile(path);
   } catch (cause) {
     if (!(cause instanceof UsageError) || path.endsWith(".json")) throw cause;
-    const hint = `to mean the catalog's ${path}, say ${path}.json`;
-    throw new UsageError(`${path} is a file here and not a torrent; ${hint}`, { cause });
+    const hint = `for the torrent in the catalog, say ${path}.json`;
+    throw new UsageError(`the file ${path} is not a torrent; ${hint}`, { cause });
   }
 }
 
-/** A torrent's JSON file. Fails with UsageError that names the file and the wrong field. */
+/** Reads a torrent's JSON file. Fails with UsageError that names the file and the wrong field. */
 export async function readTorrentFile(path: string): Promise<Torrent> {
   const text = await readTextFile(path, MAX_TORRENT_JSON_BYTES);
   try {
@@ -58,7 +59,7 @@ export async function readTorrentFile(path: string): Promise<Torrent> {
   }
 }
 
-/** The catalog's entry of a name (`.json` allowed) or an info hash. */
+/** The torrent that the catalog has under a name (`.json` allowed) or an info hash. Fails with PiezaError. */
 export async function torrentNamed(
   key: CatalogKey,
   catalogUrl: string,

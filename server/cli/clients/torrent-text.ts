@@ -1,19 +1,25 @@
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { table } from "../line/table.ts";
 import { formatBytes, plural } from "../line/units.ts";
 
-/** Of a list that could have thousands of entries, so many are shown. */
+/** Files that are listed; a folder may have thousands. */
 const MAX_FILES_SHOWN = 100;
 
-/** What a person wants to know of a torrent, a line each. */
+/** A torrent as lines of text for `pieza info`. */
 export function describeTorrent(torrent: Torrent): string[] {
   const { lengths, files = [] } = torrent;
   const pieces = plural(torrent.pieces.length, "piece");
   const rows: [string, string | undefined][] = [
     ["name", torrent.fileName],
-    ["size", lengths ? `${formatBytes(lengths.length)} (${lengths.length} bytes)` : "not said"],
+    ["size", lengths ? `${formatBytes(lengths.length)} (${lengths.length} bytes)` : "not stated"],
     ["pieces", lengths ? `${pieces} of ${formatBytes(lengths.pieceLength)}` : pieces],
     ["info hash", torrent.infoHash],
-    ["trackers", torrent.trackers.length > 0 ? torrent.trackers.join(", ") : "none; the catalog names them"],
+    [
+      "trackers",
+      torrent.trackers.length > 0
+        ? torrent.trackers.join(", ")
+        : "none in the torrent; the catalog names them",
+    ],
     ["comment", torrent.comment],
     ["created", torrent.createdAt],
     ["copies wanted", torrent.replicationTarget?.toString()],
@@ -23,14 +29,8 @@ export function describeTorrent(torrent: Torrent): string[] {
     value === undefined ? [] : [`${`${label}:`.padEnd(15)}${value}`],
   );
   const shown = files.slice(0, MAX_FILES_SHOWN);
-  const width = Math.max(0, ...shown.map(({ length }) => formatBytes(length).length));
-  const digits = String(shown.length).length;
-  lines.push(
-    ...shown.map(
-      ({ path, length }, n) =>
-        `  ${String(n + 1).padStart(digits)}  ${formatBytes(length).padStart(width)}  ${path}`,
-    ),
-  );
+  const fileRows = shown.map(({ path, length }, n) => [String(n + 1), formatBytes(length), path]);
+  lines.push(...table(fileRows, [0, 1]).map((line) => `  ${line}`));
   if (files.length > shown.length) lines.push(`  and ${files.length - shown.length} more`);
   return lines;
 }

@@ -9,25 +9,25 @@ import { FileMap } from "../../peer/stores/file-map.ts";
 import { PartFiles } from "../../peer/stores/part-files.ts";
 import { learnGeometry } from "./learn-geometry.ts";
 
-/** A piece whose bytes are not the torrent's. */
+/** A piece whose hash is not that of the torrent. */
 export interface WrongPieceFound {
   /** From 1. */
   readonly number: number;
   readonly expected: string;
-  /** Null: a file that it lies in is missing or too short. */
+  /** The SHA-256 of the bytes on disk; null if a file of the piece is missing or too short. */
   readonly found: string | null;
 }
 
 export interface Verification {
   readonly totalPieces: number;
   readonly wrongPieces: number;
-  /** Files whose size is not the torrent's, or that are missing: a sentence each. */
+  /** A sentence for each file that is missing or has the wrong size. */
   readonly wrongFiles: readonly string[];
 }
 
 /**
- * Holds a file or folder against its torrent. `onWrong` is told of every wrong piece. Fails with StoreFailed if the disk
- * does, and with InvalidField if nothing says how long the pieces are.
+ * Checks a file or folder against its torrent and calls `onWrong` for every wrong piece. Fails with StoreFailed if
+ * the disk fails, and with InvalidField if the piece length is neither stated nor found.
  */
 export async function verifyFiles(
   torrent: Torrent,
@@ -76,7 +76,7 @@ function problemOf(path: string, expected: number, size: number | undefined): st
   return [size === undefined ? `${path} is missing` : `${path} has ${size} bytes instead of ${expected}`];
 }
 
-/** Undefined for what is not there or no file. */
+/** Bytes; undefined if there is no regular file at the path. */
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
     const facts = await stat(path);

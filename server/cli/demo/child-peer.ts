@@ -5,43 +5,43 @@ import { CliError, ExitCode } from "../line/exit-code.ts";
 import type { Flags } from "../line/options.ts";
 import type { Demo, DemoPeer } from "./demo.ts";
 
-/** What each peer of the demo takes of publishers, and lends to copies of what others have. */
+/** The space that each demo peer gives to uploads and to copies. */
 const UPLOADS = "10GiB";
 const COPIES = "10GiB";
 
-/** A peer in a process of its own, which ends when this process does, however that ends. */
+/** A peer in a process of its own. The process ends when this one does, even if this one is killed. */
 export interface ChildPeer {
   readonly pid: number;
-  /** Resolves once it serves and the tracker knows it; rejects with what it failed of. */
+  /** Resolves when the peer serves and has announced itself; rejects with CliError if it cannot start. */
   readonly url: Promise<string>;
-  /** Resolves when the process has ended, with its exit code or the signal's name. */
+  /** Resolves with the exit code or the name of the signal when the process has ended. */
   readonly ended: Promise<number | string>;
-  /** Ends it at once. */
+  /** Kills the process at once. */
   kill(): void;
 }
 
 export interface ChildPeerOptions {
   readonly demo: Demo;
   readonly peer: DemoPeer;
-  /** Of the program that starts it, those that are meant for its peers too. */
+  /** The flags of `up` that are passed on to the peer. */
   readonly flags: Flags<"host" | "tlsCert" | "tlsKey" | "noRateLimit" | "ca">;
   /** 0 for any free one. */
   readonly port: number;
   readonly tracker: string;
-  /** What publishers put there, they may store here. */
+  /** URL of the catalog whose torrents may be uploaded to the peer. */
   readonly catalog: string;
-  /** The catalog's, which is this peer's too; undefined if that is open. */
+  /** The token of the catalog and of the peer; undefined if they are open. */
   readonly token: string | undefined;
-  /** Of the catalog's page, which stores here. */
+  /** Origins of the catalog's page, which uploads to the peer. */
   readonly pageOrigins: readonly string[];
-  /** Told of what it prints on standard error, and why the tracker does not name it to others. */
+  /** Receives each line of the peer's standard error, and why the tracker does not list the peer. */
   readonly onTrouble: (line: string) => void;
 }
 
 export function startChildPeer(options: ChildPeerOptions): ChildPeer {
   const child = fork(programPath, argumentsFor(options), {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    // The token in a variable and not in the arguments, which everybody on this machine can read.
+    // Any user of this machine can read a process's arguments, so the token goes into a variable.
     env: {
       ...withoutOurVariables(process.env),
       ...(options.token !== undefined && { PIEZA_TOKEN: options.token }),
@@ -70,20 +70,20 @@ function argumentsFor({ demo, peer, flags, port, tracker, ...options }: ChildPee
   ];
 }
 
-/** What the person set for `up` is not meant for its peers, but for the log of requests. */
+/** Removes the variables that the user set for `up`, except the one that logs the peers' requests. */
 function withoutOurVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = ([name]: [string, unknown]) => !name.startsWith("PIEZA_") || name === "PIEZA_LOG_REQUESTS";
   return Object.fromEntries(Object.entries(environment).filter(kept));
 }
 
-/** The URL of the "listening" event, once the tracker knows the peer too or has said why it does not. */
+/** Resolves with the URL of the "listening" event after the first "announced" event. */
 function listening(
   child: ChildProcess,
   ended: Promise<number | string>,
   { port, onTrouble }: ChildPeerOptions,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    let problem = new CliError(ExitCode.FAILED, "a peer's process ended before it served");
+    let problem = new CliError(ExitCode.FAILED, "a demo peer ended while it was starting");
     let url: string | undefined;
     let announced = false;
     createInterface(child.stdout!).on("line", (line) => {
@@ -91,7 +91,7 @@ function listening(
       if (event?.event === "listening") url = event.url;
       if (event?.event === "announced") announced = true;
       if (event?.event === "announced" && !event.listed)
-        onTrouble(`the tracker does not name it: ${event.reason}`);
+        onTrouble(`the tracker does not list this peer: ${event.reason}`);
       if (url !== undefined && announced) resolve(url);
       if (event?.event === "error") problem = startError(event, port);
     });
@@ -121,5 +121,5 @@ function startError({ code, message }: ChildEvent, port: number): CliError {
     const ways = "choose others with --peer-port or PIEZA_PEER_PORT (0 = any free ones)";
     return new CliError(ExitCode.FAILED, `port ${port} is in use; ${ways}`);
   }
-  return new CliError(ExitCode.FAILED, `a peer did not start: ${message}`);
+  return new CliError(ExitCode.FAILED, `a demo peer cannot start: ${message}`);
 }

@@ -2,22 +2,22 @@ import { createCipheriv, createHash } from "node:crypto";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-/** A file or folder of the demo. The bytes are made, not stored: the same ones on every machine. */
+/** A file or folder of the demo. Its bytes are generated, and are the same on every machine. */
 export interface DemoFile {
   /** Also the torrent's file_name. */
   readonly fileName: string;
   /** Its name in the catalog. */
   readonly name: string;
-  /** By path in the folder; "" alone for a single file. Chunks of any size. */
+  /** The bytes of each file by its path in the folder, in chunks of any size. A single file has the path "". */
   readonly parts: ReadonlyMap<string, () => Iterable<Uint8Array>>;
-  /** Bytes; a power of two. Undefined: by size. */
+  /** Bytes; a power of two. Default: chosen by the size. */
   readonly pieceLength?: number;
   readonly comment: string;
 }
 
 const CHUNK_BYTES = 1 << 20;
 
-/** Deterministic bytes that look random: AES-128 in counter mode over zeros, keyed by a word. Fast: gigabytes a second. */
+/** Pseudo-random bytes: AES-128 in counter mode over zeros, with a key made of the word. Makes gigabytes a second. */
 export function* pseudoRandom(word: string, length: number): Generator<Uint8Array> {
   const key = createHash("sha256").update(word).digest().subarray(0, 16);
   const cipher = createCipheriv("aes-128-ctr", key, Buffer.alloc(16));
@@ -27,18 +27,18 @@ export function* pseudoRandom(word: string, length: number): Generator<Uint8Arra
   }
 }
 
-/** 782 frames of 24 ms: 18.8 seconds of nothing. */
+/** 782 frames of 24 ms are 18.8 s. */
 const MP3_FRAMES = 782;
-/** 128 kbit/s at 48 kHz is exactly this for every frame, so none is padded. */
+/** The exact size of a frame at 128 kbit/s and 48 kHz, so no frame needs padding. */
 const MP3_FRAME_BYTES = 384;
 /** MPEG-1 Layer III without CRC, 128 kbit/s, 48 kHz, mono, original. */
 const MP3_HEADER = Buffer.from([0xff, 0xfb, 0x94, 0xc4]);
-/** Side information of a mono frame; all zero says that no bit of the frame is sound. */
+/** Side information of a mono frame; zeros declare that the frame contains no sound. */
 const MP3_SIDE_BYTES = 17;
 
 /**
- * A valid MP3 of silence. What a frame does not need for sound is ancillary data, which players skip: there go bytes
- * that differ from frame to frame, so that no two pieces are alike.
+ * A valid MP3 of silence. The rest of each frame is ancillary data, which players skip; its bytes differ from frame
+ * to frame, so that no two pieces are equal.
  */
 export function* silentMp3(): Generator<Uint8Array> {
   const ancillary = [...pseudoRandom("shakira", MP3_FRAMES * MP3_FRAME_BYTES)][0]!;
@@ -46,7 +46,7 @@ export function* silentMp3(): Generator<Uint8Array> {
     const bytes = Buffer.alloc(MP3_FRAME_BYTES);
     MP3_HEADER.copy(bytes);
     for (let at = MP3_HEADER.length + MP3_SIDE_BYTES; at < MP3_FRAME_BYTES; at++) {
-      // Seven bits: a byte of 0xff could begin what looks like another frame's header.
+      // Seven bits, because a byte of 0xff could look like the start of a frame's header.
       bytes[at] = ancillary[frame * MP3_FRAME_BYTES + at]! & 0x7f;
     }
     yield bytes;
@@ -57,7 +57,7 @@ function text(content: string): () => Iterable<Uint8Array> {
   return () => [Buffer.from(content)];
 }
 
-/** A long text that repeats itself with a number in each line, so that its pieces differ. */
+/** A text of numbered lines. The numbers make its pieces differ. */
 function lines(line: string, count: number): () => Iterable<Uint8Array> {
   return text(Array.from({ length: count }, (_, n) => `${n + 1}. ${line}\n`).join(""));
 }
@@ -99,7 +99,7 @@ export const demoFiles: readonly DemoFile[] = [
   },
 ];
 
-/** Makes the demo's files in `dir`, unless they are there; returns their paths in order. */
+/** Writes the demo's files that are missing in `dir`; returns the paths in the order of `demoFiles`. */
 export async function writeDemoFiles(dir: string): Promise<string[]> {
   await mkdir(dir, { recursive: true });
   const paths: string[] = [];
@@ -107,7 +107,7 @@ export async function writeDemoFiles(dir: string): Promise<string[]> {
   return paths;
 }
 
-/** Under another name first: what has the right name is whole. */
+/** Writes the file under another name and renames it, so that a file with the final name is complete. */
 async function writeDemoFile(dir: string, { fileName, parts }: DemoFile): Promise<string> {
   const path = join(dir, fileName);
   if (await stat(path).catch(() => undefined)) return path;

@@ -7,21 +7,19 @@ import { packageRoot } from "../../base/own-package.ts";
 import { createTorrentFromPath } from "../../peer/stores/source.ts";
 import { type DemoFile, demoFiles, writeDemoFiles } from "./demo-files.ts";
 
-/** How many peers the demo has. */
 export const DEMO_PEERS = 4;
 
-/** One file of the demo, and its torrent. */
 export interface DemoTorrent {
-  /** In the catalog. */
+  /** The name in the catalog. */
   readonly name: string;
   readonly path: string;
   readonly torrentPath: string;
   readonly torrent: Torrent;
 }
 
-/** What only one of the demo's peers has. */
+/** The paths that belong to one demo peer. */
 export interface DemoPeer {
-  /** Which pieces it holds, in the form of a peer-1.json. */
+  /** The JSON file that lists the pieces to hold. */
   readonly inventoryPath: string;
   readonly dataDir: string;
 }
@@ -31,7 +29,7 @@ export interface Demo {
   readonly peers: readonly DemoPeer[];
 }
 
-/** Makes what the demo needs in `dir`, unless it is there: files, their torrents, and for each peer its inventory. */
+/** Writes the demo's files, torrents and inventories to `dir`; files and torrents that exist are kept. */
 export async function prepareDemo(dir: string): Promise<Demo> {
   const paths = await writeDemoFiles(join(dir, "files"));
   await mkdir(join(dir, "torrents"), { recursive: true });
@@ -50,7 +48,7 @@ async function prepareTorrent(file: DemoFile, path: string, dir: string): Promis
   return { name, path, torrentPath, torrent };
 }
 
-/** shakira.json comes along as it is: the form that the first torrents had, without lengths. */
+/** Writes a torrent. That of shakira is copied from fixtures/, to have one in the legacy form, without lengths. */
 async function writeTorrent(file: DemoFile, path: string, torrentPath: string): Promise<void> {
   if (file.name === "shakira") return copyFile(join(packageRoot, "fixtures/shakira.json"), torrentPath);
   const { pieceLength, comment } = file;
@@ -67,7 +65,7 @@ async function preparePeer(n: number, torrents: readonly DemoTorrent[], dir: str
   return { inventoryPath, dataDir: join(dir, `peer-${n}`) };
 }
 
-/** The inventory of a demo peer (1 to 4) as text. */
+/** The inventory of demo peer `n` (1 to 4) as JSON. */
 export function inventoryText(n: number, torrents: readonly Torrent[]): string {
   const fileInfo = torrents.map(({ fileName, pieces }) => {
     const held = partOf(n, pieces.length);
@@ -78,9 +76,9 @@ export function inventoryText(n: number, torrents: readonly Torrent[]): string {
 }
 
 /**
- * The piece numbers of a demo peer: the first holds the first three fifths, the second the last three, the third the odd
- * numbers, the fourth the even ones. So everything is there at least twice, nobody has all of it (but of a single
- * piece), and any one of them may die.
+ * The piece numbers of demo peer `n` (1 to 4): the first three fifths, the last three fifths, the odd numbers, the
+ * even numbers. Every piece has at least two copies, so any one peer may die, and no peer is complete unless there is
+ * only one piece.
  */
 export function partOf(n: number, total: number): number[] {
   const most = Math.ceil(total * 0.6);

@@ -10,13 +10,13 @@ import { nodeDisk } from "../../peer/stores/disk.ts";
 import type { ClientFlags } from "../clients/client-flags.ts";
 import { withTracker } from "../clients/clients.ts";
 import { formatBytes, plural } from "../line/units.ts";
-import { lookAtServer } from "./check-server.ts";
-import { type Finding, type LookOptions, ok, problem, warning } from "./finding.ts";
+import { checkServer } from "./check-server.ts";
+import { type CheckOptions, type Finding, ok, problem, warning } from "./finding.ts";
 
-/** Peers looked at at once. */
+/** Peers that are checked at the same time. */
 const AT_ONCE = 8;
 
-/** Whether there is room for the torrent in a folder that exists. */
+/** Checks the free space in an existing folder. */
 export function checkSpace(
   { lengths, fileName }: Torrent,
   folder: string,
@@ -24,27 +24,31 @@ export function checkSpace(
 ): Finding {
   const free = freeBytes(folder);
   if (!lengths)
-    return ok("space", folder, `${formatBytes(free)} are free; ${fileName} does not say how long it is`);
+    return ok(
+      "space",
+      folder,
+      `${formatBytes(free)} are free; the torrent of ${fileName} does not state its size`,
+    );
   const needed = formatBytes(lengths.length);
   if (lengths.length <= free) return ok("space", folder, `${formatBytes(free)} are free for ${needed}`);
   return problem(
     "space",
     folder,
     `${fileName} needs ${needed}, and ${formatBytes(free)} are free`,
-    "make room, or download into another folder with -d; --select takes some files only",
+    "free some space, use another folder with -d, or choose fewer files with --select",
   );
 }
 
-/** Each tracker, each peer that they name, and whether these have every piece together. */
-export async function* lookAtSwarm(
+/** Checks each tracker, each peer that they name, and whether the peers have every piece together. */
+export async function* checkSwarm(
   torrent: Torrent,
   trackers: readonly string[],
   flags: ClientFlags,
-  options: LookOptions,
+  options: CheckOptions,
 ): AsyncGenerator<Finding> {
   const peers = new Map<string, SwarmPeer>();
   for (const url of trackers) {
-    const { findings } = await lookAtServer(url, "tracker", options);
+    const { findings } = await checkServer(url, "tracker", options);
     yield* findings;
     if (findings[0]!.level === "problem") continue;
     yield await locate(torrent, url, flags, options, peers);
@@ -53,7 +57,7 @@ export async function* lookAtSwarm(
   const waiting = [...peers.values()];
   const together = new Bitfield(torrent.pieces.length);
   while (waiting.length > 0) {
-    const looks = waiting.splice(0, AT_ONCE).map((peer) => lookAtPeer(torrent, peer, options, together));
+    const looks = waiting.splice(0, AT_ONCE).map((peer) => checkPeer(torrent, peer, options, together));
     for (const findings of await Promise.all(looks)) yield* findings;
   }
   yield checkPieces(torrent, together);
@@ -63,39 +67,37 @@ async function locate(
   torrent: Torrent,
   url: string,
   flags: ClientFlags,
-  { signal }: LookOptions,
+  { signal }: CheckOptions,
   peers: Map<string, SwarmPeer>,
 ): Promise<Finding> {
   const swarm = locateQuery(torrent);
-  const nobody = "start a peer with this tracker: pieza seed, or pieza peer, with --tracker";
+  const startPeer = "start a peer (pieza seed or pieza peer) with this --tracker";
   try {
     const table = await withTracker(url, flags, (tracker) => tracker.locate(swarm, signal));
     for (const peer of table.peers) peers.set(peer.url, peer);
-    if (table.peers.length === 0)
-      return problem("tracker", url, "it knows of no peer of this torrent", nobody);
-    return ok("tracker", url, `it names ${plural(table.peers.length, "peer")} of this torrent`);
+    if (table.peers.length > 0)
+      return ok("tracker", url, `it names ${plural(table.peers.length, "peer")} of this torrent`);
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof PiezaError && error.code === "not_found") {
-      return problem("tracker", url, "it knows of no peer of this torrent", nobody);
-    }
-    return problem("tracker", url, messageOf(error), "look at the tracker's log");
+    if (!(error instanceof PiezaError) || error.code !== "not_found")
+      return problem("tracker", url, messageOf(error), "see the tracker's log");
   }
+  return problem("tracker", url, "it knows no peer of this torrent", startPeer);
 }
 
-/** Adds what it has to `together`. */
-async function lookAtPeer(
+/** Checks a peer and adds its pieces to `together`. */
+async function checkPeer(
   torrent: Torrent,
   { url, legacy, bitfield }: SwarmPeer,
-  options: LookOptions,
+  options: CheckOptions,
   together: Bitfield,
 ): Promise<Finding[]> {
   if (legacy) {
     for (const index of bitfield) together.set(index);
-    const message = `it registered ${plural(bitfield.count, "piece")} by the older contract, which cannot be asked more`;
+    const message = `it registered ${plural(bitfield.count, "piece")} by the legacy contract, which allows no further checks`;
     return [ok("peer", url, message)];
   }
-  const { findings } = await lookAtServer(url, "peer", options);
+  const { findings } = await checkServer(url, "peer", options);
   if (findings[0]!.level === "problem") return [...findings];
   try {
     const has = await bitfieldOf(torrent, url, options);
@@ -104,28 +106,22 @@ async function lookAtPeer(
     return [...findings, has.count > 0 ? ok("peer", url, message) : emptyHanded(url, message)];
   } catch (error) {
     options.signal.throwIfAborted();
-    const advice = "the tracker still names it; it has left this torrent, or is not what it was";
+    const advice =
+      "the tracker names this peer, but it no longer serves this torrent; restart it or wait until its lease ends";
     return [...findings, problem("peer", url, messageOf(error), advice)];
   }
 }
 
 function emptyHanded(url: string, message: string): Finding {
-  return warning("peer", url, message, "it is downloading itself; others have to have the pieces");
+  return warning("peer", url, message, "it is still downloading, so other peers need to have the pieces");
 }
 
-async function bitfieldOf(torrent: Torrent, url: string, { ca, signal }: LookOptions): Promise<Bitfield> {
+async function bitfieldOf(torrent: Torrent, url: string, { ca, signal }: CheckOptions): Promise<Bitfield> {
   const { transport, close } = openTransport(url, "connect", { ca });
   const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
   const pieceLength = () => MAX_PIECE_LENGTH;
-  const peer = remotePeer({
-    url,
-    transportName: "connect",
-    transport,
-    swarm,
-    pieceLength,
-    clock: nodeClock,
-    close,
-  });
+  const way = { url, transportName: "connect", transport, close };
+  const peer = remotePeer({ ...way, swarm, pieceLength, clock: nodeClock });
   try {
     return await peer.getBitfield(signal);
   } finally {
@@ -135,11 +131,11 @@ async function bitfieldOf(torrent: Torrent, url: string, { ca, signal }: LookOpt
 
 function checkPieces({ fileName, pieces }: Torrent, together: Bitfield): Finding {
   const missing = pieces.length - together.count;
-  if (missing === 0) return ok("pieces", fileName, "the peers that can be reached have every piece together");
+  if (missing === 0) return ok("pieces", fileName, "the reachable peers have every piece together");
   return problem(
     "pieces",
     fileName,
-    `no peer that can be reached has ${plural(missing, "piece")} of ${pieces.length}`,
-    "bring a peer back that has them; a download waits until then",
+    `no reachable peer has ${plural(missing, "piece")} of ${pieces.length}`,
+    "start a peer that has them; a download waits until then",
   );
 }

@@ -1,13 +1,13 @@
-export type Role = "tracker" | "catalog" | "peer";
+/** The kinds of server. */
+export type ServerKind = "tracker" | "catalog" | "peer";
 
-/** How servers are looked at. */
-export interface LookOptions {
-  /** PEM, to trust besides the system's certificates. */
+export interface CheckOptions {
+  /** PEM to trust besides the system's certificates. */
   readonly ca: string | undefined;
   readonly signal: AbortSignal;
 }
 
-/** What was looked at. */
+/** The subjects of checks. */
 export type Check =
   | "server"
   | "tracker"
@@ -21,15 +21,15 @@ export type Check =
   | "windows"
   | "pieces";
 
-/** One thing that was looked at, and how it is. */
+/** The result of one check. */
 export interface Finding {
   readonly check: Check;
-  /** A "problem" keeps something from working at all, a "warning" makes it slow or will become a problem. */
+  /** A "problem" stops something from working. A "warning" slows it down or will become a problem. */
   readonly level: "ok" | "warning" | "problem";
-  /** A URL, or a folder. */
+  /** The URL, folder, file or torrent that was checked. */
   readonly subject: string;
   readonly message: string;
-  /** What to do about it; empty if nothing has to be done. */
+  /** How to fix it; empty for "ok". */
   readonly advice: string;
 }
 

@@ -1,44 +1,38 @@
-import type { IncomingHttpHeaders } from "node:http";
-import http from "node:http";
-import https from "node:https";
+import type http from "node:http";
 import tls from "node:tls";
 import { PiezaError } from "#core/base/errors.ts";
-import { agentFor } from "../../http/client/proxy-agent.ts";
+import { sendRequest } from "../clients/http-get.ts";
 
-/** A server that has not answered by then does not. */
+/** A server that has not answered by then has failed. */
 export const ANSWER_MS = 5_000;
 const MAX_BODY_BYTES = 1 << 20;
 
 export interface ProbeOptions {
   readonly method?: "GET" | "OPTIONS";
   readonly headers?: Readonly<Record<string, string>>;
-  /** PEM, to trust besides the system's certificates. */
+  /** PEM to trust besides the system's certificates. */
   readonly ca?: string | undefined;
   readonly signal: AbortSignal;
 }
 
 export interface Probed {
   readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  /** As far as it is read: the first MiB. */
+  readonly headers: http.IncomingHttpHeaders;
+  /** The first MiB of the answer. */
   readonly body: string;
   readonly tookMs: number;
-  /** Until when the server's certificate is valid. */
+  /** The end of the server certificate's validity; undefined without TLS. */
   readonly validUntil: Date | undefined;
 }
 
-/** One plain HTTP request on a connection of its own. Fails as the system does, and with PiezaError when time is up. */
+/** Sends one HTTP request. Fails with the system's errors, and with deadline_exceeded after ANSWER_MS. */
 export async function probe(url: string, options: ProbeOptions): Promise<Probed> {
   const { method = "GET", headers, ca } = options;
   const deadline = AbortSignal.timeout(ANSWER_MS);
   const signal = AbortSignal.any([options.signal, deadline]);
   const startedMs = performance.now();
   try {
-    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-      const request = url.startsWith("https:") ? https.request : http.request;
-      const sent = request(url, { method, headers, signal, agent: agentFor(url, ca) });
-      sent.once("response", resolve).once("error", reject).end();
-    });
+    const response = await sendRequest(url, ca, { method, headers, signal });
     const validUntil = validity(response.socket);
     const body = await readStart(response);
     const tookMs = performance.now() - startedMs;

@@ -4,7 +4,7 @@ import { type GivenFlags, longFlag, shortFlag, takesValue } from "./invocation.t
 import { type OptionName, type OptionSpec, options } from "./options.ts";
 import { optionsOf, type VerbSpec } from "./verb-spec.ts";
 
-/** What a command line asks for. */
+/** The request of a command line. */
 export type Command =
   | {
       readonly kind: "run";
@@ -12,13 +12,13 @@ export type Command =
       readonly args: readonly string[];
       readonly given: GivenFlags;
     }
-  /** Of one verb, or of all of it. */
+  /** Help for one verb, or for the program. */
   | { readonly kind: "help"; readonly spec?: VerbSpec }
   | { readonly kind: "version" }
-  /** Nothing was asked for. */
+  /** The command line was empty. */
   | { readonly kind: "nothing" };
 
-/** Reads what follows the program's name; values are not looked at yet. Throws UsageError. */
+/** Reads the words after the program's name; does not check the values of flags. Throws UsageError. */
 export function parseCommandLine(words: readonly string[], verbs: readonly VerbSpec[]): Command {
   const [name, ...rest] = words;
   if (name === undefined) return { kind: "nothing" };
@@ -26,12 +26,9 @@ export function parseCommandLine(words: readonly string[], verbs: readonly VerbS
   if (name === "-V" || name === "--version") return { kind: "version" };
   const spec = verbs.find((verb) => verb.name === name);
   if (!spec) {
-    const what = name.startsWith("-") ? "option" : "verb";
-    throw unknown(
-      what,
-      name,
-      name.startsWith("-") ? ["--help", "--version"] : verbs.map((verb) => verb.name),
-    );
+    if (name.startsWith("-")) throw unknown("option", name, ["--help", "--version"]);
+    const names = verbs.map((verb) => verb.name);
+    throw unknown("verb", name, names);
   }
   const parsed = parseWords(rest, optionsOf(spec));
   if (parsed === "help") return { kind: "help", spec };
@@ -39,7 +36,7 @@ export function parseCommandLine(words: readonly string[], verbs: readonly VerbS
   return { kind: "run", spec, ...parsed };
 }
 
-/** Flags and arguments in any order; after `--` there are arguments only. */
+/** Separates flags and arguments, which come in any order; every word after `--` is an argument. */
 export function parseWords(words: readonly string[], names: readonly OptionName[]) {
   const byFlag = new Map(names.flatMap((name) => flagsOf(name).map((flag) => [flag, name] as const)));
   const args: string[] = [];
@@ -67,7 +64,7 @@ function flagsOf(name: OptionName): string[] {
   return short === undefined ? [longFlag(name)] : [longFlag(name), short];
 }
 
-/** "--out=x" and "-ox" carry their value; of "-qv" the rest is looked at next. */
+/** Splits "--out=x" and "-ox" into flag and value. Of "-qv" it takes "-q" and puts "-v" back into `rest`. */
 function splitFlag(word: string, rest: string[], byFlag: ReadonlyMap<string, OptionName>) {
   if (word.startsWith("--")) {
     const equals = word.indexOf("=");
@@ -82,7 +79,7 @@ function splitFlag(word: string, rest: string[], byFlag: ReadonlyMap<string, Opt
   return { flag };
 }
 
-/** A flag that takes a value takes the next word if it has none, whatever that looks like. */
+/** The value of a flag: the one after "=", else the next word, even if that looks like a flag. */
 function takeValue(name: OptionName, value: string | undefined, rest: string[]): string {
   if (!takesValue(name)) {
     if (value !== undefined) throw new UsageError(`${longFlag(name)} takes no value; see pieza --help`);
@@ -105,7 +102,7 @@ function checkArgs({ name, args }: VerbSpec, given: readonly string[]): void {
   if (missing) throw new UsageError(`${name} needs a ${missing}; see pieza ${name} --help`);
   if (given.length > wanted.length && !args.includes("...")) {
     const extra = given.slice(wanted.length).join(" ");
-    throw new UsageError(`too much for ${name}: ${extra}; see pieza ${name} --help`);
+    throw new UsageError(`too many arguments for ${name}: ${extra}; see pieza ${name} --help`);
   }
 }
 

@@ -9,30 +9,33 @@ interface Flag {
   readonly long: string;
   /** One letter, or empty. */
   readonly short: string;
+  /** The forms that are typed: "--out" and "-o". */
+  readonly forms: readonly string[];
   readonly help: string;
-  /** What it takes: nothing, one of a few words, or a word of what kind. */
+  /** The kind of the flag's value, or the words that it may be. */
   readonly value: "none" | "file" | "folder" | "text" | readonly string[];
 }
 
-/** The script that completes `pieza` in a shell, for that shell to read when it starts. */
+/** The script that a shell reads to complete the verbs, flags and values of `pieza`. */
 export function completionScript(shell: Shell, verbs: readonly VerbSpec[]): string {
   const writers: Record<Shell, (verbs: readonly VerbSpec[]) => string[]> = { bash, zsh, fish };
   return `${writers[shell](verbs).join("\n")}\n`;
 }
 
-/** The flags of a verb as shells see them. */
+/** The flags of a verb, the common ones included. */
 export function flagsOf(spec: VerbSpec): Flag[] {
   return optionsOf(spec).map((name) => flagOf(name));
 }
 
 function flagOf(name: OptionName): Flag {
   const spec: OptionSpec = options[name];
-  const short = shortFlag(name)?.slice(1) ?? "";
+  const [long, short] = [longFlag(name), shortFlag(name)];
   const kind = /<(\w+)>/.exec(spec.flags)?.[1];
   const help = `${spec.help} (${environmentName(name)})`;
   return {
-    long: longFlag(name),
-    short,
+    long,
+    short: short?.slice(1) ?? "",
+    forms: short === undefined ? [long] : [long, short],
     help,
     value: kind === undefined ? "none" : valueTaken(kind, spec.value.words),
   };
@@ -45,10 +48,10 @@ function valueTaken(kind: string, words: readonly string[]): Flag["value"] {
 }
 
 function takesFiles({ args }: VerbSpec): boolean {
-  return /<(path|torrent|download|what)|\[(path|torrent)/.test(args);
+  return /<(path|torrent|download|target)|\[(path|torrent)/.test(args);
 }
 
-/** Words after the verb that are no flags. */
+/** The words that may be a verb's argument, if there are only a few. */
 function wordsOf({ name }: VerbSpec): readonly string[] {
   return name === "completions" ? shells : [];
 }
@@ -60,7 +63,7 @@ function bash(verbs: readonly VerbSpec[]): string[] {
     `  local word="${bashWord("COMP_CWORD")}" before="${bashWord("COMP_CWORD-1")}" verb="${bashWord("1")}"`,
     "  COMPREPLY=()",
     '  if [ "$COMP_CWORD" -eq 1 ]; then',
-    `    COMPREPLY=($(compgen -W '${verbs.map(({ name }) => name).join(" ")} --help --version' -- "$word"))`,
+    `    ${bashChoice([...verbs.map(({ name }) => name), "--help", "--version"])}`,
     "    return",
     "  fi",
     '  case "$verb $before" in',
@@ -68,17 +71,21 @@ function bash(verbs: readonly VerbSpec[]): string[] {
   for (const spec of verbs) lines.push(...bashValues(spec));
   lines.push("  esac", '  case "$verb" in');
   for (const spec of verbs) {
-    const words = flagsOf(spec).flatMap(({ long, short }) => [long, ...(short ? [`-${short}`] : [])]);
-    const plain = takesFiles(spec)
-      ? 'compopt -o filenames; COMPREPLY=($(compgen -f -- "$word"))'
-      : `COMPREPLY=($(compgen -W '${wordsOf(spec).join(" ")}' -- "$word"))`;
+    const words = flagsOf(spec).flatMap(({ forms }) => forms);
+    const plain = takesFiles(spec) ? bashFiles : bashChoice(wordsOf(spec));
     lines.push(
       `    ${spec.name})`,
-      `      if [[ "$word" == -* ]]; then COMPREPLY=($(compgen -W '${words.join(" ")} --help' -- "$word"))`,
+      `      if [[ "$word" == -* ]]; then ${bashChoice([...words, "--help"])}`,
       `      else ${plain}; fi;;`,
     );
   }
   return [...lines, "  esac", "}", "complete -F _pieza pieza"];
+}
+
+const bashFiles = 'compopt -o filenames; COMPREPLY=($(compgen -f -- "$word"))';
+
+function bashChoice(words: readonly string[]): string {
+  return `COMPREPLY=($(compgen -W '${words.join(" ")}' -- "$word"))`;
 }
 
 function bashWord(index: string): string {
@@ -86,16 +93,11 @@ function bashWord(index: string): string {
 }
 
 function bashValues(spec: VerbSpec): string[] {
-  return flagsOf(spec).flatMap(({ long, short, value }) => {
+  return flagsOf(spec).flatMap(({ forms, value }) => {
     if (value === "none") return [];
-    const cases = [long, ...(short ? [`-${short}`] : [])].map((flag) => `"${spec.name} ${flag}"`).join("|");
-    const words = {
-      file: 'compopt -o filenames; COMPREPLY=($(compgen -f -- "$word"))',
-      folder: 'compopt -o filenames; COMPREPLY=($(compgen -d -- "$word"))',
-      text: ":",
-    };
-    const action =
-      typeof value === "string" ? words[value] : `COMPREPLY=($(compgen -W '${value.join(" ")}' -- "$word"))`;
+    const cases = forms.map((flag) => `"${spec.name} ${flag}"`).join("|");
+    const actions = { file: bashFiles, folder: bashFiles.replace("-f", "-d"), text: ":" };
+    const action = typeof value === "string" ? actions[value] : bashChoice(value);
     return [`    ${cases}) ${action}; return;;`];
   });
 }
@@ -131,11 +133,11 @@ function zsh(verbs: readonly VerbSpec[]): string[] {
   ];
 }
 
-function zshFlag({ long, short, help, value }: Flag): string[] {
+function zshFlag({ forms, help, value }: Flag): string[] {
   const text = help.replace(/([[\]:\\])/g, "\\$1");
   const actions = { none: "", file: ":file:_files", folder: ":folder:_files -/", text: ":value: " };
   const action = typeof value === "string" ? actions[value] : `:value:(${value.join(" ")})`;
-  return [long, ...(short ? [`-${short}`] : [])].map((flag) => quoted(`*${flag}[${text}]${action}`));
+  return forms.map((flag) => quoted(`*${flag}[${text}]${action}`));
 }
 
 function fish(verbs: readonly VerbSpec[]): string[] {
@@ -163,7 +165,7 @@ function fish(verbs: readonly VerbSpec[]): string[] {
   return lines;
 }
 
-/** In single quotes, as bash, zsh and fish read them. */
+/** The text in single quotes for bash, zsh and fish. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,4 +1,4 @@
-/** The word of `known` that somebody most likely meant, or undefined if none is near. */
+/** The most similar word of `known`, for a misspelt word; undefined if none is similar. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let least = Math.min(3, word.length * 0.4) + 1e-9;
@@ -11,7 +11,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
-/** Letters to put in, take out, change, or swap with their neighbour. */
+/** The number of letters to insert, delete, change, or swap with their neighbour (Damerau-Levenshtein). */
 function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, at) => at)];
   for (let i = 1; i <= a.length; i++) {

@@ -1,19 +1,19 @@
 import { type ErrorCode, PiezaError, StoreFailed } from "#core/base/errors.ts";
 
-/** What the process ends with; scripts decide by it. */
+/** The exit codes of the process. Scripts rely on them. */
 export const ExitCode = {
   DONE: 0,
-  /** For a reason that has no code of its own. */
+  /** Any failure without a code of its own. */
   FAILED: 1,
-  /** Wrong usage, a bad input file, or a name that is taken. */
+  /** Wrong usage, a bad input file, or a name that is already used. */
   USAGE: 2,
   /** No such torrent or catalog entry. */
   NOT_FOUND: 3,
   /** No peer had the missing pieces until --give-up-after ran out. */
   GAVE_UP: 4,
-  /** `verify` found bytes that are not the torrent's. */
+  /** `verify` found bytes that do not match the torrent. */
   VERIFY_FAILED: 5,
-  /** No space, or the disk failed or forbade it. */
+  /** No space, no permission, or a disk error. */
   DISK: 6,
   /** Tracker or catalog out of reach. */
   UNREACHABLE: 7,
@@ -24,7 +24,7 @@ export const ExitCode = {
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** An error that knows the code that the process ends with. Its message is the sentence for the person. */
+/** An error with an exit code. The user reads its message. */
 export class CliError extends Error {
   readonly exitCode: ExitCode;
 
@@ -35,14 +35,14 @@ export class CliError extends Error {
   }
 }
 
-/** The person asked for something that cannot be: exit code 2. */
+/** The user asked for something impossible: exit code 2. */
 export class UsageError extends CliError {
   constructor(message: string, options?: { cause?: unknown }) {
     super(ExitCode.USAGE, message, options);
   }
 }
 
-/** A signal ended the run. A server that is told to stop by SIGTERM has done what it was asked for. */
+/** A signal ended the run. A server that SIGTERM stops does not throw this; it exits with 0. */
 export class Interrupted extends CliError {
   readonly signal: NodeJS.Signals;
 
@@ -63,26 +63,16 @@ const byErrorCode: Partial<Record<ErrorCode, ExitCode>> = {
   permission_denied: ExitCode.REFUSED,
 };
 
-const noSuchInput = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG"]);
-const diskFailed = new Set([
-  "ENOSPC",
-  "EDQUOT",
-  "EFBIG",
-  "EROFS",
-  "EACCES",
-  "EPERM",
-  "EIO",
-  "EMFILE",
-  "ENFILE",
-]);
+const noSuchInput = /^(ENOENT|ENOTDIR|EISDIR|ENAMETOOLONG)$/;
+const diskFailed = /^(ENOSPC|EDQUOT|EFBIG|EROFS|EACCES|EPERM|EIO|EMFILE|ENFILE)$/;
 
-/** The exit code for anything thrown. */
+/** The exit code for any error. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CliError) return error.exitCode;
   if (error instanceof StoreFailed) return ExitCode.DISK;
   if (error instanceof PiezaError) return byErrorCode[error.code] ?? ExitCode.FAILED;
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (syscall === "listen" || typeof code !== "string") return ExitCode.FAILED;
-  if (noSuchInput.has(code)) return ExitCode.USAGE;
-  return diskFailed.has(code) ? ExitCode.DISK : ExitCode.FAILED;
+  if (noSuchInput.test(code)) return ExitCode.USAGE;
+  return diskFailed.test(code) ? ExitCode.DISK : ExitCode.FAILED;
 }

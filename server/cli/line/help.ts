@@ -1,24 +1,23 @@
 import { commonOptions, type OptionName, options, serverOptions } from "./options.ts";
 import type { VerbSpec } from "./verb-spec.ts";
 
-const EXIT_CODES = `
-Exit codes: 0 done, 1 failed, 2 wrong usage or bad input file, 3 no such torrent, 4 no peer had the missing pieces,
-  5 verification failed, 6 no space or disk error, 7 tracker or catalog out of reach, 8 refused (token), 130 interrupted.
-Every flag has an environment variable: --public-url is PIEZA_PUBLIC_URL.
+const EXIT_CODES = `Exit codes: 0 success, 1 failure, 2 wrong usage or bad input file, 3 no such torrent, 4 no peer had the missing pieces,
+  5 verification failed, 6 no space or disk error, 7 tracker or catalog unreachable, 8 token refused, 130 interrupted.
+Every flag can be set by an environment variable: PIEZA_PUBLIC_URL for --public-url.
 `;
 
-/** A term and what it means. */
+/** A term and its meaning. */
 type Entry = readonly [term: string, meaning: string];
 type Section = readonly [heading: string, entries: readonly Entry[]];
 
-/** Narrower than this nothing is wrapped: that would be no better to read. */
+/** In a narrower column, meanings are not wrapped, because that would not help the reader. */
 const MIN_COLUMNS = 40;
 
-/** What `pieza --help` prints. */
+/** The text of `pieza --help`. */
 export function programHelp(verbs: readonly VerbSpec[], columns: number): string {
   const options: Entry[] = [
     ["-V, --version", "print the version"],
-    ["-h, --help", "print help; after a verb, its own"],
+    ["-h, --help", "print this help, or after a verb the help of that verb"],
   ];
   const entries = verbs.map(({ name, args, summary }): Entry => [`${name} ${args}`.trim(), summary]);
   return [
@@ -28,7 +27,7 @@ export function programHelp(verbs: readonly VerbSpec[], columns: number): string
   ].join("\n");
 }
 
-/** What `pieza VERB --help` prints. */
+/** The text of `pieza VERB --help`. */
 export function verbHelp({ name, args, summary, serves, ...spec }: VerbSpec, columns: number): string {
   const isServers = (option: OptionName) => serves && (serverOptions as readonly string[]).includes(option);
   const own = spec.options.filter((option) => !isServers(option)).map(entryOf);
@@ -37,9 +36,9 @@ export function verbHelp({ name, args, summary, serves, ...spec }: VerbSpec, col
     `Usage: pieza ${name} [options] ${args}`.trim(),
     `\n${summary[0]!.toUpperCase()}${summary.slice(1)}.\n`,
     sections(
-      ["Options:", [...own, ["-h, --help", "print this"]]],
-      ["Serving:", spec.options.filter(isServers).map(entryOf)],
-      ["Everywhere:", commonOptions.map(entryOf)],
+      ["Options:", [...own, ["-h, --help", "print this help"]]],
+      ["Server options:", spec.options.filter(isServers).map(entryOf)],
+      ["Common options:", commonOptions.map(entryOf)],
     )(columns),
     ...(examples ? [`Examples:\n${examples}`] : []),
   ].join("\n");
@@ -50,7 +49,7 @@ function entryOf(name: OptionName): Entry {
   return [flags, help];
 }
 
-/** Meanings stand in one column, in all sections the same. */
+/** The sections as text; their meanings share one column. */
 function sections(...given: readonly Section[]): (columns: number) => string {
   const shown = given.filter(([, entries]) => entries.length > 0);
   const indent = Math.max(...shown.flatMap(([, entries]) => entries.map(([term]) => term.length))) + 4;

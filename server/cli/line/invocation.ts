@@ -3,7 +3,7 @@ import type { Given } from "./option-value.ts";
 import { type Flags, type OptionName, type OptionSpec, options } from "./options.ts";
 import type { Output } from "./output.ts";
 
-/** One run of a verb: what the person asked for, checked, and where the answer goes. */
+/** One run of a verb: its arguments, its checked flags, and the output. */
 export interface Invocation<Name extends OptionName> {
   readonly args: readonly string[];
   readonly flags: Flags<Name>;
@@ -12,15 +12,15 @@ export interface Invocation<Name extends OptionName> {
   readonly signal: AbortSignal;
 }
 
-/** What the command line says, not checked. A flag that takes no value is "1". */
+/** The flags of the command line, not checked. A flag without a value is "1". */
 export type GivenFlags = ReadonlyMap<OptionName, string | readonly string[]>;
 
-/** The long form of a flag: "--public-url". */
+/** The long form of a flag, such as "--public-url". */
 export function longFlag(name: OptionName): string {
   return /--[a-z-]+/.exec(options[name].flags)![0];
 }
 
-/** The short form, if it has one: "-o". */
+/** The short form of a flag, such as "-o", if it has one. */
 export function shortFlag(name: OptionName): string | undefined {
   return /^-[a-zA-Z](?=,)/.exec(options[name].flags)?.[0];
 }
@@ -29,14 +29,14 @@ export function takesValue(name: OptionName): boolean {
   return options[name].flags.endsWith(">");
 }
 
-/** Its environment variable: "PIEZA_PUBLIC_URL". */
+/** The environment variable of a flag, such as "PIEZA_PUBLIC_URL". */
 export function environmentName(name: OptionName): string {
   return `PIEZA_${longFlag(name).slice(2).replaceAll("-", "_").toUpperCase()}`;
 }
 
 /**
- * The values of `names`: from the command line, else from the environment, else the defaults; all of them checked.
- * Throws UsageError that names the flag or the variable.
+ * The checked values of `names`: from the command line, else from the environment, else the defaults. Throws
+ * UsageError that names the flag or the variable.
  */
 export function readFlags<Name extends OptionName>(
   names: readonly Name[],
@@ -51,7 +51,7 @@ export function readFlags<Name extends OptionName>(
   return Object.fromEntries(values) as Flags<Name>;
 }
 
-/** `from`: the flag or the variable, for messages. */
+/** `from` is the flag or the variable, for the error. */
 function read(name: OptionName, from: string, given: Given): unknown {
   const { value }: OptionSpec = options[name];
   try {

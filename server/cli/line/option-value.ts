@@ -1,11 +1,11 @@
-/** What a person gave for an option: its text, one for each time it was given, or nothing. */
+/** The text of an option as given: one, a list if it may be repeated, or none. */
 export type Given = string | readonly string[] | undefined;
 
-/** What an option's text has to be, and what becomes of it. */
+/** Checks an option's text and turns it into a value. */
 export class OptionValue<T> {
-  /** Throws RangeError with a sentence that says what was expected. */
+  /** Throws RangeError that says what was expected. */
   readonly read: (given: Given) => T;
-  /** All there is to say, where that is a few words; for completions. */
+  /** The allowed words, for completions; empty if other text is allowed. */
   readonly words: readonly string[];
 
   constructor(read: (given: Given) => T, words: readonly string[] = []) {
@@ -13,7 +13,7 @@ export class OptionValue<T> {
     this.words = words;
   }
 
-  /** It may be left out. */
+  /** The option may be missing; its value is then undefined. */
   optional(): OptionValue<T | undefined> {
     return new OptionValue((given) => (given === undefined ? undefined : this.read(given)), this.words);
   }
@@ -23,7 +23,7 @@ export class OptionValue<T> {
   }
 }
 
-/** A text that is not empty, as `parse` reads it. What that throws is told to the person. */
+/** A text that must not be empty, read by `parse`, which throws RangeError for the user. */
 export function parsed<T>(parse: (text: string) => T): OptionValue<T> {
   return new OptionValue((given) => {
     if (typeof given !== "string" || given === "") throw new RangeError("must not be empty");
@@ -33,12 +33,12 @@ export function parsed<T>(parse: (text: string) => T): OptionValue<T> {
 
 export const text = parsed((value) => value);
 
-/** Given any number of times. */
+/** An option that may be given any number of times. */
 export function list<T>(item: OptionValue<T>): OptionValue<T[]> {
   return new OptionValue((given = []) => [given].flat().map((value) => item.read(value)));
 }
 
-/** One of a few words. */
+/** One of these words. */
 export function choice<const Word extends string>(words: readonly Word[]): OptionValue<Word> {
   const expected = `expected ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
   const find = parsed((value) => {
@@ -49,7 +49,7 @@ export function choice<const Word extends string>(words: readonly Word[]): Optio
   return new OptionValue(find.read, words);
 }
 
-/** Text of one form, which `expected` names. */
+/** Text that matches the pattern; `expected` describes it for the user. */
 export function matching(pattern: RegExp, expected: string): OptionValue<string> {
   return parsed((value) => {
     if (!pattern.test(value)) throw new RangeError(`expected ${expected}`);
@@ -57,7 +57,7 @@ export function matching(pattern: RegExp, expected: string): OptionValue<string>
   });
 }
 
-/** `expected` says what, for people: "a port, 0 to 65535". */
+/** A number from `min` to `max`; `expected` describes it for the user, such as "a port, 0 to 65535". */
 export function wholeNumber(min: number, max: number, expected: string): OptionValue<number> {
   return parsed((value) => {
     const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
@@ -69,7 +69,7 @@ export function wholeNumber(min: number, max: number, expected: string): OptionV
 const on = new Set(["1", "true", "yes", "on", "y", "enabled"]);
 const off = new Set(["0", "false", "no", "off", "n", "disabled"]);
 
-/** A flag without a value is "1"; its environment variable may say either. */
+/** A flag without a value. Its environment variable may turn it on or off. */
 export const flag = parsed((value) => {
   const word = value.toLowerCase();
   if (!on.has(word) && !off.has(word)) throw new RangeError("expected 1 or 0");

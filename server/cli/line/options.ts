@@ -1,22 +1,22 @@
 import { choice, flag, list, matching, type OptionValue, parsed, text, wholeNumber } from "./option-value.ts";
-import { roles } from "./roles.ts";
 import { parseDuration, parsePieceRanges, parseSize } from "./units.ts";
 
-/** One flag: how it is written, what it does, and what its text has to be. */
+/** One flag: its form, its help and the check of its value. */
 export interface OptionSpec {
-  /** As help shows it: "-o, --out <path>". */
+  /** The form that help shows, such as "-o, --out <path>". */
   readonly flags: string;
   readonly help: string;
   readonly value: OptionValue<unknown>;
-  /** May be given more than once; in the environment, separated by commas or spaces. */
+  /** The flag may be given more than once; its variable separates values by commas or spaces. */
   readonly repeatable?: true;
 }
 
-const optionalText = text.optional();
-const texts = list(text);
+/** The parts of a peer that can run as separate processes over one folder. */
+const roles = ["serve", "announce", "replicate"] as const;
+
 const url = parsed(parseUrl);
 
-/** A server's URL without the slash at its end, because that is how peers and trackers are named. */
+/** A server's URL without a final slash, the form in which peers and trackers are named. */
 function parseUrl(value: string): string {
   const parsedUrl = URL.canParse(value) ? new URL(value) : undefined;
   if (!parsedUrl || !/^https?:$/.test(parsedUrl.protocol)) {
@@ -25,281 +25,228 @@ function parseUrl(value: string): string {
   return value.replace(/\/+$/, "");
 }
 
-function port(value: number) {
-  return wholeNumber(0, 65_535, "a port, 0 to 65535").default(value);
-}
-
-const size = parsed(parseSize).optional();
 const durationMs = parsed(parseDuration).optional();
 
 /**
- * Every flag of every verb. The key is the name in code; `PIEZA_` and the flag in capitals is its environment
- * variable, so `--public-url` is PIEZA_PUBLIC_URL. The command line wins over the environment.
+ * Every flag of every verb by its name in code. The environment variable of `--public-url` is PIEZA_PUBLIC_URL; the
+ * command line takes precedence.
  */
 export const options = {
-  // Everywhere
-  json: { flags: "--json", help: "print events, one JSON object a line", value: flag },
-  noProgress: { flags: "--no-progress", help: "no progress on the terminal", value: flag },
-  quiet: { flags: "-q, --quiet", help: "print errors and asked-for results only", value: flag },
-  verbose: { flags: "-v, --verbose", help: "say more: every peer, every log line, causes", value: flag },
-  data: { flags: "--data <dir>", help: "where all state is kept", value: optionalText },
-  token: { flags: "--token <token>", help: "bearer token for publishing and deleting", value: optionalText },
-  ca: { flags: "--ca <file>", help: "trust the certificates in this PEM file too", value: optionalText },
+  // Common
+  json: flagOption("--json", "print events, one JSON object on each line"),
+  noProgress: flagOption("--no-progress", "do not show progress"),
+  quiet: flagOption("-q, --quiet", "print only errors and requested results"),
+  verbose: flagOption("-v, --verbose", "print more: every peer, every log line, causes of errors"),
+  data: textOption("--data <dir>", "folder for all state"),
+  token: textOption("--token <token>", "bearer token for publishing, uploading and deleting"),
+  ca: textOption("--ca <file>", "also trust the certificates in this PEM file"),
 
   // Servers
-  host: { flags: "--host <host>", help: "address to listen on (default 127.0.0.1)", value: optionalText },
+  host: textOption("--host <host>", "address to listen on (default 127.0.0.1)"),
   trackerPort: portOption("--port <port>", 50_050),
   catalogPort: portOption("--port <port>", 8080),
   peerPort: portOption("--port <port>", 50_051),
-  getPort: {
-    ...portOption("--port <port>", 0),
-    help: "where it serves what it has so far (default: any free port)",
-  },
-  publicUrl: {
-    flags: "--public-url <url>",
-    help: "the URL under which others reach this server",
-    value: url.optional(),
-  },
-  tlsCert: { flags: "--tls-cert <file>", help: "certificate chain (PEM): serve TLS", value: optionalText },
-  tlsKey: { flags: "--tls-key <file>", help: "the certificate's key (PEM)", value: optionalText },
-  allowedHost: {
-    flags: "--allowed-host <name>",
-    help: "a host name that a server on loopback answers to (repeatable)",
-    value: texts,
-    repeatable: true,
-  },
-  allowOrigin: {
-    flags: "--allow-origin <origin>",
-    help: "an origin whose pages may change something here (repeatable)",
-    value: texts,
-    repeatable: true,
-  },
-  open: { flags: "--open", help: "no token: anyone who reaches this server may change it", value: flag },
-  noRateLimit: {
-    flags: "--no-rate-limit",
-    help: "no bound on requests and leases per address",
-    value: flag,
-  },
-  allowNetwork: {
-    flags: "--allow-network <cidr>",
-    help: "peers may have addresses in this network too (repeatable)",
-    value: texts,
-    repeatable: true,
-  },
-  trustedProxy: {
-    flags: "--trusted-proxy <cidr>",
-    help: "proxies in this network say who calls, by X-Forwarded-For (repeatable)",
-    value: texts,
-    repeatable: true,
-  },
-  store: {
-    flags: "--store <url>",
-    help: "keep the state in this Redis (7.0 or later) or Valkey, shared with other trackers there: redis://host:6379",
-    value: matching(/^rediss?:\/\/\S+$/, "a URL such as redis://127.0.0.1:6379").optional(),
-  },
-  memory: {
-    flags: "--memory <size>",
-    help: "what the tracker may take; peers that do not fit are refused (default: half of the machine or container)",
-    value: size,
-  },
-  logRequests: {
-    flags: "--log-requests",
-    help: "log every piece given out, a JSON object a line",
-    value: flag,
-  },
-  page: {
-    flags: "--page <dir>",
-    help: "serve this built page instead of the one that comes along",
-    value: optionalText,
-  },
+  getPort: portOption("--port <port>", 0, "port to serve the downloaded pieces on (default: any free one)"),
+  publicUrl: option("--public-url <url>", "URL at which others reach this server", url.optional()),
+  tlsCert: textOption("--tls-cert <file>", "serve TLS with this certificate chain (PEM)"),
+  tlsKey: textOption("--tls-key <file>", "private key of the certificate (PEM)"),
+  allowedHost: textsOption(
+    "--allowed-host <name>",
+    "host name that a server on loopback also accepts in requests (repeatable)",
+  ),
+  allowOrigin: textsOption(
+    "--allow-origin <origin>",
+    "web origin whose pages may publish or upload here (repeatable)",
+  ),
+  open: flagOption("--open", "require no token: anyone who reaches this server may change it"),
+  noRateLimit: flagOption("--no-rate-limit", "do not limit the requests and leases of each address"),
+  allowNetwork: textsOption(
+    "--allow-network <cidr>",
+    "network in which peers may also have addresses (repeatable)",
+  ),
+  trustedProxy: textsOption(
+    "--trusted-proxy <cidr>",
+    "network whose proxies give the client's address in X-Forwarded-For (repeatable)",
+  ),
+  store: option(
+    "--store <url>",
+    "keep the state in this Redis (7.0 or later) or Valkey, to share it with other trackers: redis://host:6379",
+    matching(/^rediss?:\/\/\S+$/, "a URL such as redis://127.0.0.1:6379").optional(),
+  ),
+  memory: sizeOption(
+    "--memory <size>",
+    "memory for the tracker, which refuses peers beyond that (default: half of the machine's or container's)",
+  ),
+  logRequests: flagOption("--log-requests", "log every served piece, one JSON object on each line"),
+  page: textOption("--page <dir>", "serve the built page in this folder instead of the included one"),
 
-  acceptUploads: {
-    flags: "--accept-uploads <size>",
-    help: "let publishers with the token store so much here, of what --catalog has (default: nothing)",
-    value: size,
-  },
-  uploadExpiry: {
-    flags: "--upload-expiry <time>",
-    help: "delete what was stored so long after its last piece came (default 30d)",
-    value: parsed(parseDuration).default(30 * 86_400_000),
-  },
-  uploadPeer: {
-    flags: "--upload-peer <url>",
-    help: "a peer that takes uploads with this catalog's token (repeatable)",
-    value: list(url),
-    repeatable: true,
-  },
+  acceptUploads: sizeOption(
+    "--accept-uploads <size>",
+    "space for uploads of torrents of --catalog by publishers with the token (default: none)",
+  ),
+  uploadExpiry: option(
+    "--upload-expiry <time>",
+    "delete an upload this long after its last piece arrived (default 30d)",
+    parsed(parseDuration).default(30 * 86_400_000),
+  ),
+  uploadPeer: urlsOption(
+    "--upload-peer <url>",
+    "peer that accepts uploads with this catalog's token (repeatable)",
+  ),
 
-  volunteer: {
-    flags: "--volunteer <size>",
-    help: "lend so much to copies of what --catalog has, where a tracker finds too few (default: nothing)",
-    value: size,
-  },
-  limitCopies: rateOption("--limit-copies <rate>", "spend no more than so much a second on such copies"),
-  zone: {
-    flags: "--zone <name>",
-    help: "a name that peers near each other share, such as a rack's: copies are spread over zones",
-    value: optionalText,
-  },
-  role: {
-    flags: "--role <part>",
-    help: `be only one part of a peer: ${roles.join(", ")}; the others are processes over the same --data and --port`,
-    value: choice(roles).optional(),
-  },
-  drainTimeout: {
-    flags: "--drain-timeout <time>",
-    help: "when told to stop, serve on for so long while others copy what only this peer has (default 60s)",
-    value: parsed(parseDuration).default(60_000),
-  },
-  scrubEvery: {
-    flags: "--scrub-every <time>",
-    help: "hash everything held again so often, if this peer keeps anything for others (default 1d)",
-    value: parsed(parseDuration).default(86_400_000),
-  },
-  limitScrub: {
-    flags: "--limit-scrub <rate>",
-    help: "read no more than so much a second for that (default 4MiB)",
-    value: parsed(parseRate).default(4 << 20),
-  },
+  volunteer: sizeOption(
+    "--volunteer <size>",
+    "space for copies of torrents of --catalog that a tracker orders (default: none)",
+  ),
+  limitCopies: rateOption(
+    "--limit-copies <rate>",
+    "limit the bytes per second of copying for --volunteer, such as 2MiB",
+  ),
+  zone: textOption(
+    "--zone <name>",
+    "name of a group of near machines, such as a rack: its peers are asked first, copies spread over zones",
+  ),
+  role: option(
+    "--role <part>",
+    `run one part of a peer: ${roles.join(", ")}; run the others with the same --data and --port`,
+    choice(roles).optional(),
+  ),
+  drainTimeout: option(
+    "--drain-timeout <time>",
+    "at SIGTERM, serve for at most this long while others copy what only this peer has (default 60s)",
+    parsed(parseDuration).default(60_000),
+  ),
+  scrubEvery: option(
+    "--scrub-every <time>",
+    "how often to hash every held piece again, with uploads or copies (default 1d)",
+    parsed(parseDuration).default(86_400_000),
+  ),
+  limitScrub: option(
+    "--limit-scrub <rate>",
+    "limit the bytes per second that are read for that (default 4MiB)",
+    parsed(parseRate).default(4 << 20),
+  ),
 
   // up
   upTrackerPort: portOption("--tracker-port <port>", 50_050),
   upCatalogPort: portOption("--catalog-port <port>", 8080),
-  upPeerPort: {
-    ...portOption("--peer-port <port>", 50_051),
-    help: "the first peer's port, the others follow; 0 = any free ones (default 50051)",
-  },
+  upPeerPort: portOption(
+    "--peer-port <port>",
+    50_051,
+    "port of the first peer, followed by those of the others; 0 = any free ones (default 50051)",
+  ),
 
   // Torrents
-  torrents: {
-    flags: "--torrent <file>",
-    help: "the torrent of a PATH; default: PATH.json beside it (repeatable)",
-    value: texts,
-    repeatable: true,
-  },
-  createdTorrents: {
-    flags: "--torrent <file>",
-    help: "seed PATH under this torrent instead of making one (repeatable)",
-    value: texts,
-    repeatable: true,
-  },
-  inventory: {
-    flags: "--inventory <file>",
-    help: "hold only the pieces that this JSON lists",
-    value: optionalText,
-  },
-  pieces: {
-    flags: "--pieces <numbers>",
-    help: "hold only these pieces of the one PATH, such as 1-40,60",
-    value: parsed(parsePieceRanges).optional(),
-  },
-  pieceLength: {
-    flags: "--piece-length <size>",
-    help: "a power of two, 16KiB to 16MiB (default: by size)",
-    value: size,
-  },
-  comment: { flags: "--comment <text>", help: "a sentence for people", value: optionalText },
-  replicationTarget: {
-    flags: "--replication-target <n>",
-    help: "copies of every piece that the swarm should keep",
-    value: wholeNumber(1, 1_000, "a whole number, 1 to 1000").optional(),
-  },
-  trackerTarget: {
-    flags: "--replication-target <n>",
-    help: "copies of every piece that volunteers keep of torrents that do not say (default 0: none)",
-    value: wholeNumber(0, 10, "a whole number, 0 to 10").default(0),
-  },
-  upTarget: {
-    flags: "--replication-target <n>",
-    help: "copies of every piece that volunteers keep of torrents that do not say (default 2)",
-    value: wholeNumber(0, 10, "a whole number, 0 to 10").default(2),
-  },
-  createOut: {
-    flags: "-o, --out <file>",
-    help: "where the torrent goes, - for standard output (default <file_name>.json)",
-    value: optionalText,
-  },
-  name: {
-    flags: "--name <name>",
-    help: "the torrent's name in the catalog (default: the file's name)",
-    value: optionalText,
-  },
-  replace: {
-    flags: "--replace",
-    help: "take the name even if it points to another torrent",
-    value: flag,
-  },
+  torrents: textsOption("--torrent <file>", "torrent of a PATH (repeatable; default: PATH.json)"),
+  createdTorrents: textsOption(
+    "--torrent <file>",
+    "existing torrent to use for a PATH instead of a new one (repeatable)",
+  ),
+  inventory: textOption("--inventory <file>", "serve only the pieces that this JSON file lists"),
+  pieces: option(
+    "--pieces <numbers>",
+    "serve only these pieces of the one PATH, such as 1-40,60",
+    parsed(parsePieceRanges).optional(),
+  ),
+  pieceLength: sizeOption(
+    "--piece-length <size>",
+    "a power of two from 16KiB to 16MiB (default: chosen by the size)",
+  ),
+  comment: textOption("--comment <text>", "comment that people see"),
+  replicationTarget: option(
+    "--replication-target <n>",
+    "copies of each piece that volunteers keep",
+    wholeNumber(1, 1_000, "a whole number, 1 to 1000").optional(),
+  ),
+  trackerTarget: targetOption(0),
+  upTarget: targetOption(2),
+  createOut: textOption(
+    "-o, --out <file>",
+    "file for the torrent, - for standard output (default NAME.json)",
+  ),
+  name: textOption("--name <name>", "name in the catalog (default: the file's name without .json)"),
+  replace: flagOption("--replace", "replace another torrent that has this name"),
 
   // Where to look
-  catalog: {
-    flags: "--catalog <url>",
-    help: "the catalog (default http://127.0.0.1:8080)",
-    value: url.default("http://127.0.0.1:8080"),
-  },
-  tracker: {
-    flags: "--tracker <url>",
-    help: "a tracker besides the torrent's (repeatable)",
-    value: list(url),
-    repeatable: true,
-  },
+  catalog: option(
+    "--catalog <url>",
+    "URL of the catalog (default http://127.0.0.1:8080)",
+    url.default("http://127.0.0.1:8080"),
+  ),
+  tracker: urlsOption("--tracker <url>", "tracker in addition to those of the torrent (repeatable)"),
 
-  namedTrackers: {
-    flags: "--tracker <url>",
-    help: "a tracker that clients should ask (repeatable; default http://127.0.0.1:50050)",
-    value: list(url),
-    repeatable: true,
-  },
+  namedTrackers: urlsOption(
+    "--tracker <url>",
+    "tracker that clients should use (repeatable; default http://127.0.0.1:50050)",
+  ),
 
   // Downloads
-  out: {
-    flags: "-o, --out <path>",
-    help: "the finished file or folder; - for standard output",
-    value: optionalText,
-  },
-  dir: {
-    flags: "-d, --dir <dir>",
-    help: "the folder that gets the file (default .)",
-    value: text.default("."),
-  },
-  select: {
-    flags: "--select <files>",
-    help: "of a folder, only these: numbers as info shows them (1,3-5) or a pattern such as '*.pdf' (repeatable)",
-    value: texts,
-    repeatable: true,
-  },
-  jobs: {
-    flags: "-j, --jobs <n>",
-    help: "torrents at once (default 3)",
-    value: wholeNumber(1, 64, "a whole number, 1 to 64").default(3),
-  },
-  overwrite: { flags: "--replace", help: "replace a file that is already there", value: flag },
-  sync: {
-    flags: "--sync <when>",
-    help: "what reaches the disk when: piece, batch or none (default batch)",
-    value: choice(["piece", "batch", "none"]).default("batch"),
-  },
-  transport: {
-    flags: "--transport <kind>",
-    help: "how pieces come: auto (the fastest way that a peer speaks), grpc or connect (default auto)",
-    value: choice(["auto", "grpc", "connect"]).default("auto"),
-  },
-  sequential: { flags: "--sequential", help: "pieces in order instead of rarest first", value: flag },
-  giveUpAfter: {
-    flags: "--give-up-after <time>",
-    help: "end with code 4 when nobody had the missing pieces for so long (default: wait)",
-    value: durationMs,
-  },
-  limitDownload: rateOption("--limit-download <rate>", "ask for no more than so much a second, such as 2MiB"),
-  limitUpload: rateOption("--limit-upload <rate>", "give out no more than so much a second, such as 2MiB"),
-  seedAfter: {
-    flags: "--seed-after <time>",
-    help: "go on serving for so long when done (default: stop)",
-    value: durationMs,
-  },
+  out: textOption("-o, --out <path>", "path of the finished file or folder, - for standard output"),
+  dir: option("-d, --dir <dir>", "folder for the file (default: the current one)", text.default(".")),
+  select: textsOption(
+    "--select <files>",
+    "files of a folder: numbers from `pieza info`, such as 1,3-5, or a pattern such as '*.pdf' (repeatable)",
+  ),
+  jobs: option(
+    "-j, --jobs <n>",
+    "torrents to download at a time (default 3)",
+    wholeNumber(1, 64, "a whole number, 1 to 64").default(3),
+  ),
+  overwrite: flagOption("--replace", "replace an existing file"),
+  sync: option(
+    "--sync <when>",
+    "flush to disk after each piece, in batches, or never: piece, batch or none (default batch)",
+    choice(["piece", "batch", "none"]).default("batch"),
+  ),
+  transport: option(
+    "--transport <kind>",
+    "protocol to peers: auto (the fastest that a peer speaks), grpc or connect (default auto)",
+    choice(["auto", "grpc", "connect"]).default("auto"),
+  ),
+  sequential: flagOption("--sequential", "download pieces in order instead of rarest first"),
+  giveUpAfter: option(
+    "--give-up-after <time>",
+    "exit with code 4 after this long without a peer that has the missing pieces (default: wait)",
+    durationMs,
+  ),
+  limitDownload: rateOption(
+    "--limit-download <rate>",
+    "limit the bytes per second of downloads, such as 2MiB",
+  ),
+  limitUpload: rateOption("--limit-upload <rate>", "limit the bytes per second of uploads, such as 2MiB"),
+  seedAfter: option(
+    "--seed-after <time>",
+    "seed for this long after the download (default: stop)",
+    durationMs,
+  ),
 } as const satisfies Record<string, OptionSpec>;
 
+function option<T>(flags: string, help: string, value: OptionValue<T>) {
+  return { flags, help, value };
+}
+
+function flagOption(flags: string, help: string) {
+  return option(flags, help, flag);
+}
+
+function textOption(flags: string, help: string) {
+  return option(flags, help, text.optional());
+}
+
+function textsOption(flags: string, help: string) {
+  return { ...option(flags, help, list(text)), repeatable: true } as const;
+}
+
+function urlsOption(flags: string, help: string) {
+  return { ...option(flags, help, list(url)), repeatable: true } as const;
+}
+
+function sizeOption(flags: string, help: string) {
+  return option(flags, help, parsed(parseSize).optional());
+}
+
 function rateOption(flags: string, help: string) {
-  return { flags, help, value: parsed(parseRate).optional() };
+  return option(flags, help, parsed(parseRate).optional());
 }
 
 function parseRate(value: string): number {
@@ -308,13 +255,21 @@ function parseRate(value: string): number {
   return rate;
 }
 
-function portOption(flags: string, value: number) {
-  return { flags, help: `port, 0 = any free one (default ${value})`, value: port(value) };
+function portOption(flags: string, value: number, help = `port, 0 = any free one (default ${value})`) {
+  return option(flags, help, wholeNumber(0, 65_535, "a port, 0 to 65535").default(value));
+}
+
+function targetOption(target: number) {
+  return option(
+    "--replication-target <n>",
+    `copies of each piece that volunteers keep, for torrents without a target (default ${target})`,
+    wholeNumber(0, 10, "a whole number, 0 to 10").default(target),
+  );
 }
 
 export type OptionName = keyof typeof options;
 
-/** The checked values of some flags. */
+/** The checked values of these flags. */
 export type Flags<Name extends OptionName> = {
   [N in Name]: ReturnType<(typeof options)[N]["value"]["read"]>;
 };

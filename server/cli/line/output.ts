@@ -5,16 +5,16 @@ import type { Canvas } from "./progress-lines.ts";
 import { printable } from "./units.ts";
 
 /**
- * The events of `--json`, one object a line. Scripts read them: a field is added now and then, none changes its meaning.
- * Lengths are bytes, times milliseconds, rates bytes per second. Besides these there are the lines of a server's log,
- * which have a `level`.
+ * The events of `--json`, one JSON object on each line. Scripts read them, so fields may be added, but no field
+ * changes its meaning. Lengths are in bytes, times in milliseconds, rates in bytes per second. Servers also print
+ * their log, whose lines have a `level`.
  */
 export interface Events {
-  /** A server answers at `url`. */
+  /** A server is ready at `url`. */
   listening: { verb: string; url: string; pid: number };
-  /** A part of a peer runs that has no URL. */
+  /** A part of a peer that has no URL is running. */
   working: { verb: string; role: string; pid: number };
-  /** `up` has started all of it. */
+  /** `up` has started everything. */
   ready: { page: string; catalog: string; tracker: string; peers: readonly { url: string; pid: number }[] };
   /** `create` or `seed` made a torrent. */
   created: {
@@ -26,13 +26,13 @@ export interface Events {
   };
   published: { name: string; info_hash: string; catalog: string; changed: boolean };
   removed: { name: string; catalog: string };
-  /** A peer of ours serves a path. */
+  /** This peer serves a path. */
   seeding: { path: string; info_hash: string; held_pieces: number; total_pieces: number };
-  /** What a tracker makes of our peer; `reason` says why it failed or does not list us. */
+  /** The result of an announce; `reason` says why it failed or why the tracker does not list this peer. */
   announced: { tracker: string; listed: boolean; url: string; reason: string };
-  /** One torrent of `ls` or `info`; in the form of the torrent's JSON, `pieces` left out by `ls`. */
+  /** One torrent of `ls` or `info`, with the fields of the torrent's JSON; `ls` omits `pieces`. */
   torrent: Record<string, unknown>;
-  /** A torrent's peers and copies, of `status`. */
+  /** The peers and copies of a torrent (`status`). */
   swarm: Record<string, unknown>;
   /** A download's state, at most twice a second. */
   progress: {
@@ -49,21 +49,21 @@ export interface Events {
   };
   /** One peer of a swarm (`peers`), or a change of a download's peer (`get`). */
   peer: Record<string, unknown>;
-  /** What a download was like (`explain`); its peers and its pieces follow. */
+  /** The account of a download (`explain`); events for its peers and pieces follow. */
   explained: Record<string, unknown>;
-  /** One piece of a download that is explained. */
+  /** One piece of a download (`explain`). */
   piece: Record<string, unknown>;
-  /** One download that is remembered (`status`). */
+  /** One recorded download (`status`). */
   download: Record<string, unknown>;
-  /** One thing that `doctor` looked at; `level` is ok, warning or problem. */
+  /** The result of one check of `doctor`; `level` is ok, warning or problem. */
   finding: { check: string; level: string; subject: string; message: string; advice: string };
   completions: { shell: string; script: string };
-  /** What the verb was asked for has been done. */
+  /** The verb has succeeded. */
   done: Record<string, unknown>;
   /** `verify` found a wrong piece or file. */
   mismatch: { number: number; expected: string; found: string | null };
   warning: { message: string };
-  /** The last line of a verb that failed; `code` is the domain's or the system's word, `exit_code` is what the process ends with. */
+  /** The last line of a verb that failed; `code` is that of PiezaError or of the system. */
   error: { code: string; message: string; exit_code: number };
 }
 
@@ -71,22 +71,22 @@ export interface OutputOptions {
   json: boolean;
   quiet: boolean;
   verbose: boolean;
-  /** Results and events. */
+  /** Receives results and events. */
   stdout: TextStream;
-  /** Everything said on the way. */
+  /** Receives notes, warnings, progress and errors. */
   stderr: TextStream;
 }
 
 type TextStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** Says things to the person, or as events to the script that runs us. */
+/** Prints lines for people, or with --json events for scripts. */
 export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
   #stdout: TextStream;
   readonly #stderr: TextStream;
-  /** Lines of the picture that stands on the terminal now, below everything printed. */
+  /** The height of the picture that is on the terminal now, below all printed lines. */
   #drawnLines = 0;
 
   constructor(options: OutputOptions) {
@@ -97,34 +97,34 @@ export class Output {
     this.#stderr = options.stderr;
   }
 
-  /** Standard output carries a file from now on: results and events go to standard error. */
+  /** Sends results and events to standard error from now on, because a file goes to standard output. */
   freeStdout(): void {
     this.#stdout = this.#stderr;
   }
 
-  /** An event for scripts, or `lines` for people (nothing with --quiet). */
+  /** Prints an event for scripts, or `lines` for people unless --quiet is given. */
   event<Name extends keyof Events>(name: Name, fields: Events[Name], ...lines: string[]): void {
     if (this.json) this.#stdout.write(`${JSON.stringify({ event: name, ...fields })}\n`);
     else if (!this.quiet) this.#print(this.#stdout, lines);
   }
 
-  /** What was asked for: lines for people even with --quiet, or an event for scripts. */
+  /** Prints a result that the user asked for: an event for scripts, or `lines` for people even with --quiet. */
   result<Name extends keyof Events>(name: Name, fields: Events[Name], ...lines: string[]): void {
     if (this.json) this.event(name, fields);
     else this.#print(this.#stdout, lines);
   }
 
-  /** Lines for people only, and only results: a table's head, for example. */
+  /** Prints lines of a result for people only, such as a table. */
   text(...lines: string[]): void {
     if (!this.json) this.#print(this.#stdout, lines);
   }
 
-  /** Said on the way, for people only. */
+  /** Prints a line for people to standard error, unless --quiet is given. */
   note(line: string): void {
     if (!this.json && !this.quiet) this.#print(this.#stderr, [line]);
   }
 
-  /** As `note`, with --verbose only. */
+  /** Like `note`, but only with --verbose. */
   detail(line: string): void {
     if (this.verbose) this.note(line);
   }
@@ -134,12 +134,12 @@ export class Output {
     else if (!this.quiet) this.#print(this.#stderr, [`pieza: warning: ${message}`]);
   }
 
-  /** Standard error is a terminal, so a picture can be drawn and drawn again. */
+  /** Whether standard error is a terminal on which a picture can be redrawn. */
   get terminal(): boolean {
     return this.#stderr.isTTY === true && process.env.TERM !== "dumb";
   }
 
-  /** Draws a picture of some lines in the place of the one before. */
+  /** Draws a picture of several lines in place of the previous one. */
   draw(picture: (canvas: Canvas) => readonly string[]): void {
     const lines = picture({
       columns: this.#stderr.columns ?? 80,
@@ -149,13 +149,13 @@ export class Output {
     this.#drawnLines = lines.length;
   }
 
-  /** Takes the picture away. */
+  /** Removes the picture. */
   erase(): void {
     this.#stderr.write(eraser(this.#drawnLines));
     this.#drawnLines = 0;
   }
 
-  /** A server's log: warnings and errors, with --verbose everything; of requests, those that were asked for. */
+  /** Prints a line of a server's log: warnings, errors and requested pieces; with --verbose every line. */
   log(line: LogEvent): void {
     const { level, event, message } = line;
     const matters = level === "warn" || level === "error" || event === "piece_request";
@@ -182,13 +182,13 @@ export class Output {
   }
 }
 
-/** The domain's code, else the system's, of the error or of what caused it. */
+/** The code of the error or of the nearest cause that has one, else "error". */
 function codeOf(error: unknown): string {
   const { code, cause } = error as { code?: unknown; cause?: unknown };
   return typeof code === "string" ? code : cause instanceof Error ? codeOf(cause) : "error";
 }
 
-/** Moves up over so many lines and clears from there to the end of the screen. */
+/** The escape sequence that moves up `lines` lines and clears the rest of the screen. */
 function eraser(lines: number): string {
   return lines === 0 ? "" : `\x1b[${lines}A\x1b[0J`;
 }

@@ -2,23 +2,22 @@ import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/downlo
 import { table, truncate } from "./table.ts";
 import { formatBytes, formatDuration, formatRate, formatSeconds, plural, printable } from "./units.ts";
 
-/** A cell that holds nothing, but has a piece on its way. */
-const ON_ITS_WAY = "·";
-/** More peers than this are counted, not listed. */
+/** A cell of which no piece is held, but one is in flight. */
+const IN_FLIGHT = "·";
+/** Peers that are listed; further peers are only counted. */
 const MAX_PEERS_SHOWN = 8;
-/** From nothing to all of a cell's pieces. */
+/** From no piece of a cell held to every piece held. */
 const FILLS = [" ", "░", "▒", "▓", "█"];
-/** One of the 256 colours of terminals for each peer; they differ in lightness too. */
+/** Colours of peers, from the 256 of terminals. They also differ in lightness. */
 const COLOURS = [39, 208, 78, 213, 226, 141, 51, 203];
 
-/** How the picture is drawn. */
+/** The area for a picture on a terminal. */
 export interface Canvas {
-  /** Columns of the terminal. */
   readonly columns: number;
   readonly colour: boolean;
 }
 
-/** A download as a few lines of text, none wider than the terminal. */
+/** A download as lines of text, none wider than the terminal. */
 export function progressLines(
   name: string,
   snapshot: DownloadSnapshot,
@@ -34,7 +33,7 @@ export function progressLines(
   return lines;
 }
 
-/** One line that says it all, for logs. */
+/** A download as one line of text. */
 export function headLine(name: string, snapshot: DownloadSnapshot, etaMs: number | undefined): string {
   const { heldBytes, totalBytes, state } = snapshot;
   const parts = [
@@ -49,7 +48,7 @@ export function headLine(name: string, snapshot: DownloadSnapshot, etaMs: number
   return parts.join("  ");
 }
 
-/** Whole percents, 100 only when every piece is held. */
+/** A whole percentage; 100 only if every piece is held. */
 function percent({ heldPieces, totalPieces, heldBytes, totalBytes }: DownloadSnapshot): string {
   const share = totalBytes > 0 ? heldBytes / totalBytes : heldPieces / totalPieces;
   const whole = heldPieces === totalPieces ? 100 : Math.min(99, Math.floor(100 * share));
@@ -57,8 +56,9 @@ function percent({ heldPieces, totalPieces, heldBytes, totalBytes }: DownloadSna
 }
 
 /**
- * Every piece in order, many to a cell or many cells to one: how full a cell is says how many of its pieces are held,
- * its colour who sent most of them; a dot says that one is on its way.
+ * The pieces in order as a row of cells; a cell stands for several pieces, or several cells for one. A cell's fill
+ * shows the share of its pieces that is held, its colour the peer that sent most of them. A dot means that one is in
+ * flight.
  */
 export function pieceBar({ pieceMap }: DownloadSnapshot, canvas: Canvas): string {
   const cells = Math.max(1, canvas.columns - 5);
@@ -79,13 +79,13 @@ function cellOf(entries: Uint16Array, colour: boolean): string {
     held++;
     bySlot.set(PieceMap.slotOf(entry), (bySlot.get(PieceMap.slotOf(entry)) ?? 0) + 1);
   }
-  if (held === 0) return entries.some((entry) => PieceMap.slotOf(entry) >= 0) ? ON_ITS_WAY : " ";
+  if (held === 0) return entries.some((entry) => PieceMap.slotOf(entry) >= 0) ? IN_FLIGHT : " ";
   const fill = FILLS[Math.ceil((held / entries.length) * (FILLS.length - 1))]!;
   const most = [...bySlot].sort((a, b) => b[1] - a[1])[0]?.[0] ?? -1;
   return colour && most >= 0 ? coloured(fill, most) : fill;
 }
 
-/** A line for each peer: the legend of the bar's colours. */
+/** A line for each peer, with its colour in the bar. */
 function peerLines(peers: readonly PeerSnapshot[], canvas: Canvas): string[] {
   const rows = peers.map(({ url, servedPieces, state, rate, reason }) => [
     url,
@@ -102,7 +102,7 @@ function coloured(text: string, slot: number): string {
   return `\x1b[38;5;${COLOURS[slot % COLOURS.length]}m${text}\x1b[39m`;
 }
 
-/** What a finished download says, in one line. */
+/** The last line of a finished download. */
 export function doneLine(path: string, snapshot: DownloadSnapshot): string {
   const { totalBytes, downloadedBytes, elapsedMs, wastedBytes, peers } = snapshot;
   const used = peers.filter(({ servedPieces }) => servedPieces > 0).length;
@@ -110,7 +110,7 @@ export function doneLine(path: string, snapshot: DownloadSnapshot): string {
   const parts = [`${formatBytes(totalBytes)} in ${formatDuration(elapsedMs)}`];
   if (elapsedMs > 0 && downloadedBytes > 0) parts.push(formatRate((downloadedBytes * 1000) / elapsedMs));
   parts.push(`from ${plural(used, "peer")}`);
-  if (before > 0) parts.push(`${formatBytes(before)} were here before`);
+  if (before > 0) parts.push(`${formatBytes(before)} had been downloaded before`);
   parts.push(`${formatBytes(wastedBytes)} wasted`);
   return `${path}: ${parts.join(", ")}`;
 }

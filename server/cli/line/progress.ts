@@ -4,23 +4,23 @@ import type { Output } from "./output.ts";
 import { type Canvas, headLine, progressLines } from "./progress-lines.ts";
 import { SteadyEta } from "./steady-eta.ts";
 
-/** Pauses between two pictures, two events and two lines of a log. */
+/** The shortest pauses between two pictures, two "progress" events and two lines of text. */
 const DRAW_MS = 100;
 const EVENT_MS = 500;
 const LINE_MS = 5_000;
 
-/** Of several downloads at once, the line that says it all and the bar. */
-const LINES_OF_MANY = 2;
+/** Lines for each of several simultaneous downloads: the summary and the bar. */
+const LINES_EACH = 2;
 
 type Picture = (canvas: Canvas) => readonly string[];
 
-/** What is shown: a download, or anything else that has snapshots. */
+/** A download, or any other source of snapshots. */
 export interface Watched {
   peek(): DownloadSnapshot;
   subscribe(fn: () => void): () => void;
 }
 
-/** Shows downloads as they run: events with --json, a picture on a terminal, else a line now and then. */
+/** Shows running downloads: as events with --json, as a picture on a terminal, else as a line every few seconds. */
 export class ProgressBoard {
   readonly #out: Output;
   readonly #options: { noProgress: boolean };
@@ -31,7 +31,7 @@ export class ProgressBoard {
     this.#options = options;
   }
 
-  /** Returns what ends it. */
+  /** Shows a download until the returned function is called. */
   show(torrent: Pick<Torrent, "fileName" | "infoHash">, download: Watched): () => void {
     const out = this.#out;
     if (out.json) return showEvents(torrent.infoHash, download, out);
@@ -46,7 +46,7 @@ export class ProgressBoard {
       const snapshot = download.peek();
       const etaMs = eta.update(snapshot.etaMs, performance.now());
       const lines = progressLines(name, snapshot, etaMs, canvas);
-      return this.#pictures.size > 1 ? lines.slice(0, LINES_OF_MANY) : lines;
+      return this.#pictures.size > 1 ? lines.slice(0, LINES_EACH) : lines;
     };
     this.#pictures.add(picture);
     const stop = watch(download, DRAW_MS, () =>
@@ -60,7 +60,7 @@ export class ProgressBoard {
   }
 }
 
-/** Calls `fn` after changes, but not twice within `everyMs` unless the state has changed. */
+/** Calls `fn` after a change, at most once in `everyMs` unless the state changes. Returns what stops it. */
 function watch(download: Watched, everyMs: number, fn: (snapshot: DownloadSnapshot) => void): () => void {
   let toldMs = Number.NEGATIVE_INFINITY;
   let toldState = "";
@@ -81,7 +81,7 @@ function showEvents(infoHash: string, download: Watched, out: Output): () => voi
       const state = peer.state === "idle" ? "active" : peer.state;
       if (told.get(peer.slot) === state) continue;
       told.set(peer.slot, state);
-      out.event("peer", { info_hash: infoHash, ...peerFields(peer) });
+      out.event("peer", { info_hash: infoHash, ...downloadPeerFields(peer) });
     }
   });
   const stopProgress = watch(download, EVENT_MS, (snapshot) =>
@@ -93,7 +93,8 @@ function showEvents(infoHash: string, download: Watched, out: Output): () => voi
   };
 }
 
-export function peerFields(peer: PeerSnapshot) {
+/** A download's peer in the events "peer" and "done". */
+export function downloadPeerFields(peer: PeerSnapshot) {
   return {
     url: peer.url,
     transport: peer.transport,

@@ -1,11 +1,11 @@
 import { createInterface } from "node:readline/promises";
 import { UsageError } from "./exit-code.ts";
 
-/** Asks which torrent to download. Fails with UsageError when nobody answers. */
+/** Asks the user for the name of a torrent. Fails with UsageError if the answer is empty. */
 export async function askForName(output: NodeJS.WritableStream, signal: AbortSignal): Promise<string> {
   const lines = createInterface({ input: process.stdin, output });
   const noAnswer = new Promise<string>((resolve) => lines.once("close", () => resolve("")));
-  // On a terminal, readline takes Ctrl-C for itself.
+  // readline catches Ctrl-C on a terminal, so the signal is sent again.
   lines.once("SIGINT", () => process.kill(process.pid, "SIGINT"));
   try {
     const answer = (await Promise.race([lines.question("Download File: ", { signal }), noAnswer])).trim();

@@ -1,15 +1,15 @@
-/** New estimates are followed with a delay of a quarter of the time left, between these bounds. */
+/** The shown time approaches a new estimate with a delay of a quarter of the time left, within these bounds. */
 const SHORTEST_DELAY_MS = 300;
 const LONGEST_DELAY_MS = 5_000;
-/** Estimates that differ by more than this factor mean that something happened: the new one counts at once. */
+/** An estimate that differs by more than this factor is shown at once, because conditions have changed. */
 const JUMP = 4;
 
-/** The time left as people like to see it: it runs down like a clock and follows new estimates gently. */
+/** Smooths the time left: it runs down like a clock and approaches new estimates slowly. */
 export class SteadyEta {
   #etaMs: number | undefined;
   #atMs = 0;
 
-  /** `estimateMs` as of `nowMs`, undefined while nothing comes. Returns what to show. */
+  /** Takes the estimate at `nowMs`, undefined without a rate. Returns the time to show. */
   update(estimateMs: number | undefined, nowMs: number): number | undefined {
     const passedMs = nowMs - this.#atMs;
     this.#atMs = nowMs;

@@ -1,16 +1,16 @@
-/** Takes two columns of a terminal: East Asian wide and fullwidth characters, and most emoji. */
+/** Characters that take two columns of a terminal: East Asian wide and fullwidth ones, and most emoji. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
 const ZERO_WIDTH = /[\p{Mn}\p{Me}\p{Cf}]/u;
 
-/** How many columns of a terminal the text takes. */
+/** The number of terminal columns that the text takes. */
 export function displayWidth(text: string): number {
   let width = 0;
   for (const char of text) width += ZERO_WIDTH.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
   return width;
 }
 
-/** The text in at most `columns` columns; a cut is shown by an ellipsis. */
+/** The text in at most `columns` columns; if it is cut, it ends in an ellipsis. */
 export function truncate(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text;
   let kept = "";
@@ -21,7 +21,7 @@ export function truncate(text: string, columns: number): string {
   return `${kept}\u2026`;
 }
 
-/** Rows of text as aligned columns; the columns in `right` are aligned to their right side. */
+/** Rows of cells as lines with aligned columns; the columns in `right` are right-aligned. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths: number[] = [];
   for (const row of rows) {

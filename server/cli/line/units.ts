@@ -1,4 +1,4 @@
-/** Sizes, durations and piece numbers as people write and read them. Parsers throw RangeError with a sentence. */
+/** Sizes, times and piece numbers as people write them. Parsers throw RangeError that says what was expected. */
 
 const SIZE_UNITS: Record<string, number> = {
   "": 1,
@@ -22,12 +22,12 @@ const DURATION_UNITS: Record<string, number> = {
   d: 86_400_000,
 };
 
-/** Bytes of "1MiB", "50GB", "1.5 KiB" or "4096". */
+/** The bytes of "1MiB", "50GB", "1.5 KiB" or "4096". */
 export function parseSize(text: string): number {
   return Math.round(parseQuantity(text, SIZE_UNITS, "a size such as 1MiB or 50GB"));
 }
 
-/** Milliseconds of "20s", "500ms", "1.5h" or "30" (seconds). */
+/** The milliseconds of "20s", "500ms", "1.5h" or "30" (seconds). */
 export function parseDuration(text: string): number {
   return parseQuantity(text, DURATION_UNITS, "a time such as 20s, 500ms or 2h");
 }
@@ -40,11 +40,11 @@ function parseQuantity(text: string, units: Record<string, number>, expected: st
   return value;
 }
 
-/** Ranges of piece numbers, from 1, both ends included; not yet held against a number of pieces. */
-export type PieceRanges = readonly (readonly [first: number, last: number])[];
+/** Ranges of piece numbers from 1, both ends included. They may exceed the number of pieces. */
+export type NumberRanges = readonly (readonly [first: number, last: number])[];
 
 /** The ranges of "1-40,60". */
-export function parsePieceRanges(text: string): PieceRanges {
+export function parsePieceRanges(text: string): NumberRanges {
   return text.split(",").map((part) => {
     const [, first, last = first] = /^\s*(\d+)(?:\s*-\s*(\d+))?\s*$/.exec(part) ?? [];
     if (first === undefined || Number(first) < 1 || Number(last) < Number(first)) {
@@ -76,7 +76,7 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 3600)}:${two((seconds % 3600) / 60)} h`;
 }
 
-/** The same in whole seconds, rounded up: for a time that runs down. */
+/** A time that runs down, in whole seconds, rounded up. */
 export function formatSeconds(ms: number): string {
   const seconds = Math.max(1, Math.ceil(ms / 1000));
   return seconds < 60 ? `${seconds} s` : formatDuration(seconds * 1000);

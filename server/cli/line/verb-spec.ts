@@ -1,17 +1,17 @@
 import type { Invocation } from "./invocation.ts";
 import { commonOptions, type OptionName } from "./options.ts";
 
-/** A verb as the program's table has it; its code is loaded when it runs. */
+/** The description of a verb. Its code is loaded when it runs. */
 export interface VerbSpec {
   readonly name: string;
-  /** "<torrent>" has to be there, "[search]" may be, "<path...>" is a list. */
+  /** "<torrent>" is required, "[search]" is optional, "<path...>" may be several. */
   readonly args: string;
   readonly summary: string;
-  /** Its own flags, for help and for the schema; every verb has the common ones too. */
+  /** Its own flags; every verb also takes the common ones. */
   readonly options: readonly OptionName[];
-  /** The servers' flags, under a heading of their own. */
+  /** Help lists the flags of servers under their own heading. */
   readonly serves: boolean;
-  /** Printed below the flags. */
+  /** Command lines that help prints below the flags. */
   readonly examples: readonly string[];
   run(invocation: Invocation<OptionName>): Promise<void>;
 }

@@ -4,47 +4,41 @@ import { basename, join } from "node:path";
 import { messageOf } from "#core/base/errors.ts";
 import type { Download } from "#core/download/download.ts";
 import type { DownloadAccount } from "#core/download/explain.ts";
-import type { DownloadState } from "#core/download/snapshot.ts";
+import type { DownloadSnapshot, DownloadState } from "#core/download/snapshot.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { readTextFile } from "../clients/read-text-file.ts";
 
-/** What is kept of a download: for `status` and `explain`, while it runs and afterwards. */
-export interface DownloadRecord {
+/** The file that keeps a download's state for `status` and `explain`, while it runs and afterwards. */
+export interface DownloadRecord
+  extends Pick<DownloadSnapshot, "state" | "reason" | "totalPieces" | "heldPieces">,
+    Pick<DownloadSnapshot, "totalBytes" | "heldBytes" | "downloadedBytes" | "wastedBytes"> {
   readonly version: 1;
   readonly infoHash: string;
   readonly fileName: string;
   /** Absolute path of the finished file or folder; "-" for standard output. */
   readonly target: string;
-  /** The process that downloads. */
+  /** The id of the downloading process. */
   readonly pid: number;
-  /** By the wall clock, as in `new Date().toISOString()`. */
+  /** UTC by the wall clock, as `Date.toISOString` writes it. */
   readonly startedAt: string;
   readonly updatedAt: string;
   readonly trackers: readonly string[];
-  readonly state: DownloadState;
-  readonly reason: string;
-  readonly totalPieces: number;
-  readonly heldPieces: number;
-  readonly totalBytes: number;
-  readonly heldBytes: number;
-  readonly downloadedBytes: number;
-  readonly wastedBytes: number;
   readonly account: DownloadAccount;
 }
 
-/** Records kept; the oldest go when a download starts. */
+/** Records that are kept; a new download deletes the oldest beyond that. */
 const MAX_RECORDS = 200;
-/** Every piece takes some fifty bytes of a record, and there are 131,072 of them at most. */
+/** A piece takes about 50 bytes of a record, and a torrent has at most 131,072 pieces. */
 const MAX_RECORD_BYTES = 32 << 20;
 const WRITE_EVERY_MS = 2_000;
-/** Of all time, so much may go into writing records: a long one is written less often. */
+/** The share of time that may go into writing records; a large record is written less often. */
 const WRITE_SHARE = 0.02;
 
 const ENDED: ReadonlySet<DownloadState> = new Set(["complete", "failed", "stopped"]);
 
 export type RecordFacts = Pick<DownloadRecord, "infoHash" | "fileName" | "target" | "trackers">;
 
-/** Writes a download's record now and then, and at the end. What goes wrong with that does not hurt the download. */
+/** Writes a download's record every few seconds and at its end. A failed write does not stop the download. */
 export class RecordKeeper {
   readonly #folder: string;
   readonly #facts: RecordFacts;
@@ -55,7 +49,6 @@ export class RecordKeeper {
   #writing: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  /** `dataDir`: the folder of all state. */
   constructor(
     dataDir: string,
     facts: RecordFacts,
@@ -72,7 +65,7 @@ export class RecordKeeper {
     this.#writing = this.#prune().then(() => this.#write());
   }
 
-  /** Writes the last state. */
+  /** Writes the final state. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -93,7 +86,7 @@ export class RecordKeeper {
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {});
-      this.#onTrouble(`the record of this download was not written: ${messageOf(error)}`);
+      this.#onTrouble(`cannot write the record of this download: ${messageOf(error)}`);
     }
     if (this.#stopped) return;
     const pauseMs = Math.max(WRITE_EVERY_MS, (nodeClock.now() - startedMs) / WRITE_SHARE);
@@ -122,7 +115,7 @@ export class RecordKeeper {
   }
 }
 
-/** The last known of every download, newest first. What is no record is left out. */
+/** The record of every download, the newest first. Skips files that are not records. */
 export async function readRecords(dataDir: string): Promise<DownloadRecord[]> {
   const records: DownloadRecord[] = [];
   for (const { path } of await recordFiles(recordsFolder(dataDir))) {
@@ -132,7 +125,7 @@ export async function readRecords(dataDir: string): Promise<DownloadRecord[]> {
   return records.sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1));
 }
 
-/** The newest record of what a person means by `text`: a path, a file's name, or (the start of) an info hash. */
+/** The newest record with this absolute `path`, else with `text` as its file name or the start of its info hash. */
 export function recordOf(
   records: readonly DownloadRecord[],
   text: string,
@@ -151,9 +144,24 @@ export function recordOf(
 
 export type LiveState = DownloadState | "interrupted";
 
-/** The state as it is now: a process that is gone has not said goodbye. */
+/** The recorded state, or "interrupted" if the process ended without recording its end. */
 export function stateNow({ state, pid }: DownloadRecord): LiveState {
   return ENDED.has(state) || isAlive(pid) ? state : "interrupted";
+}
+
+/** The fields of a record that `status --json` and `explain --json` share. */
+export function recordFields(record: DownloadRecord) {
+  return {
+    info_hash: record.infoHash,
+    file_name: record.fileName,
+    file: record.target,
+    state: stateNow(record),
+    reason: record.reason,
+    started_at: record.startedAt,
+    updated_at: record.updatedAt,
+    total_bytes: record.totalBytes,
+    held_bytes: record.heldBytes,
+  };
 }
 
 function isAlive(pid: number): boolean {
@@ -169,7 +177,7 @@ function recordsFolder(dataDir: string): string {
   return join(dataDir, "downloads");
 }
 
-/** Newest first. */
+/** The paths of the records and when each was written, the newest first. */
 async function recordFiles(folder: string): Promise<{ path: string; changedMs: number }[]> {
   const names = await readdir(folder).catch(() => []);
   const files: { path: string; changedMs: number }[] = [];

@@ -11,35 +11,35 @@ import { table } from "../line/table.ts";
 import { formatBytes, formatDuration, formatRate, plural } from "../line/units.ts";
 import { type DownloadRecord, type LiveState, stateNow } from "./download-records.ts";
 
-/** Pieces that are named when not all of them are asked for. */
+/** Pieces that are listed without --verbose. */
 const SLOWEST_SHOWN = 5;
 
 const doingWords: Record<Doing, string> = {
   tracker: "asking the tracker",
   connecting: "connecting to peers",
-  downloading: "pieces on their way",
-  limited: "holding back for --limit-download",
-  blocked: "waiting for whoever reads the output",
+  downloading: "receiving pieces",
+  limited: "held back by --limit-download",
+  blocked: "waiting for the reader of the output",
   waiting: "waiting for peers",
   paused: "paused",
-  finishing: "flushing and naming",
+  finishing: "flushing and renaming the file",
 };
 
 const verdictWords: Record<Verdict, string> = {
   good: "served well",
   slow: "much slower than the others",
   failed: "failed",
-  lied: "sent what was not the piece: banned",
+  lied: "sent a wrong piece: banned",
   skipped: "could not be used",
   unused: "was not needed",
 };
 
-/** A record as people read it; `everyPiece` adds a line for each. */
+/** A record as lines of text; `everyPiece` lists all pieces instead of the slowest. */
 export function explainLines(record: DownloadRecord, everyPiece: boolean): string[] {
   const { account } = record;
   const lines = [...headLines(record), "", "Where the time went", ...timeLines(account)];
   if (account.peers.length === 0) {
-    lines.push("", account.trackerProblem || "No tracker has named a peer.");
+    lines.push("", account.trackerProblem || "No tracker named a peer.");
     return lines;
   }
   const stories = account.peers.flatMap((peer) => storyOf(peer, account));
@@ -66,7 +66,7 @@ function timeLines({ spentMs, requestMs, elapsedMs, peers }: DownloadAccount): s
   const rows = (Object.keys(doingWords) as Doing[])
     .filter((doing) => spentMs[doing] > 0)
     .map((doing) => [`  ${doingWords[doing]}`, brief(spentMs[doing]), share(spentMs[doing], elapsedMs)]);
-  // A record of before these were kept has none.
+  // Older records lack `peerLimit` and `peerRead`.
   const { firstByte, peerLimit = 0, peerRead = 0, transfer, hashing, disk } = requestMs;
   const all = firstByte + transfer + hashing + disk;
   const lines = table(rows, [1, 2]);
@@ -78,10 +78,10 @@ function timeLines({ spentMs, requestMs, elapsedMs, peers }: DownloadAccount): s
     ...{ transfer, hashing, disk },
   };
   const shares = Object.entries(parts).map(([name, ms]) => `${name} ${share(ms, all)}`);
-  lines.push(`  of a request: ${shares.join(", ")}`);
+  lines.push(`  share of a request: ${shares.join(", ")}`);
   if (peers.some(({ transport, servedPieces }) => transport !== "connect" && servedPieces > 0)) {
     lines.push(
-      "  (over grpc the library hands over whole pieces: their transfer counts as waiting for the first byte)",
+      "  (over gRPC a piece arrives as a whole, so its transfer counts as waiting for the first byte)",
     );
   }
   return lines;
@@ -99,48 +99,49 @@ function peerTable({ peers }: DownloadAccount): string[] {
     verdictWords[peer.verdict],
   ]);
   return table(
-    [["PEER", "WAY", "PIECES", "BYTES", "RATE", "CONNECT", "FIRST BYTE", "VERDICT"], ...rows],
+    [["PEER", "TRANSPORT", "PIECES", "BYTES", "RATE", "CONNECT", "FIRST BYTE", "VERDICT"], ...rows],
     [2, 3, 4, 5, 6],
   );
 }
 
-/** What there is to say of a peer that did not simply serve. */
+/** The problems of a peer as lines of text; empty for a peer that had none. */
 function storyOf(peer: PeerAccount, account: DownloadAccount): string[] {
   const facts: string[] = [];
   if (peer.reason) facts.push(`${peer.state}: ${peer.reason}`);
   const ownTime = ownTimeOf(peer);
   if (ownTime) facts.push(ownTime);
   if (peer.failures > 0) facts.push(plural(peer.failures, "failure"));
-  if (peer.refused > 0) facts.push(`busy ${peer.refused} times`);
-  if (peer.overtaken > 0)
-    facts.push(`${plural(peer.overtaken, "request")} that another peer was quicker with`);
+  if (peer.refused > 0) facts.push(`refused ${plural(peer.refused, "request")} because it was busy`);
+  if (peer.overtaken > 0) facts.push(`${plural(peer.overtaken, "request")} that another peer answered first`);
   const passed = [...passedOver(peer.slot, account)];
   if (passed.length > 0) facts.push("others were asked instead");
-  const why = passed.map(([letter, count]) => `    ${plural(count, "time")}, as it ${sentence(letter)}`);
+  const why = passed.map(([letter, count]) => `    ${plural(count, "time")} because it ${sentence(letter)}`);
   if (facts.length === 0) return [];
   const notes = peer.notes.map(({ atMs, text }) => `    at ${brief(atMs)}  ${text}`);
   return [`${peer.url} ${verdictWords[peer.verdict]}`, ...facts.map((fact) => `  ${fact}`), ...why, ...notes];
 }
 
-/** What of the time to the first byte was spent at the peer and not on the way, if it is worth a word. */
+/** The parts of the time to the first byte that the peer spent itself, if they are large; else empty. */
 function ownTimeOf({ firstByteMs = 0, limitMs = 0, readMs = 0 }: PeerAccount): string {
   const parts: string[] = [];
-  if (worthAWord(limitMs, firstByteMs)) parts.push(`${brief(limitMs)} held back by its own limits`);
-  if (worthAWord(readMs, firstByteMs)) parts.push(`${brief(readMs)} reading its disk`);
-  return parts.length > 0 ? `of ${brief(firstByteMs)} to a first byte, it says, ${parts.join(" and ")}` : "";
+  if (isLarge(limitMs, firstByteMs)) parts.push(`${brief(limitMs)} held back by its own limits`);
+  if (isLarge(readMs, firstByteMs)) parts.push(`${brief(readMs)} reading its disk`);
+  return parts.length > 0
+    ? `of ${brief(firstByteMs)} to the first byte, the peer reports ${parts.join(" and ")}`
+    : "";
 }
 
-function worthAWord(part: number, whole: number): boolean {
-  return part >= 5 && part >= whole / 5;
+/** At least 5 ms and a fifth of the whole. */
+function isLarge(partMs: number, wholeMs: number): boolean {
+  return partMs >= 5 && partMs >= wholeMs / 5;
 }
 
 function sentence(letter: WhyNot): string {
-  const words = whyNotWords[letter];
-  if (letter === "o") return "was not as quick to hand";
-  return /^(too|backing|banned|skipped)/.test(words) ? `was ${words}` : words;
+  if (letter === "o") return "was not the first choice";
+  return `${["s", "w", "x", "k"].includes(letter) ? "was " : ""}${whyNotWords[letter]}`;
 }
 
-/** How often others were asked for a piece and this peer was not, by reason, the most frequent first. */
+/** How often another peer was asked for a piece instead of this one, by reason, the most frequent first. */
 export function passedOver(slot: number, { pieces }: DownloadAccount): Map<WhyNot, number> {
   const counts = new Map<WhyNot, number>();
   for (const others of pieces.others) {
@@ -153,11 +154,11 @@ export function passedOver(slot: number, { pieces }: DownloadAccount): Map<WhyNo
 
 function pieceLines(account: DownloadAccount, everyPiece: boolean): string[] {
   const { pieces, peers } = account;
-  const came = [...pieces.from.keys()].filter((index) => pieces.from[index]! >= 0);
+  const received = [...pieces.from.keys()].filter((index) => pieces.from[index]! >= 0);
   const shown = everyPiece
-    ? came
-    : came.sort((a, b) => pieces.tookMs[b]! - pieces.tookMs[a]!).slice(0, SLOWEST_SHOWN);
-  if (shown.length === 0) return ["No piece has come yet."];
+    ? received
+    : received.sort((a, b) => pieces.tookMs[b]! - pieces.tookMs[a]!).slice(0, SLOWEST_SHOWN);
+  if (shown.length === 0) return ["No piece has been received yet."];
   const rows = shown.map((index) => [
     String(index + 1),
     peers[pieces.from[index]!]?.url ?? "",
@@ -169,10 +170,10 @@ function pieceLines(account: DownloadAccount, everyPiece: boolean): string[] {
   ]);
   const head = ["PIECE", "FROM", "ASKED AT", "FIRST BYTE", "TOOK", "REQUESTS", "WHY NOT ANOTHER"];
   const lines = table([head, ...rows], [0, 2, 3, 4, 5]);
-  return everyPiece ? lines : ["The slowest pieces (-v lists them all)", ...lines];
+  return everyPiece ? lines : ["The slowest pieces (-v lists all pieces)", ...lines];
 }
 
-/** "2 busy": the others by reason. */
+/** The other peers by the reason that they were not asked: "10.0.0.1:50051 10.0.0.2:50051: busy". */
 function othersOf(others: string, { peers }: DownloadAccount): string {
   const byLetter = new Map<WhyNot, string[]>();
   for (const [slot, letter] of [...others].entries()) {
@@ -187,7 +188,7 @@ function hostOf(url: string): string {
   return url.replace(/^https?:\/\//, "");
 }
 
-/** Short times in milliseconds: most of them are. */
+/** A time in ms below a second, else as formatDuration writes it. */
 function brief(ms: number): string {
   return ms < 1_000 ? `${Math.round(ms)} ms` : formatDuration(ms);
 }

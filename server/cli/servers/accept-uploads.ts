@@ -2,19 +2,20 @@ import type { Catalog } from "#core/ports/catalog.ts";
 import { remoteCatalog } from "#core/rpc/rpc.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { openTransport } from "../../http/client/transports.ts";
-import { loadOrMakeToken, rememberToken } from "../../http/guards/token.ts";
+import { rememberToken } from "../../http/guards/token.ts";
 import type { UploadOptions } from "../../peer/serving/stored-torrents.ts";
 import type { VolunteerRules } from "../../peer/volunteer/volunteer.ts";
 import { readCa } from "../clients/client-flags.ts";
-import { dataDir, serverDir } from "../clients/data-dir.ts";
+import { dataDir } from "../clients/data-dir.ts";
 import type { CommonOption, Flags } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
+import { serverToken } from "./serve.ts";
 
 export type UploadFlags = Flags<
   CommonOption | "peerPort" | "catalog" | "acceptUploads" | "uploadExpiry" | "open"
 >;
 
-/** What this peer lends to copies; undefined unless --volunteer is given. */
+/** The space and rate that this peer lends to copies; undefined without --volunteer. */
 export async function volunteerRules(
   flags: Flags<CommonOption | "catalog" | "volunteer" | "limitCopies">,
 ): Promise<VolunteerRules | undefined> {
@@ -31,25 +32,20 @@ async function catalogOf(flags: Flags<CommonOption | "catalog">): Promise<Catalo
   return remoteCatalog({ url: flags.catalog, transport, hasher: nodeHasher });
 }
 
-/** What others may store on this peer, and the token for it; undefined unless --accept-uploads is given. */
+/** The uploads that this peer accepts and the token that they need; undefined without --accept-uploads. */
 export async function uploadOptions(flags: UploadFlags, out: Output): Promise<UploadOptions | undefined> {
   if (flags.acceptUploads === undefined) return undefined;
-  if (flags.open) out.warn("this peer is open: whoever reaches it may store pieces of what its catalog has");
+  if (flags.open)
+    out.warn("this peer is open: anyone who reaches it can upload pieces of the catalog's torrents");
   return {
     catalogs: [await catalogOf(flags)],
     maxBytes: flags.acceptUploads,
     expiresAfterMs: flags.uploadExpiry,
-    token: flags.open ? undefined : (flags.token ?? (await ownToken(flags, out))),
+    token: await serverToken("peer", flags.peerPort, "uploading pieces to this peer", flags, out),
   };
 }
 
-async function ownToken(flags: UploadFlags, out: Output): Promise<string> {
-  const { token, path, made } = await loadOrMakeToken(serverDir(flags, "peer", flags.peerPort));
-  if (made) out.note(`The token for storing pieces here is in ${path}`);
-  return token;
-}
-
-/** Keeps the token for this user's other programs. */
+/** Stores the token where this user's other programs look for it. */
 export async function rememberUploadToken(
   flags: UploadFlags,
   uploads: UploadOptions | undefined,

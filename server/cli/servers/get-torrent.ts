@@ -10,18 +10,19 @@ import { dataDir } from "../clients/data-dir.ts";
 import { CliError, ExitCode } from "../line/exit-code.ts";
 import type { CommonOption, Flags } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
-import { type ProgressBoard, peerFields } from "../line/progress.ts";
+import { downloadPeerFields, type ProgressBoard } from "../line/progress.ts";
 import { doneLine } from "../line/progress-lines.ts";
 import { RecordKeeper } from "../records/download-records.ts";
 
-/** One torrent to get, and where to. */
+/** One torrent to download. */
 export interface GetJob {
   readonly torrent: Torrent;
   readonly trackers: readonly string[];
+  /** The path of the finished file or folder, or a stream for the bytes. */
   readonly target: string | Writable;
-  /** What people know the target by. */
+  /** The target's name in messages. */
   readonly shown: string;
-  /** Of a folder, the files to get, by index. Default: all. */
+  /** Indexes of the files of a folder to download; undefined means all. */
   readonly select: readonly number[] | undefined;
 }
 
@@ -29,7 +30,7 @@ type GetFlags = Flags<
   CommonOption | "sync" | "overwrite" | "giveUpAfter" | "seedAfter" | "sequential" | "transport" | "zone"
 >;
 
-/** What the downloads of one run have in common. */
+/** Shared by the downloads of one run. */
 export interface GetContext {
   readonly flags: GetFlags;
   readonly out: Output;
@@ -40,7 +41,7 @@ export interface GetContext {
   readonly serve: SharedPeer | undefined;
 }
 
-/** Downloads one torrent, shows it, keeps its record and says when it is done. What it returns serves until it is stopped. */
+/** Downloads one torrent with progress, a record and a final message. The result seeds until it is stopped. */
 export async function getTorrent(job: GetJob, context: GetContext): Promise<RunningGet> {
   const { out, signal } = context;
   const running = await start(job, context);
@@ -59,7 +60,8 @@ export async function getTorrent(job: GetJob, context: GetContext): Promise<Runn
     await keeper.stop();
     await running.stop();
     if (!signal.aborted) throw gaveUp(error);
-    if (typeof job.target === "string") out.note("What has come stays; the same command goes on from there.");
+    if (typeof job.target === "string")
+      out.note("The pieces so far are kept; the same command resumes the download.");
     throw signal.reason;
   } finally {
     signal.removeEventListener("abort", onSignal);
@@ -107,7 +109,7 @@ function sayDone({ torrent, target, shown, select }: GetJob, last: DownloadSnaps
     wasted_bytes: wastedBytes,
     elapsed_ms: Math.round(elapsedMs),
     rate: elapsedMs > 0 ? Math.round((downloadedBytes * 1000) / elapsedMs) : 0,
-    peers: last.peers.map(peerFields),
+    peers: last.peers.map(downloadPeerFields),
     ...(select && { selected_files: select.map((index) => torrent.files![index]!.path) }),
   };
   out.event("done", fields, doneLine(typeof target === "string" ? shown : torrent.fileName, last));

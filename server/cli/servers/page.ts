@@ -7,7 +7,7 @@ import { CliError, ExitCode } from "../line/exit-code.ts";
 import type { Output } from "../line/output.ts";
 
 const built = join(packageRoot, "web/dist");
-/** What the built page is made from; none of it is in the published package. */
+/** The files that the page is built from. The published package has none of them. */
 const sources = [
   "web/src/**/*",
   "web/public/**/*",
@@ -17,7 +17,7 @@ const sources = [
   "package-lock.json",
 ];
 
-/** True when the code runs from its repository, where there is something to build. */
+/** True if this runs from a checkout of the repository, which has the sources of the page. */
 export const inCheckout = existsSync(join(packageRoot, "web/vite.config.ts"));
 
 /** The folder of the built page, or undefined if there is none. */
@@ -25,7 +25,7 @@ export function pageDirectory(given: string | undefined): string | undefined {
   return given ?? (existsSync(join(built, "index.html")) ? built : undefined);
 }
 
-/** In a checkout: builds the page if a source is newer than it. Fails with what the build said. */
+/** In a checkout, builds the page if a source is newer. Fails with CliError that has the output of the build. */
 export async function buildPageIfOld(out: Output): Promise<void> {
   if (!inCheckout || !isOld()) return;
   out.note("Building the page...");

@@ -11,7 +11,7 @@ import { serveUntilSignalled } from "./serve.ts";
 
 type RoleFlags = Flags<CommonOption | "peerPort" | "host" | "publicUrl" | "zone" | "drainTimeout">;
 
-/** `pieza peer --role announce`: until a signal comes. */
+/** Runs `pieza peer --role announce` until a signal comes. */
 export async function announceUntilSignalled(
   trackers: readonly string[],
   flags: RoleFlags,
@@ -32,7 +32,7 @@ export async function announceUntilSignalled(
   await serveUntilSignalled(signal, role);
 }
 
-/** `pieza peer --role replicate`: until a signal comes. */
+/** Runs `pieza peer --role replicate` until a signal comes. */
 export async function replicateUntilSignalled(
   { volunteer, scrub }: { readonly volunteer: VolunteerRules } & Pick<PeerOptions, "scrub">,
   flags: RoleFlags,

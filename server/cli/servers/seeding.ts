@@ -6,33 +6,34 @@ import { Inventory } from "../../peer/serving/inventory.ts";
 import { openInPlaceStore } from "../../peer/stores/in-place-store.ts";
 import { readCa } from "../clients/client-flags.ts";
 import { dataDir } from "../clients/data-dir.ts";
+import { trackersOfCatalog } from "../clients/find-trackers.ts";
 import { learnGeometry } from "../clients/learn-geometry.ts";
 import { checkExists } from "../clients/make-torrent.ts";
 import { readTorrentFile } from "../clients/torrent-source.ts";
 import { UsageError } from "../line/exit-code.ts";
 import type { CommonOption, Flags, ServerOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
-import { type PieceRanges, plural } from "../line/units.ts";
+import { type NumberRanges, plural } from "../line/units.ts";
 import { edgeOptions, startOn } from "./serve.ts";
 
 export type SeedingFlags = Flags<
   CommonOption | ServerOption | "peerPort" | "inventory" | "pieces" | "limitUpload" | "logRequests"
 >;
 
-/** A file or folder to serve in place. */
+/** A file or folder that is served in place. */
 export interface Seeding {
   readonly path: string;
   readonly torrent: Torrent;
 }
 
-/** What a peer does for others, besides serving. */
+/** Options of a peer beyond serving its user's files. */
 export type ForOthers = Pick<
   PeerOptions,
   "uploads" | "volunteer" | "zone" | "scrub" | "drainMs" | "announces" | "copies"
 >;
 
 /**
- * Starts a peer that serves these paths, or of each the pieces that --inventory or --pieces names. Fails with
+ * Starts a peer that serves these paths; --inventory or --pieces limits the pieces that it serves. Fails with
  * UsageError for pieces that a torrent does not have.
  */
 export async function startSeeding(
@@ -62,12 +63,12 @@ export async function startSeeding(
       ...forOthers,
     }),
   );
-  // At once, so that the first announce has them all.
+  // All in one turn of the event loop, so that the first announce names every torrent.
   for (const { torrent, store } of opened) peer.add(torrent, store);
   return peer;
 }
 
-/** Says what each tracker makes of this peer, whenever that changes. */
+/** Returns a listener that reports each change of a tracker's view of this peer. */
 export function sayStatus(
   out: Output,
   flags: Pick<SeedingFlags, "host" | "publicUrl">,
@@ -76,10 +77,10 @@ export function sayStatus(
   return (tracker, status) => {
     const { state, listed, reason, url } = status;
     const problem =
-      state === "failing" ? `cannot announce to ${tracker}` : `${tracker} does not name this peer`;
+      state === "failing" ? `cannot announce to ${tracker}` : `${tracker} does not list this peer`;
     const line =
       listed && state === "announced"
-        ? `${tracker} names this peer as ${url}`
+        ? `${tracker} lists this peer as ${url}`
         : `${problem}: ${reason}${adviceOn(status, flags)}`;
     if (state === "stopped" || said.get(tracker) === line) return;
     said.set(tracker, line);
@@ -87,14 +88,14 @@ export function sayStatus(
   };
 }
 
-/** What may help a peer that is not named. */
+/** Advice for a peer that a tracker does not list. */
 function adviceOn(
   { state, url }: AnnouncerStatus,
   { host, publicUrl }: Pick<SeedingFlags, "host" | "publicUrl">,
 ): string {
   if (state !== "announced") return "";
-  if (url === "") return host === undefined ? "; say --host 0.0.0.0 to serve other machines" : "";
-  return publicUrl === undefined ? "; if others reach it at another address, say --public-url" : "";
+  if (url === "") return host === undefined ? "; give --host 0.0.0.0 to serve other machines" : "";
+  return publicUrl === undefined ? "; if others reach it at another address, give --public-url" : "";
 }
 
 async function openStore(
@@ -107,7 +108,7 @@ async function openStore(
   const total = torrent.pieces.length;
   const geometry = geometryOf(torrent) ?? (await learnGeometry(torrent, path));
   const onWithdrawn = (index: number) => {
-    out.warn(`${path}: piece ${index + 1} has changed, so it is not served any more`);
+    out.warn(`${path}: piece ${index + 1} has changed on disk and is no longer served`);
     withdrawn(infoHash);
   };
   const store = await openInPlaceStore({ torrent, path, geometry, pieces, onWithdrawn });
@@ -120,16 +121,16 @@ async function openStore(
   return store;
 }
 
-/** Which pieces of a torrent to hold; undefined means all. */
+/** Returns the piece numbers to serve of each torrent; undefined means all. */
 async function readPieces(
   flags: Pick<SeedingFlags, "inventory" | "pieces">,
   paths: number,
 ): Promise<(torrent: Torrent) => number[] | undefined> {
   const { inventory: file, pieces } = flags;
   if (file !== undefined && pieces !== undefined)
-    throw new UsageError("--inventory and --pieces exclude each other");
+    throw new UsageError("use --inventory or --pieces, not both");
   if (pieces !== undefined) {
-    if (paths > 1) throw new UsageError("--pieces needs exactly one path; use --inventory for more");
+    if (paths > 1) throw new UsageError("--pieces takes one path; use --inventory for several");
     return (torrent) => [...numbersIn(pieces, torrent.pieces.length)];
   }
   if (file === undefined) return () => undefined;
@@ -138,19 +139,20 @@ async function readPieces(
   });
   return (torrent) => {
     if (!inventory.fileNames.includes(torrent.fileName))
-      throw new UsageError(`${file} says nothing of ${torrent.fileName}`);
+      throw new UsageError(`${file} does not list ${torrent.fileName}`);
     return inventory.piecesOf(torrent);
   };
 }
 
-function* numbersIn(ranges: PieceRanges, total: number): Generator<number> {
+function* numbersIn(ranges: NumberRanges, total: number): Generator<number> {
   for (const [first, last] of ranges) {
-    if (last > total) throw new UsageError(`--pieces: the torrent has ${total} pieces, not ${last}`);
+    if (last > total)
+      throw new UsageError(`--pieces: there is no piece ${last}; the torrent has ${plural(total, "piece")}`);
     for (let number = first; number <= last; number++) yield number;
   }
 }
 
-/** The torrents of --torrent, by file name. */
+/** Reads the torrent files of --torrent; the key is the torrent's file name. */
 export async function readTorrents(files: readonly string[]): Promise<Map<string, Torrent>> {
   const torrents = new Map<string, Torrent>();
   for (const file of files) {
@@ -160,7 +162,17 @@ export async function readTorrents(files: readonly string[]): Promise<Map<string
   return torrents;
 }
 
-/** The torrent of a path among those given: by name, or the only one there is for the only path. */
+/** The trackers of the torrents and of --tracker, each once; if there are none, those that the catalog names. */
+export async function trackersOfSeedings(
+  seedings: readonly Seeding[],
+  flags: Flags<CommonOption | "tracker" | "catalog">,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const known = new Set([...seedings.flatMap(({ torrent }) => torrent.trackers), ...flags.tracker]);
+  return known.size > 0 ? [...known] : trackersOfCatalog(flags.catalog, flags, signal);
+}
+
+/** The given torrent for a path: the one with its file name, or the only torrent for the only path. */
 export async function givenTorrent(
   path: string,
   paths: readonly string[],

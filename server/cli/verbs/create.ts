@@ -2,14 +2,11 @@ import { writeFile } from "node:fs/promises";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
 import { makeTorrent } from "../clients/make-torrent.ts";
-import type { Invocation } from "../line/invocation.ts";
-import type { CommonOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 import { formatBytes, plural } from "../line/units.ts";
+import type { VerbInvocation } from "../line/verb-options.ts";
 
-type Options = "createOut" | "pieceLength" | "comment" | "replicationTarget" | "tracker";
-
-export async function run({ args, flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
+export async function runCreate({ args, flags, out, signal }: VerbInvocation<"create">): Promise<void> {
   const toStdout = flags.createOut === "-";
   if (toStdout) out.freeStdout();
   const torrent = await makeTorrent(args[0]!, flags, out, signal);
@@ -19,7 +16,7 @@ export async function run({ args, flags, out, signal }: Invocation<Options | Com
   sayCreated(torrent, toStdout ? undefined : file, out);
 }
 
-/** Says which torrent was made, and into which file. */
+/** Reports a new torrent; `file` is undefined if the torrent was not written to a file. */
 export function sayCreated(torrent: Torrent, file: string | undefined, out: Output): void {
   const { fileName, infoHash, pieces } = torrent;
   const { length, pieceLength } = torrent.lengths!;

@@ -2,28 +2,25 @@ import { PiezaError } from "#core/base/errors.ts";
 import { readCa } from "../clients/client-flags.ts";
 import { trackersFor } from "../clients/find-trackers.ts";
 import { findTorrent } from "../clients/torrent-source.ts";
-import { lookAtServer, roleOf } from "../doctor/check-server.ts";
-import { checkSpace, lookAtSwarm } from "../doctor/check-torrent.ts";
+import { checkServer, kindOf } from "../doctor/check-server.ts";
+import { checkSpace, checkSwarm } from "../doctor/check-torrent.ts";
 import { checkBuffers } from "../doctor/check-windows.ts";
-import { type Finding, type LookOptions, problem } from "../doctor/finding.ts";
+import { type CheckOptions, type Finding, problem } from "../doctor/finding.ts";
 import { CliError, ExitCode } from "../line/exit-code.ts";
-import type { Invocation } from "../line/invocation.ts";
-import type { CommonOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 import { plural } from "../line/units.ts";
-
-type DoctorInvocation = Invocation<"dir" | "tracker" | "catalog" | CommonOption>;
+import type { VerbInvocation } from "../line/verb-options.ts";
 
 const MARKS: Record<Finding["level"], string> = { ok: "ok     ", warning: "warning", problem: "PROBLEM" };
 
-export async function run(invocation: DoctorInvocation): Promise<void> {
+export async function runDoctor(invocation: VerbInvocation<"doctor">): Promise<void> {
   const { args, flags, out, signal } = invocation;
   const options = { ca: await readCa(flags), signal };
   const counts = { ok: 0, warning: 0, problem: 0 };
-  const looks = isServer(args[0]!) ? lookAtUrl(args[0]!, options) : lookAtTorrent(invocation, options);
-  for await (const finding of looks) {
+  const findings = isServer(args[0]!) ? checkUrl(args[0]!, options) : checkTorrent(invocation, options);
+  for await (const finding of findings) {
     counts[finding.level]++;
-    say(finding, out);
+    print(finding, out);
   }
   if (counts.problem > 0) {
     throw new CliError(
@@ -34,52 +31,53 @@ export async function run(invocation: DoctorInvocation): Promise<void> {
   out.event("done", { ...counts }, `No problem, ${plural(counts.warning, "warning")}.`);
 }
 
-function say({ check, level, subject, message, advice }: Finding, out: Output): void {
+function print({ check, level, subject, message, advice }: Finding, out: Output): void {
   const lines = [`${MARKS[level]}  ${check.padEnd(7)}  ${subject}: ${message}`];
   if (advice) lines.push(`                  ${advice}`);
   out.result("finding", { check, level, subject, message, advice }, ...lines);
 }
 
-/** A server's own URL, not that of a torrent there. */
+/** Whether the text is the URL of a server, and not of a torrent on that server. */
 function isServer(text: string): boolean {
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return false;
   const { pathname, hash } = new URL(text);
   return pathname === "/" && !hash.startsWith("#/t/");
 }
 
-async function* lookAtUrl(text: string, options: LookOptions): AsyncGenerator<Finding> {
-  const { findings, overview } = await lookAtServer(new URL(text).origin, undefined, options);
+/** Checks a server, and the trackers that it names if it is a catalog. */
+async function* checkUrl(text: string, options: CheckOptions): AsyncGenerator<Finding> {
+  const { findings, overview } = await checkServer(new URL(text).origin, undefined, options);
   yield* findings;
-  if (roleOf(overview) === "catalog") {
+  if (kindOf(overview) === "catalog") {
     const trackers = Array.isArray(overview?.trackers) ? overview.trackers : [];
     for (const tracker of trackers.filter((url) => typeof url === "string")) {
-      yield* (await lookAtServer(tracker, "tracker", options)).findings;
+      yield* (await checkServer(tracker, "tracker", options)).findings;
     }
   }
-  yield* await ownMachine();
+  yield* await checkMachine();
 }
 
-async function* lookAtTorrent(
-  { args, flags, signal }: DoctorInvocation,
-  options: LookOptions,
+async function* checkTorrent(
+  { args, flags, signal }: VerbInvocation<"doctor">,
+  options: CheckOptions,
 ): AsyncGenerator<Finding> {
-  const found = await findTorrent(args[0]!, flags, signal).catch(async (error) => {
+  const found = await findTorrent(args[0]!, flags, signal).catch((error) => {
     if (error instanceof PiezaError && error.code === "unavailable") return undefined;
     throw error;
   });
-  // A file or a URL of its own would have failed in other words: it is the catalog that does not answer.
-  if (!found) return yield* (await lookAtServer(flags.catalog, "catalog", options)).findings;
+  // A torrent's file or URL fails with other codes, so it is the catalog that does not answer.
+  if (!found) return yield* (await checkServer(flags.catalog, "catalog", options)).findings;
   const trackers = await trackersFor(found, flags, signal);
   yield checkSpace(found.torrent, flags.dir);
-  yield* await ownMachine();
+  yield* await checkMachine();
   if (trackers.length === 0) {
-    const advice = "say --tracker; or have the catalog name one (pieza catalog --tracker)";
-    yield problem("tracker", found.torrent.fileName, "no tracker is known for it", advice);
+    const advice = "give --tracker, or let the catalog name one (pieza catalog --tracker)";
+    yield problem("tracker", found.torrent.fileName, "no tracker is known for this torrent", advice);
   }
-  yield* lookAtSwarm(found.torrent, trackers, flags, options);
+  yield* checkSwarm(found.torrent, trackers, flags, options);
 }
 
-async function ownMachine(): Promise<Finding[]> {
+async function checkMachine(): Promise<Finding[]> {
   const buffers = await checkBuffers();
   return buffers ? [buffers] : [];
 }

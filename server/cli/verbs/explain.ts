@@ -3,28 +3,25 @@ import { ASKED, type DownloadAccount, type WhyNot, whyNotWords } from "#core/dow
 import { dataDir } from "../clients/data-dir.ts";
 import { findTorrent } from "../clients/torrent-source.ts";
 import { CliError, ExitCode } from "../line/exit-code.ts";
-import type { Invocation } from "../line/invocation.ts";
-import type { CommonOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
-import { type DownloadRecord, readRecords, recordOf, stateNow } from "../records/download-records.ts";
+import type { VerbInvocation } from "../line/verb-options.ts";
+import { type DownloadRecord, readRecords, recordFields, recordOf } from "../records/download-records.ts";
 import { explainLines, passedOver } from "../records/explain-lines.ts";
 
-type ExplainInvocation = Invocation<"catalog" | CommonOption>;
-
-export async function run(invocation: ExplainInvocation): Promise<void> {
+export async function runExplain(invocation: VerbInvocation<"explain">): Promise<void> {
   const { flags, out } = invocation;
   const record = await findRecord(invocation);
-  if (out.json) sayAsEvents(record, out);
+  if (out.json) sendEvents(record, out);
   else out.text(...explainLines(record, flags.verbose));
 }
 
-/** By path, name or hash as they were downloaded; else by what the catalog or a torrent's file says. */
-async function findRecord({ args, flags, signal }: ExplainInvocation): Promise<DownloadRecord> {
+/** Finds the record by the download's path, name or info hash, else by the torrent that the text means for `get`. */
+async function findRecord({ args, flags, signal }: VerbInvocation<"explain">): Promise<DownloadRecord> {
   const text = args[0]!;
   const records = await readRecords(dataDir(flags));
   const known = recordOf(records, text, resolve(text));
   if (known) return known;
-  const unknown = `no download of ${text} is remembered in ${dataDir(flags)}`;
+  const unknown = `there is no record of a download of ${text} in ${dataDir(flags)}`;
   const found = await findTorrent(text, flags, signal).catch((cause) => {
     throw new CliError(ExitCode.NOT_FOUND, unknown, { cause });
   });
@@ -33,19 +30,11 @@ async function findRecord({ args, flags, signal }: ExplainInvocation): Promise<D
   return record;
 }
 
-function sayAsEvents(record: DownloadRecord, out: Output): void {
+function sendEvents(record: DownloadRecord, out: Output): void {
   const { account } = record;
   const { firstByte, peerLimit = 0, peerRead = 0, transfer, hashing, disk } = account.requestMs;
   out.event("explained", {
-    info_hash: record.infoHash,
-    file_name: record.fileName,
-    file: record.target,
-    state: stateNow(record),
-    reason: record.reason,
-    started_at: record.startedAt,
-    updated_at: record.updatedAt,
-    total_bytes: record.totalBytes,
-    held_bytes: record.heldBytes,
+    ...recordFields(record),
     downloaded_bytes: record.downloadedBytes,
     wasted_bytes: record.wastedBytes,
     elapsed_ms: Math.round(account.elapsedMs),

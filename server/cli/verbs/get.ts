@@ -13,38 +13,19 @@ import { dataDir } from "../clients/data-dir.ts";
 import { trackersFor } from "../clients/find-trackers.ts";
 import { type FoundTorrent, findTorrent, torrentNamed } from "../clients/torrent-source.ts";
 import { CliError, exitCodeOf, UsageError } from "../line/exit-code.ts";
-import type { Invocation } from "../line/invocation.ts";
-import type { CommonOption, Flags } from "../line/options.ts";
 import { ProgressBoard } from "../line/progress.ts";
 import { askForName } from "../line/prompt.ts";
 import { plural } from "../line/units.ts";
+import type { VerbFlags, VerbInvocation } from "../line/verb-options.ts";
 import { type GetContext, type GetJob, getTorrent } from "../servers/get-torrent.ts";
 
-type Options =
-  | "out"
-  | "dir"
-  | "select"
-  | "jobs"
-  | "overwrite"
-  | "sequential"
-  | "giveUpAfter"
-  | "seedAfter"
-  | "limitDownload"
-  | "limitUpload"
-  | "sync"
-  | "transport"
-  | "zone"
-  | "tracker"
-  | "catalog"
-  | "host"
-  | "getPort";
+type GetInvocation = VerbInvocation<"get">;
+type GetFlags = VerbFlags<"get">;
 
-type GetInvocation = Invocation<Options | CommonOption>;
-
-/** Trackers that a peer announces to, at most. */
+/** The most trackers that a peer announces to. */
 const MAX_TRACKERS = 16;
 
-export async function run(invocation: GetInvocation): Promise<void> {
+export async function runGet(invocation: GetInvocation): Promise<void> {
   const { args, flags, out } = invocation;
   checkUsage(args, flags);
   if (flags.out === "-") out.freeStdout();
@@ -61,14 +42,12 @@ export async function run(invocation: GetInvocation): Promise<void> {
   }
 }
 
-function checkUsage(args: readonly string[], flags: Flags<Options>): void {
+function checkUsage(args: readonly string[], flags: GetFlags): void {
   if (args.length > 1 && flags.out !== undefined) {
-    throw new UsageError("--out is for one torrent; say -d for the folder that gets them all");
+    throw new UsageError("--out is for one torrent; use -d to choose a folder for several");
   }
   if (flags.out === "-" && flags.seedAfter !== undefined) {
-    throw new UsageError(
-      "what goes to standard output is not kept, so it cannot be served with --seed-after",
-    );
+    throw new UsageError("--seed-after: a file that goes to standard output is not kept to be served");
   }
 }
 
@@ -100,14 +79,14 @@ async function prepare(name: string | undefined, invocation: GetInvocation): Pro
   const { torrent } = found;
   const trackers = await trackersFor(found, flags, signal);
   if (trackers.length === 0)
-    throw new UsageError(`no tracker is known for ${torrent.fileName}; say --tracker`);
+    throw new UsageError(`no tracker is known for ${torrent.fileName}; give --tracker`);
   const select = selectedFiles(torrent, flags.select);
   if (flags.out !== "-") {
     const target = await targetOf(torrent, flags);
     return { torrent, trackers, select, target, shown: target };
   }
   if (torrent.files && select?.length !== 1) {
-    throw new UsageError("a folder does not fit into standard output; --select one file of it, or use -d");
+    throw new UsageError("standard output takes no folder; --select one file of it, or use -d");
   }
   return { torrent, trackers, select, target: process.stdout, shown: "-" };
 }
@@ -129,12 +108,12 @@ function selectedFiles({ files, fileName }: Torrent, patterns: readonly string[]
   }
 }
 
-/** Where the finished file goes. */
-async function targetOf(torrent: Torrent, flags: Flags<Options>): Promise<string> {
+/** The path of the finished file or folder. */
+async function targetOf(torrent: Torrent, flags: GetFlags): Promise<string> {
   if (flags.out !== undefined) {
     const facts = await stat(flags.out).catch(() => undefined);
     if (facts?.isDirectory() && !torrent.files) {
-      throw new UsageError(`${flags.out} is a folder; say -d to download into it`);
+      throw new UsageError(`${flags.out} is a folder; use -d to download into it`);
     }
     return flags.out;
   }
@@ -142,11 +121,11 @@ async function targetOf(torrent: Torrent, flags: Flags<Options>): Promise<string
   return join(flags.dir, torrent.fileName);
 }
 
-/** So many at a time; one that fails does not keep the others from coming. Adds to `running` those that are done. */
+/** Downloads --jobs torrents at a time, also after one has failed. Adds finished downloads that seed to `running`. */
 async function getAll(
   jobs: readonly GetJob[],
   context: GetContext,
-  { jobs: atOnce, seedAfter }: Flags<Options>,
+  { jobs: atOnce, seedAfter }: GetFlags,
   running: RunningGet[],
 ): Promise<void> {
   const failures: { job: GetJob; error: unknown }[] = [];
@@ -177,7 +156,7 @@ async function getAll(
   );
 }
 
-/** The files are there; others may still want them. A signal ends this and is no failure any more. */
+/** Seeds the finished downloads for `ms`. A signal ends this early and is no failure, as the files are complete. */
 async function seedOn(
   running: readonly RunningGet[],
   { serve, out, signal }: GetContext,
@@ -186,7 +165,7 @@ async function seedOn(
   if (ms === undefined) return;
   const [peer] = (await Promise.all(running.map(({ seeding }) => seeding))).filter((seeder) => seeder);
   if (!peer) return;
-  out.note(`Serving ${running.length === 1 ? "it" : "them"} at ${peer.url} for a while; Ctrl-C ends that.`);
+  out.note(`Seeding at ${peer.url} until --seed-after has passed; Ctrl-C stops that.`);
   await sleep(nodeClock, ms, signal).catch(() => {});
   if (!signal.aborted) await serve?.drain();
 }

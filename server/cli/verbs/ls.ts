@@ -1,18 +1,17 @@
 import type { Catalog, TorrentSummary } from "#core/ports/catalog.ts";
 import { withCatalog } from "../clients/clients.ts";
-import type { Invocation } from "../line/invocation.ts";
-import type { CommonOption } from "../line/options.ts";
 import { table } from "../line/table.ts";
 import { formatBytes } from "../line/units.ts";
+import type { VerbInvocation } from "../line/verb-options.ts";
 
 const PAGE_SIZE = 1_000;
 
-export async function run({ args, flags, out, signal }: Invocation<"catalog" | CommonOption>): Promise<void> {
+export async function runLs({ args, flags, out, signal }: VerbInvocation<"ls">): Promise<void> {
   const torrents = await withCatalog(flags.catalog, flags, (catalog) =>
     listAll(catalog, args[0] ?? "", signal),
   );
   if (out.json) for (const torrent of torrents) out.event("torrent", torrentFields(torrent));
-  else if (torrents.length === 0) out.note(`${flags.catalog} lists no such torrent`);
+  else if (torrents.length === 0) out.note(`${flags.catalog} has no such torrent`);
   else out.text(...table([["NAME", "SIZE", "PIECES", "INFO HASH", "COMMENT"], ...torrents.map(row)], [1, 2]));
 }
 

@@ -2,21 +2,19 @@ import { basename } from "node:path";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { withCatalog } from "../clients/clients.ts";
 import { readTorrentFile } from "../clients/torrent-source.ts";
-import type { Invocation } from "../line/invocation.ts";
 import type { CommonOption, Flags } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
+import type { VerbInvocation } from "../line/verb-options.ts";
 
-type Options = "name" | "replace" | "catalog";
-
-export async function run({ args, flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
+export async function runPublish({ args, flags, out, signal }: VerbInvocation<"publish">): Promise<void> {
   const file = args[0]!;
   const torrent = await readTorrentFile(file);
-  // The name is the stem of the JSON file, as in the catalog's own folder: shakira for shakira.json.
+  // shakira.json is published as shakira, the name that the file would have in the catalog's folder.
   const name = flags.name ?? basename(file).replace(/\.json$/i, "");
   await publish(torrent, name, flags, out, signal);
 }
 
-/** Publishes and says so. */
+/** Publishes the torrent under `name` in the catalog of --catalog and reports it. */
 export async function publish(
   torrent: Torrent,
   name: string,
@@ -31,6 +29,6 @@ export async function publish(
   out.event(
     "published",
     { ...published, info_hash: torrent.infoHash, catalog: flags.catalog },
-    `${published.changed ? "Published as" : "Already there as"} ${published.name} at ${flags.catalog}`,
+    `${published.changed ? "Published as" : "Already published as"} ${published.name} at ${flags.catalog}`,
   );
 }

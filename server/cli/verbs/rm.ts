@@ -1,8 +1,7 @@
 import { withCatalog } from "../clients/clients.ts";
-import type { Invocation } from "../line/invocation.ts";
-import type { CommonOption } from "../line/options.ts";
+import type { VerbInvocation } from "../line/verb-options.ts";
 
-export async function run({ args, flags, out, signal }: Invocation<"catalog" | CommonOption>): Promise<void> {
+export async function runRm({ args, flags, out, signal }: VerbInvocation<"rm">): Promise<void> {
   const name = args[0]!.replace(/\.json$/i, "");
   await withCatalog(flags.catalog, flags, (catalog) => catalog.delete(name, signal));
   out.event("removed", { name, catalog: flags.catalog }, `Removed ${name} from ${flags.catalog}`);

@@ -1,18 +1,16 @@
 import { dataDir } from "../clients/data-dir.ts";
-import type { Invocation } from "../line/invocation.ts";
 import type { CommonOption, Flags } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 import { table } from "../line/table.ts";
 import { formatBytes, formatDuration } from "../line/units.ts";
-import { type DownloadRecord, readRecords, stateNow } from "../records/download-records.ts";
+import type { VerbInvocation } from "../line/verb-options.ts";
+import { type DownloadRecord, readRecords, recordFields, stateNow } from "../records/download-records.ts";
 
-/** Downloads that people see; --json has them all. */
+/** Downloads that are printed; --json prints all of them. */
 const MAX_SHOWN = 50;
 
-type Options = "tracker" | "catalog";
-
-/** Of a torrent, how its swarm is; without one, this user's downloads. */
-export async function run({ args, flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
+/** Shows the swarm of a torrent if one is given, else this user's downloads. */
+export async function runStatus({ args, flags, out, signal }: VerbInvocation<"status">): Promise<void> {
   if (args.length === 0) return showDownloads(flags, out);
   const [{ findTorrent }, { trackersFor }, { showSwarm }] = await Promise.all([
     import("../clients/torrent-source.ts"),
@@ -25,26 +23,14 @@ export async function run({ args, flags, out, signal }: Invocation<Options | Com
 
 async function showDownloads(flags: Flags<CommonOption>, out: Output): Promise<void> {
   const records = await readRecords(dataDir(flags));
-  if (out.json) for (const record of records) out.event("download", fieldsOf(record));
-  else if (records.length === 0) out.note(`No download is remembered in ${dataDir(flags)}.`);
+  if (out.json) for (const record of records) out.event("download", downloadFields(record));
+  else if (records.length === 0) out.note(`There is no record of a download in ${dataDir(flags)}.`);
   else out.text(...linesOf(records));
 }
 
-function fieldsOf(record: DownloadRecord) {
-  return {
-    info_hash: record.infoHash,
-    file_name: record.fileName,
-    file: record.target,
-    state: stateNow(record),
-    reason: record.reason,
-    pid: record.pid,
-    held_pieces: record.heldPieces,
-    total_pieces: record.totalPieces,
-    held_bytes: record.heldBytes,
-    total_bytes: record.totalBytes,
-    started_at: record.startedAt,
-    updated_at: record.updatedAt,
-  };
+function downloadFields(record: DownloadRecord) {
+  const { pid, heldPieces, totalPieces } = record;
+  return { ...recordFields(record), pid, held_pieces: heldPieces, total_pieces: totalPieces };
 }
 
 function linesOf(records: readonly DownloadRecord[]): string[] {

@@ -1,20 +1,10 @@
 import { startTracker } from "../../tracker/tracker.ts";
 import { readCa } from "../clients/client-flags.ts";
-import type { Invocation } from "../line/invocation.ts";
-import type { CommonOption, ServerOption } from "../line/options.ts";
-import { edgeOptions, serveUntilSignalled, startOn } from "../servers/serve.ts";
+import type { VerbInvocation } from "../line/verb-options.ts";
+import { edgeOptions, sayListening, serveUntilSignalled, startOn } from "../servers/serve.ts";
 import { shapeTrackerHeap } from "../servers/tracker-heap.ts";
 
-type Options =
-  | "trackerPort"
-  | "store"
-  | "memory"
-  | "trackerTarget"
-  | "allowNetwork"
-  | "trustedProxy"
-  | ServerOption;
-
-export async function run({ flags, out, signal }: Invocation<Options | CommonOption>): Promise<void> {
+export async function runTracker({ flags, out, signal }: VerbInvocation<"tracker">): Promise<void> {
   const options = {
     ...edgeOptions(flags, flags.trackerPort, out),
     allowNetworks: flags.allowNetwork,
@@ -26,10 +16,6 @@ export async function run({ flags, out, signal }: Invocation<Options | CommonOpt
   };
   shapeTrackerHeap();
   const tracker = await startOn("trackerPort", () => startTracker(options));
-  out.event(
-    "listening",
-    { verb: "tracker", url: tracker.url, pid: process.pid },
-    `Tracker at ${tracker.url}`,
-  );
+  sayListening("tracker", tracker.url, out);
   await serveUntilSignalled(signal, tracker);
 }

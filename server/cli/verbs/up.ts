@@ -7,35 +7,19 @@ import { dataDir } from "../clients/data-dir.ts";
 import { type ChildPeer, type ChildPeerOptions, startChildPeer } from "../demo/child-peer.ts";
 import { type Demo, prepareDemo } from "../demo/demo.ts";
 import { ExitCode, type Interrupted } from "../line/exit-code.ts";
-import type { Invocation } from "../line/invocation.ts";
-import type { CommonOption } from "../line/options.ts";
 import type { Events } from "../line/output.ts";
 import { plural } from "../line/units.ts";
+import type { VerbInvocation } from "../line/verb-options.ts";
 import { startCatalogServer, torrentsDir } from "../servers/catalog-server.ts";
 import { buildPageIfOld, inCheckout } from "../servers/page.ts";
 import { edgeOptions, startOn } from "../servers/serve.ts";
 
-type Options =
-  | "allowNetwork"
-  | "upTarget"
-  | "upTrackerPort"
-  | "upCatalogPort"
-  | "upPeerPort"
-  | "host"
-  | "page"
-  | "tlsCert"
-  | "tlsKey"
-  | "allowedHost"
-  | "allowOrigin"
-  | "noRateLimit"
-  | "open";
+type UpInvocation = VerbInvocation<"up">;
 
-type UpInvocation = Invocation<Options | CommonOption>;
-
-export async function run(invocation: UpInvocation): Promise<void> {
+export async function runUp(invocation: UpInvocation): Promise<void> {
   const { flags, out, signal } = invocation;
   const peers: ChildPeer[] = [];
-  // Ctrl-C ends a demo at once: nothing is drained. Peers that are just starting end with this process.
+  // Ctrl-C stops the demo at once, without draining. Peers that are still starting end with this process.
   signal.addEventListener("abort", () => {
     for (const peer of peers) peer.kill();
     process.exit((signal.reason as Interrupted).signal === "SIGTERM" ? ExitCode.DONE : ExitCode.INTERRUPTED);
@@ -68,9 +52,9 @@ export async function run(invocation: UpInvocation): Promise<void> {
 }
 
 function upEdge({ flags, out }: UpInvocation, port: number) {
-  // On a loopback bind everybody has one address, so a bound on what comes from it would only hinder.
+  // On loopback every client has the same address, so a limit for each address would limit the whole demo.
   const noRateLimit = flags.noRateLimit || isLoopback(flags.host ?? "127.0.0.1");
-  // Several servers have no single URL: who needs public ones starts the servers one by one.
+  // One public URL cannot name several servers. For public URLs, start each server with its own verb.
   return edgeOptions({ ...flags, publicUrl: undefined, noRateLimit }, port, out);
 }
 
@@ -87,7 +71,7 @@ async function startUpTracker(invocation: UpInvocation): Promise<RunningTracker>
   );
 }
 
-/** Puts the demo's torrents into the catalog's folder, but for names that are taken. */
+/** Copies the demo's torrents into the catalog's folder, except where the name is taken. */
 async function offer(demo: Demo, directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   for (const { name, torrentPath } of demo.torrents) {
@@ -96,7 +80,7 @@ async function offer(demo: Demo, directory: string): Promise<void> {
   }
 }
 
-/** Fills `peers` at once, so that whoever has it can end them; resolves with their URLs when all of them serve. */
+/** Adds the processes to `peers` at once, so that the caller can kill them; resolves when all of them serve. */
 async function startPeers(
   peers: ChildPeer[],
   demo: Demo,
@@ -113,14 +97,14 @@ async function startPeers(
     const url = urls[n]!;
     void ended.then((how) =>
       out.warn(
-        `the peer at ${url}, process ${pid}, has ended (${typeof how === "number" ? `exit code ${how}` : how}); others go on`,
+        `the peer at ${url} (process ${pid}) has ended (${typeof how === "number" ? `exit code ${how}` : how}); the others go on`,
       ),
     );
     return { url, pid };
   });
 }
 
-/** What a person can do now. */
+/** Tells the user what to try first. */
 function readyLines({ page, catalog, peers }: Events["ready"], ca: string | undefined): string[] {
   const pieza = inCheckout ? "npm run -s pieza --" : "pieza";
   const where = catalog === "http://127.0.0.1:8080" ? "" : ` --catalog ${catalog}`;
@@ -131,9 +115,9 @@ function readyLines({ page, catalog, peers }: Events["ready"], ca: string | unde
     `With curl:  curl ${trustInCurl}${catalog}/files/shakira.json`,
     `To a file:  ${pieza} get ocean-64MiB.bin${where}${trust}`,
     "",
-    `${plural(peers.length, "peer")}, none of them with all of the pieces; end one and watch the others take over:`,
+    `${plural(peers.length, "peer")}, none of which has every piece; kill one and watch the others take over:`,
     ...peers.map(({ url, pid }) => `  ${url}  kill ${pid}`),
     "",
-    "Ctrl-C ends it all.",
+    "Ctrl-C stops everything.",
   ];
 }

@@ -2,14 +2,13 @@ import { InvalidField } from "#core/base/errors.ts";
 import { findTorrent } from "../clients/torrent-source.ts";
 import { verifyFiles, type WrongPieceFound } from "../clients/verify-files.ts";
 import { CliError, ExitCode } from "../line/exit-code.ts";
-import type { Invocation } from "../line/invocation.ts";
-import type { CommonOption } from "../line/options.ts";
 import { plural } from "../line/units.ts";
+import type { VerbInvocation } from "../line/verb-options.ts";
 
-/** Wrong pieces that are listed for people; --json has them all. */
+/** Wrong pieces that are printed; --json prints all of them. */
 const MAX_SHOWN = 20;
 
-export async function run({ args, flags, out, signal }: Invocation<"catalog" | CommonOption>): Promise<void> {
+export async function runVerify({ args, flags, out, signal }: VerbInvocation<"verify">): Promise<void> {
   const { torrent } = await findTorrent(args[0]!, flags, signal);
   const path = args[1] ?? torrent.fileName;
   let shown = 0;
@@ -30,7 +29,7 @@ export async function run({ args, flags, out, signal }: Invocation<"catalog" | C
   out.event(
     "done",
     { path, total_pieces: totalPieces },
-    `${path}: all ${plural(totalPieces, "piece")} right`,
+    `${path}: all ${plural(totalPieces, "piece")} correct`,
   );
 }
 

@@ -7,8 +7,8 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { torrentJson, torrentText } from "#core/torrent/torrent-json.ts";
 import { contentSecurityPolicy } from "../../../server/catalog/page-headers.ts";
 import type { LogEvent } from "../../../server/http/base/log.ts";
+import { legacyTorrent } from "./legacy-torrent.ts";
 import { runningCatalog } from "./running-catalog.ts";
-import { seedTorrent } from "./seed-torrent.ts";
 
 const browser = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 const index = "<!doctype html><title>Pieza</title>";
@@ -30,7 +30,7 @@ async function builtPage(): Promise<string> {
 
 async function withTorrent(name: string, fileName = "file") {
   const catalog = await runningCatalog();
-  const torrent = await seedTorrent(fileName);
+  const torrent = await legacyTorrent(fileName);
   await writeFile(join(catalog.directory, `${name}.json`), torrentText(torrent));
   return { catalog, torrent };
 }

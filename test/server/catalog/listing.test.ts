@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { byKey, type ListQuery, listingOf, pageOf } from "../../../server/catalog/listing.ts";
-import { seedTorrent } from "./seed-torrent.ts";
+import { legacyTorrent } from "./legacy-torrent.ts";
 
 const listed = async (names: string[], comment?: string) => {
   const all = await Promise.all(
     names.map(async (name) =>
-      listingOf(name, await seedTorrent(`${name}.bin`, name, comment ? { comment } : {})),
+      listingOf(name, await legacyTorrent(`${name}.bin`, name, comment ? { comment } : {})),
     ),
   );
   return all.sort(byKey);

@@ -4,11 +4,11 @@ import { torrentJson } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../../server/base/node-hasher.ts";
 import { openTransport, type TransportKind } from "../../../server/http/client/transports.ts";
 import { makeTorrent } from "../../support/swarms/made-torrent.ts";
+import { legacyTorrent } from "./legacy-torrent.ts";
 import { runningCatalog, token } from "./running-catalog.ts";
-import { seedTorrent } from "./seed-torrent.ts";
 
 const hash = "a".repeat(64);
-const seedForm = {
+const legacyForm = {
   file_name: "file.txt",
   total_pieces: 2,
   pieces: [
@@ -18,9 +18,9 @@ const seedForm = {
 };
 
 describe("a catalog, asked with curl", () => {
-  it("publishes, lists, gets and deletes a torrent of the seed's form", async () => {
+  it("publishes, lists, gets and deletes a torrent in the legacy form", async () => {
     const catalog = await runningCatalog();
-    const published = await catalog.call("PublishTorrent", { torrent: seedForm });
+    const published = await catalog.call("PublishTorrent", { torrent: legacyForm });
     const infoHash = published.body.info_hash;
     expect(published.body).toEqual({
       name: "file.txt",
@@ -40,7 +40,7 @@ describe("a catalog, asked with curl", () => {
       { infoHash: infoHash.toUpperCase() },
     ]) {
       const got = await catalog.read("GetTorrent", key);
-      expect(got.body).toEqual({ name: "file.txt", torrent: { ...seedForm, info_hash: infoHash } });
+      expect(got.body).toEqual({ name: "file.txt", torrent: { ...legacyForm, info_hash: infoHash } });
       expect(got.headers.get("cache-control")).toBe("no-store");
     }
 
@@ -68,7 +68,7 @@ describe("a catalog, asked with curl", () => {
   it("finds, in pages", async () => {
     const catalog = await runningCatalog();
     for (const name of ["a1", "b", "a2", "a3"])
-      await catalog.call("PublishTorrent", { name, torrent: { ...seedForm, file_name: name } });
+      await catalog.call("PublishTorrent", { name, torrent: { ...legacyForm, file_name: name } });
     const first = await catalog.read("ListTorrents", { search: "A", page_size: 2 });
     expect(first.body).toMatchObject({ torrents: [{ name: "a1" }, { name: "a2" }], total_size: 3 });
     const query = { search: "A", page_size: 2, page_token: first.body.next_page_token };
@@ -79,29 +79,29 @@ describe("a catalog, asked with curl", () => {
 
   it.each([
     ["no torrent", {}, "torrent: "],
-    ["no file name", { torrent: { ...seedForm, file_name: "" } }, "file_name: "],
-    ["a file name that leaves the folder", { torrent: { ...seedForm, file_name: "..\\x" } }, "file_name: "],
-    ["a total that lies", { torrent: { ...seedForm, total_pieces: 5 } }, "total_pieces: "],
+    ["no file name", { torrent: { ...legacyForm, file_name: "" } }, "file_name: "],
+    ["a file name that leaves the folder", { torrent: { ...legacyForm, file_name: "..\\x" } }, "file_name: "],
+    ["a total that lies", { torrent: { ...legacyForm, total_pieces: 5 } }, "total_pieces: "],
     [
       "a number twice",
-      { torrent: { ...seedForm, pieces: [seedForm.pieces[0], seedForm.pieces[0]] } },
+      { torrent: { ...legacyForm, pieces: [legacyForm.pieces[0], legacyForm.pieces[0]] } },
       "pieces[1].number: ",
     ],
     [
       "a placeholder hash",
-      { torrent: { ...seedForm, total_pieces: 1, pieces: [{ number: 1, hash: "abcd1234" }] } },
+      { torrent: { ...legacyForm, total_pieces: 1, pieces: [{ number: 1, hash: "abcd1234" }] } },
       "pieces[0].hash: ",
     ],
-    ["a length alone", { torrent: { ...seedForm, length: "5" } }, "piece_length: "],
-    ["a length of 0 alone", { torrent: { ...seedForm, length: 0 } }, "piece_length: "],
+    ["a length alone", { torrent: { ...legacyForm, length: "5" } }, "piece_length: "],
+    ["a length of 0 alone", { torrent: { ...legacyForm, length: 0 } }, "piece_length: "],
     [
       "a length past 2^53",
-      { torrent: { ...seedForm, length: "9007199254740993", piece_length: 16_384 } },
+      { torrent: { ...legacyForm, length: "9007199254740993", piece_length: 16_384 } },
       "length: ",
     ],
-    ["another torrent's info hash", { torrent: { ...seedForm, info_hash: hash } }, "info_hash: "],
-    ["a tracker that is no URL", { torrent: { ...seedForm, trackers: ["x"] } }, "trackers[0]: "],
-    ["a name that leaves the directory", { name: "../x", torrent: seedForm }, "name: "],
+    ["another torrent's info hash", { torrent: { ...legacyForm, info_hash: hash } }, "info_hash: "],
+    ["a tracker that is no URL", { torrent: { ...legacyForm, trackers: ["x"] } }, "trackers[0]: "],
+    ["a name that leaves the directory", { name: "../x", torrent: legacyForm }, "name: "],
   ])("refuses to publish %s, and names the field", async (_, request, message) => {
     const catalog = await runningCatalog();
     const { status, body } = await catalog.call("PublishTorrent", request);
@@ -126,8 +126,8 @@ describe("a catalog, asked with curl", () => {
 
   it("says already_exists for a name that another torrent has, and replaces it when asked to", async () => {
     const catalog = await runningCatalog();
-    await catalog.call("PublishTorrent", { name: "n", torrent: seedForm });
-    const other = { name: "n", torrent: { ...seedForm, file_name: "other" } };
+    await catalog.call("PublishTorrent", { name: "n", torrent: legacyForm });
+    const other = { name: "n", torrent: { ...legacyForm, file_name: "other" } };
     expect(await catalog.call("PublishTorrent", other)).toMatchObject({
       status: 409,
       body: { code: "already_exists" },
@@ -138,7 +138,7 @@ describe("a catalog, asked with curl", () => {
 
   it("lets keys of JavaScript's own objects change nothing", async () => {
     const catalog = await runningCatalog();
-    const text = `{"__proto__":{"polluted":1},"constructor":{},"torrent":${JSON.stringify(seedForm)}}`;
+    const text = `{"__proto__":{"polluted":1},"constructor":{},"torrent":${JSON.stringify(legacyForm)}}`;
     expect((await catalog.call("PublishTorrent", text)).status).toBe(200);
     for (const name of ["__proto__", "constructor", "toString"])
       expect(await catalog.read("GetTorrent", { name })).toMatchObject({ status: 404 });
@@ -165,7 +165,7 @@ describe("a catalog's limits", () => {
 
   it("end a message past 16 MiB before it is read", async () => {
     const catalog = await runningCatalog();
-    const request = { name: "n", torrent: { ...seedForm, comment: "x".repeat(16 << 20) } };
+    const request = { name: "n", torrent: { ...legacyForm, comment: "x".repeat(16 << 20) } };
     expect(await catalog.call("PublishTorrent", request)).toMatchObject({
       status: 429,
       body: { code: "resource_exhausted" },
@@ -176,8 +176,8 @@ describe("a catalog's limits", () => {
 describe("a catalog's token", () => {
   it.each(["PublishTorrent", "DeleteTorrent"])("is what %s needs", async (method) => {
     const catalog = await runningCatalog();
-    await catalog.call("PublishTorrent", { torrent: seedForm });
-    const request = { name: "file.txt", torrent: { ...seedForm, file_name: "other" }, replace: true };
+    await catalog.call("PublishTorrent", { torrent: legacyForm });
+    const request = { name: "file.txt", torrent: { ...legacyForm, file_name: "other" }, replace: true };
     const message = method === "PublishTorrent" ? request : { name: "file.txt" };
     expect(await catalog.call(method, message, "")).toMatchObject({
       status: 401,
@@ -195,7 +195,9 @@ describe("a catalog's token", () => {
   it("is asked of nobody when the catalog is open", async () => {
     for (const unused of [undefined, token]) {
       const catalog = await runningCatalog({ token: unused, open: true });
-      expect(await catalog.call("PublishTorrent", { torrent: seedForm }, "")).toMatchObject({ status: 200 });
+      expect(await catalog.call("PublishTorrent", { torrent: legacyForm }, "")).toMatchObject({
+        status: 200,
+      });
       expect(await catalog.call("DeleteTorrent", { name: "file.txt" }, "")).toMatchObject({ status: 200 });
     }
   });
@@ -228,7 +230,7 @@ describe.each<TransportKind>(["grpc", "grpc-web", "connect"])("a catalog, asked 
     expect((await catalog.list({})).torrents).toMatchObject([
       { length: 20_000, fileCount: 2, comment: "c\n" },
     ]);
-    const other = await seedTorrent("folder");
+    const other = await legacyTorrent("folder");
     await expect(catalog.publish(other, {})).rejects.toMatchObject({ code: "already_exists" });
     await catalog.delete("folder");
     await expect(catalog.get({ infoHash: torrent.infoHash })).rejects.toMatchObject({ code: "not_found" });

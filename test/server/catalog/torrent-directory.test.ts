@@ -6,9 +6,9 @@ import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../../server/base/node-hasher.ts";
 import type { BadFile } from "../../../server/catalog/directory-index.ts";
 import { TorrentDirectory } from "../../../server/catalog/torrent-directory.ts";
-import { readTorrentFile, stampAt } from "../../../server/catalog/torrent-file.ts";
+import { readStampedTorrent, stampAt } from "../../../server/catalog/torrent-file.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { seedTorrent } from "./seed-torrent.ts";
+import { legacyTorrent } from "./legacy-torrent.ts";
 
 let directory: string;
 let bad: BadFile[];
@@ -23,8 +23,8 @@ afterEach(() => rm(directory, { recursive: true }));
 
 const opened = () => TorrentDirectory.open({ directory, clock, onBadFile: (file) => bad.push(file) });
 const at = (file: string) => join(directory, file);
-const put = async (file: string, ...of: Parameters<typeof seedTorrent>) =>
-  writeFile(at(file), torrentText(await seedTorrent(...of)));
+const put = async (file: string, ...of: Parameters<typeof legacyTorrent>) =>
+  writeFile(at(file), torrentText(await legacyTorrent(...of)));
 const names = async (torrents: TorrentDirectory, search = "") =>
   (await torrents.list({ search })).torrents.map(({ name }) => name);
 
@@ -38,7 +38,7 @@ describe("a directory of torrents", () => {
 
   it("keeps a torrent under its file name, as a file that reads back the same", async () => {
     const torrents = await opened();
-    const torrent = await seedTorrent("canción 100% #1?.ogg");
+    const torrent = await legacyTorrent("canción 100% #1?.ogg");
     expect(await torrents.publish(torrent)).toEqual({ name: torrent.fileName, changed: true });
     expect(await readdir(directory)).toEqual([`${torrent.fileName}.json`]);
     const text = await readFile(at(`${torrent.fileName}.json`), "utf8");
@@ -48,7 +48,7 @@ describe("a directory of torrents", () => {
 
   it("finds a torrent by name, with and without .json, in other case and normal form, and by info hash", async () => {
     const torrents = await opened();
-    const torrent = await seedTorrent("cafe\u0301");
+    const torrent = await legacyTorrent("cafe\u0301");
     await torrents.publish(torrent);
     for (const name of ["cafe\u0301", "caf\u00e9", "CAFÉ", "cafe\u0301.json"])
       expect(await torrents.get({ name })).toEqual({ name: "cafe\u0301", torrent });
@@ -57,15 +57,15 @@ describe("a directory of torrents", () => {
 
   it("takes the exact name first where one ends in .json", async () => {
     const torrents = await opened();
-    await torrents.publish(await seedTorrent("data", "1"));
-    await torrents.publish(await seedTorrent("data.json", "2"));
+    await torrents.publish(await legacyTorrent("data", "1"));
+    await torrents.publish(await legacyTorrent("data.json", "2"));
     expect((await torrents.get({ name: "data.json" })).torrent.fileName).toBe("data.json");
     expect((await torrents.get({ name: "data" })).torrent.fileName).toBe("data");
   });
 
   it("keeps two torrents of one file name apart", async () => {
     const torrents = await opened();
-    const [one, two] = [await seedTorrent("file", "1"), await seedTorrent("file", "2")];
+    const [one, two] = [await legacyTorrent("file", "1"), await legacyTorrent("file", "2")];
     await torrents.publish(one, { name: "one" });
     await torrents.publish(two, { name: "two" });
     expect((await torrents.get({ name: "one" })).torrent).toEqual(one);
@@ -74,7 +74,7 @@ describe("a directory of torrents", () => {
 
   it("refuses another torrent for a taken name, unless asked to replace", async () => {
     const torrents = await opened();
-    const [one, two] = [await seedTorrent("file", "1"), await seedTorrent("file", "2")];
+    const [one, two] = [await legacyTorrent("file", "1"), await legacyTorrent("file", "2")];
     await torrents.publish(one);
     await expect(torrents.publish(two)).rejects.toMatchObject({ code: "already_exists" });
     await expect(torrents.publish(two, { name: "FILE" })).rejects.toMatchObject({ code: "already_exists" });
@@ -86,15 +86,15 @@ describe("a directory of torrents", () => {
 
   it("takes the same torrent again, with what is said of it now", async () => {
     const torrents = await opened();
-    await torrents.publish(await seedTorrent("file"));
-    const again = await seedTorrent("file", "a", { comment: "new" });
+    await torrents.publish(await legacyTorrent("file"));
+    const again = await legacyTorrent("file", "a", { comment: "new" });
     expect(await torrents.publish(again)).toEqual({ name: "file", changed: false });
     expect((await torrents.get({ name: "file" })).torrent.comment).toBe("new");
   });
 
   it("lets a torrent go with its last name", async () => {
     const torrents = await opened();
-    const torrent = await seedTorrent("file");
+    const torrent = await legacyTorrent("file");
     await torrents.publish(torrent, { name: "a" });
     await torrents.publish(torrent, { name: "b" });
     await torrents.delete("a");
@@ -107,7 +107,7 @@ describe("a directory of torrents", () => {
 
   it("runs changes one after the other: of ten torrents for one name, one wins", async () => {
     const torrents = await opened();
-    const ten = await Promise.all(Array.from({ length: 10 }, (_, n) => seedTorrent("file", `${n}`)));
+    const ten = await Promise.all(Array.from({ length: 10 }, (_, n) => legacyTorrent("file", `${n}`)));
     const ends = await Promise.allSettled(ten.map((torrent) => torrents.publish(torrent)));
     expect(ends.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     expect((await torrents.get({ name: "file" })).torrent).toEqual(ten[0]);
@@ -118,7 +118,7 @@ describe("a directory of torrents", () => {
     async (name) => {
       const torrents = await opened();
       const refusal = { code: "invalid_argument", field: "name" };
-      await expect(torrents.publish(await seedTorrent("x"), { name })).rejects.toMatchObject(refusal);
+      await expect(torrents.publish(await legacyTorrent("x"), { name })).rejects.toMatchObject(refusal);
       expect(await readdir(directory)).toEqual([]);
     },
   );
@@ -156,7 +156,7 @@ describe("hands in the directory", () => {
     await torrents.get({ name: "a" });
     await put(".new", "a", "2");
     await rename(at(".new"), at("a.json"));
-    expect((await torrents.get({ name: "a" })).torrent).toEqual(await seedTorrent("a", "2"));
+    expect((await torrents.get({ name: "a" })).torrent).toEqual(await legacyTorrent("a", "2"));
   });
 
   it("write into a file, which does not touch the directory, and a reader sees it", async () => {
@@ -165,7 +165,7 @@ describe("hands in the directory", () => {
     await torrents.get({ name: "a" });
     await put("a.json", "a", "2", { comment: "longer" });
     expect((await torrents.get({ name: "a" })).torrent).toEqual(
-      await seedTorrent("a", "2", { comment: "longer" }),
+      await legacyTorrent("a", "2", { comment: "longer" }),
     );
     await writeFile(at("a.json"), "{");
     await expect(torrents.get({ name: "a" })).rejects.toMatchObject({ code: "not_found" });
@@ -176,9 +176,9 @@ describe("hands in the directory", () => {
     await put("a.json", "a", "1");
     const torrents = await opened();
     await put("a.json", "a", "2");
-    expect((await torrents.list({})).torrents[0]?.infoHash).toBe((await seedTorrent("a", "1")).infoHash);
+    expect((await torrents.list({})).torrents[0]?.infoHash).toBe((await legacyTorrent("a", "1")).infoHash);
     await clock.tick(1_000);
-    expect((await torrents.list({})).torrents[0]?.infoHash).toBe((await seedTorrent("a", "2")).infoHash);
+    expect((await torrents.list({})).torrents[0]?.infoHash).toBe((await legacyTorrent("a", "2")).infoHash);
   });
 
   it("put in what is no torrent: it is told of once, and everybody else is served", async () => {
@@ -186,7 +186,7 @@ describe("hands in the directory", () => {
     await writeFile(at("broken.json"), "{");
     await writeFile(
       at("placeholder.json"),
-      torrentText(await seedTorrent("x")).replace(/[0-9a-f]{64}/g, "abcd1234"),
+      torrentText(await legacyTorrent("x")).replace(/[0-9a-f]{64}/g, "abcd1234"),
     );
     await writeFile(at("latin1.json"), Buffer.from([0x22, 0xe9, 0x22]));
     await writeFile(at("huge.json"), Buffer.alloc((16 << 20) + 1, " "));
@@ -212,7 +212,7 @@ describe("hands in the directory", () => {
   it("put in what is no torrent, and a publisher does not write over it unasked", async () => {
     await writeFile(at("file.json"), "precious, but no torrent");
     const torrents = await opened();
-    const torrent = await seedTorrent("file");
+    const torrent = await legacyTorrent("file");
     await expect(torrents.publish(torrent)).rejects.toMatchObject({ code: "already_exists" });
     expect(await readFile(at("file.json"), "utf8")).toMatch("precious");
     await torrents.publish(torrent, { replace: true });
@@ -232,13 +232,13 @@ describe("hands in the directory", () => {
   it("put in a link to a torrent elsewhere; publishing replaces the link and not what it points to", async () => {
     const elsewhere = await mkdtemp(join(tmpdir(), "pieza-elsewhere-"));
     const target = join(elsewhere, "x");
-    await writeFile(target, torrentText(await seedTorrent("file", "1")));
+    await writeFile(target, torrentText(await legacyTorrent("file", "1")));
     await symlink(target, at("file.json"));
     const torrents = await opened();
     expect(await names(torrents)).toEqual(["file"]);
-    await torrents.publish(await seedTorrent("file", "2"), { replace: true });
+    await torrents.publish(await legacyTorrent("file", "2"), { replace: true });
     expect(await parseTorrentText(await readFile(target, "utf8"), nodeHasher)).toEqual(
-      await seedTorrent("file", "1"),
+      await legacyTorrent("file", "1"),
     );
     await rm(elsewhere, { recursive: true });
   });
@@ -249,7 +249,7 @@ describe("a torrent's file", () => {
     await symlink(at("nowhere"), at("link"));
     for (const path of [at("nowhere"), at("link")]) {
       expect(await stampAt(path)).toBeUndefined();
-      expect(await readTorrentFile(path)).toBeUndefined();
+      expect(await readStampedTorrent(path)).toBeUndefined();
     }
   });
 });
@@ -260,7 +260,7 @@ describe("a crash while a torrent was written", () => {
     const leftover = ".0123456789abcdef.tmp";
     await writeFile(at(leftover), '{ "file_name": "fi');
     const torrents = await opened();
-    expect((await torrents.get({ name: "file" })).torrent).toEqual(await seedTorrent("file", "1"));
+    expect((await torrents.get({ name: "file" })).torrent).toEqual(await legacyTorrent("file", "1"));
     expect(await readdir(directory)).toEqual(["file.json"]);
   });
 });
@@ -269,7 +269,7 @@ describe("a directory that went away", () => {
   it("fails with an error that has no path", async () => {
     const torrents = await opened();
     await rm(directory, { recursive: true });
-    const torrent = await seedTorrent("file");
+    const torrent = await legacyTorrent("file");
     const calls = [
       () => torrents.list({}),
       () => torrents.get({ name: "a" }),

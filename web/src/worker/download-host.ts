@@ -1,9 +1,10 @@
 import { PiezaError } from "#core/base/errors.ts";
+import { torrentSummary } from "#core/ports/torrent-summary.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Calls, Handlers, StorageInfo, TorrentKey } from "../base/messages.ts";
 import { httpUrl, torrentFromElsewhere } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
-import { HostedDownload, summaryOf } from "./hosted-download.ts";
+import { HostedDownload } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
 import { tryLock } from "./storage/tab-lock.ts";
 import { SwarmWatch } from "./swarm-watch.ts";
@@ -41,12 +42,12 @@ export class DownloadHost {
     list: ({ search, pageToken }) => this.#ports.catalog.list({ search, pageToken, pageSize: 50 }),
     look: async (key) => {
       const { name, torrent } = await this.#find(key);
-      return summaryOf(torrent, name);
+      return torrentSummary(torrent, name);
     },
     open: async (from) => {
       const torrent = await torrentFromElsewhere(from, this.#ports.hasher);
       this.#opened.set(torrent.infoHash, torrent);
-      return summaryOf(torrent, torrent.fileName);
+      return torrentSummary(torrent, torrent.fileName);
     },
     files: async (key) => (await this.#find(key)).torrent.files ?? [],
     add: ({ selected, ...key }) => this.#add(key, selected),
@@ -101,7 +102,7 @@ export class DownloadHost {
       this.#downloads.set(torrent.infoHash, download);
       void download.open({ pausedAtFirst: false });
     }
-    return summaryOf(torrent, name);
+    return torrentSummary(torrent, name);
   }
 
   async #find(key: TorrentKey): Promise<{ name: string; torrent: Torrent }> {

@@ -3,7 +3,7 @@ import { InvalidField, messageOf, PiezaError, troubleOf } from "#core/base/error
 import { Download } from "#core/download/download.ts";
 import type { DownloadInput } from "#core/download/download-input.ts";
 import { putLearned } from "#core/download/learned-pieces.ts";
-import type { TorrentSummary } from "#core/ports/catalog.ts";
+import { torrentSummary } from "#core/ports/torrent-summary.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
@@ -257,7 +257,7 @@ export class HostedDownload {
 
   #tell(): void {
     const record = {
-      torrent: summaryOf(this.torrent, this.name),
+      torrent: torrentSummary(this.torrent, this.name),
       stage: this.#stage,
       selected: this.#selected,
       wanted: this.#running && this.#wanted(this.#running.store.pieces.geometry)?.toBytes(),
@@ -284,19 +284,4 @@ function checkedSelection(
   if (sorted.length === 0 || sorted.some((index) => !files[index]))
     throw new InvalidField("selected", "expected some of the torrent's files");
   return sorted.length === files.length ? undefined : sorted;
-}
-
-/** A torrent as a catalog would list it. */
-export function summaryOf(torrent: Torrent, name: string): TorrentSummary {
-  return {
-    name,
-    infoHash: torrent.infoHash,
-    fileName: torrent.fileName,
-    totalPieces: torrent.pieces.length,
-    length: torrent.lengths?.length,
-    pieceLength: torrent.lengths?.pieceLength,
-    fileCount: torrent.files?.length ?? 0,
-    comment: torrent.comment ?? "",
-    createdAt: torrent.createdAt ?? "",
-  };
 }

@@ -9,10 +9,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
 import { startCatalog } from "../../../../server/catalog/catalog.ts";
-import { lookAtServer } from "../../../../server/cli/doctor/check-server.ts";
+import { checkServer } from "../../../../server/cli/doctor/check-server.ts";
 import { checkSpace } from "../../../../server/cli/doctor/check-torrent.ts";
 import { checkBuffers, checkWindows } from "../../../../server/cli/doctor/check-windows.ts";
-import type { Role } from "../../../../server/cli/doctor/finding.ts";
+import type { ServerKind } from "../../../../server/cli/doctor/finding.ts";
 import { type PeerOptions, startPeer } from "../../../../server/peer/peer.ts";
 import { startTracker } from "../../../../server/tracker/tracker.ts";
 import { startDelayProxy } from "../../../bench/delay-proxy.ts";
@@ -88,8 +88,8 @@ const cors = {
   "access-control-allow-headers": "content-type, x-grpc-web, grpc-timeout",
 };
 
-async function look(url: string, role?: Role, ca?: string) {
-  const { findings } = await lookAtServer(url, role, { ca, signal: new AbortController().signal });
+async function look(url: string, role?: ServerKind, ca?: string) {
+  const { findings } = await checkServer(url, role, { ca, signal: new AbortController().signal });
   return findings.map(({ check, level, message, advice }) => `${level} ${check}: ${message}; ${advice}`);
 }
 
@@ -105,30 +105,30 @@ describe("doctor finds", () => {
     const { url, close } = await startTracker({ port: 0 });
     await close();
     expect(await look(url, "tracker")).toEqual([
-      "problem tracker: nothing listens there; start the server, or look whether host and port are right",
+      "problem tracker: nothing listens at this address; start the server, or check the host and port",
     ]);
   });
 
   it("a server that accepts and never answers", async () => {
     const url = await foreign(() => {});
-    expect((await look(url, "peer"))[0]).toMatch(/^problem peer: no answer in 5 s; a firewall/);
+    expect((await look(url, "peer"))[0]).toMatch(/^problem peer: no answer in 5 s; check for a firewall/);
   });
 
   it("one of ours in another role, and one that is not ours", async () => {
     const { url } = await tracker();
     expect((await look(url, "peer"))[0]).toBe(
-      "problem peer: it is a tracker, not a peer; use the peer's URL",
+      "problem peer: it is a tracker, not a peer; give the URL of a peer",
     );
     const page = await foreign((_, response) => response.end("<html>"));
     expect((await look(page, "peer"))[0]).toMatch(
-      /^warning peer: it answers 200 and does not say what it is/,
+      /^warning peer: it answers with status 200 and does not identify itself/,
     );
   });
 
   it("a name that a server does not answer to", async () => {
     const url = await foreign((_, response) => response.writeHead(421).end());
     expect((await look(url, "tracker"))[0]).toMatch(
-      /^problem tracker: it does not answer to this host name; .*--allowed-host/,
+      /^problem tracker: it refuses requests for this host name; .*--allowed-host/,
     );
   });
 
@@ -145,7 +145,7 @@ describe("doctor finds", () => {
       { names: "DNS:other.example" },
       /^problem tls: its certificate is not for the name 127\.0\.0\.1; /,
     ],
-    "that ends soon": [{ days: 2 }, /^warning tls: .* that is not long; have it renewed/],
+    "that ends soon": [{ days: 2 }, /^warning tls: .* which is soon; renew it/],
   } as const;
   for (const [what, [certificate, finding]] of Object.entries(certificates)) {
     it(`a certificate ${what}`, async () => {
@@ -161,17 +161,17 @@ describe("doctor finds", () => {
       /^problem tls: .*authority that is not known here; .*--ca/,
     );
     expect((await look(`http://127.0.0.1:${port}`, "tracker"))[0]).toMatch(
-      /^problem tracker: .*does not take plain HTTP; .*try https:/,
+      /^problem tracker: .*does not accept plain HTTP; .*try https:/,
     );
     const plain = await tracker();
     const lines = await look(plain.url.replace("http:", "https:"), "tracker");
-    expect(lines[0]).toMatch(/^problem (tls|tracker): .*(does not speak TLS|does not answer)/);
+    expect(lines[0]).toMatch(/^problem (tls|tracker): .*(does not speak TLS|is not HTTP)/);
   });
 
   it("a proxy that swallows CORS headers, those that pages may read, or OPTIONS", async () => {
     const without = await foreign((_, response) => response.end(overview));
     expect(await look(without, "peer")).toContainEqual(
-      expect.stringMatching(/^problem cors: pages in browsers may not read/),
+      expect.stringMatching(/^problem cors: pages in browsers cannot read/),
     );
     const unexposed = { ...cors, "access-control-expose-headers": "etag" };
     const mute = await foreign((_, response) => response.writeHead(200, unexposed).end(overview));
@@ -187,7 +187,7 @@ describe("doctor finds", () => {
     const url = await foreign((_, response) => response.writeHead(200, { ...cors, date }).end(overview));
     expect(await look(url, "peer")).toContainEqual(
       expect.stringMatching(
-        /^warning clock: its clock is (1:59|2:00):?\d* h ahead of this machine's; set both by NTP/,
+        /^warning clock: its clock is (1:59|2:00):?\d* h ahead of this machine's; set both clocks by NTP/,
       ),
     );
   });
@@ -275,9 +275,9 @@ describe("doctor of a torrent", () => {
     expect(code).toBe(1);
     const problems = events.filter(({ event, level }) => event === "finding" && level === "problem");
     expect(problems).toMatchObject([
-      { check: "tracker", subject: gone.url, message: "nothing listens there" },
-      { check: "peer", subject: deadUrl, message: "nothing listens there" },
-      { check: "pieces", message: "no peer that can be reached has 4 pieces of 7" },
+      { check: "tracker", subject: gone.url, message: "nothing listens at this address" },
+      { check: "peer", subject: deadUrl, message: "nothing listens at this address" },
+      { check: "pieces", message: "no reachable peer has 4 pieces of 7" },
     ]);
   });
 
@@ -288,10 +288,10 @@ describe("doctor of a torrent", () => {
     );
     const catalog = await catalogOf([]);
     const unknown = await run("it.json", "--catalog", catalog.url);
-    expect(unknown.stdout).toContain("no tracker is known for it");
+    expect(unknown.stdout).toContain("no tracker is known for this torrent");
     await catalog.close();
     const away = await run("some-name", "--catalog", catalog.url);
-    expect(away.stdout).toMatch(/PROBLEM {2}catalog .*nothing listens there/);
+    expect(away.stdout).toMatch(/PROBLEM {2}catalog .*nothing listens at this address/);
     expect(away.code).toBe(1);
   });
 

@@ -45,8 +45,8 @@ describe("a command line", () => {
     ["get --json=1", "--json takes no value"],
     ["get --out", "-o, --out <path> needs a value"],
     ["create", "create needs a <path>"],
-    ["info a b", "too much for info: b"],
-    ["tracker x", "too much for tracker: x"],
+    ["info a b", "too many arguments for info: b"],
+    ["tracker x", "too many arguments for tracker: x"],
   ])("%s is refused in words", (line, message) => {
     expect(() => read(line)).toThrow(message);
   });

@@ -90,7 +90,7 @@ it("the last line has bytes, time, mean rate, peers used and waste", () => {
   const used = [peer(0, { servedPieces: 3 }), peer(1, { servedPieces: 1 }), peer(2)];
   const last = snapshot({ state: "complete", heldBytes: 8 << 20, wastedBytes: 2_048, peers: used });
   expect(doneLine("f", last)).toBe(
-    "f: 8.0 MiB in 4.0 s, 1.0 MiB/s, from 2 peers, 4.0 MiB were here before, 2.0 KiB wasted",
+    "f: 8.0 MiB in 4.0 s, 1.0 MiB/s, from 2 peers, 4.0 MiB had been downloaded before, 2.0 KiB wasted",
   );
 });
 

@@ -106,11 +106,11 @@ describe("explain", () => {
     const { code, stdout } = await run("explain", "it.json");
     expect(code).toBe(0);
     expect(stdout).toContain(`${slow.url} much slower than the others`);
-    expect(stdout).toMatch(/ms to a first byte, it says, \d+ ms held back by its own limits/);
-    expect(stdout).toContain(`${liar.url} sent what was not the piece: banned`);
+    expect(stdout).toMatch(/ms to the first byte, the peer reports \d+ ms held back by its own limits/);
+    expect(stdout).toContain(`${liar.url} sent a wrong piece: banned`);
     expect(stdout).toContain(`${dying.url} failed`);
     expect(stdout).toMatch(/good|served well/);
-    expect(stdout).toMatch(/pieces on their way +[\d.]+ s/);
+    expect(stdout).toMatch(/receiving pieces +[\d.]+ s/);
   });
 
   it("says why nothing came, and of a download that was killed that it was", async () => {
@@ -128,14 +128,14 @@ describe("explain", () => {
     expect((await run("status")).stdout).toMatch(/^interrupted +0 %/m);
     const { stdout } = await run("explain", made.torrent.infoHash.slice(0, 8));
     expect(stdout).toMatch(/waiting for peers/);
-    expect(stdout).toContain("No tracker has named a peer.");
+    expect(stdout).toContain("No tracker named a peer.");
   });
 
   it("ends with 3 when it knows of no such download", async () => {
     const { code, stderr } = await run("explain", "it.json");
-    expect(stderr).toContain("no download of it.json is remembered");
+    expect(stderr).toContain("no record of a download of it.json");
     expect(code).toBe(3);
-    expect((await run("status")).stderr).toContain("No download is remembered");
+    expect((await run("status")).stderr).toContain("There is no record of a download");
   });
 });
 
@@ -145,6 +145,6 @@ describe("rate limits of get and peer", () => {
     const ways = { "--limit-download": `${20 * PIECE}`, "--limit-upload": "1MiB" };
     const running = get(...Object.entries(ways).flat());
     expect(await running.finished(60_000)).toBe(0);
-    expect((await run("explain", "it.json")).stdout).toMatch(/holding back for --limit-download/);
+    expect((await run("explain", "it.json")).stdout).toMatch(/held back by --limit-download/);
   });
 });

@@ -116,8 +116,8 @@ describe("get through a proxy", () => {
     proxy = await startForwardProxy();
     const { code, stdout } = await pieza(["doctor", trackers.http], { env: { HTTP_PROXY: proxy.url } });
     expect(code, stdout).toBe(0);
-    expect(stdout).toContain(`asked through the proxy ${proxy.url}`);
-    expect(stdout).toContain("a round trip of");
+    expect(stdout).toContain(`requests go through the proxy ${proxy.url}`);
+    expect(stdout).toContain("in a round trip of");
   });
 
   it("goes round it to this machine, and to what NO_PROXY names", async () => {

@@ -239,7 +239,7 @@ describe("peer", () => {
     const get = await run(["get", join(fixtures, "shakira.json"), "-o", "got.mp3", ...swarm.trackerFlag]);
     expect(get).toMatchObject({ code: 0 });
     expect(get.stdout + get.stderr).toContain("from 2 peers");
-    expect(get.stdout + get.stderr).not.toContain("were here before");
+    expect(get.stdout + get.stderr).not.toContain("had been downloaded before");
     expect(await sha256sum(join(cwd, "got.mp3"))).toBe(await sha256sum(join(cwd, "shakira.mp3")));
   });
 

@@ -193,7 +193,7 @@ it("speaks TLS at every port, and lets pages of a named origin publish", async (
 
 it("prints for people what they can do", async () => {
   const child = new PiezaProcess(["up", ...anyPorts, "--data", data, "--page", page], { cwd: folder });
-  await child.until("the last line", () => child.text.includes("Ctrl-C ends it all."));
+  await child.until("the last line", () => child.text.includes("Ctrl-C stops everything."));
   expect(child.text).toMatch(/The page: {3}http:\/\/127\.0\.0\.1:\d+\/#token=/);
   expect(child.text).toMatch(/To a file: {2}npm run -s pieza -- get ocean-64MiB\.bin --catalog http:/);
   expect(child.text.match(/kill \d+$/gm)).toHaveLength(4);

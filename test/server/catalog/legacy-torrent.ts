@@ -3,8 +3,8 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import { parseTorrent, type TorrentJson } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../../server/base/node-hasher.ts";
 
-/** A torrent of the seed's form with one piece, which holds `content`. */
-export function seedTorrent(
+/** A torrent in the legacy form with one piece, which holds `content`. */
+export function legacyTorrent(
   fileName: string,
   content = "a",
   said: Partial<TorrentJson> = {},
