@@ -18,6 +18,8 @@ export class Torrents {
   readonly #engine: Engine;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lastAsked = 0;
+  /** The search of the latest question, answered or not. */
+  #askedSearch = "";
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -39,6 +41,11 @@ export class Torrents {
     return this.#ask(search, "");
   }
 
+  /** Repeats the latest search: after a failure, or because the catalog has changed. */
+  again(): Promise<void> {
+    return this.look(this.#askedSearch);
+  }
+
   /** The page after the last one shown. */
   more(): Promise<void> {
     return this.#ask(this.search, this.#nextPage);
@@ -47,6 +54,7 @@ export class Torrents {
   /** An answer to anything but the latest question is dropped. */
   async #ask(search: string, pageToken: string): Promise<void> {
     const asked = ++this.#lastAsked;
+    this.#askedSearch = search;
     this.busy = true;
     try {
       const page = await this.#engine.call("list", { search, pageToken });

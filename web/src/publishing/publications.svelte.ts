@@ -15,6 +15,8 @@ export class Publications {
   readonly #engine: Engine;
   /** Those of `list` that are in the catalog as far as we have told. */
   readonly #told = new Set<number>();
+  /** Ids that the person took off the list: what the worker said of them before it knew is late. */
+  readonly #stopped = new Set<number>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -38,6 +40,7 @@ export class Publications {
 
   /** Takes it off this tab's list. What is in the catalog stays there, and goes on in the list of this browser. */
   async stop({ id }: PublicationRecord): Promise<void> {
+    this.#stopped.add(id);
     this.list = this.list.filter((record) => record.id !== id);
     this.#readEarlier();
     await this.#engine.call("stopPublishing", { id });
@@ -56,6 +59,7 @@ export class Publications {
   #onNews(news: News): void {
     if (news.type !== "publication") return;
     const { record } = news;
+    if (this.#stopped.has(record.id)) return;
     const known = this.list.some(({ id }) => id === record.id);
     this.list = known
       ? this.list.map((other) => (other.id === record.id ? record : other))

@@ -32,7 +32,6 @@ interface Running {
 
 interface ToRun extends Pick<DownloadInput, "trackers" | "learned"> {
   readonly store: OpenStore;
-  readonly pausedAtFirst: boolean;
 }
 
 /**
@@ -47,6 +46,8 @@ export class HostedDownload {
   readonly #abort = new AbortController();
   #stage: Stage = { kind: "opening" };
   #handedOver = false;
+  /** The person's last word, also while there is nothing yet to pause: the next run begins paused then. */
+  #paused = false;
   #selected: readonly number[] | undefined;
   /** Of the runs before this one; undefined: not looked at yet. */
   #earlier: readonly EarlierRun[] | undefined;
@@ -69,11 +70,13 @@ export class HostedDownload {
 
   /** Opens and starts it; `pausedAtFirst` leaves the start to the person. Resolves when its stage is known. */
   open(options: { pausedAtFirst: boolean }): Promise<void> {
+    this.#paused = options.pausedAtFirst;
     this.#tell();
-    return this.#step(() => this.#open(options.pausedAtFirst));
+    return this.#step(() => this.#open());
   }
 
   async pause(): Promise<void> {
+    this.#paused = true;
     this.#running?.download.pause();
     await this.#kept?.setMark("paused", true);
   }
@@ -81,17 +84,15 @@ export class HostedDownload {
   /** The network is back: who could not be reached is asked again at once, and what broke before it ran tries again. */
   wake(): void {
     this.#running?.download.wake();
-    if (this.#stage.kind === "broken") void this.#step(() => this.#open(false));
+    if (this.#stage.kind === "broken") void this.#step(() => this.#open());
   }
 
   /** Goes on after a pause; after a failure, starts again from what is held. */
   async resume(): Promise<void> {
+    this.#paused = false;
     await this.#kept?.setMark("paused", false);
     if (this.#running?.download.peek().state === "paused") return this.#running.download.resume();
-    await this.#step(async () => {
-      await this.#close();
-      await this.#open(false);
-    });
+    await this.#step(() => this.#reopen());
   }
 
   /** Ends it and deletes what is kept. */
@@ -111,9 +112,8 @@ export class HostedDownload {
     this.#selected = checkedSelection(this.torrent, selected);
     await this.#step(async () => {
       await this.#kept?.setSelected(this.#selected);
-      if (this.#wantNow()) return this.#tell();
-      await this.#close();
-      await this.#open(false);
+      if (this.#wantNow()) this.#tell();
+      else await this.#reopen();
     });
   }
 
@@ -181,7 +181,13 @@ export class HostedDownload {
     return this.#steps;
   }
 
-  async #open(pausedAtFirst: boolean): Promise<void> {
+  async #reopen(): Promise<void> {
+    await this.#close();
+    await this.#open();
+  }
+
+  async #open(): Promise<void> {
+    this.#abort.signal.throwIfAborted();
     this.#become({ kind: "opening" });
     await this.#takeLock();
     const { torrent } = this;
@@ -199,10 +205,10 @@ export class HostedDownload {
     if ("kind" in store) return this.#become(store);
     if (!kept) this.#inMemory = store;
     const learned = known.pieces && (await putLearned(store.pieces, known.pieces));
-    this.#run({ store, trackers: await this.#ports.trackersOf(torrent), learned, pausedAtFirst });
+    this.#run({ store, trackers: await this.#ports.trackersOf(torrent), learned });
   }
 
-  #run({ store, trackers, learned, pausedAtFirst }: ToRun): void {
+  #run({ store, trackers, learned }: ToRun): void {
     const { hasher, random, connect } = this.#ports;
     const download = new Download({
       torrent: this.torrent,
@@ -221,7 +227,7 @@ export class HostedDownload {
     this.#running = { store, download, timeline, unsubscribe };
     this.#become({ kind: "open" });
     download.start();
-    if (pausedAtFirst) download.pause();
+    if (this.#paused) download.pause();
     // What is done is let go of, so that its file can be read by everybody.
     void download.whenDone.then(() => store.pieces.close()).catch(() => undefined);
     this.#tellSnapshot(download, timeline);
@@ -256,6 +262,8 @@ export class HostedDownload {
   }
 
   #tell(): void {
+    // A record after "removed" would bring the card back.
+    if (this.#abort.signal.aborted) return;
     const record = {
       torrent: summaryOf(this.torrent, this.name),
       stage: this.#stage,
