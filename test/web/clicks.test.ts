@@ -7,9 +7,9 @@ import { Engine } from "../../web/src/base/engine.ts";
 import type {
   CallMessage,
   CallName,
-  DownloadRecord,
   PublicationRecord,
   Stage,
+  TabDownload,
   WorkerMessage,
 } from "../../web/src/base/messages.ts";
 import OpenedTorrent from "../../web/src/catalog/OpenedTorrent.svelte";
@@ -56,7 +56,7 @@ class WorkerByHand extends EventTarget {
 
   record(stage: Stage, selected: readonly number[] | undefined): void {
     const record = { torrent, stage, selected, wanted: undefined, earlier: [], handedOver: false };
-    this.say({ type: "record", record } satisfies { type: "record"; record: DownloadRecord });
+    this.say({ type: "record", record } satisfies { type: "record"; record: TabDownload });
   }
 
   asks(call: CallName): CallMessage[] {

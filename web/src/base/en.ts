@@ -1,7 +1,7 @@
 import type { PeerState } from "#core/download/snapshot.ts";
 import type { UploadPeerState } from "#core/upload/upload.ts";
 import type { PublicationStage } from "./messages.ts";
-import type { Standing } from "./timeline.ts";
+import type { PeerStanding } from "./timeline.ts";
 import type { ShownTrouble } from "./trouble.ts";
 
 /** Every word of the page in English, and the shape that every other language has to fill. */
@@ -170,7 +170,7 @@ export const en = {
     "backing off": "failed, is given a pause:",
     banned: "banned:",
     skipped: "skipped:",
-  } satisfies Record<Standing, string>,
+  } satisfies Record<PeerStanding, string>,
 
   publish: "Publish or open",
   dropHint: "Drop a file or a folder anywhere to publish it.",

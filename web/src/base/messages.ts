@@ -3,12 +3,12 @@ import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import type { CatalogPage, TorrentSummary } from "#core/ports/catalog.ts";
 import type { TorrentFile } from "#core/torrent/torrent.ts";
 import type { UploadPeerProgress } from "#core/upload/upload.ts";
-import type { ToldEntry } from "./timeline.ts";
+import type { KeptEntry } from "./timeline.ts";
 import type { Failure } from "./trouble.ts";
 
 /** What the page and its worker say to each other. Plain data: it is copied from one thread to the other. */
 
-export type TorrentKey = { readonly name: string } | { readonly infoHash: string };
+export type NameOrInfoHash = { readonly name: string } | { readonly infoHash: string };
 
 /** Where a download stands outside the engine; while it is "open" the snapshot says the rest. */
 export type Stage =
@@ -36,11 +36,11 @@ export interface EarlierRun {
   /** By the clock of this machine, since 1970. */
   readonly startedAtMs: number;
   /** The oldest first. Slots are those of that run. */
-  readonly entries: readonly ToldEntry[];
+  readonly entries: readonly KeptEntry[];
 }
 
 /** One download as the worker knows it. */
-export interface DownloadRecord {
+export interface TabDownload {
   readonly torrent: TorrentSummary;
   readonly stage: Stage;
   /** Of a folder, the files that are wanted, as indexes in order; undefined: all. */
@@ -158,13 +158,13 @@ export interface Calls {
   /** Trackers to ask besides the torrent's or the catalog's. Fails with invalid_argument for what is no URL of one. */
   trackers: { ask: { trackers: readonly string[] }; answer: undefined };
   list: { ask: { search: string; pageToken: string }; answer: CatalogPage };
-  look: { ask: TorrentKey; answer: TorrentSummary };
+  look: { ask: NameOrInfoHash; answer: TorrentSummary };
   /** A torrent from elsewhere than the catalog; `look` and `add` find it by its info hash from now on. */
   open: { ask: { text: string } | { url: string }; answer: TorrentSummary };
   /** The files of a folder, in the torrent's order; empty for a single file. */
-  files: { ask: TorrentKey; answer: readonly TorrentFile[] };
+  files: { ask: NameOrInfoHash; answer: readonly TorrentFile[] };
   /** Starts a download, or finds it started. `selected`: of these files alone, as indexes. */
-  add: { ask: TorrentKey & { selected?: readonly number[] | undefined }; answer: TorrentSummary };
+  add: { ask: NameOrInfoHash & { selected?: readonly number[] | undefined }; answer: TorrentSummary };
   /** From now on these files are wanted, at least one; undefined: all. What is held of others stays. */
   select: { ask: { infoHash: string; selected: readonly number[] | undefined }; answer: undefined };
   pause: { ask: { infoHash: string }; answer: undefined };
@@ -205,7 +205,7 @@ export type WorkerMessage =
   | { readonly type: "answer"; readonly id: number; readonly answer: unknown }
   | { readonly type: "failure"; readonly id: number; readonly code: string; readonly failure: Failure }
   /** A download is new or changed its stage. */
-  | { readonly type: "record"; readonly record: DownloadRecord }
+  | { readonly type: "record"; readonly record: TabDownload }
   /** At most ten a second for each download. */
   | { readonly type: "snapshot"; readonly infoHash: string; readonly snapshot: DownloadSnapshot }
   | { readonly type: "removed"; readonly infoHash: string }

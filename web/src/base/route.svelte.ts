@@ -1,9 +1,9 @@
 import { createSubscriber } from "svelte/reactivity";
 import { isSha256Hex } from "#core/base/hash.ts";
-import type { TorrentKey } from "./messages.ts";
+import type { NameOrInfoHash } from "./messages.ts";
 
 /** The torrent that a fragment such as `#/t/<name>` or `#/t/<info hash>` opens, if it opens one. */
-export function torrentOf(hash: string): TorrentKey | undefined {
+export function torrentOf(hash: string): NameOrInfoHash | undefined {
   const match = /^#\/t\/(.+)$/.exec(hash);
   if (!match) return undefined;
   const text = decoded(match[1]!);
@@ -31,7 +31,7 @@ class Route {
     return () => removeEventListener("hashchange", update);
   });
 
-  get torrent(): TorrentKey | undefined {
+  get torrent(): NameOrInfoHash | undefined {
     this.#subscribe();
     return torrentOf(location.hash);
   }

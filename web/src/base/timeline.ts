@@ -7,7 +7,7 @@ import {
 import { peerTrouble, type ShownTrouble } from "./trouble.ts";
 
 /** How a peer stands in a timeline: sending and waiting to send is one thing there. */
-export type Standing = "connecting" | "answering" | "asked again" | "backing off" | "banned" | "skipped";
+export type PeerStanding = "connecting" | "answering" | "asked again" | "backing off" | "banned" | "skipped";
 
 /** One thing that happened; times are milliseconds since the engine was started. */
 export type TimelineEntry =
@@ -23,7 +23,7 @@ export type TimelineEntry =
       readonly atMs: number;
       readonly slot: number;
       readonly url: string;
-      readonly standing: Standing;
+      readonly standing: PeerStanding;
       readonly reason: string;
       readonly trouble?: ShownTrouble | undefined;
     }
@@ -37,7 +37,7 @@ export type TimelineEntry =
     };
 
 /** The same with pieces as ranges, the first of them: small enough to be kept. */
-export type ToldEntry =
+export type KeptEntry =
   | Exclude<TimelineEntry, { kind: "pieces" }>
   | (Omit<Extract<TimelineEntry, { kind: "pieces" }>, "numbers"> & {
       readonly count: number;
@@ -59,7 +59,7 @@ export class Timeline {
   #entries: TimelineEntry[] = [];
   #state: DownloadState | undefined;
   #map: Uint16Array = new Uint16Array(0);
-  readonly #standings: Standing[] = [];
+  readonly #standings: PeerStanding[] = [];
   readonly #runs: (Run | undefined)[] = [];
   #lastMs = 0;
 
@@ -92,7 +92,7 @@ export class Timeline {
     this.#stand(peer, shown, atMs);
   }
 
-  #stand(peer: PeerSnapshot, standing: Standing, atMs: number): void {
+  #stand(peer: PeerSnapshot, standing: PeerStanding, atMs: number): void {
     const { slot, url, reason } = peer;
     this.#standings[slot] = standing;
     this.#runs[slot] = undefined;
@@ -137,14 +137,14 @@ export class Timeline {
 /** More ranges than a line shows are not kept. */
 const MAX_RANGES = 13;
 
-export function toldOf(entry: TimelineEntry): ToldEntry {
+export function keptEntryOf(entry: TimelineEntry): KeptEntry {
   if (entry.kind !== "pieces") return entry;
   const { numbers, ...rest } = entry;
-  return { ...rest, count: numbers.length, ranges: rangesOf(numbers).slice(0, MAX_RANGES) };
+  return { ...rest, count: numbers.length, ranges: numberRanges(numbers).slice(0, MAX_RANGES) };
 }
 
 /** Numbers as ranges: [[1, 5], [9, 9]]. */
-export function rangesOf(numbers: readonly number[]): readonly (readonly [number, number])[] {
+export function numberRanges(numbers: readonly number[]): readonly (readonly [number, number])[] {
   const ranges: [number, number][] = [];
   for (const number of numbers.toSorted((a, b) => a - b)) {
     const last = ranges.at(-1);

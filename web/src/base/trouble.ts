@@ -62,7 +62,7 @@ export const NO_LEAVE =
 export const NO_ADDRESS = "not the address of a peer";
 
 /** A reason as it is shown: in the page's language, and what was said in another. */
-export interface Told {
+export interface ReasonText {
   readonly ours: string;
   /** In English, as the engine or a server said it; empty where it adds nothing. */
   readonly theirs: string;
@@ -83,10 +83,10 @@ const telling: ReadonlySet<ShownTrouble> = new Set([
 ]);
 
 /** `text` is the engine's, in English; `troubles` are the page's own words, as far as it has any in this language. */
-export function told(
+export function reasonText(
   { trouble, text }: Failure,
   troubles: Readonly<Partial<Record<ShownTrouble, string>>>,
-): Told {
+): ReasonText {
   const ours = trouble && troubles[trouble];
   if (trouble === undefined || ours === undefined) return { ours: "", theirs: text };
   return { ours, theirs: telling.has(trouble) ? text : "" };

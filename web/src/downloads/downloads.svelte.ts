@@ -1,7 +1,7 @@
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import type { TorrentSummary } from "#core/ports/catalog.ts";
 import type { Engine, News } from "../base/engine.ts";
-import type { DownloadRecord, StorageInfo, TorrentKey } from "../base/messages.ts";
+import type { NameOrInfoHash, StorageInfo, TabDownload } from "../base/messages.ts";
 import { noNews } from "../base/no-news.ts";
 import { Timeline } from "../base/timeline.ts";
 import { failureOf } from "../base/trouble.ts";
@@ -12,8 +12,8 @@ import { LongHistory } from "./long-history.ts";
 import { chooseFolder, chooseTarget, type Saved, saveFolder, saveTo } from "./save.ts";
 
 /** One download as the page draws it: what the worker said last. */
-export class DownloadView {
-  record: DownloadRecord = $state.raw()!;
+export class ShownDownload {
+  record: TabDownload = $state.raw()!;
   /** Undefined until the engine runs. */
   snapshot: DownloadSnapshot | undefined = $state.raw();
   /** Rates of the last minute, in all and by peer. */
@@ -22,7 +22,7 @@ export class DownloadView {
   readonly history = new LongHistory();
   readonly timeline = new Timeline();
 
-  constructor(record: DownloadRecord) {
+  constructor(record: TabDownload) {
     this.record = record;
   }
 
@@ -36,7 +36,7 @@ export class DownloadView {
 
 /** All downloads of this tab, newest first. Components read and call. */
 export class Downloads {
-  list: readonly DownloadView[] = $state.raw([]);
+  list: readonly ShownDownload[] = $state.raw([]);
   /** Undefined until the worker has said it. */
   storage: StorageInfo | undefined = $state.raw();
   /** Why there is no engine at all. */
@@ -60,7 +60,7 @@ export class Downloads {
     );
   }
 
-  find(key: TorrentKey): DownloadView | undefined {
+  find(key: NameOrInfoHash): ShownDownload | undefined {
     return this.list.find(({ record: { torrent } }) =>
       "name" in key ? torrent.name === key.name : torrent.infoHash === key.infoHash,
     );
@@ -98,17 +98,17 @@ export class Downloads {
    * Starts a download. The browser is asked not to throw its storage away when it runs short; some ask the person then,
    * who may take long to answer, so nothing waits for it.
    */
-  async add(key: TorrentKey, selected?: readonly number[]): Promise<void> {
+  async add(key: NameOrInfoHash, selected?: readonly number[]): Promise<void> {
     navigator.storage?.persist?.().catch(() => false);
     await this.engine.call("add", { ...key, selected });
   }
 
-  pause = (view: DownloadView) => this.engine.call("pause", keyOf(view));
-  resume = (view: DownloadView) => this.engine.call("resume", keyOf(view));
-  remove = (view: DownloadView) => this.engine.call("remove", keyOf(view));
+  pause = (view: ShownDownload) => this.engine.call("pause", keyOf(view));
+  resume = (view: ShownDownload) => this.engine.call("resume", keyOf(view));
+  remove = (view: ShownDownload) => this.engine.call("remove", keyOf(view));
 
   /** Of a folder, wants these files from now on, by their indexes; undefined: all. */
-  select(view: DownloadView, selected: readonly number[] | undefined): Promise<undefined> {
+  select(view: ShownDownload, selected: readonly number[] | undefined): Promise<undefined> {
     return this.engine.call("select", { ...keyOf(view), selected });
   }
 
@@ -116,7 +116,7 @@ export class Downloads {
    * Saves the finished file. Written by us, the copy kept here is freed at once; handed to the browser, it stays until
    * the person says that it is saved, or until the next start.
    */
-  async save(view: DownloadView, onProgress: (fraction: number) => void): Promise<Saved> {
+  async save(view: ShownDownload, onProgress: (fraction: number) => void): Promise<Saved> {
     const { torrent } = view.record;
     const target = await chooseTarget(torrent.fileCount > 0 ? `${torrent.fileName}.zip` : torrent.fileName);
     if (!target) return "declined";
@@ -127,7 +127,7 @@ export class Downloads {
   }
 
   /** Writes the finished folder, file by file, into one that the person chooses. */
-  async saveFolder(view: DownloadView, onProgress: (fraction: number) => void): Promise<Saved> {
+  async saveFolder(view: ShownDownload, onProgress: (fraction: number) => void): Promise<Saved> {
     const parent = await chooseFolder();
     if (!parent) return "declined";
     const files = await this.engine.call("folder", keyOf(view));
@@ -138,7 +138,7 @@ export class Downloads {
   }
 
   /** Saves one file of a finished folder. */
-  async saveFile(view: DownloadView, index: number, path: string): Promise<void> {
+  async saveFile(view: ShownDownload, index: number, path: string): Promise<void> {
     const target = await chooseTarget(path.split("/").at(-1)!);
     if (!target) return;
     await saveTo(target, await this.engine.call("file", { ...keyOf(view), index }), () => {});
@@ -149,7 +149,7 @@ export class Downloads {
       case "record": {
         const view = this.find({ infoHash: news.record.torrent.infoHash });
         if (view) view.record = news.record;
-        else this.list = [new DownloadView(news.record), ...this.list];
+        else this.list = [new ShownDownload(news.record), ...this.list];
         break;
       }
       case "snapshot":
@@ -167,6 +167,6 @@ export class Downloads {
   }
 }
 
-function keyOf(view: DownloadView): { infoHash: string } {
+function keyOf(view: ShownDownload): { infoHash: string } {
   return { infoHash: view.record.torrent.infoHash };
 }

@@ -2,7 +2,7 @@ import type { Engine, News } from "../base/engine.ts";
 import type { PublicationRecord } from "../base/messages.ts";
 import { keepToken, keptToken } from "../base/token.ts";
 import { type Published, publishedList } from "./published-list.ts";
-import type { Source } from "./sources.ts";
+import type { PublishSource } from "./sources.ts";
 
 /** What this browser published and what this tab is publishing. Components read and call. */
 export class Publications {
@@ -25,7 +25,7 @@ export class Publications {
     this.#readEarlier();
   }
 
-  async publish(source: Source): Promise<void> {
+  async publish(source: PublishSource): Promise<void> {
     await this.#engine.call("publish", { ...source, ...token() });
   }
 

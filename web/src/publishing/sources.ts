@@ -1,19 +1,19 @@
 import type { PublishAsk } from "../base/messages.ts";
 
 /** A file or a folder that the person chose. */
-export type Source = Omit<PublishAsk, "token">;
+export type PublishSource = Omit<PublishAsk, "token">;
 
 interface SourceFile {
   readonly path: string;
   readonly file: File;
 }
 
-export function sourceOfFile(file: File): Source {
+export function sourceOfFile(file: File): PublishSource {
   return { fileName: file.name, folder: false, files: [{ path: file.name, file }] };
 }
 
 /** What `<input webkitdirectory>` gives: paths that begin with the folder's own name. Undefined for an empty folder. */
-export function sourceOfFolder(list: Iterable<File>): Source | undefined {
+export function sourceOfFolder(list: Iterable<File>): PublishSource | undefined {
   const files = [...list].map((file) => ({ path: file.webkitRelativePath, file }));
   const [first] = files;
   if (!first) return undefined;
@@ -29,7 +29,7 @@ export function sourceOfFolder(list: Iterable<File>): Source | undefined {
  * What was dropped, one source for each file and folder. Call it while the drop is handled: the browser takes the items
  * away after.
  */
-export function sourcesOfDrop(transfer: DataTransfer): Promise<Source>[] {
+export function sourcesOfDrop(transfer: DataTransfer): Promise<PublishSource>[] {
   const entries = [...transfer.items]
     .map((item) => item.webkitGetAsEntry())
     .filter((entry) => entry !== null);

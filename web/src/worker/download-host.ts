@@ -1,6 +1,6 @@
 import { PiezaError } from "#core/base/errors.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { Calls, Handlers, StorageInfo, TorrentKey } from "../base/messages.ts";
+import type { Calls, Handlers, NameOrInfoHash, StorageInfo } from "../base/messages.ts";
 import { httpUrl, torrentFromElsewhere } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { HostedDownload, summaryOf } from "./hosted-download.ts";
@@ -94,7 +94,7 @@ export class DownloadHost {
     }
   }
 
-  async #add(key: TorrentKey, selected?: readonly number[]): Promise<Calls["add"]["answer"]> {
+  async #add(key: NameOrInfoHash, selected?: readonly number[]): Promise<Calls["add"]["answer"]> {
     const { name, torrent } = await this.#find(key);
     if (!this.#downloads.has(torrent.infoHash)) {
       const download = new HostedDownload(torrent, name, selected, this.#ports);
@@ -104,7 +104,7 @@ export class DownloadHost {
     return summaryOf(torrent, name);
   }
 
-  async #find(key: TorrentKey): Promise<{ name: string; torrent: Torrent }> {
+  async #find(key: NameOrInfoHash): Promise<{ name: string; torrent: Torrent }> {
     if (!("infoHash" in key)) return this.#ports.catalog.get(key);
     const download = this.#downloads.get(key.infoHash);
     if (download) return download;

@@ -10,7 +10,7 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import type { StorageInfo, WorkerMessage } from "../base/messages.ts";
 
 /** A peer as a tracker names it: where it is, and whether it only knows the seed's contract. */
-export type NamedPeer = Pick<SwarmPeer, "url" | "seed">;
+export type PeerContact = Pick<SwarmPeer, "url" | "seed">;
 
 /** What the worker's downloads need of the world. */
 export interface HostPorts {
@@ -26,7 +26,7 @@ export interface HostPorts {
   readonly hasher: Hasher;
   readonly random: Random;
   /** `geometry` is undefined while it is being learned. Throws PiezaError where a page may not reach the peer, and says why. */
-  connect(peer: NamedPeer, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
+  connect(peer: PeerContact, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
   /** Trackers to ask besides those of torrents and the catalog, from now on. */
   useTrackers(urls: readonly string[]): void;
   /**

@@ -1,6 +1,6 @@
 import type { DownloadSnapshot, DownloadState } from "#core/download/snapshot.ts";
 import type { EarlierRun } from "../base/messages.ts";
-import { Timeline, toldOf } from "../base/timeline.ts";
+import { keptEntryOf, Timeline } from "../base/timeline.ts";
 import type { KeptDownload } from "./kept-downloads.ts";
 
 /** How old what is kept may be: a crash loses so much of the story, a change of state is kept at once. */
@@ -52,7 +52,7 @@ export class KeptTimeline {
   #runs(): readonly EarlierRun[] {
     const runs = [
       ...this.#earlier,
-      { startedAtMs: this.#startedAtMs, entries: this.#timeline.entries.map(toldOf) },
+      { startedAtMs: this.#startedAtMs, entries: this.#timeline.entries.map(keptEntryOf) },
     ];
     let room = MAX_ENTRIES;
     const newestFirst = runs.reverse().map(({ startedAtMs, entries }) => {

@@ -9,7 +9,7 @@ import { PageFailure } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";
-import { PATIENT_MS, transportTo, transportToPeer, unreachable } from "./transport.ts";
+import { PATIENT_MS, transportTo, transportToPeer, whyUnreachable } from "./transport.ts";
 
 /** What an answer may have at most, each with room for its frame and trailers. */
 const FRAME_BYTES = 1 << 10;
@@ -50,9 +50,9 @@ export function remotePorts(
       const { uploadPeers: urls } = await catalogOverview(origin);
       if (urls.length === 0)
         throw new PageFailure("no_upload_peer", "not_found", "this catalog names no peer that takes uploads");
-      const reachable = urls.filter((url) => unreachable(url, origin) === undefined);
+      const reachable = urls.filter((url) => whyUnreachable(url, origin) === undefined);
       if (reachable.length === 0)
-        throw new PageFailure("insecure_peer", "failed_precondition", unreachable(urls[0]!, origin)!);
+        throw new PageFailure("insecure_peer", "failed_precondition", whyUnreachable(urls[0]!, origin)!);
       const swarm = { infoHash, totalPieces: pieces.length };
       return reachable.map((url) => {
         const transport = transportTo(url, MAX_BITFIELD_BYTES, PATIENT_MS);
@@ -60,7 +60,7 @@ export function remotePorts(
       });
     },
     connect({ url, seed }, torrent, geometry) {
-      const problem = unreachable(url, origin);
+      const problem = whyUnreachable(url, origin);
       if (problem !== undefined) throw new PiezaError("failed_precondition", problem);
       const longest = geometry?.pieceLength ?? MAX_PIECE_LENGTH;
       const transport = transportToPeer(url, Math.max(MAX_BITFIELD_BYTES, longest + FRAME_BYTES), buffers);

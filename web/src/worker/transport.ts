@@ -50,7 +50,7 @@ async function tellingFetch(input: RequestInfo | URL, init?: RequestInit): Promi
  * Why this page may not ask that server. What is more than scheme, host and port would let a tracker choose what is asked
  * of a server; and a page from https may not ask http servers, but for the person's own machine.
  */
-export function unreachable(url: string, origin: string): string | undefined {
+export function whyUnreachable(url: string, origin: string): string | undefined {
   if (!isAddress(url)) return NO_ADDRESS;
   const { protocol, hostname } = new URL(url);
   if (!origin.startsWith("https:") || protocol === "https:") return undefined;
