@@ -106,7 +106,7 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
     what: "of the page: a word is left in English",
     file: "web/src/base/es.ts",
     find: `goOn: "Continuar",`,
-    replace: `goOn: "Go on",`,
+    replace: `goOn: "Continue",`,
     test: "test/page-words.test.ts",
     name: "are not English on the Spanish page",
   },
