@@ -8,7 +8,7 @@ export type Language = keyof typeof languages;
 const dictionaries: Record<Language, Words> = { en, es };
 const KEY = "pieza.language";
 
-/** The page's language: the person's choice, else the browser's first that we have. */
+/** The language of the page: the person's choice, else the first language of the browser that has a dictionary. */
 class I18n {
   language: Language = $state(initialLanguage());
   readonly words: Words = $derived(dictionaries[this.language]);

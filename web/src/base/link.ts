@@ -1,6 +1,6 @@
 import { linkTo } from "./route.svelte.ts";
 
-/** The address of a torrent in this catalog, for others. */
+/** The URL of a torrent in this catalog, to share with others. */
 export function shareUrl(infoHash: string): string {
   return `${location.origin}${location.pathname}${linkTo(infoHash)}`;
 }

@@ -2,7 +2,7 @@ import { createSubscriber } from "svelte/reactivity";
 import { isSha256Hex } from "#core/base/hash.ts";
 import type { NameOrInfoHash } from "./messages.ts";
 
-/** The torrent that a fragment such as `#/t/<name>` or `#/t/<info hash>` opens, if it opens one. */
+/** The torrent that a fragment such as `#/t/<name>` or `#/t/<info hash>` names; undefined for other fragments. */
 export function torrentOf(hash: string): NameOrInfoHash | undefined {
   const match = /^#\/t\/(.+)$/.exec(hash);
   if (!match) return undefined;
@@ -10,12 +10,12 @@ export function torrentOf(hash: string): NameOrInfoHash | undefined {
   return isSha256Hex(text) ? { infoHash: text.toLowerCase() } : { name: text };
 }
 
-/** The link to a torrent of this name (or info hash), whatever characters it has. */
+/** The fragment that opens the torrent of this name or info hash. All characters are allowed in `key`. */
 export function linkTo(key: string): string {
   return `#/t/${encodeURIComponent(key)}`;
 }
 
-/** A `%` that begins no escape is taken as typed. */
+/** Percent-decodes `text`. Text that is not valid percent-encoding is returned as typed. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -24,7 +24,7 @@ function decoded(text: string): string {
   }
 }
 
-/** Which torrent the address bar names now. */
+/** The torrent that the address bar names now, as a reactive value. */
 class Route {
   readonly #subscribe = createSubscriber((update) => {
     addEventListener("hashchange", update);

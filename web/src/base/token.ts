@@ -1,8 +1,8 @@
 const KEY = "pieza.token";
 
 /**
- * Moves the token of a `/#token=...` link into this browser's storage and out of the address bar, where it would be
- * seen, bookmarked and shared. Whatever else the fragment says stays.
+ * Moves the token of a `/#token=...` link into the storage of this browser and out of the address bar, where it would
+ * be seen, bookmarked and shared. The rest of the fragment stays.
  */
 export function takeToken(page: Pick<Window, "location" | "history" | "localStorage"> = window): void {
   const match = /^#(.*?)&?token=([^&]+)(?:&(.*))?$/.exec(page.location.hash);
@@ -14,20 +14,20 @@ export function takeToken(page: Pick<Window, "location" | "history" | "localStor
   try {
     page.localStorage.setItem(KEY, decodeURIComponent(token));
   } catch {
-    // Storage is denied or the token is no URI component: then there is no token, and publishing will ask for one.
+    // Storage is denied, or the token is not valid percent-encoding. Publishing will ask for a token.
   }
 }
 
-/** Keeps what the person typed. Without storage it lasts as long as what asked for it. */
+/** Keeps the token that the person typed. Without storage, the next publication asks for it again. */
 export function keepToken(token: string, storage: Pick<Storage, "setItem"> = localStorage): void {
   try {
     storage.setItem(KEY, token);
   } catch {
-    // Then the next publication asks again.
+    // Storage is denied.
   }
 }
 
-/** The catalog's token, if this browser was given one. */
+/** The token of the catalog; undefined if this browser has none. */
 export function keptToken(storage: Pick<Storage, "getItem"> = localStorage): string | undefined {
   try {
     return storage.getItem(KEY) ?? undefined;

@@ -1,6 +1,6 @@
 const KEY = "pieza.trackers";
 
-/** Trackers that the person told this browser to ask. */
+/** The trackers that the person entered in this browser. */
 export function keptTrackers(): readonly string[] {
   try {
     const trackers: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
@@ -14,11 +14,11 @@ export function keepTrackers(trackers: readonly string[]): void {
   try {
     localStorage.setItem(KEY, JSON.stringify(trackers));
   } catch {
-    // Without storage they last as long as the tab.
+    // Storage is denied: the trackers last as long as the tab.
   }
 }
 
-/** Storage is the person's, who may have changed it. */
+/** The person may have edited the storage. */
 function isHttpUrl(url: unknown): url is string {
   return typeof url === "string" && /^https?:/.test(url) && URL.canParse(url);
 }

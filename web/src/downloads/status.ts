@@ -6,7 +6,7 @@ import type { ShownTrouble } from "../base/trouble.ts";
 
 export type ShownState = keyof Words["state"];
 
-/** One word for where a download stands: the stage's, or the engine's where there is an engine. */
+/** The word for the state of a download: that of the engine while the stage is "open", else that of the stage. */
 export function shownState(stage: Stage, snapshot: DownloadSnapshot | undefined): ShownState {
   switch (stage.kind) {
     case "open":
@@ -20,12 +20,12 @@ export function shownState(stage: Stage, snapshot: DownloadSnapshot | undefined)
   }
 }
 
-/** What the line under a download's name says. */
+/** The text under the name of a download. */
 export interface StatusText {
   readonly facts: readonly string[];
-  /** What it waits for, or why it stopped, as far as the page knows. Empty when all is well. */
+  /** The page's own reason for waiting or stopping; empty if there is none. */
   readonly explanation: string;
-  /** The same as the engine knows it, in its words. */
+  /** The engine's reason for waiting or stopping. */
   readonly fromEngine?: { readonly trouble: ShownTrouble | undefined; readonly text: string };
 }
 
