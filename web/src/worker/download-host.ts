@@ -1,7 +1,7 @@
 import { PiezaError } from "#core/base/errors.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Calls, Handlers, NameOrInfoHash, StorageInfo } from "../base/messages.ts";
-import { httpUrl, torrentFromElsewhere } from "./elsewhere.ts";
+import { httpUrl, torrentFromFileOrUrl } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { HostedDownload, summaryOf } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
@@ -26,13 +26,13 @@ type DownloadCalls =
   | "watch"
   | "wake";
 
-/** All downloads of this tab, and the answers to what the page asks. */
+/** The downloads of this tab, and the handlers of the page's calls about them. */
 export class DownloadHost {
   readonly #ports: HostPorts;
   readonly #downloads = new Map<string, HostedDownload>();
   readonly #watch: SwarmWatch;
   #lastWatch = 0;
-  /** Torrents from elsewhere than the catalog, by info hash. */
+  /** Torrents that are not from the catalog, by info hash. */
   readonly #opened = new Map<string, Torrent>();
 
   readonly handlers: Handlers<DownloadCalls> = {
@@ -44,7 +44,7 @@ export class DownloadHost {
       return summaryOf(torrent, name);
     },
     open: async (from) => {
-      const torrent = await torrentFromElsewhere(from, this.#ports.hasher);
+      const torrent = await torrentFromFileOrUrl(from, this.#ports.hasher);
       this.#opened.set(torrent.infoHash, torrent);
       return summaryOf(torrent, torrent.fileName);
     },
@@ -72,7 +72,7 @@ export class DownloadHost {
     this.#watch = new SwarmWatch(ports);
   }
 
-  /** Takes up what is kept from earlier, in the background, and clears away what was handed over. */
+  /** Reopens the kept downloads in the background and deletes those that were handed over. */
   async #start(trackers: readonly string[]): Promise<StorageInfo> {
     this.#useTrackers(trackers);
     if (this.#ports.storage.kind === "disk") {
@@ -89,7 +89,7 @@ export class DownloadHost {
       this.#downloads.set(torrent.infoHash, download);
       void download.open({ pausedAtFirst: await kept.isMarked("paused") });
     } catch {
-      // It was cut off before its torrent was written, so it holds nothing.
+      // The tab ended before it had stored the torrent, so the folder holds no piece.
       await clearAway(kept);
     }
   }
@@ -129,7 +129,7 @@ export class DownloadHost {
   }
 }
 
-/** Deletes what is kept, unless another tab is at it. */
+/** Deletes a kept download unless another tab has its lock. */
 async function clearAway(kept: KeptDownload): Promise<void> {
   const release = await tryLock(`pieza ${kept.infoHash}`);
   if (!release) return;
