@@ -209,8 +209,7 @@ export const en = {
   token: "Token",
   tokenNeeded: "You need the token of this catalog to publish.",
   tokenRefused: "That is not this catalog's token.",
-  tokenWhere:
-    "The person who started the catalog has it: the catalog printed it in a link, or named the file that holds it.",
+  tokenWhere: "Ask the person who started the catalog: it is in the link or the file that the catalog named.",
   goOn: "Continue",
   nameTaken: (name: string) => `“${name}” is another torrent in this catalog.`,
   newName: "Another name",

@@ -204,8 +204,7 @@ export const es: Words = {
   token: "Token",
   tokenNeeded: "Necesitas el token de este catálogo para publicar.",
   tokenRefused: "Ese no es el token de este catálogo.",
-  tokenWhere:
-    "Lo tiene la persona que inició el catálogo: este lo imprimió en un enlace, o nombró el archivo que lo contiene.",
+  tokenWhere: "Pídelo a quien inició el catálogo: está en el enlace o en el archivo que el catálogo nombró.",
   goOn: "Continuar",
   nameTaken: (name) => `«${name}» es otro torrent de este catálogo.`,
   newName: "Otro nombre",

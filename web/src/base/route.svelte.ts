@@ -15,6 +15,16 @@ export function linkTo(key: string): string {
   return `#/t/${encodeURIComponent(key)}`;
 }
 
+/** The URL of a torrent in this catalog, to share with others. */
+export function shareUrl(infoHash: string): string {
+  return `${location.origin}${location.pathname}${linkTo(infoHash)}`;
+}
+
+/** The URL of a peer as it is shown: without the scheme, unless that is https. */
+export function shownUrl(url: string): string {
+  return url.replace(/^http:\/\//, "");
+}
+
 /** Percent-decodes `text`. Text that is not valid percent-encoding is returned as typed. */
 function decoded(text: string): string {
   try {

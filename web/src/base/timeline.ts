@@ -27,26 +27,24 @@ export type TimelineEntry =
       readonly reason: string;
       readonly trouble?: ShownTrouble | undefined;
     }
-  | {
-      readonly kind: "pieces";
-      readonly atMs: number;
-      readonly slot: number;
-      readonly url: string;
-      /** Piece numbers, from 1, in order of arrival. */
-      readonly numbers: readonly number[];
-    };
+  | PiecesEntry;
+
+interface PiecesEntry {
+  readonly kind: "pieces";
+  readonly atMs: number;
+  readonly slot: number;
+  readonly url: string;
+  /** Piece numbers, from 1, in order of arrival. */
+  readonly numbers: number[];
+}
 
 /** A timeline entry as it is stored and shown: the piece numbers are at most MAX_RANGES ranges. */
 export type KeptEntry =
-  | Exclude<TimelineEntry, { kind: "pieces" }>
-  | (Omit<Extract<TimelineEntry, { kind: "pieces" }>, "numbers"> & {
+  | Exclude<TimelineEntry, PiecesEntry>
+  | (Omit<PiecesEntry, "numbers"> & {
       readonly count: number;
       readonly ranges: readonly (readonly [from: number, to: number])[];
     });
-
-interface Run {
-  readonly entry: { numbers: number[]; readonly atMs: number };
-}
 
 /**
  * Pieces of one peer go into one entry until this time has passed, or this part of the time so far if that is longer.
@@ -62,7 +60,8 @@ export class Timeline {
   #state: DownloadState | undefined;
   #map: Uint16Array = new Uint16Array(0);
   readonly #standings: PeerStanding[] = [];
-  readonly #runs: (Run | undefined)[] = [];
+  /** The entry of each slot that takes more pieces. */
+  readonly #runs: (PiecesEntry | undefined)[] = [];
   #lastMs = 0;
 
   /** The oldest first. The array is changed in place. */
@@ -114,9 +113,9 @@ export class Timeline {
   #runOf(slot: number, url: string, atMs: number): number[] {
     const together = Math.max(TOGETHER_MS, atMs * TOGETHER_PART);
     const open = this.#runs[slot];
-    if (open && atMs - open.entry.atMs <= together) return open.entry.numbers;
-    const entry = { kind: "pieces" as const, atMs, slot, url, numbers: [] as number[] };
-    this.#runs[slot] = { entry };
+    if (open && atMs - open.atMs <= together) return open.numbers;
+    const entry: PiecesEntry = { kind: "pieces", atMs, slot, url, numbers: [] };
+    this.#runs[slot] = entry;
     this.#push(entry);
     return entry.numbers;
   }

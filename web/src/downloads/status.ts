@@ -80,9 +80,7 @@ function stageExplained({ stage }: TabDownload, words: Words, format: Formats): 
       return words.elsewhereWhy;
     case "too large":
       return tooLargeExplained(stage, words, format);
-    case "learning":
-    case "broken":
-    case "open":
+    default:
       return "";
   }
 }

@@ -1,4 +1,5 @@
 import { isSha256Hex } from "#core/base/hash.ts";
+import { keepText, keptList } from "../base/kept.ts";
 
 /** One torrent that this browser published. */
 export interface Published {
@@ -21,12 +22,7 @@ const MAX_KEPT = 500;
 /** The torrents that this browser published, newest first, in the storage that all tabs of this origin share. */
 class PublishedList {
   read(): readonly Published[] {
-    try {
-      const list: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-      return Array.isArray(list) ? list.filter(isPublished) : [];
-    } catch {
-      return [];
-    }
+    return keptList(KEY, isPublished);
   }
 
   put(published: Published): void {
@@ -46,17 +42,12 @@ class PublishedList {
   }
 
   #write(list: readonly Published[]): void {
-    try {
-      localStorage.setItem(KEY, JSON.stringify(list.slice(0, MAX_KEPT)));
-    } catch {
-      // Storage is denied: the list lasts as long as the tab.
-    }
+    keepText(KEY, JSON.stringify(list.slice(0, MAX_KEPT)));
   }
 }
 
 export const publishedList = new PublishedList();
 
-/** The person may have edited the storage. */
 function isPublished(value: unknown): value is Published {
   const { infoHash, name, fileName, length, fileCount, totalPieces } = (value ?? {}) as Partial<Published>;
   const texts = [infoHash, name, fileName].every((text) => typeof text === "string");

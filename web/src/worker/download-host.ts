@@ -1,30 +1,15 @@
 import { PiezaError } from "#core/base/errors.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { Calls, Handlers, NameOrInfoHash, StorageInfo } from "../base/messages.ts";
+import type { CallName, Calls, Handlers, NameOrInfoHash, StorageInfo } from "../base/messages.ts";
 import { httpUrl, torrentFromFileOrUrl } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { HostedDownload, summaryOf } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
+import type { PublishingCalls } from "./publication-host.ts";
 import { tryLock } from "./storage/tab-lock.ts";
 import { SwarmWatch } from "./swarm-watch.ts";
 
-type DownloadCalls =
-  | "start"
-  | "trackers"
-  | "list"
-  | "look"
-  | "open"
-  | "files"
-  | "add"
-  | "select"
-  | "pause"
-  | "resume"
-  | "remove"
-  | "file"
-  | "folder"
-  | "handedOver"
-  | "watch"
-  | "wake";
+type DownloadCalls = Exclude<CallName, PublishingCalls>;
 
 /** The downloads of this tab, and the handlers of the page's calls about them. */
 export class DownloadHost {

@@ -3,7 +3,7 @@ import type { Handlers } from "../base/messages.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { Publication } from "./publication.ts";
 
-type PublishingCalls = "publish" | "goOn" | "stopPublishing" | "unpublish";
+export type PublishingCalls = "publish" | "goOn" | "stopPublishing" | "unpublish";
 
 /** The publications of this tab, and the handlers of the page's calls about them. */
 export class PublicationHost {
