@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/download/snapshot.ts";
 import { formatsFor } from "../../web/src/base/format.ts";
 import { noNews } from "../../web/src/base/no-news.ts";
-import { rangesOf, Timeline } from "../../web/src/base/timeline.ts";
+import { numberRanges, Timeline } from "../../web/src/base/timeline.ts";
 import { LongHistory } from "../../web/src/downloads/long-history.ts";
 import { makePlot } from "../../web/src/downloads/rate-plot.ts";
 import { nextName } from "../../web/src/publishing/publication-status.ts";
@@ -88,7 +88,7 @@ describe("a timeline", () => {
   });
 
   it("writes numbers as ranges", () => {
-    expect(rangesOf([9, 1, 2, 3, 5])).toEqual([
+    expect(numberRanges([9, 1, 2, 3, 5])).toEqual([
       [1, 3],
       [5, 5],
       [9, 9],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { NO_ADDRESS } from "../../web/src/base/trouble.ts";
-import { maxInFlightPerPeer, unreachable } from "../../web/src/worker/transport.ts";
+import { maxInFlightPerPeer, whyUnreachable } from "../../web/src/worker/transport.ts";
 
 const [secure, plain] = ["https://catalog.example", "http://catalog.example"];
 const why = "an https page cannot use a peer without https";
@@ -41,7 +41,7 @@ describe("a page may ask a peer", () => {
     [plain, "javascript:alert(1)", NO_ADDRESS],
     [plain, "peer.example", NO_ADDRESS],
   ])("from %s at %s: %s", (origin, url, reason) => {
-    expect(unreachable(url, origin)).toBe(reason);
+    expect(whyUnreachable(url, origin)).toBe(reason);
   });
 });
 

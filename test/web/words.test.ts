@@ -4,7 +4,7 @@ import { en } from "../../web/src/base/en.ts";
 import { es } from "../../web/src/base/es.ts";
 import { formatsFor } from "../../web/src/base/format.ts";
 import { linkTo, torrentOf } from "../../web/src/base/route.svelte.ts";
-import { failureOf, NO_ADDRESS, NO_LEAVE, peerTrouble, told } from "../../web/src/base/trouble.ts";
+import { failureOf, NO_ADDRESS, NO_LEAVE, peerTrouble, reasonText } from "../../web/src/base/trouble.ts";
 import { heldOfFiles } from "../../web/src/downloads/file-progress.ts";
 import { lookOf } from "../../web/src/swarm/peer-look.ts";
 import { cellAt, gridOf } from "../../web/src/swarm/piece-grid.ts";
@@ -41,8 +41,8 @@ describe("numbers", () => {
 describe("reasons", () => {
   it("are the engine's on the English page, and ours on the Spanish one", () => {
     const failure = { trouble: "wrong_piece", text: "wrong hash" } as const;
-    expect(told(failure, en.troubles)).toEqual({ ours: "", theirs: "wrong hash" });
-    expect(told(failure, es.troubles)).toEqual({
+    expect(reasonText(failure, en.troubles)).toEqual({ ours: "", theirs: "wrong hash" });
+    expect(reasonText(failure, es.troubles)).toEqual({
       ours: "envió bytes que no son la pieza",
       theirs: "",
     });
@@ -50,15 +50,15 @@ describe("reasons", () => {
 
   it("keep what a server said where that is all there is to know", () => {
     const failure = { trouble: "internal", text: "disk on fire" } as const;
-    expect(told(failure, es.troubles)).toEqual({ ours: "falló:", theirs: "disk on fire" });
+    expect(reasonText(failure, es.troubles)).toEqual({ ours: "falló:", theirs: "disk on fire" });
   });
 
   it("of a browser are ours in every language: its own are for programmers", () => {
     const denied = failureOf(
       new DOMException("The request is not allowed by the user agent", "NotAllowedError"),
     );
-    expect(told(denied, en.troubles)).toEqual({ ours: "the browser does not allow it", theirs: "" });
-    expect(told(denied, es.troubles)).toEqual({ ours: "el navegador no lo permite", theirs: "" });
+    expect(reasonText(denied, en.troubles)).toEqual({ ours: "the browser does not allow it", theirs: "" });
+    expect(reasonText(denied, es.troubles)).toEqual({ ours: "el navegador no lo permite", theirs: "" });
   });
 
   it("of a peer in the person's network say how to let the page in", () => {

@@ -8,7 +8,7 @@ import { Publications } from "./publishing/publications.svelte.ts";
 import { startWorker } from "./start-worker.ts";
 
 takeToken();
-addEventListener("hashchange", () => takeToken());
+addEventListener("hashchange", takeToken);
 const engine = new Engine(startWorker());
 const props = { downloads: new Downloads(engine), publications: new Publications(engine) };
 mount(App, { target: document.body, props });

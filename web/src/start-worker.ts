@@ -10,8 +10,8 @@ interface TrustedTypes {
 }
 
 /**
- * The one script that the page starts besides itself. Under `require-trusted-types-for 'script'` a worker's URL has to
- * come out of a policy that the header names: ours is "pieza", and it knows a single URL.
+ * Starts the worker, the only script that the page loads besides its own. Under `require-trusted-types-for 'script'`
+ * the URL of a worker has to come from a policy that the header names. The policy "pieza" accepts this one URL.
  */
 export function startWorker(): Worker {
   const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes };

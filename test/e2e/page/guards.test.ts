@@ -36,7 +36,7 @@ describe("the page's guards", () => {
     await page.goto(`${swarm.catalogUrl}/#/t/${encodeURIComponent(markup)}`);
     await page.getByText("This catalog has no such torrent.").waitFor();
     await page.getByRole("searchbox").fill(`${markup} elsewhere`);
-    await page.getByText(/^Nothing here is called/).waitFor();
+    await page.getByText(/^No torrent matches/).waitFor();
     expect(await wasHit(page)).toBe(false);
     expect(browser.problems).toEqual([]);
   });

@@ -79,8 +79,10 @@ describe("a tab at its limits", () => {
     seeder.kill("SIGSTOP");
     await setQuota(page, 12 * MiB);
     await download.card.getByText("Files", { exact: true }).click();
-    await download.card.getByRole("checkbox", { name: "b.bin" }).check();
+    const box = download.card.getByRole("checkbox", { name: "b.bin" });
+    await box.check();
     await download.becomes("Too large");
+    expect(await box.isChecked(), "the list of files stays open, with the click in it").toBe(true);
     await download.card.getByText(/Free some space and try again/).waitFor();
     await pictureState(page, "31-no-room-midway");
     seeder.kill("SIGCONT");

@@ -57,7 +57,7 @@ describe("looking around in a tab", () => {
     await page.getByText("1 torrent", { exact: true }).waitFor();
     await page.getByRole("link", { name: "one", exact: false }).waitFor();
     await search.fill("nothing like this");
-    await page.getByText("Nothing here is called “nothing like this”.").waitFor();
+    await page.getByText("No torrent matches “nothing like this”.").waitFor();
     await page.close();
   });
 

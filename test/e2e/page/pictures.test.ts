@@ -34,10 +34,10 @@ describe("the page as it looks", () => {
     await writeRandomFile(path, 23 * MiB);
     const choose = page.locator('input[type="file"][multiple]');
     await choose.setInputFiles(path);
-    await page.getByText("This catalog wants its token").waitFor();
+    await page.getByText("You need the token of this catalog").waitFor();
     await pictureState(page, "2-token");
     await page.getByLabel("Token").fill(uploadToken);
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Continue" }).click();
     await page.getByText("not all of its pieces are at a peer yet").waitFor();
     await pictureState(page, "3-unstored");
     const slowly = ["--limit-upload", "4MiB"];

@@ -64,7 +64,7 @@ describe("publishing from a tab", () => {
     await becomes(page, "Needs the token");
     for (const token of ["guess", uploadToken]) {
       await card(page).getByLabel("Token").fill(token);
-      await card(page).getByRole("button", { name: "Go on" }).click();
+      await card(page).getByRole("button", { name: "Continue" }).click();
       if (token === "guess") await card(page).getByText("That is not this catalog's token.").waitFor();
     }
     await becomes(page, "Shared");

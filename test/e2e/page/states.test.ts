@@ -113,7 +113,7 @@ describe("the page when things are not all well", () => {
     page = await browser.open(`${swarm.catalogUrl}/#/t/never-published.zip`);
     await page.getByText("This catalog has no such torrent.").waitFor();
     await page.getByRole("searchbox").fill("never");
-    await page.getByText("Nothing here is called “never”.").waitFor();
+    await page.getByText("No torrent matches “never”.").waitFor();
     await pictureState(page, "28-not-here");
   });
 

@@ -1,10 +1,10 @@
 import type { PeerState } from "#core/download/snapshot.ts";
 import type { UploadPeerState } from "#core/upload/upload.ts";
 import type { PublicationStage } from "./messages.ts";
-import type { Standing } from "./timeline.ts";
+import type { PeerStanding } from "./timeline.ts";
 import type { ShownTrouble } from "./trouble.ts";
 
-/** Every word of the page in English, and the shape that every other language has to fill. */
+/** The texts of the page in English. Every other language has the same keys and parameters. */
 export const en = {
   tagline: "Files from many peers at once, every piece verified",
   language: "Language",
@@ -13,9 +13,9 @@ export const en = {
   downloads: "Downloads",
   catalog: "Catalog",
   search: "Search by name or info hash",
-  searching: "Looking…",
+  searching: "Loading…",
   found: (count: string, one: boolean) => (one ? "1 torrent" : `${count} torrents`),
-  nothingFound: (search: string) => `Nothing here is called “${search}”.`,
+  nothingFound: (search: string) => `No torrent matches “${search}”.`,
   emptyCatalog: "This catalog has no torrents yet.",
   emptyCatalogHow: "Drop a file here, or publish one from a terminal:",
   emptyCatalogFile: "FILE",
@@ -27,7 +27,7 @@ export const en = {
   downloadNamed: (name: string) => `Download ${name}`,
 
   notFound: "This catalog has no such torrent.",
-  backToCatalog: "Whole catalog",
+  backToCatalog: "Back to the catalog",
 
   pieces: (count: string, one: boolean) => (one ? "1 piece" : `${count} pieces`),
   files: (count: string, one: boolean) => (one ? "1 file" : `${count} files`),
@@ -60,7 +60,7 @@ export const en = {
   },
   allVerified: (pieces: string, one: boolean) =>
     one ? "its only piece verified" : `all ${pieces} pieces verified`,
-  openingWhy: "Looking at what is already here…",
+  openingWhy: "Checking what this browser already has…",
   elsewhereWhy: "Another tab has this download. It moves here when that tab is closed.",
   tooLargeDisk: (needed: string, available: string) =>
     `It needs ${needed}, and this browser grants ${available}. Free some space and try again.`,
@@ -83,18 +83,17 @@ export const en = {
   saving: (percent: string) => `Saving… ${percent}`,
   preparing: "Preparing…",
   saveNeeds: (size: string) =>
-    `Saving makes a second copy: it needs ${size} more until the one here is freed.`,
-  saved: "Saved.",
+    `Saving makes a second copy. It needs ${size} more until the copy kept here is freed.`,
   handedOver:
-    "Your browser is saving it. The copy kept here can go once that is done, and goes by itself the next time this page opens.",
+    "Your browser is saving it. Free the copy kept here when that is done; else the page frees it when it next opens.",
   free: (size: string) => `Free ${size}`,
   saveFailed: "It could not be saved:",
 
   mapLabel: "Piece map",
   mapNow: (number: string, total: string, what: string) => `Piece ${number} of ${total}: ${what}`,
   mapMissing: "missing",
-  mapUnwanted: "of no chosen file",
-  mapBefore: "held since before this run",
+  mapUnwanted: "not in a chosen file",
+  mapBefore: "held from an earlier run",
   mapInFlight: (peer: string) => `on its way from peer ${peer}`,
   mapFrom: (peer: string) => `from peer ${peer}`,
   mapHint: "Point at a piece to see which peer it came from",
@@ -154,10 +153,10 @@ export const en = {
   moreRepairs: (count: string) => `and ${count} more`,
   allCopied: "Every piece has as many copies as wanted.",
   volunteer: "volunteer",
-  seeder: "has everything",
-  leecher: "has a part",
+  seeder: "seeder",
+  leecher: "leecher",
   leaving: "is leaving",
-  unlisted: "not named to others",
+  unlisted: "not listed",
   has: "Has",
   hasOf: (held: string, total: string) => `has ${held} of ${total} pieces`,
   happened: "What happened",
@@ -167,10 +166,10 @@ export const en = {
     connecting: "is asked what it has:",
     answering: "answers:",
     "asked again": "is asked again:",
-    "backing off": "failed, is given a pause:",
+    "backing off": "failed, backing off:",
     banned: "banned:",
     skipped: "skipped:",
-  } satisfies Record<Standing, string>,
+  } satisfies Record<PeerStanding, string>,
 
   publish: "Publish or open",
   dropHint: "Drop a file or a folder anywhere to publish it.",
@@ -183,7 +182,7 @@ export const en = {
   torrentUrl: "Or its URL",
   open: "Open",
   openFailed: "That cannot be used:",
-  trackers: "Trackers to ask besides those that the torrent or the catalog names",
+  trackers: "Trackers to ask besides those of the torrent or the catalog",
   published: "Published from this browser",
   publication: {
     hashing: "Reading",
@@ -205,13 +204,13 @@ export const en = {
   } satisfies Record<UploadPeerState, string>,
   sent: (count: string, one: boolean) => (one ? "1 piece sent" : `${count} pieces sent`),
   unstoredWhy: "It is in the catalog, but not all of its pieces are at a peer yet.",
-  interrupted: "Not all pieces reached a peer. Choose the same file again: what is there is not sent again.",
+  interrupted:
+    "Not all pieces reached a peer. Choose the same file again: pieces that are already there are not sent again.",
   token: "Token",
-  tokenNeeded: "This catalog wants its token from those who publish.",
+  tokenNeeded: "You need the token of this catalog to publish.",
   tokenRefused: "That is not this catalog's token.",
-  tokenWhere:
-    "Whoever started the catalog has it: in the link that it printed, or in the file that it named.",
-  goOn: "Go on",
+  tokenWhere: "Ask the person who started the catalog: it is in the link or the file that the catalog named.",
+  goOn: "Continue",
   nameTaken: (name: string) => `“${name}” is another torrent in this catalog.`,
   newName: "Another name",
   publishAs: "Publish under this name",
@@ -219,21 +218,21 @@ export const en = {
   link: "Link to share",
   copy: "Copy link",
   copied: "Copied",
-  unpublishSure: "Take it out of the catalog?",
+  unpublishSure: "Remove it from the catalog?",
   showOthers: (count: string) => `Show ${count} more`,
 
-  /** What the engine says is English already; what browsers say is for programmers. */
+  /** Only where the text of a browser is for programmers: the engine's texts are English already. */
   troubles: {
     browser_refuses: "the browser does not allow it",
     gone_meanwhile: "it was changed, moved or deleted meanwhile",
     storage_full: "there is no space left",
   } as Partial<Record<ShownTrouble, string>>,
 
-  offline: "You are offline. Downloads go on by themselves when the network is back.",
+  offline: "You are offline. Downloads continue when the network is back.",
   memoryInsecure: (cap: string) =>
-    `This page was opened without https, so the browser withholds its storage and its fast hashing: files up to ${cap} are kept in memory and are gone after a reload. Open it over https, or as http://localhost on the machine that serves it, and they are kept on disk.`,
+    `This page was opened without https, so the browser gives it neither storage nor fast hashing. Files up to ${cap} are kept in memory and are gone after a reload. To keep them on disk, open the page over https, or as http://localhost on the machine that serves it.`,
   memoryUnsupported: (cap: string) =>
-    `This browser gives the page no storage: files up to ${cap} are kept in memory and are gone after a reload.`,
+    `This browser gives the page no storage. Files up to ${cap} are kept in memory and are gone after a reload.`,
   engineFailed: "Downloads do not work in this browser:",
 };
 

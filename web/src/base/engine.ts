@@ -1,7 +1,7 @@
 import type { CallName, Calls, WorkerMessage } from "./messages.ts";
 import type { Failure } from "./trouble.ts";
 
-/** A call failed in the worker; `code` is a PiezaError's. */
+/** A call failed in the worker. `code` is the code of a PiezaError. */
 export class CallFailed extends Error {
   readonly code: string;
   readonly trouble: Failure["trouble"];
@@ -14,7 +14,7 @@ export class CallFailed extends Error {
   }
 }
 
-/** What the worker says unasked. */
+/** Messages that the worker sends without a call. */
 export type News = Exclude<WorkerMessage, { type: "answer" | "failure" }>;
 
 interface Waiting {
@@ -22,7 +22,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** The page's end of the worker. */
+/** Calls the worker and receives its news. */
 export class Engine {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
@@ -37,12 +37,12 @@ export class Engine {
     );
   }
 
-  /** Calls `onNews` with everything that the worker says unasked, from now on. */
+  /** Calls `onNews` with all news of the worker from now on. */
   listen(onNews: (news: News) => void): void {
     this.#listeners.push(onNews);
   }
 
-  /** Fails with CallFailed. */
+  /** Asks the worker. Rejects with CallFailed. */
   call<K extends CallName>(call: K, ask: Calls[K]["ask"]): Promise<Calls[K]["answer"]> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
@@ -58,7 +58,7 @@ export class Engine {
     } else for (const onNews of this.#listeners) onNews(message);
   }
 
-  /** Each call settles once. */
+  /** Takes the call off the list: each call settles once. */
   #settle(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);

@@ -1,20 +1,20 @@
-/** Numbers as a language writes them. */
+/** Formats numbers for one language. The examples are English. */
 export interface Formats {
-  /** 1234 as 1,234. */
+  /** 1234 becomes "1,234". */
   count(value: number): string;
-  /** 0.424 as 42%; never 100% before it is all. */
+  /** 0.424 becomes "42%". Fractions below 1 give at most "99%". */
   percent(fraction: number): string;
-  /** Bytes in the unit that suits, decimal: 1,500,000 as 1.5 MB. */
+  /** Bytes in decimal units: 1,500,000 becomes "1.5 MB". */
   bytes(bytes: number): string;
-  /** Bytes a second. */
+  /** Bytes per second: 1,500,000 becomes "1.5 MB/s". */
   rate(bytesPerSecond: number): string;
-  /** Milliseconds as its one or two largest units: 1 hr 5 min. */
+  /** Milliseconds in the one or two largest units: "1 hr 5 min". */
   duration(ms: number): string;
-  /** Milliseconds as minutes and seconds: 1:05. */
+  /** Milliseconds as minutes and seconds: "1:05". */
   clock(ms: number): string;
-  /** Milliseconds since 1970 as a day and a time. */
+  /** Milliseconds since 1970 as date and time. */
   moment(ms: number): string;
-  /** 2.44 as 2.4. */
+  /** 2.44 becomes "2.4". */
   decimal(value: number): string;
 }
 
@@ -71,7 +71,7 @@ function cachedUnits(language: string): (unit: string, digits: number) => Intl.N
   };
 }
 
-/** The value in the largest unit in which it is at least 1, as it will be shown: 999,999 bytes are 1.0 MB. */
+/** Scales to the largest unit in which the rounded value is at least 1: 999,999 bytes are 1.0 MB. */
 function scale(bytes: number): [number, (typeof UNITS)[number]] {
   let [scaled, at] = [bytes, 0];
   while (scaled >= 999.5 && at < UNITS.length - 1) [scaled, at] = [scaled / 1000, at + 1];

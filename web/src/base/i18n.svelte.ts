@@ -1,6 +1,7 @@
 import { en, type Words } from "./en.ts";
 import { es } from "./es.ts";
 import { type Formats, formatsFor } from "./format.ts";
+import { keepText, keptText } from "./kept.ts";
 
 export const languages = { en: "English", es: "Español" } as const;
 export type Language = keyof typeof languages;
@@ -8,7 +9,7 @@ export type Language = keyof typeof languages;
 const dictionaries: Record<Language, Words> = { en, es };
 const KEY = "pieza.language";
 
-/** The page's language: the person's choice, else the browser's first that we have. */
+/** The language of the page: the person's choice, else the first language of the browser that has a dictionary. */
 class I18n {
   language: Language = $state(initialLanguage());
   readonly words: Words = $derived(dictionaries[this.language]);
@@ -16,28 +17,16 @@ class I18n {
 
   choose(language: Language): void {
     this.language = language;
-    try {
-      localStorage.setItem(KEY, language);
-    } catch {
-      // Without storage the choice lasts as long as the page.
-    }
+    keepText(KEY, language);
   }
 }
 
 function initialLanguage(): Language {
-  for (const tag of [keptChoice(), ...navigator.languages]) {
+  for (const tag of [keptText(KEY), ...navigator.languages]) {
     const language = tag?.slice(0, 2).toLowerCase();
     if (language !== undefined && language in dictionaries) return language as Language;
   }
   return "en";
-}
-
-function keptChoice(): string | undefined {
-  try {
-    return localStorage.getItem(KEY) ?? undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 export const i18n = new I18n();

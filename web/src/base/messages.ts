@@ -3,25 +3,28 @@ import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import type { CatalogPage, TorrentSummary } from "#core/ports/catalog.ts";
 import type { TorrentFile } from "#core/torrent/torrent.ts";
 import type { UploadPeerProgress } from "#core/upload/upload.ts";
-import type { ToldEntry } from "./timeline.ts";
+import type { KeptEntry } from "./timeline.ts";
 import type { Failure } from "./trouble.ts";
 
-/** What the page and its worker say to each other. Plain data: it is copied from one thread to the other. */
+/** Messages between the page and its worker. All are plain data, because they are copied between threads. */
 
-export type TorrentKey = { readonly name: string } | { readonly infoHash: string };
+export type NameOrInfoHash = { readonly name: string } | { readonly infoHash: string };
 
-/** Where a download stands outside the engine; while it is "open" the snapshot says the rest. */
+/** Stage of a download outside the engine. While it is "open", the snapshot has the rest. */
 export type Stage =
-  /** Taking its lock, finding what is kept of it and hashing what needs it. */
+  /** The worker takes the lock, looks for stored pieces and hashes those that need it. */
   | { readonly kind: "opening" }
   /**
-   * A torrent of the seed's form says no lengths: two pieces are fetched to learn them. What it waits for, in words and as
-   * what they come down to.
+   * A legacy torrent has no lengths: two pieces are fetched to learn them. `reason` and `trouble` say what the worker
+   * waits for.
    */
   | { readonly kind: "learning"; readonly reason: string; readonly trouble: "no_tracker" | "no_lengths" }
-  /** Another tab has it. It comes over by itself when that tab is closed. */
+  /** Another tab has the lock. This tab takes over when that tab is closed. */
   | { readonly kind: "elsewhere" }
-  /** It does not fit: `availableBytes` is what the browser grants, if it says so, or the cap of the memory. */
+  /**
+   * The download does not fit. `availableBytes` is the free quota of the browser, undefined if it is not known, or
+   * the cap of the memory.
+   */
   | {
       readonly kind: "too large";
       readonly neededBytes: number;
@@ -31,61 +34,61 @@ export type Stage =
   | { readonly kind: "broken"; readonly reason: string; readonly trouble: Trouble }
   | { readonly kind: "open" };
 
-/** What happened the last times that a download ran. */
+/** The events of one earlier run of a download. */
 export interface EarlierRun {
-  /** By the clock of this machine, since 1970. */
+  /** Unix time by the clock of this machine. */
   readonly startedAtMs: number;
   /** The oldest first. Slots are those of that run. */
-  readonly entries: readonly ToldEntry[];
+  readonly entries: readonly KeptEntry[];
 }
 
-/** One download as the worker knows it. */
-export interface DownloadRecord {
+/** One download of this tab, as the worker reports it. */
+export interface TabDownload {
   readonly torrent: TorrentSummary;
   readonly stage: Stage;
-  /** Of a folder, the files that are wanted, as indexes in order; undefined: all. */
+  /** Sorted indexes of the wanted files of a folder; undefined for all. */
   readonly selected: readonly number[] | undefined;
-  /** The pieces that these touch, as a bitfield's bytes; undefined: all. */
+  /** The pieces of these files, as the bytes of a bitfield; undefined for all. */
   readonly wanted: Uint8Array | undefined;
   /** The oldest first. */
   readonly earlier: readonly EarlierRun[];
-  /** The person has been given the file; the copy kept here goes at the next start. */
+  /** The file was saved or handed to the browser. The copy kept here is deleted at the next start. */
   readonly handedOver: boolean;
 }
 
-/** Where the worker keeps the bytes. */
+/** Where the worker keeps the pieces. */
 export interface StorageInfo {
   readonly kind: "disk" | "memory";
-  /** Why not on disk: the page is not a secure context, or the browser lacks or denies the storage. */
+  /** Why they are in memory: the page is no secure context, or the browser lacks or denies storage. */
   readonly memoryBecause?: "insecure" | "unsupported";
-  /** Largest download that memory takes; Infinity on disk. */
+  /** The largest download that fits into memory; Infinity on disk. */
   readonly capBytes: number;
 }
 
-/** A file or folder to publish. `token` is the catalog's, where the page has it. */
+/** A file or folder to publish. `token` is the token of the catalog, if the page has it. */
 export interface PublishAsk {
-  /** What the torrent's file or folder is called. */
+  /** Name of the file or folder in the torrent. */
   readonly fileName: string;
-  /** `files` are those of a folder, else exactly one. */
+  /** Whether `files` are those of a folder; otherwise it is exactly one file. */
   readonly folder: boolean;
   readonly files: readonly { readonly path: string; readonly file: File }[];
   readonly token?: string;
 }
 
-/** Where a publication stands. */
+/** Stage of a publication. */
 export type PublicationStage =
   | { readonly kind: "hashing"; readonly bytes: number }
-  /** On its way into the catalog. */
+  /** The torrent is being put into the catalog. */
   | { readonly kind: "publishing" }
-  /** The catalog wants its token; `refused`: the one it was given is another. */
+  /** The catalog needs a token. `refused`: the token that it got is wrong. */
   | { readonly kind: "token"; readonly refused: boolean }
-  /** The name belongs to another torrent. */
+  /** The catalog has another torrent of this name. */
   | { readonly kind: "taken"; readonly name: string }
-  /** Its pieces go to peers; `pieces` of them are at one at least. */
+  /** Pieces are sent to peers. `pieces` counts those that at least one peer has. */
   | { readonly kind: "storing"; readonly pieces: number; readonly peers: readonly UploadPeerProgress[] }
-  /** In the catalog, and every piece is at a peer. */
+  /** The torrent is in the catalog, and every piece is at a peer. */
   | { readonly kind: "shared" }
-  /** In the catalog, but pieces are left that no peer took. Without a `failure` it is what `peers` say. */
+  /** The torrent is in the catalog, but no peer took some pieces. Without a `failure`, `peers` has the reasons. */
   | {
       readonly kind: "unstored";
       readonly failure: Failure | undefined;
@@ -93,35 +96,35 @@ export type PublicationStage =
     }
   | { readonly kind: "broken"; readonly failure: Failure };
 
-/** One publication as the worker knows it. */
+/** One publication of this tab, as the worker reports it. */
 export interface PublicationRecord {
-  /** In this tab. */
+  /** Unique in this tab. */
   readonly id: number;
   readonly fileName: string;
   /** Bytes. */
   readonly length: number;
   /** 0 for a single file. */
   readonly fileCount: number;
-  /** Once everything is hashed. */
+  /** Known after hashing. */
   readonly infoHash?: string;
   readonly totalPieces?: number;
-  /** In the catalog; empty until it is there, unless the person chose it. */
+  /** Name in the catalog; empty until the torrent is published or the person chose a name. */
   readonly name: string;
-  /** It is in the catalog. */
+  /** The torrent is in the catalog. */
   readonly published: boolean;
   readonly stage: PublicationStage;
 }
 
-/** How far the copies of a torrent are from what it asks for. */
+/** Replication of a torrent, as its tracker reports it. */
 export interface Replication {
-  /** Copies wanted of every piece; 0: none is made. */
+  /** Replication target; 0 if no copies are made. */
   readonly target: number;
-  /** Pieces with fewer copies at peers that stay, and among them those that nobody has. */
+  /** `underTarget` counts the pieces with fewer copies at peers that stay; `lost` those of them without any copy. */
   readonly underTarget: number;
   readonly lost: number;
-  /** Since the tracker's start. */
+  /** Since the start of the tracker. */
   readonly bytesCopied: number;
-  /** Who copies now: numbers of pieces from and to, and from whom. */
+  /** Copies that are being made now: the peer at `url` gets these ranges of piece numbers from `sources`. */
   readonly repairs: readonly {
     readonly url: string;
     readonly ranges: readonly (readonly [from: number, to: number])[];
@@ -129,7 +132,7 @@ export interface Replication {
   }[];
 }
 
-/** A swarm as its tracker shows it. */
+/** A swarm, as its tracker reports it. */
 export interface SwarmNews {
   readonly infoHash: string;
   readonly peers: readonly {
@@ -137,55 +140,60 @@ export interface SwarmNews {
     readonly heldPieces: number;
     readonly draining: boolean;
     readonly listed: boolean;
-    /** Empty: not known. */
+    /** Empty if it is not known. */
     readonly zone: string;
-    /** It lends space for copies. */
+    /** Whether the peer is a volunteer, which lends space for copies. */
     readonly volunteer: boolean;
   }[];
-  /** Of each piece, by index; empty while there is a problem. */
+  /** Copies of each piece, by index; empty while there is a problem. */
   readonly copies: Uint16Array;
-  /** Of each piece, the copies that volunteers are making now; empty where there are none. */
+  /** Copies that volunteers are making of each piece, by index; empty if there are none. */
   readonly onTheirWay: Uint16Array;
   readonly replication: Replication;
-  /** Why there is no news, in words. */
+  /** Why the swarm cannot be watched. */
   readonly problem: Failure | undefined;
 }
 
-/** What the page asks of the worker, and what it gets. Each call is answered once, with the value or an error. */
+/** The calls of the page to the worker. Each is answered once, with a value or a failure. */
 export interface Calls {
-  /** Which storage there is. Answered when every kept download is listed. */
+  /** Starts the worker's downloads. Answers with the kind of storage once all kept downloads are listed. */
   start: { ask: { trackers: readonly string[] }; answer: StorageInfo };
-  /** Trackers to ask besides the torrent's or the catalog's. Fails with invalid_argument for what is no URL of one. */
+  /**
+   * Trackers to ask besides those of the torrent or the catalog. Fails with invalid_argument if one is not an HTTP
+   * URL.
+   */
   trackers: { ask: { trackers: readonly string[] }; answer: undefined };
   list: { ask: { search: string; pageToken: string }; answer: CatalogPage };
-  look: { ask: TorrentKey; answer: TorrentSummary };
-  /** A torrent from elsewhere than the catalog; `look` and `add` find it by its info hash from now on. */
+  look: { ask: NameOrInfoHash; answer: TorrentSummary };
+  /** Opens a torrent that is not in the catalog. `look` and `add` then find it by its info hash. */
   open: { ask: { text: string } | { url: string }; answer: TorrentSummary };
-  /** The files of a folder, in the torrent's order; empty for a single file. */
-  files: { ask: TorrentKey; answer: readonly TorrentFile[] };
-  /** Starts a download, or finds it started. `selected`: of these files alone, as indexes. */
-  add: { ask: TorrentKey & { selected?: readonly number[] | undefined }; answer: TorrentSummary };
-  /** From now on these files are wanted, at least one; undefined: all. What is held of others stays. */
+  /** The files of a folder, in the order of the torrent; empty for a single file. */
+  files: { ask: NameOrInfoHash; answer: readonly TorrentFile[] };
+  /** Starts a download unless it is there already. `selected`: indexes of the wanted files of a folder. */
+  add: { ask: NameOrInfoHash & { selected?: readonly number[] | undefined }; answer: TorrentSummary };
+  /** Selects the files of a folder, at least one; undefined for all. Pieces of other files are kept. */
   select: { ask: { infoHash: string; selected: readonly number[] | undefined }; answer: undefined };
   pause: { ask: { infoHash: string }; answer: undefined };
   resume: { ask: { infoHash: string }; answer: undefined };
-  /** Ends it and deletes what is kept of it. */
+  /** Ends the download and deletes what is stored of it. */
   remove: { ask: { infoHash: string }; answer: undefined };
-  /** The finished file, backed by the storage and not by memory; of a folder, one file by its index, or all as a zip. */
+  /**
+   * The finished file, backed by storage and not by memory. Of a folder: the file with this index, or all as a zip.
+   */
   file: { ask: { infoHash: string; index?: number }; answer: { blob: Blob; name: string } };
-  /** The finished files of a folder, likewise; paths have "/" between their parts. */
+  /** The finished files of a folder, backed by storage. Paths have "/" between their parts. */
   folder: { ask: { infoHash: string }; answer: readonly { path: string; blob: Blob }[] };
-  /** The file was handed to the person, who may still be saving it. */
+  /** The file was saved, or the browser is saving it. */
   handedOver: { ask: { infoHash: string }; answer: undefined };
-  /** The network is back. */
+  /** The browser is online again. */
   wake: { ask: undefined; answer: undefined };
-  /** Watches one swarm instead of the one before, or none. */
+  /** Watches this swarm instead of the one before; undefined for none. */
   watch: { ask: { infoHash: string | undefined }; answer: undefined };
   publish: { ask: PublishAsk; answer: undefined };
-  /** Goes on after a stage that waits for the person, with what they said. */
+  /** Continues a publication that waits for the person, with the person's answer. */
   goOn: { ask: { id: number; token?: string; name?: string; replace?: boolean }; answer: undefined };
   stopPublishing: { ask: { id: number }; answer: undefined };
-  /** Takes a torrent out of the catalog. */
+  /** Removes a torrent from the catalog. */
   unpublish: { ask: { name: string; infoHash: string; token?: string }; answer: undefined };
 }
 
@@ -204,12 +212,12 @@ export interface CallMessage<K extends CallName = CallName> {
 export type WorkerMessage =
   | { readonly type: "answer"; readonly id: number; readonly answer: unknown }
   | { readonly type: "failure"; readonly id: number; readonly code: string; readonly failure: Failure }
-  /** A download is new or changed its stage. */
-  | { readonly type: "record"; readonly record: DownloadRecord }
-  /** At most ten a second for each download. */
+  /** A download is new or its stage changed. */
+  | { readonly type: "record"; readonly record: TabDownload }
+  /** At most five a second for each download. */
   | { readonly type: "snapshot"; readonly infoHash: string; readonly snapshot: DownloadSnapshot }
   | { readonly type: "removed"; readonly infoHash: string }
-  /** Of the swarm that is watched, at most two a second. */
+  /** News of the watched swarm, at most two a second. */
   | { readonly type: "swarm"; readonly news: SwarmNews }
-  /** A publication is new or got on; at most ten a second for each. */
+  /** A publication is new or made progress; at most ten a second for each. */
   | { readonly type: "publication"; readonly record: PublicationRecord };

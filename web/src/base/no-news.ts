@@ -1,6 +1,6 @@
 import type { SwarmNews } from "./messages.ts";
 
-/** A swarm of which nothing is known. */
+/** News of a swarm of which nothing is known. */
 export const noNews: Omit<SwarmNews, "infoHash" | "problem"> = {
   peers: [],
   copies: new Uint16Array(0),

@@ -6,10 +6,10 @@ import {
 } from "#core/download/snapshot.ts";
 import { peerTrouble, type ShownTrouble } from "./trouble.ts";
 
-/** How a peer stands in a timeline: sending and waiting to send is one thing there. */
-export type Standing = "connecting" | "answering" | "asked again" | "backing off" | "banned" | "skipped";
+/** State of a peer in a timeline. "active" and "idle" of the engine are both "answering" here. */
+export type PeerStanding = "connecting" | "answering" | "asked again" | "backing off" | "banned" | "skipped";
 
-/** One thing that happened; times are milliseconds since the engine was started. */
+/** One event. Times are milliseconds since the engine was started. */
 export type TimelineEntry =
   | {
       readonly kind: "state";
@@ -23,47 +23,48 @@ export type TimelineEntry =
       readonly atMs: number;
       readonly slot: number;
       readonly url: string;
-      readonly standing: Standing;
+      readonly standing: PeerStanding;
       readonly reason: string;
       readonly trouble?: ShownTrouble | undefined;
     }
-  | {
-      readonly kind: "pieces";
-      readonly atMs: number;
-      readonly slot: number;
-      readonly url: string;
-      /** Numbers, from 1, in the order in which they came. */
-      readonly numbers: readonly number[];
-    };
+  | PiecesEntry;
 
-/** The same with pieces as ranges, the first of them: small enough to be kept. */
-export type ToldEntry =
-  | Exclude<TimelineEntry, { kind: "pieces" }>
-  | (Omit<Extract<TimelineEntry, { kind: "pieces" }>, "numbers"> & {
+interface PiecesEntry {
+  readonly kind: "pieces";
+  readonly atMs: number;
+  readonly slot: number;
+  readonly url: string;
+  /** Piece numbers, from 1, in order of arrival. */
+  readonly numbers: number[];
+}
+
+/** A timeline entry as it is stored and shown: the piece numbers are at most MAX_RANGES ranges. */
+export type KeptEntry =
+  | Exclude<TimelineEntry, PiecesEntry>
+  | (Omit<PiecesEntry, "numbers"> & {
       readonly count: number;
       readonly ranges: readonly (readonly [from: number, to: number])[];
     });
 
-interface Run {
-  readonly entry: { numbers: number[]; readonly atMs: number };
-}
-
-/** Pieces of one peer are told together as long as no more than this lies between, or a part of the time so far. */
+/**
+ * Pieces of one peer go into one entry until this time has passed, or this part of the time so far if that is longer.
+ */
 const TOGETHER_MS = 10_000;
 const TOGETHER_PART = 1 / 20;
-/** The oldest are dropped. */
+/** Above this, the oldest entries are dropped. */
 const MAX_ENTRIES = 400;
 
-/** What happened in a download, told from the difference between its snapshots. */
+/** The events of a download, derived from the differences between its snapshots. */
 export class Timeline {
   #entries: TimelineEntry[] = [];
   #state: DownloadState | undefined;
   #map: Uint16Array = new Uint16Array(0);
-  readonly #standings: Standing[] = [];
-  readonly #runs: (Run | undefined)[] = [];
+  readonly #standings: PeerStanding[] = [];
+  /** The entry of each slot that takes more pieces. */
+  readonly #runs: (PiecesEntry | undefined)[] = [];
   #lastMs = 0;
 
-  /** The oldest first. Changed in place. */
+  /** The oldest first. The array is changed in place. */
   get entries(): readonly TimelineEntry[] {
     return this.#entries;
   }
@@ -84,15 +85,15 @@ export class Timeline {
     const { slot, state } = peer;
     const standing = state === "active" || state === "idle" ? "answering" : state;
     const before = this.#standings[slot];
-    // After a pause it is asked; whether it answers shows in what it gives.
+    // A peer that backed off is only asked again: its next pieces show whether it answers.
     const again = before === "backing off" || before === "asked again";
     const shown = again && standing === "answering" ? "asked again" : standing;
-    // Asked once more what it has, it stands as before.
+    // A peer that is asked again which pieces it has keeps its standing.
     if (shown === before || (shown === "connecting" && before !== undefined)) return;
     this.#stand(peer, shown, atMs);
   }
 
-  #stand(peer: PeerSnapshot, standing: Standing, atMs: number): void {
+  #stand(peer: PeerSnapshot, standing: PeerStanding, atMs: number): void {
     const { slot, url, reason } = peer;
     this.#standings[slot] = standing;
     this.#runs[slot] = undefined;
@@ -112,9 +113,9 @@ export class Timeline {
   #runOf(slot: number, url: string, atMs: number): number[] {
     const together = Math.max(TOGETHER_MS, atMs * TOGETHER_PART);
     const open = this.#runs[slot];
-    if (open && atMs - open.entry.atMs <= together) return open.entry.numbers;
-    const entry = { kind: "pieces" as const, atMs, slot, url, numbers: [] as number[] };
-    this.#runs[slot] = { entry };
+    if (open && atMs - open.atMs <= together) return open.numbers;
+    const entry: PiecesEntry = { kind: "pieces", atMs, slot, url, numbers: [] };
+    this.#runs[slot] = entry;
     this.#push(entry);
     return entry.numbers;
   }
@@ -124,7 +125,7 @@ export class Timeline {
     if (this.#entries.length > MAX_ENTRIES) this.#entries.shift();
   }
 
-  /** The engine was started anew: its times and slots are others now. */
+  /** The engine was restarted, so its times and slots start again. */
   #startAnew(): void {
     this.#entries = [];
     this.#state = undefined;
@@ -134,17 +135,17 @@ export class Timeline {
   }
 }
 
-/** More ranges than a line shows are not kept. */
+/** Ranges kept for an entry: one more than a line shows, so that the line ends in "…". */
 const MAX_RANGES = 13;
 
-export function toldOf(entry: TimelineEntry): ToldEntry {
+export function keptEntryOf(entry: TimelineEntry): KeptEntry {
   if (entry.kind !== "pieces") return entry;
   const { numbers, ...rest } = entry;
-  return { ...rest, count: numbers.length, ranges: rangesOf(numbers).slice(0, MAX_RANGES) };
+  return { ...rest, count: numbers.length, ranges: numberRanges(numbers).slice(0, MAX_RANGES) };
 }
 
-/** Numbers as ranges: [[1, 5], [9, 9]]. */
-export function rangesOf(numbers: readonly number[]): readonly (readonly [number, number])[] {
+/** Numbers as sorted ranges: [5, 1, 2] becomes [[1, 2], [5, 5]]. */
+export function numberRanges(numbers: readonly number[]): readonly (readonly [number, number])[] {
   const ranges: [number, number][] = [];
   for (const number of numbers.toSorted((a, b) => a - b)) {
     const last = ranges.at(-1);

@@ -1,7 +1,7 @@
 import { messageOf, PiezaError, type Trouble, troubleOf } from "#core/base/errors.ts";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 
-/** What only a page meets. */
+/** Troubles that only the page has, beside those of core/. */
 export type PageTrouble =
   | "bad_address"
   | "bad_torrent"
@@ -15,17 +15,17 @@ export type PageTrouble =
   | "no_upload_peer"
   | "source_changed";
 
-/** What the page can say of a failure in its own words. */
+/** Every trouble for which the page may have a text of its own. */
 export type ShownTrouble = Trouble | NonNullable<DownloadSnapshot["trouble"]> | PageTrouble;
 
-/** A failure as the page keeps it until it is drawn: the language may change meanwhile. */
+/** A failure before it is put into words: the language may change while it is shown. */
 export interface Failure {
   readonly trouble: ShownTrouble | undefined;
-  /** In English, as the engine or a server said it. */
+  /** The message of the engine or of a server, in English. */
   readonly text: string;
 }
 
-/** A failure that says more than its code. */
+/** A PiezaError with a trouble that its code does not express. */
 export class PageFailure extends PiezaError {
   readonly trouble: PageTrouble;
 
@@ -35,8 +35,8 @@ export class PageFailure extends PiezaError {
   }
 }
 
-/** What browsers call the failures of their storage, of files that a person chose, and of those that they save to. */
-const ofBrowsers: Readonly<Record<string, ShownTrouble>> = {
+/** Names of the DOMExceptions of storage, chosen files and save targets. */
+const troubleOfException: Readonly<Record<string, ShownTrouble>> = {
   NotAllowedError: "browser_refuses",
   SecurityError: "browser_refuses",
   NoModificationAllowedError: "browser_refuses",
@@ -45,31 +45,31 @@ const ofBrowsers: Readonly<Record<string, ShownTrouble>> = {
   QuotaExceededError: "storage_full",
 };
 
-/** Of anything thrown, by us, by the worker or by the browser. */
+/** The failure for an error thrown by this code, by the worker or by the browser. */
 export function failureOf(error: unknown): Failure {
   const text = messageOf(error);
   const { trouble } = error as { trouble?: ShownTrouble };
   if (trouble !== undefined) return { trouble, text };
-  const named = error instanceof DOMException ? ofBrowsers[error.name] : undefined;
+  const named = error instanceof DOMException ? troubleOfException[error.name] : undefined;
   return { trouble: named ?? troubleOf(error), text };
 }
 
-/** Said of a peer in the person's own network, as long as the browser asks for leave to use it. */
+/** Message for a peer in the local network while the browser has no permission to use that network. */
 export const NO_LEAVE =
   "this browser keeps the page out of the local network; allow local network access in the settings of this site";
 
-/** Said of a peer whose address asks for more than to be reached. */
+/** Message for a peer whose URL has more than scheme, host and port. */
 export const NO_ADDRESS = "not the address of a peer";
 
-/** A reason as it is shown: in the page's language, and what was said in another. */
-export interface Told {
+/** A reason as it is shown: `ours` in the language of the page, `theirs` in English. */
+export interface ReasonText {
   readonly ours: string;
-  /** In English, as the engine or a server said it; empty where it adds nothing. */
+  /** The message of the engine or of a server; empty where it adds nothing to `ours`. */
   readonly theirs: string;
 }
 
-/** Where the words of the engine or of a server say more than ours. */
-const telling: ReadonlySet<ShownTrouble> = new Set([
+/** Troubles for which the message of the engine or of a server says more than the text of the page. */
+const saysMore: ReadonlySet<ShownTrouble> = new Set([
   "already_exists",
   "bad_torrent",
   "failed_precondition",
@@ -82,17 +82,17 @@ const telling: ReadonlySet<ShownTrouble> = new Set([
   "unauthenticated",
 ]);
 
-/** `text` is the engine's, in English; `troubles` are the page's own words, as far as it has any in this language. */
-export function told(
+/** The reason to show. `troubles` has the texts of the page for its language; some may be missing. */
+export function reasonText(
   { trouble, text }: Failure,
   troubles: Readonly<Partial<Record<ShownTrouble, string>>>,
-): Told {
+): ReasonText {
   const ours = trouble && troubles[trouble];
   if (trouble === undefined || ours === undefined) return { ours: "", theirs: text };
-  return { ours, theirs: telling.has(trouble) ? text : "" };
+  return { ours, theirs: saysMore.has(trouble) ? text : "" };
 }
 
-/** Of a peer that is not used from here, the reasons that there are on our side. */
+/** The trouble to show for a peer. It tells apart the reasons that lie with this browser or page. */
 export function peerTrouble({
   state,
   trouble,

@@ -1,6 +1,6 @@
 import { createSubscriber } from "svelte/reactivity";
 
-/** Whether the person can see the page. */
+/** Whether the tab is in the foreground. */
 class Visibility {
   readonly #subscribe = createSubscriber((update) => {
     document.addEventListener("visibilitychange", update);

@@ -2,15 +2,15 @@ import type { TorrentSummary } from "#core/ports/catalog.ts";
 import type { Engine } from "../base/engine.ts";
 import { type Failure, failureOf } from "../base/trouble.ts";
 
-/** A pause in typing that means: look now. */
+/** A search starts when the typing pauses for this long. */
 const TYPING_MS = 250;
 
-/** The catalog's list as far as it is shown: what a search found, page after page. */
+/** The pages of the catalog's list that were loaded for one search. */
 export class Torrents {
   found: readonly TorrentSummary[] = $state.raw([]);
-  /** Matches on all pages together; undefined before the first answer. */
+  /** Matches on all pages; undefined before the first answer. */
   total: number | undefined = $state.raw();
-  /** What `found` is of. */
+  /** The search that found `found`. */
   search = $state("");
   problem: Failure | undefined = $state.raw();
   busy = $state(false);
@@ -18,6 +18,8 @@ export class Torrents {
   readonly #engine: Engine;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lastAsked = 0;
+  /** The search of the latest request, answered or not. */
+  #askedSearch = "";
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -28,25 +30,31 @@ export class Torrents {
     return this.#nextPage !== "";
   }
 
-  /** Looks when the typing pauses. */
+  /** Searches when the typing pauses. */
   type(search: string): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.look(search.trim()), TYPING_MS);
   }
 
-  /** The first page of what `search` finds. */
+  /** Loads the first page of this search. */
   look(search: string): Promise<void> {
     return this.#ask(search, "");
   }
 
-  /** The page after the last one shown. */
+  /** Repeats the latest search, after a failure or a change of the catalog. */
+  again(): Promise<void> {
+    return this.look(this.#askedSearch);
+  }
+
+  /** Loads the next page. */
   more(): Promise<void> {
     return this.#ask(this.search, this.#nextPage);
   }
 
-  /** An answer to anything but the latest question is dropped. */
+  /** Only the answer to the latest request counts. */
   async #ask(search: string, pageToken: string): Promise<void> {
     const asked = ++this.#lastAsked;
+    this.#askedSearch = search;
     this.busy = true;
     try {
       const page = await this.#engine.call("list", { search, pageToken });

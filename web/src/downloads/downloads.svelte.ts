@@ -1,7 +1,7 @@
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import type { TorrentSummary } from "#core/ports/catalog.ts";
 import type { Engine, News } from "../base/engine.ts";
-import type { DownloadRecord, StorageInfo, TorrentKey } from "../base/messages.ts";
+import type { NameOrInfoHash, StorageInfo, TabDownload } from "../base/messages.ts";
 import { noNews } from "../base/no-news.ts";
 import { Timeline } from "../base/timeline.ts";
 import { failureOf } from "../base/trouble.ts";
@@ -11,18 +11,18 @@ import { keepTrackers, keptTrackers } from "./kept-trackers.ts";
 import { LongHistory } from "./long-history.ts";
 import { chooseFolder, chooseTarget, type Saved, saveFolder, saveTo } from "./save.ts";
 
-/** One download as the page draws it: what the worker said last. */
-export class DownloadView {
-  record: DownloadRecord = $state.raw()!;
+/** One download with the latest messages of the worker about it. */
+export class ShownDownload {
+  record: TabDownload = $state.raw()!;
   /** Undefined until the engine runs. */
   snapshot: DownloadSnapshot | undefined = $state.raw();
-  /** Rates of the last minute, in all and by peer. */
+  /** Rates of the last minute, in total and by peer. */
   readonly rates = new RateHistory();
   /** Rates since the engine was started. */
   readonly history = new LongHistory();
   readonly timeline = new Timeline();
 
-  constructor(record: DownloadRecord) {
+  constructor(record: TabDownload) {
     this.record = record;
   }
 
@@ -34,14 +34,14 @@ export class DownloadView {
   }
 }
 
-/** All downloads of this tab, newest first. Components read and call. */
+/** The downloads of this tab, newest first, and the calls that components make. */
 export class Downloads {
-  list: readonly DownloadView[] = $state.raw([]);
-  /** Undefined until the worker has said it. */
+  list: readonly ShownDownload[] = $state.raw([]);
+  /** Undefined until the worker has answered. */
   storage: StorageInfo | undefined = $state.raw();
-  /** Why there is no engine at all. */
+  /** Why the worker could not be started; empty if it was. */
   problem = $state("");
-  /** What is watched now. */
+  /** The swarm that is watched now. */
   #watching: { readonly infoHash: string; readonly swarm: WatchedSwarm } | undefined;
   trackers: readonly string[] = $state.raw(keptTrackers());
   readonly engine: Engine;
@@ -60,18 +60,18 @@ export class Downloads {
     );
   }
 
-  find(key: TorrentKey): DownloadView | undefined {
+  find(key: NameOrInfoHash): ShownDownload | undefined {
     return this.list.find(({ record: { torrent } }) =>
       "name" in key ? torrent.name === key.name : torrent.infoHash === key.infoHash,
     );
   }
 
-  /** A torrent from a file or a URL. Fails with CallFailed. */
+  /** Opens a torrent from the text of its JSON file or from a URL. Rejects with CallFailed. */
   open(torrent: { text: string } | { url: string }): Promise<TorrentSummary> {
     return this.engine.call("open", torrent);
   }
 
-  /** Keeps trackers to ask besides those that torrents and the catalog name. Fails with CallFailed. */
+  /** Keeps trackers to ask besides those of torrents and the catalog. Rejects with CallFailed. */
   async useTrackers(trackers: readonly string[]): Promise<void> {
     await this.engine.call("trackers", { trackers });
     this.trackers = trackers;
@@ -79,7 +79,8 @@ export class Downloads {
   }
 
   /**
-   * Watches a torrent's swarm until the result is called, or another is watched: a tab has one watch at a time.
+   * Watches the swarm of a torrent until the returned function is called or another swarm is watched: each tab has
+   * one watch.
    */
   watch(infoHash: string, swarm: WatchedSwarm): () => void {
     const watching = { infoHash, swarm };
@@ -95,28 +96,28 @@ export class Downloads {
   }
 
   /**
-   * Starts a download. The browser is asked not to throw its storage away when it runs short; some ask the person then,
-   * who may take long to answer, so nothing waits for it.
+   * Starts a download. It also asks the browser for persistent storage, and does not wait for the answer: some
+   * browsers ask the person, who may take long.
    */
-  async add(key: TorrentKey, selected?: readonly number[]): Promise<void> {
+  async add(key: NameOrInfoHash, selected?: readonly number[]): Promise<void> {
     navigator.storage?.persist?.().catch(() => false);
     await this.engine.call("add", { ...key, selected });
   }
 
-  pause = (view: DownloadView) => this.engine.call("pause", keyOf(view));
-  resume = (view: DownloadView) => this.engine.call("resume", keyOf(view));
-  remove = (view: DownloadView) => this.engine.call("remove", keyOf(view));
+  pause = (view: ShownDownload) => this.engine.call("pause", keyOf(view));
+  resume = (view: ShownDownload) => this.engine.call("resume", keyOf(view));
+  remove = (view: ShownDownload) => this.engine.call("remove", keyOf(view));
 
-  /** Of a folder, wants these files from now on, by their indexes; undefined: all. */
-  select(view: DownloadView, selected: readonly number[] | undefined): Promise<undefined> {
+  /** Selects the files of a folder by their indexes; undefined for all. */
+  select(view: ShownDownload, selected: readonly number[] | undefined): Promise<undefined> {
     return this.engine.call("select", { ...keyOf(view), selected });
   }
 
   /**
-   * Saves the finished file. Written by us, the copy kept here is freed at once; handed to the browser, it stays until
-   * the person says that it is saved, or until the next start.
+   * Saves the finished file. The copy kept here is freed at once if the page wrote the file ("written"). If the
+   * browser is saving it, the copy stays until the person frees it or the page opens again.
    */
-  async save(view: DownloadView, onProgress: (fraction: number) => void): Promise<Saved> {
+  async save(view: ShownDownload, onProgress: (fraction: number) => void): Promise<Saved> {
     const { torrent } = view.record;
     const target = await chooseTarget(torrent.fileCount > 0 ? `${torrent.fileName}.zip` : torrent.fileName);
     if (!target) return "declined";
@@ -126,8 +127,8 @@ export class Downloads {
     return saved;
   }
 
-  /** Writes the finished folder, file by file, into one that the person chooses. */
-  async saveFolder(view: DownloadView, onProgress: (fraction: number) => void): Promise<Saved> {
+  /** Writes the files of a finished folder into a folder that the person chooses. */
+  async saveFolder(view: ShownDownload, onProgress: (fraction: number) => void): Promise<Saved> {
     const parent = await chooseFolder();
     if (!parent) return "declined";
     const files = await this.engine.call("folder", keyOf(view));
@@ -138,7 +139,7 @@ export class Downloads {
   }
 
   /** Saves one file of a finished folder. */
-  async saveFile(view: DownloadView, index: number, path: string): Promise<void> {
+  async saveFile(view: ShownDownload, index: number, path: string): Promise<void> {
     const target = await chooseTarget(path.split("/").at(-1)!);
     if (!target) return;
     await saveTo(target, await this.engine.call("file", { ...keyOf(view), index }), () => {});
@@ -149,7 +150,7 @@ export class Downloads {
       case "record": {
         const view = this.find({ infoHash: news.record.torrent.infoHash });
         if (view) view.record = news.record;
-        else this.list = [new DownloadView(news.record), ...this.list];
+        else this.list = [new ShownDownload(news.record), ...this.list];
         break;
       }
       case "snapshot":
@@ -167,6 +168,6 @@ export class Downloads {
   }
 }
 
-function keyOf(view: DownloadView): { infoHash: string } {
+function keyOf(view: ShownDownload): { infoHash: string } {
   return { infoHash: view.record.torrent.infoHash };
 }

@@ -2,8 +2,8 @@ import { PieceMap } from "#core/download/snapshot.ts";
 import type { TorrentFile } from "#core/torrent/torrent.ts";
 
 /**
- * How much of each of these files is held, 0 to 1, counted in the pieces that it touches: of the files at `indexes`, in
- * order, by index. An empty file is held.
+ * The held part of each file, 0 to 1, by file index. `indexes` are the files asked for, sorted. The part is counted
+ * in the pieces that a file touches; an empty file is held.
  */
 export function heldOfFiles(
   files: readonly TorrentFile[],

@@ -1,24 +1,16 @@
+import { keepText, keptList } from "../base/kept.ts";
+
 const KEY = "pieza.trackers";
 
-/** Trackers that the person told this browser to ask. */
+/** The trackers that the person entered in this browser. */
 export function keptTrackers(): readonly string[] {
-  try {
-    const trackers: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(trackers) ? trackers.filter(isHttpUrl) : [];
-  } catch {
-    return [];
-  }
+  return keptList(KEY, isHttpUrl);
 }
 
 export function keepTrackers(trackers: readonly string[]): void {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(trackers));
-  } catch {
-    // Without storage they last as long as the tab.
-  }
+  keepText(KEY, JSON.stringify(trackers));
 }
 
-/** Storage is the person's, who may have changed it. */
 function isHttpUrl(url: unknown): url is string {
   return typeof url === "string" && /^https?:/.test(url) && URL.canParse(url);
 }

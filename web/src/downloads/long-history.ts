@@ -1,22 +1,22 @@
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 
-/** As many as a plot shows; then every two become one. */
+/** Points of a plot. At this number, every two points become one. */
 const MAX_POINTS = 480;
 
-/** What a plot takes: the seconds, the rate in all, and that of each peer; null before a peer was met. */
+/** Columns of a plot: seconds, total rate, rate of each peer. A rate is null before its peer was met. */
 export type RateColumns = readonly [number[], ...(number | null)[][]];
 
-/** The rates of a whole download, in bytes per second, the coarser the longer it takes. */
+/** The rates of a whole download, in bytes per second. The time step doubles as the download gets longer. */
 export class LongHistory {
   #stepSeconds = 1;
   #seconds: number[] = [];
   #rates: (number | null)[][] = [[]];
-  /** Snapshots in the last step. */
+  /** Snapshots in the last time step. */
   #samples = 0;
 
-  /** Called with every snapshot; those of a step are averaged. */
+  /** Adds a snapshot. The snapshots of one time step are averaged. */
   add({ state, elapsedMs, rate, peers }: DownloadSnapshot): void {
-    // At its end a download has no rate, which is not the rate that it ended with.
+    // A complete download has rate 0, which says nothing of how fast it was.
     if (state === "complete") return;
     const second = Math.floor(elapsedMs / 1000 / this.#stepSeconds) * this.#stepSeconds;
     const last = this.#seconds.at(-1);
@@ -32,8 +32,8 @@ export class LongHistory {
   }
 
   /**
-   * A copy, for a plot with so many peers: a plot takes exactly one column a line. One that came when there was nothing
-   * more to add, or before the engine was started anew, has an empty one.
+   * A copy of the columns for a plot with `peers` peers: uPlot needs exactly one column for each line. A peer without
+   * rates has an empty column.
    */
   columns(peers: number): RateColumns {
     const lines = Array.from({ length: peers + 1 }, (_, line) => [...(this.#rates[line] ?? [])]);

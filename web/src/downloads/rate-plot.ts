@@ -8,17 +8,17 @@ export interface PlotOptions {
   readonly height: number;
   readonly peers: number;
   readonly format: Formats;
-  /** What the line of all peers together is called. */
+  /** Label of the line of the total rate. */
   readonly total: string;
 }
 
-/** Dashes tell lines apart for whom colours do not; the first ones are solid, as the first peers' patterns are. */
+/** Dashes tell lines apart without colour. The first lines are solid, like the first patterns of the map. */
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]] as const;
 
-/** Seconds between two marks: what people count time in. */
+/** Seconds between two marks of the time axis. */
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400] as const;
 
-/** A plot of rates over time; the library comes when it is first needed. */
+/** Makes a plot of rates over time. uPlot is loaded with the first plot. */
 export async function makePlot(target: HTMLElement, options: PlotOptions): Promise<uPlot> {
   const [{ default: Plot }] = await Promise.all([import("uplot"), import("uplot/dist/uPlot.min.css")]);
   const { width, height, peers, format, total } = options;

@@ -3,13 +3,18 @@ interface Pickers {
   showDirectoryPicker?(options: { mode: "readwrite" }): Promise<FileSystemDirectoryHandle>;
 }
 
-/** More folders of one name than a person keeps side by side. */
+/** The search for a free folder name ends here. */
 const MAX_NAMESAKES = 1_000;
 
-/** How a file was saved: by us, to its end, or handed to the browser's own downloads, which do not report back. */
+/**
+ * How a file was saved: written by the page to its end, or handed to the downloads of the browser, which do not
+ * report back.
+ */
 export type Saved = "written" | "handed over" | "declined";
 
-/** Where the person wants the file. Must be called directly by their click; undefined if they changed their mind. */
+/**
+ * Asks the person where to save. The browser allows it only directly in a click. Undefined if the person cancelled.
+ */
 export async function chooseTarget(
   suggestedName: string,
 ): Promise<FileSystemFileHandle | "downloads" | undefined> {
@@ -19,14 +24,14 @@ export async function chooseTarget(
     return await showSaveFilePicker.call(window, { suggestedName });
   } catch (error) {
     if (isAbort(error)) return undefined;
-    // Denied by policy, or no picker on this system: the ordinary way is left.
+    // A policy denies the picker, or the system has none: use the downloads of the browser.
     return "downloads";
   }
 }
 
 /**
- * Saves to the chosen place, a stream copy from the storage: nothing is held in memory. `onProgress` gets the bytes
- * copied so far. A copy that fails leaves no file behind (the browser drops it) and rejects.
+ * Saves to the chosen place as a stream, so that no file is held in memory. `onProgress` gets the bytes copied so
+ * far. If the copy fails, it rejects and the browser drops the unfinished file.
  */
 export async function saveTo(
   target: FileSystemFileHandle | "downloads",
@@ -45,12 +50,14 @@ export async function saveTo(
   return "written";
 }
 
-/** Whether this browser lets a page write a folder where the person wants it. */
+/** Whether this browser lets a page write into a folder of the person's. */
 export function canSaveFolders(): boolean {
   return (window as Pickers).showDirectoryPicker !== undefined;
 }
 
-/** The folder in which the person wants another. Must be called directly by their click; undefined: not after all. */
+/**
+ * Asks the person for a folder. The browser allows it only directly in a click. Undefined if the person cancelled.
+ */
 export async function chooseFolder(): Promise<FileSystemDirectoryHandle | undefined> {
   try {
     return await (window as Pickers).showDirectoryPicker?.call(window, { mode: "readwrite" });
@@ -61,8 +68,8 @@ export async function chooseFolder(): Promise<FileSystemDirectoryHandle | undefi
 }
 
 /**
- * Writes the files into a new folder `name` of `parent`, or `name (2)` where there is one already, one file after the
- * other. `onProgress` gets the bytes copied so far. If it fails, the new folder is taken away again.
+ * Writes the files, one after the other, into a new folder of `parent` called `name`, or `name (2)` if there is one
+ * already. `onProgress` gets the bytes copied so far. If it fails, the new folder is deleted.
  */
 export async function saveFolder(
   parent: FileSystemDirectoryHandle,
@@ -89,7 +96,7 @@ export async function saveFolder(
   }
 }
 
-/** Never one that exists: what is in it is the person's. */
+/** Makes a new folder. An existing one is never used: its files are the person's. */
 async function newFolder(
   parent: FileSystemDirectoryHandle,
   name: string,
@@ -105,7 +112,7 @@ async function newFolder(
   throw new Error(`there are ${MAX_NAMESAKES} folders of that name`);
 }
 
-/** A stream copy: nothing is held in memory. `onChunk` gets the bytes of each step. */
+/** Copies as a stream, so that no file is held in memory. `onChunk` gets the bytes of each step. */
 async function copy(
   blob: Blob,
   target: FileSystemFileHandle,
@@ -123,15 +130,18 @@ async function copy(
     .pipeTo(await target.createWritable());
 }
 
-/** The person closed the picker. */
+/** Whether the person cancelled the picker. */
 function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-/** A link that downloads. Its URL stays alive: the browser may read from it as long as it saves. */
+/**
+ * Starts a download of the browser. The URL is never revoked, because the browser may read from it for as long as it
+ * saves.
+ */
 function handOver(blob: Blob, name: string): void {
   const link = document.createElement("a");
-  // A Blob without a type of its own keeps the name's extension and is never shown as a page.
+  // application/octet-stream keeps the extension of the name, and no browser shows it as a page.
   link.href = URL.createObjectURL(blob.slice(0, blob.size, "application/octet-stream"));
   link.download = name;
   link.click();

@@ -1,12 +1,12 @@
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import type { Words } from "../base/en.ts";
 import type { Formats } from "../base/format.ts";
-import type { DownloadRecord, Stage } from "../base/messages.ts";
+import type { Stage, TabDownload } from "../base/messages.ts";
 import type { ShownTrouble } from "../base/trouble.ts";
 
 export type ShownState = keyof Words["state"];
 
-/** One word for where a download stands: the stage's, or the engine's where there is an engine. */
+/** The word for the state of a download: that of the engine while the stage is "open", else that of the stage. */
 export function shownState(stage: Stage, snapshot: DownloadSnapshot | undefined): ShownState {
   switch (stage.kind) {
     case "open":
@@ -20,21 +20,21 @@ export function shownState(stage: Stage, snapshot: DownloadSnapshot | undefined)
   }
 }
 
-/** What the line under a download's name says. */
-export interface Summary {
+/** The text under the name of a download. */
+export interface StatusText {
   readonly facts: readonly string[];
-  /** What it waits for, or why it stopped, as far as the page knows. Empty when all is well. */
+  /** The page's own reason for waiting or stopping; empty if there is none. */
   readonly explanation: string;
-  /** The same as the engine knows it, in its words. */
+  /** The engine's reason for waiting or stopping. */
   readonly fromEngine?: { readonly trouble: ShownTrouble | undefined; readonly text: string };
 }
 
-export function summaryOf(
-  record: DownloadRecord,
+export function statusTextOf(
+  record: TabDownload,
   snapshot: DownloadSnapshot | undefined,
   words: Words,
   format: Formats,
-): Summary {
+): StatusText {
   if (record.stage.kind === "open" && snapshot) {
     const { reason: text, trouble } = snapshot;
     const facts = [...factsOf(snapshot, words, format), ...selectionFacts(record, words, format)];
@@ -67,12 +67,12 @@ function factsOf(snapshot: DownloadSnapshot, words: Words, format: Formats): str
   return facts;
 }
 
-function selectionFacts({ selected, torrent }: DownloadRecord, words: Words, format: Formats): string[] {
+function selectionFacts({ selected, torrent }: TabDownload, words: Words, format: Formats): string[] {
   if (!selected) return [];
   return [words.filesOf(format.count(selected.length), format.count(torrent.fileCount))];
 }
 
-function stageExplained({ stage }: DownloadRecord, words: Words, format: Formats): string {
+function stageExplained({ stage }: TabDownload, words: Words, format: Formats): string {
   switch (stage.kind) {
     case "opening":
       return words.openingWhy;
@@ -80,9 +80,7 @@ function stageExplained({ stage }: DownloadRecord, words: Words, format: Formats
       return words.elsewhereWhy;
     case "too large":
       return tooLargeExplained(stage, words, format);
-    case "learning":
-    case "broken":
-    case "open":
+    default:
       return "";
   }
 }

@@ -2,7 +2,7 @@ import type { Words } from "../base/en.ts";
 import type { Formats } from "../base/format.ts";
 import type { PublicationRecord } from "../base/messages.ts";
 
-/** What the line under a publication's name says besides its state. */
+/** The facts beside the state of a publication. */
 export function publicationFacts(record: PublicationRecord, words: Words, format: Formats): string[] {
   const { stage, length, totalPieces = 0, fileCount } = record;
   const size = format.bytes(length);
@@ -17,14 +17,14 @@ export function publicationFacts(record: PublicationRecord, words: Words, format
   }
 }
 
-/** 0 to 1 while something is under way. */
+/** Progress of hashing or storing, 0 to 1; undefined in other stages. */
 export function publicationFraction({ stage, length, totalPieces }: PublicationRecord): number | undefined {
   if (stage.kind === "hashing") return stage.bytes / Math.max(1, length);
   if (stage.kind === "storing") return stage.pieces / Math.max(1, totalPieces ?? 1);
   return undefined;
 }
 
-/** Another name for what is taken: "notes.txt" becomes "notes (2).txt", and that "notes (3).txt". */
+/** Proposes a free name: "notes.txt" becomes "notes (2).txt", and that becomes "notes (3).txt". */
 export function nextName(name: string): string {
   const [, stem = name, extension = ""] = /^(.+?)(\.[^.]*)?$/s.exec(name) ?? [];
   const [, before = stem, number = "1"] = /^(.*) \((\d{1,6})\)$/s.exec(stem) ?? [];

@@ -2,19 +2,21 @@ import type { Engine, News } from "../base/engine.ts";
 import type { PublicationRecord } from "../base/messages.ts";
 import { keepToken, keptToken } from "../base/token.ts";
 import { type Published, publishedList } from "./published-list.ts";
-import type { Source } from "./sources.ts";
+import type { PublishSource } from "./sources.ts";
 
-/** What this browser published and what this tab is publishing. Components read and call. */
+/** The publications of this tab and of this browser, and the calls that components make. */
 export class Publications {
-  /** Under way or waiting for the person in this tab, newest first. */
+  /** Publications of this tab, newest first. */
   list: readonly PublicationRecord[] = $state.raw([]);
-  /** Of this browser, from any tab and any day, but for those in `list`; newest first. */
+  /** Publications of this browser from all tabs and days, without those in `list`; newest first. */
   earlier: readonly Published[] = $state.raw([]);
-  /** Grows whenever the catalog has changed by us. */
+  /** Counts the changes that this tab made to the catalog. */
   changes = $state(0);
   readonly #engine: Engine;
-  /** Those of `list` that are in the catalog as far as we have told. */
-  readonly #told = new Set<number>();
+  /** Ids of publications whose arrival in the catalog is counted in `changes`. */
+  readonly #counted = new Set<number>();
+  /** Ids of publications that the person cancelled. News of them that the worker sent before are dropped. */
+  readonly #stopped = new Set<number>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -23,11 +25,11 @@ export class Publications {
     this.#readEarlier();
   }
 
-  async publish(source: Source): Promise<void> {
+  async publish(source: PublishSource): Promise<void> {
     await this.#engine.call("publish", { ...source, ...token() });
   }
 
-  /** Goes on after a question; a token is kept for the next time. */
+  /** Continues a publication with the person's answer. A token is kept for the next publication. */
   async goOn(
     { id }: PublicationRecord,
     answer: { token?: string; name?: string; replace?: boolean } = {},
@@ -36,14 +38,15 @@ export class Publications {
     await this.#engine.call("goOn", { id, ...token(), ...answer });
   }
 
-  /** Takes it off this tab's list. What is in the catalog stays there, and goes on in the list of this browser. */
+  /** Takes a publication off the list of this tab. A published torrent stays in the catalog and in `earlier`. */
   async stop({ id }: PublicationRecord): Promise<void> {
+    this.#stopped.add(id);
     this.list = this.list.filter((record) => record.id !== id);
     this.#readEarlier();
     await this.#engine.call("stopPublishing", { id });
   }
 
-  /** Deletes it from the catalog, whose peers forget it then. Fails with CallFailed. */
+  /** Removes a torrent from the catalog; its peers then drop its pieces. Rejects with CallFailed. */
   async unpublish({ name, infoHash }: { name: string; infoHash: string }, given?: string): Promise<void> {
     if (given) keepToken(given);
     await this.#engine.call("unpublish", { name, infoHash, ...token() });
@@ -56,14 +59,15 @@ export class Publications {
   #onNews(news: News): void {
     if (news.type !== "publication") return;
     const { record } = news;
+    if (this.#stopped.has(record.id)) return;
     const known = this.list.some(({ id }) => id === record.id);
     this.list = known
       ? this.list.map((other) => (other.id === record.id ? record : other))
       : [record, ...this.list];
     const { infoHash, totalPieces, published, stage } = record;
     if (!published || infoHash === undefined || totalPieces === undefined) return;
-    if (!this.#told.has(record.id)) this.changes++;
-    this.#told.add(record.id);
+    if (!this.#counted.has(record.id)) this.changes++;
+    this.#counted.add(record.id);
     if (stage.kind === "storing" && known && stage.pieces > 0) return;
     const { name, fileName, length, fileCount } = record;
     const stored = stage.kind === "shared";

@@ -1,32 +1,28 @@
 import { isSha256Hex } from "#core/base/hash.ts";
+import { keepText, keptList } from "../base/kept.ts";
 
-/** One torrent that this browser put into the catalog. */
+/** One torrent that this browser published. */
 export interface Published {
   readonly infoHash: string;
-  /** In the catalog. */
+  /** Name in the catalog. */
   readonly name: string;
   readonly fileName: string;
   readonly length: number;
   /** 0 for a single file. */
   readonly fileCount: number;
   readonly totalPieces: number;
-  /** Every piece reached a peer. */
+  /** Whether every piece reached a peer. */
   readonly stored: boolean;
 }
 
 const KEY = "pieza.published";
-/** The oldest are forgotten; they stay in the catalog. */
+/** Above this, the oldest entries are dropped here. They stay in the catalog. */
 const MAX_KEPT = 500;
 
-/** What this browser published, newest first, kept for all its tabs of this origin. */
+/** The torrents that this browser published, newest first, in the storage that all tabs of this origin share. */
 class PublishedList {
   read(): readonly Published[] {
-    try {
-      const list: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-      return Array.isArray(list) ? list.filter(isPublished) : [];
-    } catch {
-      return [];
-    }
+    return keptList(KEY, isPublished);
   }
 
   put(published: Published): void {
@@ -46,17 +42,12 @@ class PublishedList {
   }
 
   #write(list: readonly Published[]): void {
-    try {
-      localStorage.setItem(KEY, JSON.stringify(list.slice(0, MAX_KEPT)));
-    } catch {
-      // Without storage the list lasts as long as the tab.
-    }
+    keepText(KEY, JSON.stringify(list.slice(0, MAX_KEPT)));
   }
 }
 
 export const publishedList = new PublishedList();
 
-/** Storage is the person's, who may have changed it. */
 function isPublished(value: unknown): value is Published {
   const { infoHash, name, fileName, length, fileCount, totalPieces } = (value ?? {}) as Partial<Published>;
   const texts = [infoHash, name, fileName].every((text) => typeof text === "string");

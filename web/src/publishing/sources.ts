@@ -1,19 +1,22 @@
 import type { PublishAsk } from "../base/messages.ts";
 
 /** A file or a folder that the person chose. */
-export type Source = Omit<PublishAsk, "token">;
+export type PublishSource = Omit<PublishAsk, "token">;
 
 interface SourceFile {
   readonly path: string;
   readonly file: File;
 }
 
-export function sourceOfFile(file: File): Source {
+export function sourceOfFile(file: File): PublishSource {
   return { fileName: file.name, folder: false, files: [{ path: file.name, file }] };
 }
 
-/** What `<input webkitdirectory>` gives: paths that begin with the folder's own name. Undefined for an empty folder. */
-export function sourceOfFolder(list: Iterable<File>): Source | undefined {
+/**
+ * The folder of an `<input webkitdirectory>`, whose paths begin with the name of the folder. Undefined for an empty
+ * folder.
+ */
+export function sourceOfFolder(list: Iterable<File>): PublishSource | undefined {
   const files = [...list].map((file) => ({ path: file.webkitRelativePath, file }));
   const [first] = files;
   if (!first) return undefined;
@@ -26,10 +29,9 @@ export function sourceOfFolder(list: Iterable<File>): Source | undefined {
 }
 
 /**
- * What was dropped, one source for each file and folder. Call it while the drop is handled: the browser takes the items
- * away after.
+ * One source for each dropped file and folder. Call it in the drop event: the browser takes the items away after it.
  */
-export function sourcesOfDrop(transfer: DataTransfer): Promise<Source>[] {
+export function sourcesOfDrop(transfer: DataTransfer): Promise<PublishSource>[] {
   const entries = [...transfer.items]
     .map((item) => item.webkitGetAsEntry())
     .filter((entry) => entry !== null);
@@ -43,7 +45,10 @@ export function sourcesOfDrop(transfer: DataTransfer): Promise<Source>[] {
   });
 }
 
-/** All files below a folder; `path` ends in a slash, or is empty. One folder after the other: there may be many. */
+/**
+ * All files below a folder. `path` is the prefix of their paths: empty, or with a "/" at its end. Folders are read
+ * one by one, because there may be many.
+ */
 async function filesIn(folder: FileSystemDirectoryEntry, path: string): Promise<SourceFile[]> {
   const files: SourceFile[] = [];
   for (const entry of await entriesOf(folder)) {
@@ -53,7 +58,7 @@ async function filesIn(folder: FileSystemDirectoryEntry, path: string): Promise<
   return files;
 }
 
-/** A reader gives some hundred at a time, and nothing at the end. */
+/** Reads all entries of a folder. A reader gives about a hundred at a time, and none at the end. */
 async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
   const reader = folder.createReader();
   const all: FileSystemEntry[] = [];

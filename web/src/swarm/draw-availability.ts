@@ -1,14 +1,15 @@
 import type { SwarmNews } from "../base/messages.ts";
 
 const HEIGHT = 48;
-/** A piece that nobody has is a mark at the bottom and not a gap, which would look like the end. */
+/** Height of the mark of a piece without a copy: a gap would look like the end of the bar. */
 const NOBODY_PX = 4;
-/** How much colour a copy on its way has. */
+/** Opacity of copies that are being made. */
 const ON_ITS_WAY_OPACITY = 0.38;
 
 /**
- * Paints how many copies there are of each piece, from the first on the left; where several share a pixel, the fewest.
- * With a target: a line at it, pieces below it in another colour, and above them, paler, the copies on their way.
+ * Paints the copies of each piece, from the first piece on the left; pieces that share a pixel show the fewest. With
+ * a replication target, a line marks it, pieces below it have another colour, and copies that are being made are
+ * paler on top.
  */
 export function drawAvailability(
   canvas: HTMLCanvasElement,

@@ -3,14 +3,14 @@ import { PieceMap } from "#core/download/snapshot.ts";
 import { fillOf, lookOf } from "./peer-look.ts";
 import { cellAt, type PieceGrid } from "./piece-grid.ts";
 
-/** How much of its peer's colour a piece on its way has. */
+/** Opacity of a piece in flight, in the colour of its peer. */
 const IN_FLIGHT_OPACITY = 0.34;
-/** Squares smaller than this have no room for a pattern. */
+/** Squares below this pitch have no room for a pattern. */
 const PATTERN_MIN_PX = 9;
 
 /**
- * Paints the whole map: at most some thousand squares, ten times a second at most. What is missing and not `wanted`
- * (undefined: all is) is an outline.
+ * Paints the whole map: at most some thousand squares, at most ten times a second. Missing pieces that are not
+ * `wanted` are outlines; `wanted` undefined means all.
  */
 export function drawMap(
   canvas: HTMLCanvasElement,
@@ -22,7 +22,7 @@ export function drawMap(
   resize(canvas, grid, scale);
   const pen = canvas.getContext("2d")!;
   const paint = paints(canvas, pen, grid, scale);
-  // In canvas pixels, on whole ones: crisp edges, though the pitch is not whole.
+  // Edges lie on whole canvas pixels, so that they are crisp although the pitch is not whole.
   const edge = (n: number, pitch: number) => Math.round(n * pitch * scale);
   const gap = Math.round(grid.gap * scale);
   pen.clearRect(0, 0, canvas.width, canvas.height);
@@ -52,7 +52,7 @@ export function drawMap(
   }
 }
 
-/** Whether any piece of the square is. */
+/** Whether any piece of the square is wanted. */
 function isWanted(wanted: Bitfield, { perCell }: PieceGrid, cell: number): boolean {
   const end = Math.min(wanted.size, (cell + 1) * perCell);
   for (let index = cell * perCell; index < end; index++) if (wanted.has(index)) return true;
@@ -69,7 +69,7 @@ function resize(canvas: HTMLCanvasElement, grid: PieceGrid, scale: number): void
   canvas.style.height = `${grid.height}px`;
 }
 
-/** The fill of every entry, made when it is first needed. */
+/** The fill of each map entry, made at its first use. */
 function paints(
   canvas: HTMLCanvasElement,
   pen: CanvasRenderingContext2D,

@@ -4,7 +4,7 @@ import type { Words } from "../base/en.ts";
 import type { Formats } from "../base/format.ts";
 import { lookOf } from "./peer-look.ts";
 
-/** One piece of the map in words: "Piece 37 of 256: from peer 2 (http://…)". `wanted`: undefined for all. */
+/** Describes one piece: "Piece 37 of 256: from peer 2 (http://…)". `wanted` undefined means all. */
 export function describePiece(
   { pieceMap, peers }: DownloadSnapshot,
   index: number,

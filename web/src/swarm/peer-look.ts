@@ -1,8 +1,8 @@
 /** How a peer looks in the map and in its legend: a colour and a pattern, so that colour is never the only sign. */
 
-/** Colours in app.css, --peer-1 to --peer-8. */
+/** Number of peer colours in app.css, --peer-1 to --peer-8. */
 const COLOURS = 8;
-/** Solid first: most swarms are small. The others differ in direction, not only in darkness. */
+/** Solid is first, because most swarms are small. The others differ in direction, not only in darkness. */
 const PATTERNS = ["solid", "rising", "dots", "falling", "upright", "level", "crossed", "checked"] as const;
 
 export type Pattern = (typeof PATTERNS)[number];
@@ -11,21 +11,21 @@ export interface PeerLook {
   /** A custom property of the page, such as "--peer-1". */
   readonly colour: string;
   readonly pattern: Pattern;
-  /** What the person sees and reads: slots from 1. */
+  /** The peer's number on the page: its slot, from 1. */
   readonly number: number;
 }
 
-/** The first 64 slots all look different, and neighbours differ in both. */
+/** The look of a slot. The first 64 slots all differ, and neighbours differ in colour and in pattern. */
 export function lookOf(slot: number): PeerLook {
   const colour = slot % COLOURS;
   const pattern = PATTERNS[(slot + Math.floor(slot / COLOURS)) % PATTERNS.length]!;
   return { colour: `--peer-${colour + 1}`, pattern, number: slot + 1 };
 }
 
-/** Side of a pattern's tile, CSS pixels. */
+/** Side of a pattern tile, in CSS pixels. */
 const TILE = 6;
 
-/** A fill for a canvas: the colour, with the pattern's marks in `marks`. `scale` is the canvas's pixels per CSS pixel. */
+/** A canvas fill in `colour` with the pattern in `marks`. `scale` is canvas pixels for each CSS pixel. */
 export function fillOf(
   context: CanvasRenderingContext2D,
   pattern: Pattern,
@@ -56,7 +56,7 @@ function drawMarks(pen: CanvasRenderingContext2D, pattern: Pattern, side: number
     pen.lineTo(toX, toY);
     pen.stroke();
   };
-  // Slanted lines run past the tile's corners, so that they meet their continuation in the next tile.
+  // Slanted lines run past the corners of the tile, so that they meet those of the next tile.
   const slanted = (sign: 1 | -1) => {
     for (const shift of [-side, 0, side]) {
       const [from, to] = sign === 1 ? [side + half, -half] : [-half, side + half];

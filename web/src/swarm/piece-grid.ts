@@ -1,13 +1,13 @@
 import { PieceMap } from "#core/download/snapshot.ts";
 
-/** How a map of pieces is laid out: squares in rows, one for each piece or for so many. Lengths are CSS pixels. */
+/** Layout of the piece map: squares in rows, each for one or several pieces. Lengths are CSS pixels. */
 export interface PieceGrid {
-  /** Pieces that one square stands for, at least 1. */
+  /** Pieces in one square, at least 1. */
   readonly perCell: number;
   readonly cells: number;
   readonly columns: number;
   readonly rows: number;
-  /** From one square to the next, and from one row to the next; not whole, so that the rows fill the width. */
+  /** Distance of squares, and of rows. Not whole numbers, so that rows fill the width. */
   readonly pitch: number;
   readonly rowPitch: number;
   readonly gap: number;
@@ -15,13 +15,13 @@ export interface PieceGrid {
   readonly height: number;
 }
 
-/** Pitches to choose from: as large as fits; with the last one, squares stand for several pieces. */
+/** Pitches, the largest first. At the last one, a square stands for several pieces. */
 const PITCHES = [28, 24, 20, 18, 16, 14, 12, 11, 10, 9, 8, 7] as const;
 const MAX_HEIGHT = 264;
-/** How much wider squares may get so that the last row is fuller. */
+/** Squares may get this much wider to fill the last row. */
 const STRETCH = 1.2;
 
-/** The layout of `pieces` squares in `width`. */
+/** Lays out `pieces` squares in `width` CSS pixels. */
 export function gridOf(pieces: number, width: number): PieceGrid {
   const fits = (pitch: number) => Math.ceil(pieces / columnsOf(width, pitch)) * pitch <= MAX_HEIGHT;
   const wanted = PITCHES.find(fits) ?? PITCHES[PITCHES.length - 1]!;
@@ -30,7 +30,7 @@ export function gridOf(pieces: number, width: number): PieceGrid {
   const cells = Math.ceil(pieces / perCell);
   const gap = wanted >= 14 ? 2 : 1;
   if (cells <= most) {
-    // Few pieces: wider than high, so that the map is as wide as what is around it.
+    // With few pieces the squares are wider than high, so that the map is as wide as the column.
     const pitch = (width + gap) / cells;
     return { perCell, cells, columns: cells, rows: 1, pitch, rowPitch: wanted, gap, width, height: wanted };
   }
@@ -45,7 +45,7 @@ function columnsOf(width: number, pitch: number): number {
   return Math.max(1, Math.floor(width / pitch));
 }
 
-/** The columns, `most` or a few fewer, that leave the smallest hole in the last row. */
+/** The number of columns, at most `most`, that leaves the smallest gap in the last row. */
 function evenColumns(cells: number, most: number): number {
   const hole = (columns: number) => (columns - (cells % columns)) % columns;
   let best = most;
@@ -55,11 +55,11 @@ function evenColumns(cells: number, most: number): number {
   return best;
 }
 
-/** What one square shows. */
+/** The pieces of one square, summed up. */
 export interface Cell {
-  /** The entry of PieceMap that most of its held pieces have; if none is held, one in flight, else MISSING. */
+  /** The PieceMap entry of most held pieces; without any, an entry in flight, else MISSING. */
   readonly entry: number;
-  /** How much of the square is held, 0 to 1. */
+  /** The held part of the square, 0 to 1. */
   readonly held: number;
 }
 

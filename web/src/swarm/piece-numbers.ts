@@ -1,9 +1,9 @@
 import type { Formats } from "../base/format.ts";
 
-/** As many ranges as a line takes. */
+/** Ranges that fit into a line. */
 const MOST = 12;
 
-/** Ranges of numbers as a person reads them: "1–5, 9, …". */
+/** Writes ranges of numbers as "1–5, 9, …". */
 export function numbersOf(
   ranges: readonly (readonly [from: number, to: number])[],
   { count }: Formats,

@@ -1,15 +1,15 @@
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 
-/** Seconds that a sparkline shows, one value each. */
+/** Length of a sparkline, in seconds, with one value each. */
 export const HISTORY_SECONDS = 60;
 
-/** Rates by the second, of a download and of each of its peers, the newest last. */
+/** Rates of a download and of each of its peers, one value for each second, the newest last. */
 export class RateHistory {
   #second = -1;
   readonly #total: number[] = [];
   readonly #bySlot: number[][] = [];
 
-  /** Called with every snapshot; the last of a second counts. */
+  /** Adds a snapshot. The last one of a second counts. */
   add({ elapsedMs, rate, peers }: DownloadSnapshot): void {
     const second = Math.floor(elapsedMs / 1000);
     if (second < this.#second) this.#clear();
@@ -22,7 +22,7 @@ export class RateHistory {
     }
   }
 
-  /** Bytes per second; at most HISTORY_SECONDS of them. */
+  /** Total rates in bytes per second, at most HISTORY_SECONDS of them. */
   get total(): readonly number[] {
     return this.#total;
   }
@@ -31,7 +31,7 @@ export class RateHistory {
     return this.#bySlot[slot] ?? [];
   }
 
-  /** The engine was started anew. */
+  /** The engine was restarted. */
   #clear(): void {
     this.#total.length = 0;
     this.#bySlot.length = 0;

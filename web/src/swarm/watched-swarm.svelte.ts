@@ -1,6 +1,6 @@
 import type { SwarmNews } from "../base/messages.ts";
 
-/** How far back a peer's rate is measured. */
+/** The rate of a peer is measured over this time. */
 const WINDOW_MS = 10_000;
 
 interface Sample {
@@ -8,14 +8,14 @@ interface Sample {
   readonly heldPieces: number;
 }
 
-/** Asks for news of a torrent's swarm and gives them to `swarm`, until the returned function is called. */
+/** Sends news of the swarm of a torrent to `swarm` until the returned function is called. */
 export interface SwarmWatcher {
   watch(infoHash: string, swarm: WatchedSwarm): () => void;
 }
 
-/** A swarm as the tracker tells of it, and how fast its leechers get on. */
+/** The latest news of a swarm, and the rates of its leechers. */
 export class WatchedSwarm {
-  /** The last news; undefined before the first. */
+  /** The latest news; undefined before the first. */
   news: SwarmNews | undefined = $state.raw();
   readonly #samples = new Map<string, Sample[]>();
 
@@ -29,7 +29,7 @@ export class WatchedSwarm {
     }
   }
 
-  /** Pieces per second that a peer got lately; 0 for one that has been seen once. */
+  /** Pieces per second that a peer got lately; 0 for a peer that was seen only once. */
   piecesPerSecond(url: string): number {
     const samples = this.#samples.get(url) ?? [];
     const [first, last] = [samples[0], samples.at(-1)];
@@ -38,7 +38,7 @@ export class WatchedSwarm {
   }
 }
 
-/** Sums up `copies` by piece: of the rarest, and on average. */
+/** The copies of the rarest piece, and the mean copies of a piece. */
 export function availabilityOf(copies: Uint16Array): { rarest: number; mean: number } {
   let [rarest, sum] = [Number.POSITIVE_INFINITY, 0];
   for (const count of copies) {

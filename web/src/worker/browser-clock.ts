@@ -1,6 +1,6 @@
 import type { Clock } from "#core/base/clock.ts";
 
-/** The browser's monotonic clock. */
+/** The monotonic clock of the browser. */
 export const browserClock: Clock = {
   now: () => performance.now(),
   after(ms, fn) {

@@ -1,13 +1,13 @@
 import { type Hasher, webCryptoHasher } from "#core/base/hash.ts";
 
-/** WebCrypto where the page has it, else WebAssembly, which is loaded only then and is several times slower. */
+/** WebCrypto if the page has it, else WebAssembly, which is several times slower and is loaded only then. */
 export async function browserHasher(): Promise<Hasher> {
   return globalThis.crypto?.subtle ? webCryptoHasher : wasmHasher();
 }
 
 /**
- * One WebAssembly instance serves all pieces: a state keeps its bytes (one piece at most), and they are hashed in one
- * go at the end, so that two pieces never interleave.
+ * SHA-256 in WebAssembly. All hashes share one instance: each keeps its bytes, one piece at most, and hashes them at
+ * the end, so that two hashes never interleave.
  */
 export async function wasmHasher(): Promise<Hasher> {
   const { createSHA256 } = await import("hash-wasm");

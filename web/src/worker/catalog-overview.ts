@@ -3,14 +3,14 @@ import { fetchUpTo } from "./transport.ts";
 
 const MAX_OVERVIEW_BYTES = 64 << 10;
 
-/** The servers that a catalog tells its clients to use. */
+/** The servers that a catalog names to its clients. */
 export interface CatalogOverview {
   readonly trackers: readonly string[];
-  /** They take uploads, with the catalog's own token. */
+  /** Peers that take uploads with the token of the catalog. */
   readonly uploadPeers: readonly string[];
 }
 
-/** What a catalog says in GET /. Fails with unavailable. */
+/** Reads the answer of a catalog to GET /. Fails with unavailable. */
 export async function catalogOverview(origin: string): Promise<CatalogOverview> {
   let overview: Record<string, unknown>;
   try {

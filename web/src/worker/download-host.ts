@@ -1,39 +1,24 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { torrentSummary } from "#core/ports/torrent-summary.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import type { Calls, Handlers, StorageInfo, TorrentKey } from "../base/messages.ts";
-import { httpUrl, torrentFromElsewhere } from "./elsewhere.ts";
+import type { CallName, Calls, Handlers, NameOrInfoHash, StorageInfo } from "../base/messages.ts";
+import { httpUrl, torrentFromFileOrUrl } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { HostedDownload } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
+import type { PublishingCalls } from "./publication-host.ts";
 import { tryLock } from "./storage/tab-lock.ts";
 import { SwarmWatch } from "./swarm-watch.ts";
 
-type DownloadCalls =
-  | "start"
-  | "trackers"
-  | "list"
-  | "look"
-  | "open"
-  | "files"
-  | "add"
-  | "select"
-  | "pause"
-  | "resume"
-  | "remove"
-  | "file"
-  | "folder"
-  | "handedOver"
-  | "watch"
-  | "wake";
+type DownloadCalls = Exclude<CallName, PublishingCalls>;
 
-/** All downloads of this tab, and the answers to what the page asks. */
+/** The downloads of this tab, and the handlers of the page's calls about them. */
 export class DownloadHost {
   readonly #ports: HostPorts;
   readonly #downloads = new Map<string, HostedDownload>();
   readonly #watch: SwarmWatch;
   #lastWatch = 0;
-  /** Torrents from elsewhere than the catalog, by info hash. */
+  /** Torrents that are not from the catalog, by info hash. */
   readonly #opened = new Map<string, Torrent>();
 
   readonly handlers: Handlers<DownloadCalls> = {
@@ -45,7 +30,7 @@ export class DownloadHost {
       return torrentSummary(torrent, name);
     },
     open: async (from) => {
-      const torrent = await torrentFromElsewhere(from, this.#ports.hasher);
+      const torrent = await torrentFromFileOrUrl(from, this.#ports.hasher);
       this.#opened.set(torrent.infoHash, torrent);
       return torrentSummary(torrent, torrent.fileName);
     },
@@ -73,7 +58,7 @@ export class DownloadHost {
     this.#watch = new SwarmWatch(ports);
   }
 
-  /** Takes up what is kept from earlier, in the background, and clears away what was handed over. */
+  /** Reopens the kept downloads in the background and deletes those that were handed over. */
   async #start(trackers: readonly string[]): Promise<StorageInfo> {
     this.#useTrackers(trackers);
     if (this.#ports.storage.kind === "disk") {
@@ -90,12 +75,12 @@ export class DownloadHost {
       this.#downloads.set(torrent.infoHash, download);
       void download.open({ pausedAtFirst: await kept.isMarked("paused") });
     } catch {
-      // It was cut off before its torrent was written, so it holds nothing.
+      // The tab ended before it had stored the torrent, so the folder holds no piece.
       await clearAway(kept);
     }
   }
 
-  async #add(key: TorrentKey, selected?: readonly number[]): Promise<Calls["add"]["answer"]> {
+  async #add(key: NameOrInfoHash, selected?: readonly number[]): Promise<Calls["add"]["answer"]> {
     const { name, torrent } = await this.#find(key);
     if (!this.#downloads.has(torrent.infoHash)) {
       const download = new HostedDownload(torrent, name, selected, this.#ports);
@@ -105,7 +90,7 @@ export class DownloadHost {
     return torrentSummary(torrent, name);
   }
 
-  async #find(key: TorrentKey): Promise<{ name: string; torrent: Torrent }> {
+  async #find(key: NameOrInfoHash): Promise<{ name: string; torrent: Torrent }> {
     if (!("infoHash" in key)) return this.#ports.catalog.get(key);
     const download = this.#downloads.get(key.infoHash);
     if (download) return download;
@@ -130,7 +115,7 @@ export class DownloadHost {
   }
 }
 
-/** Deletes what is kept, unless another tab is at it. */
+/** Deletes a kept download unless another tab has its lock. */
 async function clearAway(kept: KeptDownload): Promise<void> {
   const release = await tryLock(`pieza ${kept.infoHash}`);
   if (!release) return;

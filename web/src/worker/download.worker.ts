@@ -7,7 +7,7 @@ import { PublicationHost } from "./publication-host.ts";
 import { remotePorts } from "./remote-ports.ts";
 import { storageInfo } from "./storage/storage.ts";
 
-/** The thread where everything happens that is not drawing: transports, hashing, storage, the engine. */
+/** The worker thread: transports, hashing, storage and the engine. The page's own thread only draws. */
 
 const post = (message: WorkerMessage): void => postMessage(message);
 

@@ -1,15 +1,12 @@
 import { messageOf } from "#core/base/errors.ts";
 import type { Hasher } from "#core/base/hash.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { parseTorrentText } from "#core/torrent/torrent-json.ts";
+import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent/torrent-json.ts";
 import { PageFailure } from "../base/trouble.ts";
 import { fetchUpTo } from "./transport.ts";
 
-/** Longest torrent's JSON. */
-const MAX_TORRENT_BYTES = 16 << 20;
-
-/** A torrent from elsewhere than the catalog: the text of its JSON file, or where that is. Fails with PiezaError. */
-export async function torrentFromElsewhere(
+/** Reads a torrent from the text of its JSON file or from a URL. Fails with PiezaError. */
+export async function torrentFromFileOrUrl(
   from: { text: string } | { url: string },
   hasher: Hasher,
 ): Promise<Torrent> {
@@ -24,7 +21,9 @@ export async function torrentFromElsewhere(
 async function fetchText(url: string): Promise<string> {
   const address = httpUrl(url);
   try {
-    const answer = await fetchUpTo(MAX_TORRENT_BYTES)(address, { headers: { accept: "application/json" } });
+    const answer = await fetchUpTo(MAX_TORRENT_JSON_BYTES)(address, {
+      headers: { accept: "application/json" },
+    });
     if (!answer.ok) throw new Error(`it answers with status ${answer.status}`);
     return await answer.text();
   } catch (cause) {
@@ -33,7 +32,7 @@ async function fetchText(url: string): Promise<string> {
   }
 }
 
-/** Throws invalid_argument unless it is the URL of an http server. */
+/** Parses an HTTP or HTTPS URL. Throws invalid_argument for any other text. */
 export function httpUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol))

@@ -1,14 +1,14 @@
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { OpenStore } from "./open-store.ts";
 
-/** A file of a torrent with its place in the whole, bytes. */
+/** A file of a torrent with its byte range in the concatenated files; `end` is exclusive. */
 interface Placed {
   readonly path: string;
   readonly start: number;
   readonly end: number;
 }
 
-/** The files that were downloaded, in order: the torrent's `selected` ones, undefined for all. */
+/** The downloaded files in torrent order. `selected` are file indexes; undefined means all. */
 export function placedFiles(torrent: Torrent, selected: readonly number[] | undefined): readonly Placed[] {
   const wanted = selected && new Set(selected);
   let at = 0;
@@ -20,7 +20,7 @@ export function placedFiles(torrent: Torrent, selected: readonly number[] | unde
   return wanted ? placed.filter((_, index) => wanted.has(index)) : placed;
 }
 
-/** The downloaded files of a folder, backed by the store. One after the other: there may be many. */
+/** The downloaded files of a folder as Blobs backed by the store. Read one by one, because there may be many. */
 export async function exportedFiles(
   torrent: Torrent,
   store: OpenStore,

@@ -6,13 +6,16 @@ import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
 import type { KeptDownload } from "./kept-downloads.ts";
 
-/** Where the pieces of a download lie, and those that had to be fetched to know it. */
+/** The geometry of a torrent, and the pieces that had to be fetched to learn it. */
 export interface KnownGeometry {
   readonly geometry: PieceGeometry;
   readonly pieces?: LearnedPieces;
 }
 
-/** The torrent's own word, else what an earlier run learned, else what peers' pieces tell. */
+/**
+ * Takes the lengths from the torrent, else from an earlier run, else learns them from pieces of peers. `onWaiting` is
+ * called with what it waits for.
+ */
 export async function findGeometry(
   torrent: Torrent,
   kept: KeptDownload | undefined,

@@ -9,32 +9,35 @@ import type { PieceGeometry } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { StorageInfo, WorkerMessage } from "../base/messages.ts";
 
-/** A peer as a tracker names it: where it is, and whether it only knows the legacy contract. */
-export type NamedPeer = Pick<SwarmPeer, "url" | "legacy">;
+/** The address of a peer, and whether it speaks only the legacy contract. */
+export type PeerContact = Pick<SwarmPeer, "url" | "legacy">;
 
-/** What the worker's downloads need of the world. */
+/** Everything outside that the downloads and publications of the worker use. */
 export interface HostPorts {
   readonly catalog: Catalog;
-  /** The same catalog, for publishing and deleting. */
+  /** The same catalog with a token, for publishing and deleting. */
   catalogFor(token: string | undefined): Catalog;
   /**
-   * The peers to which the catalog sends publishers, with the token that is good there too. At least one, else fails
-   * with not_found, or with what says why a page cannot use them.
+   * The upload peers that the catalog names, with the token, which they accept too. At least one: otherwise fails
+   * with not_found, or with the reason why a page cannot use them.
    */
   uploadPeers(torrent: Torrent, token: string | undefined): Promise<readonly UploadPeer[]>;
   readonly storage: StorageInfo;
   readonly hasher: Hasher;
   readonly random: Random;
-  /** `geometry` is undefined while it is being learned. Throws PiezaError where a page may not reach the peer, and says why. */
-  connect(peer: NamedPeer, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
-  /** Trackers to ask besides those of torrents and the catalog, from now on. */
+  /**
+   * A connection to a peer. `geometry` is undefined while it is being learned. Throws PiezaError with the reason if
+   * the page may not use this peer.
+   */
+  connect(peer: PeerContact, torrent: Torrent, geometry: PieceGeometry | undefined): RemotePeer;
+  /** Sets the trackers to ask besides those of torrents and the catalog. */
   useTrackers(urls: readonly string[]): void;
   /**
-   * The torrent's own trackers, else those that the catalog names, and those of the person. At least one, else fails
-   * with not_found.
+   * The trackers of the torrent, else those of the catalog, and those that the person entered. At least one:
+   * otherwise fails with not_found.
    */
   trackersOf(torrent: Torrent): Promise<readonly Tracker[]>;
-  /** Watches at the first tracker that answers, as watchSwarm in core/rpc/watch.ts. */
+  /** Watches the swarm at the first tracker that answers, as watchSwarm in core/rpc/watch.ts. */
   watch(
     torrent: Torrent,
     onSwarm: (peers: readonly WatchedPeer[], copies: WatchedCopies) => void,

@@ -19,10 +19,10 @@ import { type Release, tryLock, waitForLock } from "./storage/tab-lock.ts";
 import { zipOf } from "./storage/zip.ts";
 import { maxInFlightPerPeer } from "./transport.ts";
 
-/** Drawing a download costs the tab more than the news is worth at ten times a second: a tenth of a core, at full rate. */
+/** At 100 ms between snapshots, drawing one download at full rate took a tenth of a core. */
 const SNAPSHOT_MS = 200;
 
-/** What there is while the stage is "open". */
+/** Exists while the stage is "open". */
 interface Running {
   readonly store: OpenStore;
   readonly download: Download;
@@ -32,13 +32,12 @@ interface Running {
 
 interface ToRun extends Pick<DownloadInput, "trackers" | "learned"> {
   readonly store: OpenStore;
-  readonly pausedAtFirst: boolean;
 }
 
 /**
- * One download from its lock to its file: takes the lock, opens the store, runs the engine, tells the page.
+ * Runs one download: takes its lock, opens the store, runs the engine and reports to the page.
  *
- * Invariant: there is something `#running` exactly while the stage is "open", and the lock is ours then.
+ * Invariant: `#running` is set exactly while the stage is "open", and this tab has the lock then.
  */
 export class HostedDownload {
   readonly torrent: Torrent;
@@ -47,19 +46,21 @@ export class HostedDownload {
   readonly #abort = new AbortController();
   #stage: Stage = { kind: "opening" };
   #handedOver = false;
+  /** The person paused it. Pausing also counts while it is being opened: the next run then begins paused. */
+  #paused = false;
   #selected: readonly number[] | undefined;
-  /** Of the runs before this one; undefined: not looked at yet. */
+  /** The runs before this one; undefined before they were read. */
   #earlier: readonly EarlierRun[] | undefined;
   #release: Release | undefined;
   #running: Running | undefined;
-  /** Where nothing can be kept, what was downloaded is here, through every stop and start. */
+  /** Without storage, the pieces are here and stay through stops and starts. */
   #inMemory: OpenStore | undefined;
-  /** Its folder in the storage, where there is any; ours to change while the lock is. */
+  /** The folder of this download in the storage, if there is storage. Written only with the lock. */
   #kept: KeptDownload | undefined;
-  /** Opening, closing and removing, one after the other. Never rejects. */
+  /** The last of the steps (open, close, remove), which run one after the other. Never rejects. */
   #steps: Promise<void> = Promise.resolve();
 
-  /** `selected`: of a folder, the files that are wanted, as indexes; undefined: all. */
+  /** `selected`: indexes of the wanted files of a folder; undefined for all. */
   constructor(torrent: Torrent, name: string, selected: readonly number[] | undefined, ports: HostPorts) {
     this.torrent = torrent;
     this.name = name;
@@ -67,34 +68,37 @@ export class HostedDownload {
     this.#ports = ports;
   }
 
-  /** Opens and starts it; `pausedAtFirst` leaves the start to the person. Resolves when its stage is known. */
+  /** Opens the download and starts it, paused if `pausedAtFirst`. Resolves when its stage is known. */
   open(options: { pausedAtFirst: boolean }): Promise<void> {
+    this.#paused = options.pausedAtFirst;
     this.#tell();
-    return this.#step(() => this.#open(options.pausedAtFirst));
+    return this.#step(() => this.#open());
   }
 
   async pause(): Promise<void> {
+    this.#paused = true;
     this.#running?.download.pause();
     await this.#kept?.setMark("paused", true);
   }
 
-  /** The network is back: who could not be reached is asked again at once, and what broke before it ran tries again. */
+  /**
+   * The network is back: peers that could not be reached are asked again at once, and a broken download is opened
+   * again.
+   */
   wake(): void {
     this.#running?.download.wake();
-    if (this.#stage.kind === "broken") void this.#step(() => this.#open(false));
+    if (this.#stage.kind === "broken") void this.#step(() => this.#open());
   }
 
-  /** Goes on after a pause; after a failure, starts again from what is held. */
+  /** Continues after a pause. After a failure, starts again with the pieces that are held. */
   async resume(): Promise<void> {
+    this.#paused = false;
     await this.#kept?.setMark("paused", false);
     if (this.#running?.download.peek().state === "paused") return this.#running.download.resume();
-    await this.#step(async () => {
-      await this.#close();
-      await this.#open(false);
-    });
+    await this.#step(() => this.#reopen());
   }
 
-  /** Ends it and deletes what is kept. */
+  /** Ends the download and deletes what is stored. */
   async remove(): Promise<void> {
     this.#abort.abort(new Error("removed"));
     await this.#step(async () => {
@@ -106,19 +110,18 @@ export class HostedDownload {
     this.#ports.post({ type: "removed", infoHash: this.torrent.infoHash });
   }
 
-  /** Wants these files from now on, at least one; undefined: all. */
+  /** Selects the files of a folder, at least one; undefined for all. */
   async select(selected: readonly number[] | undefined): Promise<void> {
     this.#selected = checkedSelection(this.torrent, selected);
     await this.#step(async () => {
       await this.#kept?.setSelected(this.#selected);
-      if (this.#wantNow()) return this.#tell();
-      await this.#close();
-      await this.#open(false);
+      if (this.#wantNow()) this.#tell();
+      else await this.#reopen();
     });
   }
 
   /**
-   * What the person saves: the file; of a folder, the file with that index, or all that were wanted as a zip. Fails with
+   * The finished file to save. Of a folder: the file with this index, or all wanted files as a zip. Fails with
    * failed_precondition before the download is complete.
    */
   async file(index?: number): Promise<{ blob: Blob; name: string }> {
@@ -137,12 +140,12 @@ export class HostedDownload {
     return { blob: await store.blob(placed.start, placed.end), name: placed.path.split("/").at(-1)! };
   }
 
-  /** The same, of a folder, file by file. */
+  /** The finished files of a folder, one by one. */
   files(): Promise<{ path: string; blob: Blob }[]> {
     return exportedFiles(this.torrent, this.#completeStore(), this.#selected);
   }
 
-  /** The person has the file, or is about to: the copy kept here goes at the next start. */
+  /** The file was saved, or the browser is saving it. The copy kept here is deleted at the next start. */
   async handOver(): Promise<void> {
     this.#handedOver = true;
     await this.#kept?.setMark("handed-over", true);
@@ -156,7 +159,9 @@ export class HostedDownload {
     return this.#running.store;
   }
 
-  /** What is selected, put to a download that runs. False where there is none, or it has to be opened anew for that. */
+  /**
+   * Gives the selection to the running download. False if none is running or if it has to be opened again for that.
+   */
   #wantNow(): boolean {
     const { geometry } = this.#running?.store.pieces ?? {};
     if (!geometry || !this.#running) return false;
@@ -181,7 +186,13 @@ export class HostedDownload {
     return this.#steps;
   }
 
-  async #open(pausedAtFirst: boolean): Promise<void> {
+  async #reopen(): Promise<void> {
+    await this.#close();
+    await this.#open();
+  }
+
+  async #open(): Promise<void> {
+    this.#abort.signal.throwIfAborted();
     this.#become({ kind: "opening" });
     await this.#takeLock();
     const { torrent } = this;
@@ -199,10 +210,10 @@ export class HostedDownload {
     if ("kind" in store) return this.#become(store);
     if (!kept) this.#inMemory = store;
     const learned = known.pieces && (await putLearned(store.pieces, known.pieces));
-    this.#run({ store, trackers: await this.#ports.trackersOf(torrent), learned, pausedAtFirst });
+    this.#run({ store, trackers: await this.#ports.trackersOf(torrent), learned });
   }
 
-  #run({ store, trackers, learned, pausedAtFirst }: ToRun): void {
+  #run({ store, trackers, learned }: ToRun): void {
     const { hasher, random, connect } = this.#ports;
     const download = new Download({
       torrent: this.torrent,
@@ -221,8 +232,8 @@ export class HostedDownload {
     this.#running = { store, download, timeline, unsubscribe };
     this.#become({ kind: "open" });
     download.start();
-    if (pausedAtFirst) download.pause();
-    // What is done is let go of, so that its file can be read by everybody.
+    if (this.#paused) download.pause();
+    // A complete download closes its files, so that every thread can read them.
     void download.whenDone.then(() => store.pieces.close()).catch(() => undefined);
     this.#tellSnapshot(download, timeline);
   }
@@ -256,6 +267,8 @@ export class HostedDownload {
   }
 
   #tell(): void {
+    // A record after "removed" would bring the card back.
+    if (this.#abort.signal.aborted) return;
     const record = {
       torrent: torrentSummary(this.torrent, this.name),
       stage: this.#stage,
@@ -274,7 +287,10 @@ export class HostedDownload {
   }
 }
 
-/** Undefined for all. Throws InvalidField for none, and for files that there are not. */
+/**
+ * The selection, sorted; undefined for all files. Throws InvalidField for no file and for indexes that the torrent
+ * does not have.
+ */
 function checkedSelection(
   { files = [] }: Torrent,
   selected: readonly number[] | undefined,

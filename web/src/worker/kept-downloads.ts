@@ -7,21 +7,24 @@ import type { EarlierRun } from "../base/messages.ts";
 import { OpfsFile } from "./storage/opfs-file.ts";
 import { DATA_FILE } from "./storage/opfs-piece-store.ts";
 
-/** The folder of all downloads at the top of the origin's private storage; one folder in it per info hash. */
+/**
+ * The folder of all downloads in the private storage of the origin (OPFS). Each has a subfolder named by its info
+ * hash.
+ */
 const TOP_FOLDER = "downloads";
 const TORRENT_FILE = "torrent.json";
 const NAME_FILE = "name";
-/** Of a torrent that does not tell its lengths: what was learned. */
+/** The lengths that were learned for a torrent without lengths. */
 const LENGTHS_FILE = "lengths.json";
-/** Of a folder of which only some files are wanted: their indexes. */
+/** The indexes of the wanted files, if not all are wanted. */
 const SELECTED_FILE = "selected.json";
-/** What happened so far. */
+/** The events of all runs. */
 const TIMELINE_FILE = "timeline.json";
 
-/** What is remembered of a download by an empty file of that name. */
+/** States of a download that an empty file of this name records. */
 export type Mark = "paused" | "handed-over";
 
-/** The folder of one download: its torrent, its bytes with their journal, and marks. */
+/** The folder of one download: torrent, pieces with their journal, and marks. */
 export class KeptDownload {
   readonly infoHash: string;
   readonly folder: FileSystemDirectoryHandle;
@@ -31,7 +34,7 @@ export class KeptDownload {
     this.folder = folder;
   }
 
-  /** Every download kept here, whatever its state, in order of info hash. */
+  /** All kept downloads in any state, in order of info hash. */
   static async list(): Promise<KeptDownload[]> {
     const kept: KeptDownload[] = [];
     for await (const [name, handle] of (await topFolder()).entries()) {
@@ -40,7 +43,7 @@ export class KeptDownload {
     return kept.sort((a, b) => (a.infoHash < b.infoHash ? -1 : 1));
   }
 
-  /** Begins to keep a download, or goes on with it. Call it only with the download's lock. */
+  /** Creates or reopens the folder of a download. Call it only with the lock of the download. */
   static async create(torrent: Torrent, name: string): Promise<KeptDownload> {
     const folder = await (await topFolder()).getDirectoryHandle(torrent.infoHash, { create: true });
     await writeText(folder, NAME_FILE, name);
@@ -48,7 +51,7 @@ export class KeptDownload {
     return new KeptDownload(torrent.infoHash, folder);
   }
 
-  /** Fails with PiezaError("not_found") if the folder holds no whole torrent: it was never begun. */
+  /** Reads the torrent and its name in the catalog. Fails with not_found if the torrent is not whole. */
   async load(hasher: Hasher): Promise<{ torrent: Torrent; name: string }> {
     try {
       const torrent = await parseTorrentText(await this.#readText(TORRENT_FILE), hasher);
@@ -59,7 +62,7 @@ export class KeptDownload {
     }
   }
 
-  /** What was learned of a torrent without lengths, if it was. */
+  /** The learned geometry of a torrent without lengths, if there is one. */
   async lengths(): Promise<PieceGeometry | undefined> {
     try {
       const { length, pieceLength } = JSON.parse(await this.#readText(LENGTHS_FILE));
@@ -73,12 +76,12 @@ export class KeptDownload {
     await writeText(this.folder, LENGTHS_FILE, JSON.stringify({ length, pieceLength }));
   }
 
-  /** The files that are wanted, as indexes; undefined: all. */
+  /** Indexes of the wanted files; undefined for all. */
   selected(): Promise<readonly number[] | undefined> {
     return this.#readJson(SELECTED_FILE);
   }
 
-  /** What happened in earlier runs, the oldest first. */
+  /** Earlier runs, the oldest first. */
   async timeline(): Promise<readonly EarlierRun[]> {
     return (await this.#readJson<readonly EarlierRun[]>(TIMELINE_FILE)) ?? [];
   }
@@ -104,12 +107,12 @@ export class KeptDownload {
     else await this.folder.removeEntry(mark).catch(() => undefined);
   }
 
-  /** The working file, backed by the disk. */
+  /** The file with the pieces, backed by the disk. */
   async data(): Promise<File> {
     return (await this.folder.getFileHandle(DATA_FILE)).getFile();
   }
 
-  /** Bytes that the working file takes already. */
+  /** Bytes that the file with the pieces has now. */
   async sizeBytes(): Promise<number> {
     return this.data().then(
       (file) => file.size,
@@ -117,7 +120,7 @@ export class KeptDownload {
     );
   }
 
-  /** Deletes everything kept. The store is closed. */
+  /** Deletes the folder. Close the store first. */
   async remove(): Promise<void> {
     const top = await topFolder();
     await top.removeEntry(this.infoHash, { recursive: true }).catch((error: unknown) => {
@@ -125,7 +128,7 @@ export class KeptDownload {
     });
   }
 
-  /** What we wrote ourselves; undefined if it is not there, or torn. */
+  /** Reads a JSON file that this class wrote; undefined if it is missing or torn. */
   async #readJson<T>(name: string): Promise<T | undefined> {
     try {
       return JSON.parse(await this.#readText(name));
@@ -144,7 +147,7 @@ async function topFolder(): Promise<FileSystemDirectoryHandle> {
   return root.getDirectoryHandle(TOP_FOLDER, { create: true });
 }
 
-/** By a sync handle, because not every browser has `createWritable`. */
+/** Uses a sync access handle, because not every browser has `createWritable`. */
 async function writeText(folder: FileSystemDirectoryHandle, name: string, text: string): Promise<void> {
   const file = await OpfsFile.open(folder, name);
   try {

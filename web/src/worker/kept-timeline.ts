@@ -1,14 +1,14 @@
 import type { DownloadSnapshot, DownloadState } from "#core/download/snapshot.ts";
 import type { EarlierRun } from "../base/messages.ts";
-import { Timeline, toldOf } from "../base/timeline.ts";
+import { keptEntryOf, Timeline } from "../base/timeline.ts";
 import type { KeptDownload } from "./kept-downloads.ts";
 
-/** How old what is kept may be: a crash loses so much of the story, a change of state is kept at once. */
+/** Longest time between two writes. A crash loses this much of the timeline; a change of state is written at once. */
 const KEEP_EVERY_MS = 2_000;
-/** Of all runs together; the oldest are dropped. */
+/** Entries of all runs together. The oldest are dropped. */
 const MAX_ENTRIES = 300;
 
-/** What happened in one run of a download, kept beside those before it. */
+/** Records the timeline of one run and stores it with those of the runs before. */
 export class KeptTimeline {
   readonly #kept: KeptDownload | undefined;
   readonly #earlier: readonly EarlierRun[];
@@ -16,10 +16,10 @@ export class KeptTimeline {
   readonly #startedAtMs = Date.now();
   #state: DownloadState | undefined;
   #keptAtMs = 0;
-  /** One after the other: two could not have the file open. */
+  /** Writes one after the other, because two could not have the file open. */
   #writing: Promise<void> = Promise.resolve();
 
-  /** `kept`: where; undefined where nothing can be. */
+  /** `kept`: the folder to store it in; undefined without storage. */
   constructor(kept: KeptDownload | undefined, earlier: readonly EarlierRun[]) {
     this.#kept = kept;
     this.#earlier = earlier;
@@ -34,7 +34,7 @@ export class KeptTimeline {
     this.#keep();
   }
 
-  /** Resolves with all runs, this one the last, when they are kept. */
+  /** Stores the timeline a last time. Resolves with all runs, this one last. */
   async close(): Promise<readonly EarlierRun[]> {
     this.#keep();
     await this.#writing;
@@ -45,14 +45,14 @@ export class KeptTimeline {
     const kept = this.#kept;
     if (!kept) return;
     const runs = this.#runs();
-    // A story is not worth a download: without room for it, it is not kept.
+    // A full storage loses the timeline, not the download.
     this.#writing = this.#writing.then(() => kept.setTimeline(runs)).catch(() => undefined);
   }
 
   #runs(): readonly EarlierRun[] {
     const runs = [
       ...this.#earlier,
-      { startedAtMs: this.#startedAtMs, entries: this.#timeline.entries.map(toldOf) },
+      { startedAtMs: this.#startedAtMs, entries: this.#timeline.entries.map(keptEntryOf) },
     ];
     let room = MAX_ENTRIES;
     const newestFirst = runs.reverse().map(({ startedAtMs, entries }) => {

@@ -9,27 +9,30 @@ import type { KeptDownload } from "./kept-downloads.ts";
 import { endOf, OpfsPieceStore } from "./storage/opfs-piece-store.ts";
 import { freeBytes } from "./storage/storage.ts";
 
-/** A store with what the page needs of it besides pieces. */
+/** A piece store, with the room for its pieces and their bytes as a Blob. */
 export interface OpenStore {
   readonly pieces: PieceStore;
-  /** Makes room for these pieces; undefined: all. Fails with StoreFailed. */
+  /** Makes room for these pieces; undefined for all. Fails with StoreFailed. */
   want(wanted: Bitfield | undefined): void;
-  /** The bytes between, of pieces that are all held. The store is closed; on disk, nothing is copied. */
+  /**
+   * The bytes from `start` to `end`, exclusive, whose pieces are all held. Close the store first; on disk nothing is
+   * copied.
+   */
   blob(start: number, end: number): Promise<Blob>;
 }
 
 export interface OpenStoreInput {
   readonly torrent: Torrent;
   readonly geometry: PieceGeometry;
-  /** The pieces that are to be got; undefined: all. */
+  /** The pieces to download; undefined for all. */
   readonly wanted: Bitfield | undefined;
   readonly hasher: Hasher;
   readonly storage: StorageInfo;
-  /** The download's folder; undefined where nothing can be kept. */
+  /** The folder of the download; undefined without storage. */
   readonly kept: KeptDownload | undefined;
 }
 
-/** Opens the place of a download's bytes, or says that they do not fit. Fails with StoreFailed. */
+/** Opens the store, or returns the stage "too large". Fails with StoreFailed. */
 export async function openStore(input: OpenStoreInput): Promise<OpenStore | Stage> {
   return input.kept ? openOnDisk(input, input.kept) : openInMemory(input);
 }
@@ -63,7 +66,7 @@ function bytesOf(geometry: PieceGeometry, wanted: Bitfield | undefined): number 
 async function openOnDisk(input: OpenStoreInput, kept: KeptDownload): Promise<OpenStore | Stage> {
   const { torrent, geometry, wanted, hasher } = input;
   const availableBytes = await freeBytes();
-  // The file is as long as where its last wanted piece ends: what is skipped before takes room as well.
+  // The file ends with the last wanted piece, so skipped pieces before it take room too.
   const neededBytes = endOf(geometry, wanted) - (await kept.sizeBytes());
   if (neededBytes > availableBytes) return { kind: "too large", neededBytes, availableBytes, memory: false };
   try {
@@ -74,7 +77,7 @@ async function openOnDisk(input: OpenStoreInput, kept: KeptDownload): Promise<Op
       blob: async (start, end) => (await kept.data()).slice(start, end),
     };
   } catch (error) {
-    // Some browsers name every page the same room, so that it tells nothing of the person, and refuse then.
+    // For privacy, some browsers report the same quota to every page and refuse only when it is used up.
     const refused = error instanceof StoreFailed && error.noSpace;
     if (refused) return { kind: "too large", neededBytes, availableBytes: undefined, memory: false };
     throw error;

@@ -15,20 +15,20 @@ export interface PeerTransportOptions extends CappedFetchOptions {
   /** Scheme, host and port. */
   readonly url: string;
   readonly fetch: Fetch;
-  /** Where answers with a piece are read into. */
+  /** Buffers that answers with a piece are read into. */
   readonly buffers?: AnswerBuffers | undefined;
 }
 
-/** Flags and length in front of a message or of the trailers. */
+/** Bytes of the flags and the length in front of a message and of the trailers. */
 const HEAD_BYTES = 5;
 const TRAILERS_FLAG = 0x80;
-/** Where a GetPieceResponse has the piece. */
+/** Number of the field `data` in GetPieceResponse. */
 const DATA_FIELD = 1;
 
 /**
- * gRPC-Web to a peer: the stock library, but for the answers of GetPiece. Those are read into one buffer and the piece
- * in it is handed on where it lies, where the library would copy it together from parts. An answer that is anything but
- * one piece and "ok" goes to the library as it came.
+ * A gRPC-Web transport to a peer. GetPiece answers are read into one buffer and passed on as a view of it; the
+ * library would copy the piece together from parts. Everything else, GetPiece answers with an error included, goes
+ * through the library unchanged.
  */
 export function peerTransport(options: PeerTransportOptions): Transport {
   const { url: baseUrl, fetch } = options;
@@ -71,7 +71,10 @@ function framed<T extends DescMessage>(schema: T, message: MessageInitShape<T>):
   return frame;
 }
 
-/** The piece, or undefined if the answer is another than one message that has nothing else, and trailers that say "ok". */
+/**
+ * The piece of an answer. Undefined unless the answer is one message with only the piece, and trailers with
+ * grpc-status 0.
+ */
 function pieceIn({ response, bytes }: WholeAnswer): Uint8Array | undefined {
   if (response.status !== 200 || response.headers.has("grpc-status") || bytes.length < 2 * HEAD_BYTES)
     return undefined;
@@ -91,7 +94,7 @@ function pieceIn({ response, bytes }: WholeAnswer): Uint8Array | undefined {
   }
 }
 
-/** The same answer, for somebody else to read. */
+/** The same answer as a Response that can be read again. */
 function again({ response, bytes }: WholeAnswer): Response {
   return new Response(bytes.length > 0 ? bytes : null, response);
 }

@@ -3,9 +3,9 @@ import type { Handlers } from "../base/messages.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { Publication } from "./publication.ts";
 
-type PublishingCalls = "publish" | "goOn" | "stopPublishing" | "unpublish";
+export type PublishingCalls = "publish" | "goOn" | "stopPublishing" | "unpublish";
 
-/** What this tab publishes, and the answers to what the page asks of it. */
+/** The publications of this tab, and the handlers of the page's calls about them. */
 export class PublicationHost {
   readonly #ports: HostPorts;
   readonly #publications = new Map<number, Publication>();
@@ -29,7 +29,9 @@ export class PublicationHost {
     this.#ports = ports;
   }
 
-  /** Takes a torrent out of the catalog, if it is there under this name. The peers forget it by themselves then. */
+  /**
+   * Removes a torrent from the catalog, if the catalog has it under this name. Its peers then drop it by themselves.
+   */
   async #unpublish(ask: { name: string; infoHash: string; token?: string }): Promise<undefined> {
     const catalog = this.#ports.catalogFor(ask.token);
     const { torrents } = await catalog.list({ search: ask.infoHash });

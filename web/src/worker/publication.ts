@@ -8,12 +8,13 @@ import { failureOf, PageFailure } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
 
-/** Progress goes to the page at most ten times a second. */
+/** Shortest time between two progress messages to the page. */
 const TELL_MS = 100;
 
 /**
- * One file or folder on its way out: hashed, put into the catalog, its pieces stored at the catalog's peers. What was
- * done stays done, here and there: going on after a stop, and choosing the same file again, sends only what is missing.
+ * Publishes one file or folder: hashes it, puts the torrent into the catalog, and stores the pieces at the upload
+ * peers of the catalog. Finished work counts: after a stop, or when the same file is chosen again, only missing
+ * pieces are sent.
  */
 export class Publication {
   readonly id: number;
@@ -22,13 +23,13 @@ export class Publication {
   readonly #whole: Blob;
   readonly #abort = new AbortController();
   #token: string | undefined;
-  /** In the catalog; empty: the file's. */
+  /** Name in the catalog; empty for the name of the file. */
   #name = "";
   #replace = false;
   #torrent: Torrent | undefined;
   #published = false;
   #running = false;
-  /** As far as they were asked. */
+  /** The upload peers that were asked so far. */
   #peers: readonly UploadPeerProgress[] = [];
   #stage: PublicationStage = { kind: "hashing", bytes: 0 };
   #toldMs = Number.NEGATIVE_INFINITY;
@@ -39,11 +40,11 @@ export class Publication {
     this.#ask = { ...ask, files };
     this.#ports = ports;
     this.#token = ask.token;
-    // Made of the files, not of their bytes: nothing is read before it is needed.
+    // A Blob of the files, so that no byte is read before it is needed.
     this.#whole = new Blob(files.map(({ file }) => file));
   }
 
-  /** Begins, or goes on where it stopped. Never rejects: the stage says what happened. */
+  /** Starts, or continues where it stopped. Never rejects: the stage has the failure. */
   async run(more: { token?: string; name?: string; replace?: boolean } = {}): Promise<void> {
     if (this.#running || this.#abort.signal.aborted) return;
     this.#running = true;

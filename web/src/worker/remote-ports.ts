@@ -11,28 +11,29 @@ import {
 import { watchSwarm } from "#core/rpc/watch.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { MAX_TORRENT_JSON_BYTES } from "#core/torrent/torrent-json.ts";
 import { PageFailure } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";
-import { PATIENT_MS, transportTo, transportToPeer, unreachable } from "./transport.ts";
+import { PATIENT_MS, transportTo, transportToPeer, whyUnreachable } from "./transport.ts";
 
-/** What an answer may have at most, each with room for its frame and trailers. */
+/** Largest answers, each with room for its frame and trailers. */
 const FRAME_BYTES = 1 << 10;
-const MAX_TORRENT_BYTES = (16 << 20) + FRAME_BYTES;
+const MAX_TORRENT_BYTES = MAX_TORRENT_JSON_BYTES + FRAME_BYTES;
 const MAX_TRACKER_BYTES = 4 << 20;
 const MAX_BITFIELD_BYTES = 64 << 10;
-/** All messages of a watch together; then it begins anew. */
+/** All messages of one watch. A longer watch fails and is started again. */
 const MAX_WATCH_BYTES = 32 << 20;
-/** A tracker says something every 15 s. */
+/** A tracker sends a message every 15 s. */
 const WATCH_STALL_MS = 40_000;
 
-/** Catalog, trackers and peers over gRPC-Web. `origin` is the page's own: the catalog serves the page. */
+/** Catalog, trackers and peers over gRPC-Web. `origin` is the origin of the page, which the catalog serves. */
 export function remotePorts(
   origin: string,
   hasher: Hasher,
 ): Omit<HostPorts, "storage" | "hasher" | "random" | "post"> {
-  let besides: readonly string[] = [];
+  let ownTrackers: readonly string[] = [];
   const buffers = new AnswerBuffers();
   const catalog = (stallMs?: number, token?: string) =>
     remoteCatalog({ url: origin, transport: transportTo(origin, MAX_TORRENT_BYTES, stallMs), hasher, token });
@@ -41,10 +42,10 @@ export function remotePorts(
     if (named.length === 0)
       named = await catalogOverview(origin).then(
         ({ trackers }) => trackers,
-        // With the person's own trackers, a torrent from elsewhere needs no catalog.
-        (error) => (besides.length > 0 ? [] : Promise.reject(error)),
+        // With trackers of the person, a torrent from a file or URL needs no catalog.
+        (error) => (ownTrackers.length > 0 ? [] : Promise.reject(error)),
       );
-    const urls = [...new Set([...named, ...besides])];
+    const urls = [...new Set([...named, ...ownTrackers])];
     if (urls.length === 0) throw new PiezaError("not_found", "neither torrent nor catalog names a tracker");
     return urls;
   }
@@ -56,9 +57,9 @@ export function remotePorts(
       const { uploadPeers: urls } = await catalogOverview(origin);
       if (urls.length === 0)
         throw new PageFailure("no_upload_peer", "not_found", "this catalog names no peer that takes uploads");
-      const reachable = urls.filter((url) => unreachable(url, origin) === undefined);
+      const reachable = urls.filter((url) => whyUnreachable(url, origin) === undefined);
       if (reachable.length === 0)
-        throw new PageFailure("insecure_peer", "failed_precondition", unreachable(urls[0]!, origin)!);
+        throw new PageFailure("insecure_peer", "failed_precondition", whyUnreachable(urls[0]!, origin)!);
       const swarm = { infoHash, totalPieces: pieces.length };
       return reachable.map((url) => {
         const transport = transportTo(url, MAX_BITFIELD_BYTES, PATIENT_MS);
@@ -66,7 +67,7 @@ export function remotePorts(
       });
     },
     connect({ url, legacy }, torrent, geometry) {
-      const problem = unreachable(url, origin);
+      const problem = whyUnreachable(url, origin);
       if (problem !== undefined) throw new PiezaError("failed_precondition", problem);
       const longest = geometry?.pieceLength ?? MAX_PIECE_LENGTH;
       const transport = transportToPeer(url, Math.max(MAX_BITFIELD_BYTES, longest + FRAME_BYTES), buffers);
@@ -82,14 +83,14 @@ export function remotePorts(
       });
     },
     useTrackers(urls) {
-      besides = urls;
+      ownTrackers = urls;
     },
     async watch(torrent, onSwarm, signal) {
       const swarm = { infoHash: torrent.infoHash, totalPieces: torrent.pieces.length };
       let problem: unknown;
       for (const url of await trackerUrls(torrent)) {
         const transport = transportTo(url, MAX_WATCH_BYTES, WATCH_STALL_MS);
-        // Ends only when it fails.
+        // A watch ends only by failing.
         problem = await watchSwarm({ transport, swarm }, onSwarm, signal).catch((error: unknown) => error);
         signal.throwIfAborted();
       }

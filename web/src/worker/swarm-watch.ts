@@ -11,8 +11,8 @@ const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 15_000;
 
 /**
- * The one watch of a tab: a browser has six HTTP/1.1 connections to a tracker, shared by all tabs, and a watch keeps
- * one of them.
+ * The watch of a tab. There is only one, because it keeps one of the six HTTP/1.1 connections that all tabs of a
+ * browser share for a tracker.
  */
 export class SwarmWatch {
   readonly #ports: Pick<HostPorts, "watch" | "post">;
@@ -22,9 +22,9 @@ export class SwarmWatch {
     this.#ports = ports;
   }
 
-  /** Watches this torrent's swarm from now on, and no other; undefined: none. */
+  /** Watches the swarm of this torrent instead of the one before; undefined for none. */
   set(torrent: Torrent | undefined): void {
-    this.#stop.abort(new Error("nobody looks any more"));
+    this.#stop.abort(new Error("the page watches this swarm no more"));
     this.#stop = new AbortController();
     if (torrent) void this.#watch(torrent, this.#stop.signal);
   }

@@ -8,13 +8,18 @@ import { browserClock } from "./browser-clock.ts";
 import { lacksLeave } from "./local-network.ts";
 import { peerTransport } from "./peer-transport.ts";
 
-/** For calls that send much: until the last byte is out nothing can come back, and the call has a deadline of its own. */
+/**
+ * Stall time of calls that send much: nothing comes back before the last byte is sent, and the call has its own
+ * deadline.
+ */
 export const PATIENT_MS = 2 ** 31 - 1;
 
-/** A browser speaks HTTP/1.1 without TLS, and has six connections to an origin: one is left to ask what the peer has. */
+/**
+ * Without TLS, browsers use HTTP/1.1 with six connections to an origin. One is left to ask which pieces the peer has.
+ */
 const MAX_IN_FLIGHT_CLEARTEXT = 5;
 
-/** gRPC-Web to a server. Answers over `limitBytes`, and silence of `stallMs`, fail. */
+/** gRPC-Web to a server. A call fails if the answer is over `limitBytes` or stalls for `stallMs`. */
 export function transportTo(url: string, limitBytes: number, stallMs?: number) {
   return createGrpcWebTransport({
     baseUrl: url,
@@ -23,7 +28,7 @@ export function transportTo(url: string, limitBytes: number, stallMs?: number) {
   });
 }
 
-/** The same for what a download asks a peer; pieces come in `buffers`. */
+/** The same for the calls of a download to a peer. Pieces are read into `buffers`. */
 export function transportToPeer(url: string, limitBytes: number, buffers: AnswerBuffers) {
   return peerTransport({ url, fetch: tellingFetch, limitBytes, buffers, clock: browserClock });
 }
@@ -32,7 +37,7 @@ export function fetchUpTo(limitBytes: number, stallMs?: number) {
   return cappedFetch(tellingFetch, { limitBytes, clock: browserClock, stallMs });
 }
 
-/** A browser says "Failed to fetch" of everything that is no answer, and keeps the reason to itself. */
+/** Fetches, and gives a failure its reason as far as it can be known: browsers only say "Failed to fetch". */
 async function tellingFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   try {
     return await fetch(input, init);
@@ -47,10 +52,10 @@ async function tellingFetch(input: RequestInfo | URL, init?: RequestInit): Promi
 }
 
 /**
- * Why this page may not ask that server. What is more than scheme, host and port would let a tracker choose what is asked
- * of a server; and a page from https may not ask http servers, but for the person's own machine.
+ * The reason why this page may not use that server, or undefined. A URL with more than scheme, host and port would
+ * let a tracker choose the request. An https page may use http servers only on the person's own machine.
  */
-export function unreachable(url: string, origin: string): string | undefined {
+export function whyUnreachable(url: string, origin: string): string | undefined {
   if (!isAddress(url)) return NO_ADDRESS;
   const { protocol, hostname } = new URL(url);
   if (!origin.startsWith("https:") || protocol === "https:") return undefined;
@@ -64,7 +69,7 @@ function isAddress(text: string): boolean {
   return /^https?:$/.test(protocol) && pathname === "/";
 }
 
-/** Requests under way at a peer: over TLS they share one HTTP/2 connection, so the engine's word counts there. */
+/** Requests in flight at a peer. Over TLS they share one HTTP/2 connection, so the default of the engine applies. */
 export function maxInFlightPerPeer(url: string): number {
   return new URL(url).protocol === "https:" ? downloadDefaults.maxInFlightPerPeer : MAX_IN_FLIGHT_CLEARTEXT;
 }

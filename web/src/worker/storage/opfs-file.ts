@@ -1,6 +1,8 @@
 import { StoreFailed } from "#core/base/errors.ts";
 
-/** A file of this origin's private storage, open for this worker alone. Every failure is a StoreFailed. */
+/**
+ * A file in the private storage of this origin (OPFS), open for this worker alone. Every failure is a StoreFailed.
+ */
 export class OpfsFile {
   readonly #handle: FileSystemSyncAccessHandle;
 
@@ -8,7 +10,7 @@ export class OpfsFile {
     this.#handle = handle;
   }
 
-  /** Opens it, made if need be. Fails if another tab has it open. */
+  /** Opens or creates the file. Fails if another tab has it open. */
   static async open(folder: FileSystemDirectoryHandle, name: string): Promise<OpfsFile> {
     try {
       const file = await folder.getFileHandle(name, { create: true });
@@ -27,19 +29,19 @@ export class OpfsFile {
     if (written !== bytes.length) throw new StoreFailed("the storage is full", { noSpace: true });
   }
 
-  /** `length` bytes, fewer where the file ends. */
+  /** Reads `length` bytes, fewer at the end of the file. */
   read(at: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     const count = attempt(() => this.#handle.read(bytes, { at }));
     return count === length ? bytes : bytes.subarray(0, count);
   }
 
-  /** Grows it with zeros or cuts it off. */
+  /** Grows the file with zeros, or cuts it off. */
   truncate(sizeBytes: number): void {
     attempt(() => this.#handle.truncate(sizeBytes));
   }
 
-  /** Returns when the system has put everything on the disk. */
+  /** Returns when the operating system has written everything to the disk. */
   flush(): void {
     attempt(() => this.#handle.flush());
   }

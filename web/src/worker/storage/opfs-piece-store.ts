@@ -12,30 +12,29 @@ import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { OpfsFile } from "./opfs-file.ts";
 
-/** The names inside a download's folder. */
+/** Names of the files in the folder of a download. */
 export const DATA_FILE = "data";
 const JOURNAL_FILE = "journal";
 
-/** A power cut costs at most so many bytes of verified pieces; a closed or crashed tab costs none. */
+/** A power cut costs at most this many bytes of verified pieces. A closed or crashed tab costs none. */
 const BATCH_BYTES = 16 << 20;
 
 export interface OpfsPieceStoreOptions {
-  /** The download's own folder. */
+  /** The folder of the download. */
   readonly folder: FileSystemDirectoryHandle;
   readonly torrent: Torrent;
   readonly geometry: PieceGeometry;
   readonly hasher: Hasher;
-  /** The pieces that there has to be room for, by default all. */
+  /** The pieces to make room for; undefined for all. */
   readonly wanted?: Bitfield | undefined;
 }
 
 /**
- * Keeps the pieces of one torrent in one file of the origin's private storage, all files of a folder end to end, with
- * a journal of what is verified beside it. Works in a dedicated worker only, because nothing else may write there
- * synchronously.
+ * Stores the pieces of one torrent in one file of the private storage of the origin (OPFS), all files of a folder end
+ * to end, with a journal of verified pieces beside it. Sync access handles exist only in dedicated workers.
  *
- * Invariant: a piece is recorded as written only after its verified bytes were handed to the system, and as durable
- * only after `flush` said that they are on the disk.
+ * Invariant: a piece is recorded as "written" only after its verified bytes were handed to the operating system, and
+ * as "durable" only after `flush` put them on the disk.
  */
 export class OpfsPieceStore implements PieceStore {
   readonly geometry: PieceGeometry;
@@ -56,7 +55,7 @@ export class OpfsPieceStore implements PieceStore {
     this.#journalEnd = journal.sizeBytes;
   }
 
-  /** Goes on where the last run stopped, or starts. Fails with StoreFailed. */
+  /** Opens the store with the pieces of the last run, or an empty one. Fails with StoreFailed. */
   static async open(options: OpfsPieceStoreOptions): Promise<OpfsPieceStore> {
     const { folder, torrent, geometry, hasher, wanted } = options;
     const data = await OpfsFile.open(folder, DATA_FILE);
@@ -78,14 +77,14 @@ export class OpfsPieceStore implements PieceStore {
     }
   }
 
-  /** Makes room for these pieces, undefined for all; `finish` waits for them alone. Room that is taken stays so. */
+  /** Makes room for these pieces, undefined for all. `finish` checks only these. The file never shrinks. */
   want(wanted: Bitfield | undefined): void {
     const endBytes = endOf(this.geometry, wanted);
     if (this.#data.sizeBytes < endBytes) this.#data.truncate(endBytes);
     this.#wanted = wanted;
   }
 
-  /** Does nothing to a piece that is held: late bytes of a second source must not spoil it. */
+  /** Ignores a piece that is held, because late bytes of another peer must not spoil it. */
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void {
     checkWrite(this.geometry, index, offset, bytes.length);
     if (this.held.has(index)) return;
@@ -127,7 +126,7 @@ export class OpfsPieceStore implements PieceStore {
     }
   }
 
-  /** Bytes first, then the record that says so. */
+  /** Flushes the pieces before it records them as durable. */
   #flush(): void {
     if (this.#unsynced.length === 0) return;
     this.#data.flush();
@@ -150,8 +149,8 @@ export class OpfsPieceStore implements PieceStore {
 }
 
 /**
- * What an earlier run left. A piece that is only recorded as written is hashed again; durable ones are believed if the
- * file has not become shorter or too long since. Leaves the journal without a torn tail.
+ * Reads the pieces of an earlier run. Pieces recorded as "written" are hashed again. "durable" ones count unhashed if
+ * the file is neither shorter than their end nor too long. Cuts a torn tail off the journal.
  */
 async function resumed(
   data: OpfsFile,
@@ -183,7 +182,7 @@ async function resumed(
   return { held, lost };
 }
 
-/** Where the last of these pieces ends; undefined: all. */
+/** End of the last of these pieces, in bytes; undefined means all pieces. */
 export function endOf(geometry: PieceGeometry, pieces: Bitfield | undefined): number {
   if (!pieces) return geometry.length;
   let end = 0;

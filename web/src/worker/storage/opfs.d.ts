@@ -1,9 +1,9 @@
 /**
- * The part of the File System standard that only dedicated workers have. TypeScript keeps it in its library for workers,
- * which cannot be loaded next to the one for pages.
+ * The part of the File System standard that exists only in dedicated workers. TypeScript has it in its library for
+ * workers, which conflicts with the one for pages.
  */
 interface FileSystemSyncAccessHandle {
-  /** Returns the bytes written or read. */
+  /** Returns the number of bytes written or read. */
   write(bytes: Uint8Array<ArrayBuffer>, options: { at: number }): number;
   read(into: Uint8Array<ArrayBuffer>, options: { at: number }): number;
   truncate(sizeBytes: number): void;

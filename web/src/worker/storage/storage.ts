@@ -1,9 +1,9 @@
 import type { StorageInfo } from "../../base/messages.ts";
 
-/** What a page without storage takes: twice this is in memory while it is saved, which a phone can still bear. */
+/** Largest download without storage. Saving takes twice this in memory, which a phone still has. */
 export const MEMORY_CAP_BYTES = 512 << 20;
 
-/** Finds out where this worker can keep bytes. */
+/** Finds out whether this worker can store pieces on disk. */
 export async function storageInfo(): Promise<StorageInfo> {
   if (!globalThis.isSecureContext) {
     return { kind: "memory", memoryBecause: "insecure", capBytes: MEMORY_CAP_BYTES };
@@ -17,7 +17,7 @@ export async function storageInfo(): Promise<StorageInfo> {
   }
 }
 
-/** Bytes that this origin may still take, as far as the browser says. */
+/** Bytes of storage that the browser still grants this origin; Infinity if it does not say. */
 export async function freeBytes(): Promise<number> {
   const { quota, usage } = await navigator.storage.estimate();
   return quota === undefined ? Number.POSITIVE_INFINITY : Math.max(0, quota - (usage ?? 0));

@@ -1,15 +1,15 @@
-/** Lets go of the lock. */
+/** Releases the lock. */
 export type Release = () => void;
 
 /**
- * One tab at a time works on a download. Undefined if another one has the lock now. Where the browser has no locks
- * (insecure pages) there is no shared storage to fight over either, and everybody gets one.
+ * Takes the lock of a download, so that only one tab works on it. Undefined if another tab has the lock. Browsers
+ * without locks (insecure pages) have no shared storage either, so there every caller gets one.
  */
 export function tryLock(name: string): Promise<Release | undefined> {
   return request(name, { ifAvailable: true });
 }
 
-/** Waits until the other tab lets go or closes. Rejects with the signal's reason. */
+/** Waits until the other tab releases the lock or closes. Rejects with the reason of the signal. */
 export async function waitForLock(name: string, signal: AbortSignal): Promise<Release> {
   return (await request(name, { signal }))!;
 }

@@ -13,17 +13,17 @@ interface Entry {
   readonly offset: number;
 }
 
-/** Bits 11 (names are UTF-8) of the general purpose flags. */
+/** Bit 11 of the general purpose flags: names are UTF-8. */
 const UTF8_NAMES = 0x0800;
-/** 1 January 1980: the torrent does not say when its files were made. */
+/** MS-DOS date of 1 January 1980: a torrent has no dates of its files. */
 const NO_DATE = 0x0021;
 const ZIP64_VERSION = 45;
 const MAX_32 = 0xffffffff;
 
 /**
- * A zip of files as they are, without compression. The archive is put together out of the files' own Blobs, so it
- * takes no memory and no disk however large they are; each file is read once for its CRC-32. Sizes go into zip64 fields
- * always: every reader of the last fifteen years knows them, and no file is too large then.
+ * Makes an uncompressed zip out of the Blobs of the files, which takes neither memory nor disk. Each file is read
+ * once for its CRC-32. All sizes are in zip64 fields, which readers have known for fifteen years and which fit any
+ * file.
  */
 export async function zipOf(files: readonly ZipFile[]): Promise<Blob> {
   const parts: BlobPart[] = [];
@@ -57,7 +57,7 @@ async function crcOf(blob: Blob): Promise<number> {
   }
 }
 
-/** What the local and the directory header have in common: from the version needed to the length of the extra field. */
+/** The part that the local and the directory header share: from "version needed" to the length of the extra field. */
 function common(entry: Entry, extraBytes: number): Uint8Array<ArrayBuffer> {
   return fields([
     [2, ZIP64_VERSION],
@@ -105,7 +105,7 @@ function directoryHeader(entry: Entry): Uint8Array<ArrayBuffer> {
   return joined(start, common(entry, extra.length), rest, entry.name, extra);
 }
 
-/** The zip64 end record, the locator that finds it, and the old end record that sends readers to the locator. */
+/** The zip64 end record, the locator that points to it, and the old end record that sends readers to the locator. */
 function endOfArchive(count: number, directoryAt: number, directoryBytes: number): Uint8Array<ArrayBuffer> {
   const end64 = fields([
     [4, 0x06064b50],
