@@ -1,10 +1,11 @@
 import ipaddr from "ipaddr.js";
+import { withoutBrackets } from "#core/base/host.ts";
 
 /** What one owner has of the address space as a rule: the /24 of an IPv4 address, the /48 of an IPv6 one; else the name itself. */
 export function subnetOf(host: string): string {
   const ipv4 = /^(\d+\.\d+\.\d+)\.\d+$/.exec(host);
   if (ipv4) return ipv4[1]!;
-  const bare = host.startsWith("[") ? host.slice(1, -1) : host;
+  const bare = withoutBrackets(host);
   return ipaddr.IPv6.isValid(bare) ? ipaddr.IPv6.parse(bare).parts.slice(0, 3).join(":") : host;
 }
 
