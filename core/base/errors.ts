@@ -2,20 +2,22 @@
  * Whose fault a failure is, and so what the caller does about it. The names follow gRPC's codes, because every edge
  * has to say them on the wire in the end; the classes below add what a download reacts to.
  */
-export type ErrorCode =
-  | "invalid_argument"
-  | "out_of_range"
-  | "not_found"
-  | "already_exists"
-  | "failed_precondition"
-  | "unauthenticated"
-  | "permission_denied"
-  | "resource_exhausted"
-  | "data_loss"
-  | "unavailable"
-  | "deadline_exceeded"
-  | "unimplemented"
-  | "internal";
+export const errorCodes = [
+  "invalid_argument",
+  "out_of_range",
+  "not_found",
+  "already_exists",
+  "failed_precondition",
+  "unauthenticated",
+  "permission_denied",
+  "resource_exhausted",
+  "data_loss",
+  "unavailable",
+  "deadline_exceeded",
+  "unimplemented",
+  "internal",
+] as const;
+export type ErrorCode = (typeof errorCodes)[number];
 
 /** A failure in the domain's words. Its message may be shown to anyone: no path, no stack, no secret. */
 export class PiezaError extends Error {
@@ -23,7 +25,11 @@ export class PiezaError extends Error {
   /** Milliseconds after which asking again may help; only with `resource_exhausted` and `unavailable`. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; retryAfterMs?: number }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown; retryAfterMs?: number | undefined },
+  ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;

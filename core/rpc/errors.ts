@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ErrorCode, PeerFailed, PiezaError } from "../base/errors.ts";
+import { oneLine, retryAfterMsOf } from "./remote-failure.ts";
 
 const codes: Readonly<Record<Code, ErrorCode>> = {
   [Code.InvalidArgument]: "invalid_argument",
@@ -33,8 +34,6 @@ const ownWords: ReadonlySet<Code> = new Set([
 ]);
 /** How the library says that a message is over the limit that we set. */
 const OVERSIZE = /larger than configured readMaxBytes/;
-const MAX_MESSAGE_CHARS = 300;
-const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** An answer is longer, or says that it is, than what was asked for can be. */
 export class AnswerTooLong extends PeerFailed {
@@ -50,7 +49,7 @@ export class AnswerTooLong extends PeerFailed {
 export function toPiezaError(error: unknown): PiezaError {
   if (error instanceof PiezaError) return error;
   const { code, message, retryAfterMs } = read(error);
-  return new PiezaError(code, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  return new PiezaError(code, message, { cause: error, retryAfterMs });
 }
 
 /** The same for a call to a peer. */
@@ -58,43 +57,22 @@ export function toPeerFailed(error: unknown): PeerFailed {
   if (error instanceof PeerFailed) return error;
   if (isTooLong(error)) return new AnswerTooLong({ cause: error });
   const { code, message, retryAfterMs } = read(error);
-  return new PeerFailed(code, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  return new PeerFailed(code, message, { cause: error, retryAfterMs });
 }
 
 function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?: number | undefined } {
   if (error instanceof PiezaError) return error;
   // What our own fetch or stream ended a call with, on its way through the library.
   if (error instanceof ConnectError && error.cause instanceof PiezaError) return error.cause;
-  if (!(error instanceof ConnectError)) return { code: "unavailable", message: printable(String(error)) };
+  if (!(error instanceof ConnectError)) return { code: "unavailable", message: oneLine(String(error)) };
   if (isTooLong(error)) return new AnswerTooLong();
-  const message = printable(error.rawMessage);
+  const message = oneLine(error.rawMessage);
   const code = error.isWireError || ownWords.has(error.code) ? codes[error.code] : "unavailable";
-  return { code, message, retryAfterMs: mayHint(code) ? retryAfterOf(error.metadata) : undefined };
+  return { code, message, retryAfterMs: retryAfterMsOf(code, error.metadata) };
 }
 
 /** By our own limits, the library's or our fetch's. The same words from the wire are of a request that was too long. */
 function isTooLong(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
   return error.cause instanceof AnswerTooLong || (!error.isWireError && OVERSIZE.test(error.rawMessage));
-}
-
-function mayHint(code: ErrorCode): boolean {
-  return code === "resource_exhausted" || code === "unavailable";
-}
-
-/** From `retry-after-ms`, else from `retry-after` in seconds; a hint longer than an hour is taken as an hour. */
-function retryAfterOf(metadata: Headers): number | undefined {
-  const ms = wholeNumber(metadata.get("retry-after-ms"));
-  const seconds = wholeNumber(metadata.get("retry-after"));
-  const hint = ms ?? (seconds === undefined ? undefined : seconds * 1000);
-  return hint === undefined ? undefined : Math.min(hint, MAX_RETRY_AFTER_MS);
-}
-
-function wholeNumber(text: string | null): number | undefined {
-  return text !== null && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
-}
-
-/** Words from outside, for one line of text. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, " ").slice(0, MAX_MESSAGE_CHARS);
 }

@@ -3,14 +3,8 @@ import type { Clock } from "../base/clock.ts";
 import { PeerFailed, WrongPiece } from "../base/errors.ts";
 import type { PieceSink } from "../ports/peer.ts";
 import { calling } from "./call.ts";
+import { CALL_GRACE_MS, callDeadlineMs, MESSAGE_SLACK_BYTES } from "./call-limits.ts";
 import { AnswerTooLong, toPeerFailed } from "./errors.ts";
-
-/** A deadline that no honest link misses: this long for the answer to begin and end ... */
-const GRACE_MS = 30_000;
-/** ... and as long as its bytes need at this rate. */
-const MIN_BYTES_PER_SECOND = 8 << 10;
-/** Room for what is around a piece in its message. */
-const MESSAGE_SLACK_BYTES = 1 << 10;
 
 /** Calls to one peer, each ended by its signal, by its deadline or by `close`; they fail as RemotePeer says. */
 export class PeerCalls {
@@ -25,7 +19,7 @@ export class PeerCalls {
 
   /** A call with a small answer. */
   small<T>(signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
-    return this.#call(signal, GRACE_MS, run);
+    return this.#call(signal, CALL_GRACE_MS, run);
   }
 
   /** A call that is answered with a piece of `length` bytes, handed to `sink` in one write and then to `release`. */
@@ -36,7 +30,7 @@ export class PeerCalls {
     run: (options: CallOptions) => Promise<{ data: Uint8Array }>,
     release?: (data: Uint8Array) => void,
   ): Promise<void> {
-    const { data } = await this.#call(signal, deadlineOf(length), run).catch((error) => {
+    const { data } = await this.#call(signal, callDeadlineMs(length), run).catch((error) => {
       throw error instanceof AnswerTooLong ? tooLong(length, error) : error;
     });
     if (data.length > length + MESSAGE_SLACK_BYTES) throw tooLong(length);
@@ -46,7 +40,7 @@ export class PeerCalls {
 
   /** A call that sends `length` bytes. */
   upload<T>(length: number, signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
-    return this.#call(signal, deadlineOf(length), run);
+    return this.#call(signal, callDeadlineMs(length), run);
   }
 
   close(): void {
@@ -71,11 +65,6 @@ export class PeerCalls {
       cancel();
     }
   }
-}
-
-/** Milliseconds for a call that moves so many bytes. */
-function deadlineOf(bytes: number): number {
-  return Math.ceil((bytes / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
 }
 
 function tooLong(length: number, cause?: unknown): WrongPiece {

@@ -90,18 +90,23 @@ export function lengthPrefix(number: number, length: number): number[] {
 
 /** A field, its number below 16, of a whole number below 2^32; nothing for 0. */
 export function intField(number: number, value: number): number[] {
-  const bytes = new Uint8Array(MAX_INT_FIELD_BYTES);
-  return [...bytes.subarray(0, writeIntField(bytes, 0, number, value))];
+  return value === 0 ? [] : [...varint((number << 3) | VARINT), ...varint(value)];
 }
 
-/** What such a field takes at most. */
-export const MAX_INT_FIELD_BYTES = 6;
+/** Of a whole number below 2^32. */
+const MAX_VARINT_BYTES = 5;
+/** Bytes of such a field, at most. */
+export const MAX_INT_FIELD_BYTES = 1 + MAX_VARINT_BYTES;
 
 /** Writes one at `at`; returns where it ends. For who writes so many that lists are too dear. */
 export function writeIntField(bytes: Uint8Array, at: number, number: number, value: number): number {
   if (value === 0) return at;
+  bytes[at] = (number << 3) | VARINT;
+  return writeVarint(bytes, at + 1, value);
+}
+
+function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let end = at;
-  bytes[end++] = (number << 3) | VARINT;
   let rest = value;
   for (; rest >= 0x80; rest >>>= 7) bytes[end++] = (rest & 0x7f) | 0x80;
   bytes[end++] = rest;
@@ -109,8 +114,24 @@ export function writeIntField(bytes: Uint8Array, at: number, number: number, val
 }
 
 function varint(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
-  return [...bytes, rest];
+  const bytes = new Uint8Array(MAX_VARINT_BYTES);
+  return [...bytes.subarray(0, writeVarint(bytes, 0, value))];
+}
+
+/** Bytes of what gRPC and gRPC-Web put in front of a message: flags, and its length in four bytes. */
+export const FRAME_HEAD_BYTES = 5;
+
+/** That head of a message, or with other flags of trailers. */
+export function frameHead(length: number, flags = 0): Uint8Array<ArrayBuffer> {
+  const head = new Uint8Array(FRAME_HEAD_BYTES);
+  const view = new DataView(head.buffer);
+  view.setUint8(0, flags);
+  view.setUint32(1, length);
+  return head;
+}
+
+/** The flags and the length in bytes of the frame whose head is at `at`. Throws RangeError unless all of the head is there. */
+export function readFrameHead(bytes: Uint8Array, at = 0): { flags: number; length: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEAD_BYTES);
+  return { flags: view.getUint8(0), length: view.getUint32(1) };
 }

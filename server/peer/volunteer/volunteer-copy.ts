@@ -41,7 +41,7 @@ export class VolunteerCopy {
         connectPeer(
           torrent,
           { transport: "auto", ca: options.ca },
-          { url, seed, pieceLength: (index) => store.geometry.lengthOf(index) },
+          { url, legacy: seed, pieceLength: (index) => store.geometry.lengthOf(index) },
         ),
       hasher: nodeHasher,
       clock: nodeClock,

@@ -2,7 +2,7 @@ import net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import type { LocateQuery, Tracker } from "#core/ports/tracker.ts";
-import { stockTracker } from "../../../../server/peer/transports/connect-clients.ts";
+import { trackerClient } from "../../../../server/peer/transports/connect-clients.ts";
 import { PlainCalls } from "../../../../server/peer/transports/plain-calls.ts";
 import { PlainTracker } from "../../../../server/peer/transports/plain-tracker.ts";
 import { startTracker } from "../../../../server/tracker/tracker.ts";
@@ -20,15 +20,15 @@ function open(url: string) {
   let loads = 0;
   const tracker = new PlainTracker(url, async () => {
     loads++;
-    return stockTracker(url, undefined);
+    return trackerClient(url, undefined);
   });
   ends.push(() => tracker.close());
   return { tracker, loads: () => loads };
 }
 
 function openStock(url: string): Tracker {
-  const { tracker, close } = stockTracker(url, undefined);
-  ends.push(close);
+  const tracker = trackerClient(url, undefined);
+  ends.push(tracker.close);
   return tracker;
 }
 
@@ -143,12 +143,13 @@ describe("a tracker over plain sockets", () => {
   ])("leaves an answer %s to the library, for good", async (_what, answer) => {
     const server = await raw((socket) => socket.write(answer, "latin1"));
     let asked = 0;
-    const stock: Tracker = {
+    const stock = {
       url: server.url,
       announce: () => Promise.reject(new Error("not asked for")),
       locate: async () => ({ peers: [], turn: ++asked, trackerId: "", nextLocateMs: 0 }),
+      close() {},
     };
-    const tracker = new PlainTracker(server.url, async () => ({ tracker: stock, close() {} }));
+    const tracker = new PlainTracker(server.url, async () => stock);
     ends.push(() => tracker.close());
     expect((await tracker.locate(swarm, soon())).turn).toBe(1);
     expect((await tracker.locate(swarm, soon())).turn).toBe(2);
