@@ -9,8 +9,8 @@ export function oneLine(text: string): string {
 }
 
 /**
- * Milliseconds from `retry-after-ms`, else from `retry-after` in seconds; at most an hour. Undefined without such a header
- * and for codes other than resource_exhausted and unavailable, which a later call would meet again.
+ * Milliseconds from `retry-after-ms`, else from `retry-after` in seconds; at most an hour. Undefined without such a
+ * header and for codes other than resource_exhausted and unavailable, which a later call would meet again.
  */
 export function retryAfterMsOf(
   code: ErrorCode,

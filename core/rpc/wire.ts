@@ -13,7 +13,10 @@ const FIXED32 = 5;
 const toUtf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
 
-/** The number of one field of a message, and what it holds: a varint, not exact past 2^53, or bytes. Fixed ones are left out. */
+/**
+ * The number of one field of a message, and what it holds: a varint, not exact past 2^53, or bytes. Fixed ones are
+ * left out.
+ */
 export interface Field {
   readonly number: number;
   readonly int: number;
@@ -130,7 +133,7 @@ export function frameHead(length: number, flags = 0): Uint8Array<ArrayBuffer> {
   return head;
 }
 
-/** The flags and the length in bytes of the frame whose head is at `at`. Throws RangeError unless all of the head is there. */
+/** The flags, and the length in bytes, in the head of the frame at `at`. Throws RangeError if it is cut off. */
 export function readFrameHead(bytes: Uint8Array, at = 0): { flags: number; length: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEAD_BYTES);
   return { flags: view.getUint8(0), length: view.getUint32(1) };

@@ -10,8 +10,8 @@ import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
 import type { Upload, Uploads } from "./uploads.ts";
 
 /**
- * GetPiece without a copy: the piece goes from the buffer that it was read into straight to the socket, behind the few
- * bytes that make it a protobuf message. Answers what the service in service.ts would, byte for byte.
+ * GetPiece without a copy: the socket gets the buffer that the piece was read into, behind the few bytes that make a
+ * protobuf message of it. The answer is byte for byte that of the service in service.ts.
  */
 export function directGetPiece(uploads: Uploads): DirectMethod {
   return async (message, { address }, onGone) => {
@@ -23,7 +23,10 @@ export function directGetPiece(uploads: Uploads): DirectMethod {
   };
 }
 
-/** The same for the seed's DownloadPiece, whose answer has the same shape. A name is no hash: nobody may keep it. */
+/**
+ * The same for the legacy contract's DownloadPiece, whose answer has the same shape. No cache may store it, because
+ * the request names the file and not a hash.
+ */
 export function directDownloadPiece(torrents: ServedTorrents, uploads: Uploads): DirectMethod {
   return async (message, { address }, onGone) => {
     const request = decode(DownloadPieceRequestSchema, message);
@@ -43,7 +46,7 @@ function answer(upload: Upload, headers: Readonly<Record<string, string>>): Dire
   };
 }
 
-/** Undefined for what is no such message: the library says so. */
+/** Undefined for bytes that are no such message: then the Connect library answers with the error. */
 function decode<Desc extends DescMessage>(schema: Desc, message: Uint8Array): MessageShape<Desc> | undefined {
   try {
     return fromBinary(schema, message);

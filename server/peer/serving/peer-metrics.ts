@@ -2,20 +2,20 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { UploadBudget } from "../../http/guards/upload-budget.ts";
 import type { CopySpace } from "../announcing/copy-keeper.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
-import type { PieceRequest } from "./uploads.ts";
+import type { UploadRecord } from "./uploads.ts";
 
-/** What a peer counts, as Prometheus reads it at /metrics. One registry a peer, so that several live in one process. */
+/** The figures of a peer for Prometheus. Each peer has its own registry, so that one process may run several. */
 export class PeerMetrics {
   readonly #registry = new Registry();
   readonly #requests = new Counter({
     name: "pieza_piece_requests_total",
-    help: "Requests for a piece, by what became of them: ok or the error's code.",
+    help: "Requests for a piece, by outcome: ok or the error's code.",
     labelNames: ["info_hash", "outcome"],
     registers: [this.#registry],
   });
   readonly #bytes = new Counter({
     name: "pieza_piece_bytes_sent_total",
-    help: "Bytes of pieces given out.",
+    help: "Bytes of pieces sent.",
     labelNames: ["info_hash"],
     registers: [this.#registry],
   });
@@ -26,7 +26,7 @@ export class PeerMetrics {
   });
   readonly #rotten = new Counter({
     name: "pieza_pieces_rotten_total",
-    help: "Pieces of those that had rotted.",
+    help: "Checked pieces whose bytes were damaged.",
     registers: [this.#registry],
   });
 
@@ -52,7 +52,7 @@ export class PeerMetrics {
     });
   }
 
-  count({ infoHash, outcome, bytes }: PieceRequest): void {
+  count({ infoHash, outcome, bytes }: UploadRecord): void {
     this.#requests.inc({ info_hash: infoHash, outcome });
     if (outcome === "ok") this.#bytes.inc({ info_hash: infoHash }, bytes);
   }
@@ -65,12 +65,12 @@ export class PeerMetrics {
     this.#rotten.inc();
   }
 
-  /** Shows these figures from now on. */
+  /** Adds the figures of the copies that this peer keeps for others. */
   watchCopies(space: () => CopySpace): void {
     const gauges: [string, string, keyof CopySpace][] = [
       ["capacity", "Bytes lent for copies.", "capacityBytes"],
       ["used", "Bytes of copies kept.", "usedBytes"],
-      ["free", "Bytes for copies neither taken nor promised.", "freeBytes"],
+      ["free", "Bytes for copies that are neither used nor reserved.", "freeBytes"],
       ["copied", "Bytes copied since the start.", "copiedBytes"],
     ];
     for (const [name, help, figure] of gauges) {

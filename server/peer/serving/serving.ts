@@ -1,36 +1,36 @@
 import { RateLimit } from "#core/base/rate-limit.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
+import { PeerService as LegacyPeerService } from "#gen/tracker_pb.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { directGetTorrent } from "../../http/direct/direct-torrent.ts";
 import { UploadBudget } from "../../http/guards/upload-budget.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../../http/listening/server.ts";
 import { ServedTorrents } from "../stores/served-torrents.ts";
 import { directDownloadPiece, directGetPiece } from "./direct-pieces.ts";
-import { seedPeerService } from "./legacy-contract.ts";
+import { legacyPeerService } from "./legacy-contract.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { peerPages } from "./peer-pages.ts";
 import { peerService } from "./service.ts";
 import { storePieceGate, storePieceService } from "./store-piece.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
-import { type PieceRequest, Uploads } from "./uploads.ts";
+import { type UploadRecord, Uploads } from "./uploads.ts";
 
 export interface ServingOptions extends EdgeOptions {
-  /** Bytes of answers in memory at once. Default 64 MiB. */
+  /** Bytes of pieces in memory on their way to callers, at most. Default 64 MiB. */
   readonly maxInFlightBytes?: number | undefined;
-  /** Bytes a second given out, over all callers. Default: no limit. */
+  /** Bytes a second that all callers together get. Default: no limit. */
   readonly limitBytesPerSecond?: number | undefined;
-  /** One log event for every request for a piece. Default: if PIEZA_LOG_REQUESTS is 1. */
+  /** Whether each request for a piece is logged. Default: whether PIEZA_LOG_REQUESTS is 1. */
   readonly logRequests?: boolean | undefined;
-  /** Whether plain calls of GetPiece and DownloadPiece are answered without the library. Default true. */
+  /** Whether plain calls of pieces and torrents are answered without the Connect library. Default true. */
   readonly direct?: boolean | undefined;
-  /** What Identify proves to know; at most 16. */
+  /** Keys that Identify proves to know; at most 16. */
   readonly identifyKeys?: readonly Uint8Array[] | undefined;
-  /** Where pieces go that others store here, and their token. Default: this peer takes no uploads. */
+  /** The torrents whose pieces others may store here, and the token for it. Default: this peer takes no uploads. */
   readonly stored?: { readonly torrents: StoredTorrents; readonly token: string | undefined } | undefined;
 }
 
-/** The serving part of a peer: one port, and what is behind it. */
+/** The part of a peer that serves pieces on one port. */
 export interface Serving {
   readonly server: RunningServer;
   readonly torrents: ServedTorrents;
@@ -38,19 +38,19 @@ export interface Serving {
   readonly metrics: PeerMetrics;
 }
 
-/** The paths of the methods that are answered without the library. */
+/** The paths of the methods with an answer of their own, without the Connect library. */
 const GET_PIECE = `/${PeerService.typeName}/${PeerService.method.getPiece.name}`;
 const GET_TORRENT = `/${PeerService.typeName}/${PeerService.method.getTorrent.name}`;
-const DOWNLOAD_PIECE = `/${SeedPeerService.typeName}/${SeedPeerService.method.downloadPiece.name}`;
+const DOWNLOAD_PIECE = `/${LegacyPeerService.typeName}/${LegacyPeerService.method.downloadPiece.name}`;
 const DEFAULT_IN_FLIGHT_BYTES = 64 << 20;
 
-/** Serves what `torrents` has, as it comes and goes. Fails as startServer does. */
+/** Serves the torrents that are in `torrents` of the result, which is empty at first. Fails as startServer does. */
 export async function startServing(options: ServingOptions): Promise<Serving> {
   const torrents = new ServedTorrents();
   const budget = new UploadBudget(options.maxInFlightBytes ?? DEFAULT_IN_FLIGHT_BYTES);
   const metrics = new PeerMetrics(torrents, budget);
   const logRequests = options.logRequests ?? process.env.PIEZA_LOG_REQUESTS === "1";
-  const onRequest = (request: PieceRequest) => {
+  const onRequest = (request: UploadRecord) => {
     metrics.count(request);
     if (logRequests) logRequest(options, request);
   };
@@ -63,12 +63,12 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   const gate = stored && {
     requestGate: storePieceGate(stored.token, new UploadBudget(DEFAULT_IN_FLIGHT_BYTES)),
   };
-  const seedService = seedPeerService(torrents, uploads);
+  const legacyService = legacyPeerService(torrents, uploads);
   const { direct, ...edge } = options;
   const server = await startServer({
     ...edge,
-    services: [PeerService, SeedPeerService],
-    routes: (router) => router.service(PeerService, service, gate).service(SeedPeerService, seedService),
+    services: [PeerService, LegacyPeerService],
+    routes: (router) => router.service(PeerService, service, gate).service(LegacyPeerService, legacyService),
     ...(direct !== false && {
       direct: {
         [GET_PIECE]: directGetPiece(uploads),
@@ -87,7 +87,7 @@ function limitOf({ limitBytesPerSecond }: ServingOptions): RateLimit | undefined
   return limitBytesPerSecond === undefined ? undefined : new RateLimit(limitBytesPerSecond, nodeClock);
 }
 
-function logRequest({ log }: ServingOptions, request: PieceRequest): void {
+function logRequest({ log }: ServingOptions, request: UploadRecord): void {
   const { infoHash, number, outcome, bytes, address } = request;
   log?.({
     level: "info",

@@ -8,7 +8,7 @@ import { requireToken } from "../../http/guards/token.ts";
 import type { UploadBudget } from "../../http/guards/upload-budget.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
 
-/** StorePiece, which a peer has only if its operator lets others store there. */
+/** The StorePiece call, for peers whose operator lets others store pieces. */
 export function storePieceService(
   stored: StoredTorrents,
 ): Pick<ServiceImpl<typeof PeerService>, "storePiece"> {
@@ -22,8 +22,8 @@ export function storePieceService(
 const { storePiece } = PeerService.method;
 
 /**
- * Runs before a request's body is read: nobody without the token, and no more than the budget, takes memory here. A
- * caller that does not say how long its message is counts for the longest.
+ * Checks the token and takes the request's bytes from the budget before its body is read, so that neither a stranger
+ * nor a crowd fills the memory. A request without Content-Length counts as the longest one allowed.
  */
 export function storePieceGate(token: string | undefined, budget: UploadBudget) {
   return (context: HandlerContext): void => {
@@ -42,6 +42,6 @@ function announcedBytes({ requestHeader }: HandlerContext): number {
   const most = requestBytesOf(storePiece);
   const length = requestHeader.get("content-length");
   if (length === null) return most;
-  if (!/^\d{1,10}$/.test(length)) throw new InvalidField("content-length", "is no number");
+  if (!/^\d{1,10}$/.test(length)) throw new InvalidField("content-length", "is not a number");
   return Math.min(most, Number(length));
 }

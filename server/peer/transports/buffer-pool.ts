@@ -2,8 +2,8 @@
 const MIN_BYTES = 64 << 10;
 
 /**
- * Reusable buffers for pieces: with a fresh buffer for each piece the garbage collector costs more than reading the piece.
- * The pool keeps at most `maxIdleBytes` of idle buffers and does not bound the buffers in use.
+ * Reusable buffers for pieces: with a fresh buffer for each piece the garbage collector costs more than reading the
+ * piece. The pool keeps at most `maxIdleBytes` of idle buffers and does not bound the buffers in use.
  */
 export class BufferPool {
   readonly #maxIdleBytes: number;

@@ -7,8 +7,8 @@ export const MAX_ERROR_BYTES = 16 << 10;
 const KNOWN_CODES: ReadonlySet<string> = new Set(errorCodes);
 
 /**
- * The error that an answer with another status than 200 means: a Connect error (JSON with code and message) in its body,
- * or only an HTTP status.
+ * The error that an answer with another status than 200 means: a Connect error (JSON with code and message) in its
+ * body, or only an HTTP status.
  */
 export function connectFailure(Failure: typeof PiezaError, head: ResponseHead, body: string): PiezaError {
   const { code = codeOfStatus(head.status), message = `HTTP ${head.status}` } = parse(body);

@@ -13,8 +13,8 @@ export type { OpenTracker } from "./plain-tracker.ts";
 /** How a download reaches trackers and peers. */
 export interface Ways {
   /**
-   * Of http URLs, "auto" means plain sockets and "grpc" our own HTTP/2 sessions. The Connect library carries "connect",
-   * "grpc-web", and everything to https URLs and through proxies.
+   * Of http URLs, "auto" means plain sockets and "grpc" our own HTTP/2 sessions. The Connect library carries
+   * "connect", "grpc-web", and everything to https URLs and through proxies.
    */
   readonly transport: TransportKind | "auto";
   /** PEM, to trust besides the system's certificates. */
@@ -28,7 +28,7 @@ export interface NamedPeer {
   readonly pieceLength: (index: PieceIndex) => number;
 }
 
-// Loading the library takes longer than all else before a download's first request, and most downloads need none of it.
+// Loading the library takes longer than all else before a download's first request; most downloads never need it.
 const loadClients = () => import("./connect-clients.ts");
 
 /** A client of one peer. Opens no connection yet. */

@@ -20,8 +20,8 @@ export interface FallbackPeerOptions {
 export interface PieceChannel {
   readonly transport: RemotePeer["transport"];
   /**
-   * Tries once. Fails with UnusualAnswer for an answer in a form that the channel cannot read, and with LostWhileIdle if
-   * a reused connection ended before a byte of the answer.
+   * Tries once. Fails with UnusualAnswer for an answer in a form that the channel cannot read, and with LostWhileIdle
+   * if a reused connection ended before a byte of the answer.
    */
   getPiece(
     request: PieceRequestMessage,
@@ -33,7 +33,7 @@ export interface PieceChannel {
   close(reason: PeerFailed): void;
 }
 
-/** A connection of an earlier request ended before a byte of the answer: most likely the peer closed it while idle. */
+/** A reused connection ended before a byte of the answer: most likely the peer closed it while idle. */
 export class LostWhileIdle extends Error {}
 
 /** Tries of one request, the first included. A connection that ended while idle is not the peer's failure. */

@@ -1,8 +1,8 @@
 import type { PieceSink } from "#core/ports/peer.ts";
 
 /**
- * Gathers small writes into large ones: HTTP/2 data arrives in frames of 16 KiB, and hashing and writing each frame by
- * itself costs more than copying it once.
+ * Gathers small writes into large ones: HTTP/2 data arrives in frames of 16 KiB, and hashing and writing each frame
+ * by itself costs more than copying it once.
  */
 export class GatheringSink implements PieceSink {
   readonly #sink: PieceSink;

@@ -38,7 +38,7 @@ export interface ConnectionOptions {
   readonly Failure: typeof PiezaError;
   /** A connection without a byte for this time fails, idle ones included; 0: never. */
   readonly stallMs: number;
-  /** Whether an answer fails at its first byte unless that can begin HTTP/1.1, and not only at the end of its head. */
+  /** Whether an answer that cannot be HTTP/1.1 fails at its first byte, not only at the end of its head. */
   readonly checkFirstByte: boolean;
   /** The error when the server cannot be reached or the socket breaks. */
   unreachable(cause: Error): Error;
@@ -91,8 +91,8 @@ export class Http1Connection {
   }
 
   /**
-   * Makes a call and resolves when its body has been read. Fails with the errors of the options, with `Failure` for an
-   * answer that is an error, with UnusualAnswer, with what the body's reader threw, or with the signal's reason.
+   * Makes a call and resolves when its body has been read. Fails with the errors of the options, with `Failure` for
+   * an answer that is an error, with UnusualAnswer, with what the body's reader threw, or with the signal's reason.
    */
   async call(call: UnaryCall, signal: AbortSignal): Promise<void> {
     const { timeoutMs, clock } = call;

@@ -12,7 +12,7 @@ export interface ResponseHead {
   readonly headers: ReadonlyMap<string, string>;
 }
 
-/** Takes the bytes of one answer in any cut until its head is whole. Throws `malformed` errors for other than HTTP/1.1. */
+/** Takes the bytes of one answer until its head is whole. Throws `malformed` errors unless it is HTTP/1.1. */
 export class HeadReader {
   readonly #malformed: (problem: string) => Error;
   #bytes: Buffer = Buffer.alloc(0);

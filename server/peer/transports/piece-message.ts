@@ -15,8 +15,8 @@ export function pieceMessagePrefix(length: number): Uint8Array {
 }
 
 /**
- * Takes the bytes of a binary GetPieceResponse in any cut and hands those of the piece to the sink without putting them
- * together. Throws UnusualAnswer for a message with other fields, and the sink's errors.
+ * Takes the bytes of a binary GetPieceResponse in any cut and hands those of the piece to the sink without putting
+ * them together. Throws UnusualAnswer for a message with other fields, and the sink's errors.
  */
 export class PieceMessageReader {
   readonly #sink: PieceSink;

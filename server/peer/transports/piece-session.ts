@@ -15,7 +15,10 @@ import {
   unreachable,
 } from "./piece-call.ts";
 
-/** Bytes that a peer may send ahead. Node's default of 64 KiB limits a link of 50 ms to 1 MiB/s, and stalls even loopback. */
+/**
+ * Bytes that a peer may send ahead. Node's default of 64 KiB limits a link of 50 ms to 1 MiB/s, and stalls even
+ * loopback.
+ */
 const STREAM_WINDOW_BYTES = 16 << 20;
 const CONNECTION_WINDOW_BYTES = 32 << 20;
 /** Node's default of 10 MB would refuse streams of a peer that uses those windows. */
@@ -61,8 +64,8 @@ export class PieceSession {
   }
 
   /**
-   * Asks for a piece and feeds it to the sink. Fails with PeerFailed, WrongPiece, UnusualAnswer, the sink's error or the
-   * signal's reason. `onBegun` is called when the answer begins.
+   * Asks for a piece and feeds it to the sink. Fails with PeerFailed, WrongPiece, UnusualAnswer, the sink's error or
+   * the signal's reason. `onBegun` is called when the answer begins.
    */
   async getPiece(
     request: PieceRequestMessage,

@@ -13,9 +13,9 @@ const MAX_ANSWER_BYTES = 4 << 20;
 export type OpenTracker = Tracker & { close(): void };
 
 /**
- * A tracker over plain sockets: LocatePieces as an ordinary Connect unary call (binary, HTTP/1.1). A download begins with
- * that call, and makes it before the Connect library could be loaded. Announces, and every call after an unusual answer,
- * go through the library.
+ * A tracker over plain sockets: LocatePieces as an ordinary Connect unary call (binary, HTTP/1.1). A download begins
+ * with that call, and makes it before the Connect library could be loaded. Announces, and every call after an unusual
+ * answer, go through the library.
  */
 export class PlainTracker implements OpenTracker {
   readonly url: string;

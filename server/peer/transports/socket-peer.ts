@@ -19,9 +19,9 @@ import { PieceMessageReader } from "./piece-message.ts";
 const MAX_IDLE = 16;
 
 /**
- * A peer over plain sockets: ordinary Connect unary calls (binary, HTTP/1.1, keep-alive), read so that a piece is never
- * put together in memory: the sink gets the bytes of each read of a socket. Answers in another form (chunked, other
- * content types, unknown fields) go to the fallback. TLS and proxies are not supported.
+ * A peer over plain sockets: ordinary Connect unary calls (binary, HTTP/1.1, keep-alive), read so that a piece is
+ * never put together in memory: the sink gets the bytes of each read of a socket. Answers in another form (chunked,
+ * other content types, unknown fields) go to the fallback. TLS and proxies are not supported.
  */
 export function socketPeer(options: FallbackPeerOptions): RemotePeer {
   return new FallbackPeer(options, new SocketChannel(options.url));
