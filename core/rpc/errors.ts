@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { type ErrorCode, PeerFailed, PiezaError } from "../base/errors.ts";
 import { oneLine, retryAfterMsOf } from "./remote-failure.ts";
 
-const codes: Readonly<Record<Code, ErrorCode>> = {
+const codes: Readonly<Partial<Record<number, ErrorCode>>> = {
   [Code.InvalidArgument]: "invalid_argument",
   [Code.OutOfRange]: "out_of_range",
   [Code.NotFound]: "not_found",
@@ -16,11 +16,15 @@ const codes: Readonly<Record<Code, ErrorCode>> = {
   [Code.DeadlineExceeded]: "deadline_exceeded",
   [Code.Unimplemented]: "unimplemented",
   [Code.Internal]: "internal",
-  // What the wire says of a peer that died: a reset stream, a truncated body, an answer that is none.
-  [Code.Canceled]: "unavailable",
-  [Code.Aborted]: "unavailable",
-  [Code.Unknown]: "unavailable",
 };
+
+/**
+ * The code of a gRPC status, which is also the library's Code. The statuses of a peer that died (canceled, aborted,
+ * unknown: a reset stream, a truncated body, no answer at all) and unknown numbers are "unavailable".
+ */
+export function errorCodeOf(status: number): ErrorCode {
+  return codes[status] ?? "unavailable";
+}
 
 /**
  * Codes that mean what they say also where the other side did not say them: our own limit on silence, a plain HTTP
@@ -67,7 +71,7 @@ function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?
   if (!(error instanceof ConnectError)) return { code: "unavailable", message: oneLine(String(error)) };
   if (isTooLong(error)) return new AnswerTooLong();
   const message = oneLine(error.rawMessage);
-  const code = error.isWireError || ownWords.has(error.code) ? codes[error.code] : "unavailable";
+  const code = error.isWireError || ownWords.has(error.code) ? errorCodeOf(error.code) : "unavailable";
   return { code, message, retryAfterMs: retryAfterMsOf(code, error.metadata) };
 }
 

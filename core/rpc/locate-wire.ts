@@ -1,4 +1,5 @@
 import type { LocateAnswer, LocatedPeer, LocateRequest } from "./locate.ts";
+import { pieceOf } from "./torrent-wire.ts";
 import { fieldsOf, intField, lengthField, textOf } from "./wire.ts";
 
 /** A LocatePiecesRequest in binary. */
@@ -31,7 +32,7 @@ export function decodeLocateAnswer(message: Uint8Array): LocateAnswer {
     else if (number === 5) answer.trackerId = textOf(bytes);
     else if (number === 6) answer.nextLocateMs = int >>> 0;
     else if (number === 7) seedPeers.push(seedPeerOf(bytes));
-    else if (number === 8) seedPieces.push(seedPieceOf(bytes));
+    else if (number === 8) seedPieces.push(pieceOf(bytes));
     else if (number === 9) answer.revision = bytes;
   }
   return { ...answer, peers, seedPeers, seedPieces };
@@ -55,13 +56,4 @@ function seedPeerOf(message: Uint8Array) {
     else if (number === 2) peer.declared = bytes;
   }
   return peer;
-}
-
-function seedPieceOf(message: Uint8Array) {
-  const piece = { number: 0, hash: "" };
-  for (const { number, int, bytes } of fieldsOf(message)) {
-    if (number === 1) piece.number = int >>> 0;
-    else if (number === 2) piece.hash = textOf(bytes);
-  }
-  return piece;
 }

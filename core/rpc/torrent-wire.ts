@@ -43,7 +43,8 @@ function decodeTorrent(message: Uint8Array): TorrentFields {
   return torrent;
 }
 
-function pieceOf(message: Uint8Array) {
+/** A Piece of a torrent, or a SeedPiece of a tracker's answer, which has the same fields. */
+export function pieceOf(message: Uint8Array): { number: number; hash: string } {
   const piece = { number: 0, hash: "" };
   for (const { number, int, bytes } of fieldsOf(message)) {
     if (number === 1) piece.number = int >>> 0;

@@ -3,7 +3,7 @@ import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
 import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import type { PieceAnswerLimits, PieceRequestMessage } from "./piece-call.ts";
-import { UnusualAnswer } from "./piece-message.ts";
+import { UntilUnusual } from "./unusual-answer.ts";
 
 export interface FallbackPeerOptions {
   /** Scheme http, host and port. */
@@ -45,7 +45,7 @@ export class FallbackPeer implements RemotePeer {
   readonly transport: RemotePeer["transport"];
   readonly #options: FallbackPeerOptions;
   readonly #channel: PieceChannel;
-  #unusual = false;
+  readonly #untilUnusual = new UntilUnusual();
   #closed = false;
 
   constructor(options: FallbackPeerOptions, channel: PieceChannel) {
@@ -61,15 +61,10 @@ export class FallbackPeer implements RemotePeer {
 
   async getPiece(index: PieceIndex, sink: PieceSink, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (!this.#unusual) {
-      try {
-        return await this.#getPiece(index, sink, signal);
-      } catch (error) {
-        if (!(error instanceof UnusualAnswer)) throw error;
-        this.#unusual = true;
-      }
-    }
-    await this.#options.fallback.getPiece(index, sink, signal);
+    await this.#untilUnusual.call(
+      () => this.#getPiece(index, sink, signal),
+      () => this.#options.fallback.getPiece(index, sink, signal),
+    );
   }
 
   close(): void {

@@ -1,27 +1,13 @@
 import type { IncomingHttpHeaders } from "node:http2";
-import { type ErrorCode, PeerFailed } from "#core/base/errors.ts";
+import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink } from "#core/ports/peer.ts";
+import { errorCodeOf } from "#core/rpc/errors.ts";
 import { oneLine, retryAfterMsOf } from "#core/rpc/remote-failure.ts";
 import { FRAME_HEAD_BYTES, readFrameHead } from "#core/rpc/wire.ts";
 import { codeOfStatus } from "./connect-failure.ts";
 import { checkMessageLength } from "./piece-call.ts";
-import { PieceMessageReader, UnusualAnswer } from "./piece-message.ts";
-
-/** Error codes by grpc-status. Statuses that are not here mean "unavailable". */
-const CODES: Readonly<Record<string, ErrorCode>> = {
-  3: "invalid_argument",
-  4: "deadline_exceeded",
-  5: "not_found",
-  6: "already_exists",
-  7: "permission_denied",
-  8: "resource_exhausted",
-  9: "failed_precondition",
-  11: "out_of_range",
-  12: "unimplemented",
-  13: "internal",
-  15: "data_loss",
-  16: "unauthenticated",
-};
+import { PieceMessageReader } from "./piece-message.ts";
+import { UnusualAnswer } from "./unusual-answer.ts";
 
 /**
  * Reads one gRPC answer to GetPiece as it arrives and hands the piece to the sink without putting it together. Every
@@ -81,7 +67,7 @@ export class GrpcAnswer {
 
 function failureOf(trailers: IncomingHttpHeaders): PeerFailed {
   const headers = new Map(Object.entries(trailers).map(([name, value]) => [name, String(value)]));
-  const code = CODES[headers.get("grpc-status") ?? ""] ?? "unavailable";
+  const code = errorCodeOf(Number(headers.get("grpc-status")));
   const message = messageIn(headers.get("grpc-message") ?? "");
   return new PeerFailed(code, message, { retryAfterMs: retryAfterMsOf(code, headers) });
 }

@@ -4,7 +4,7 @@ import type { PiezaError } from "#core/base/errors.ts";
 import { withoutBrackets } from "#core/base/host.ts";
 import { connectFailure, MAX_ERROR_BYTES } from "./connect-failure.ts";
 import { bodyLength, HeadReader, keepsConnection, type ResponseHead } from "./http1-response.ts";
-import { UnusualAnswer } from "./piece-message.ts";
+import { UnusualAnswer } from "./unusual-answer.ts";
 
 /** Bytes that one read of a socket takes at most: so many that the number of reads does not matter. */
 const READ_BYTES = 256 << 10;

@@ -1,4 +1,4 @@
-import { UnusualAnswer } from "./piece-message.ts";
+import { UnusualAnswer } from "./unusual-answer.ts";
 
 /** Bytes of the longest head that is read; a stock server's is a tenth of it. */
 const MAX_HEAD_BYTES = 16 << 10;

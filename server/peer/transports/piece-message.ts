@@ -1,13 +1,11 @@
 import type { PieceSink } from "#core/ports/peer.ts";
 import { lengthPrefix } from "#core/rpc/wire.ts";
+import { UnusualAnswer } from "./unusual-answer.ts";
 
 /** Tag of `bytes data = 1`: field 1, length-delimited. */
 const DATA_TAG = 0x0a;
 /** Bytes of a varint below 2^28, which is more than the length of any piece. */
 const MAX_LENGTH_BYTES = 4;
-
-/** The answer is correct, but in a form that only the Connect library reads. The sink has got no byte of it. */
-export class UnusualAnswer extends Error {}
 
 /** The bytes in front of a piece in a binary GetPieceResponse; none for an empty piece, as proto3 leaves it out. */
 export function pieceMessagePrefix(length: number): Uint8Array {

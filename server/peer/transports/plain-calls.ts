@@ -1,7 +1,7 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { type ConnectionOptions, Http1Connection, WholeBody } from "./http1-connection.ts";
-import { UnusualAnswer } from "./piece-message.ts";
+import { UnusualAnswer } from "./unusual-answer.ts";
 
 export interface PlainCallOptions {
   readonly signal: AbortSignal;

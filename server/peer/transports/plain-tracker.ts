@@ -1,8 +1,8 @@
 import type { Announce, Announced, LocateQuery, SwarmTable, Tracker } from "#core/ports/tracker.ts";
 import { LocateTables } from "#core/rpc/locate.ts";
 import { decodeLocateAnswer, encodeLocateRequest } from "#core/rpc/locate-wire.ts";
-import { UnusualAnswer } from "./piece-message.ts";
 import { PlainCalls } from "./plain-calls.ts";
+import { UntilUnusual } from "./unusual-answer.ts";
 
 const LOCATE_PATH = "/pieza.v1.TrackerService/LocatePieces";
 const TIMEOUT_MS = 10_000;
@@ -22,8 +22,8 @@ export class PlainTracker implements OpenTracker {
   readonly #calls: PlainCalls;
   readonly #load: () => Promise<OpenTracker>;
   readonly #tables = new LocateTables();
+  readonly #untilUnusual = new UntilUnusual();
   #loading: Promise<OpenTracker> | undefined;
-  #unusual = false;
 
   /** `url`: scheme http, host and port. `load` makes the library's client; the first call that needs it calls it. */
   constructor(url: string, load: () => Promise<OpenTracker>) {
@@ -37,15 +37,10 @@ export class PlainTracker implements OpenTracker {
   }
 
   async locate(query: LocateQuery, signal: AbortSignal): Promise<SwarmTable> {
-    if (!this.#unusual) {
-      try {
-        return await this.#locate(query, signal);
-      } catch (error) {
-        if (!(error instanceof UnusualAnswer)) throw error;
-        this.#unusual = true;
-      }
-    }
-    return (await this.#loaded()).locate(query, signal);
+    return this.#untilUnusual.call(
+      () => this.#locate(query, signal),
+      async () => (await this.#loaded()).locate(query, signal),
+    );
   }
 
   close(): void {

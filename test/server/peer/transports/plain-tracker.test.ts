@@ -164,13 +164,14 @@ describe("a tracker over plain sockets", () => {
     ],
     [http("429 No", "application/json", "{}", "retry-after-ms: 70"), "unavailable", 70],
     [http("404 No", "text/plain", "nothing here"), "unimplemented", undefined],
+    [http("403 No", "text/html", "x".repeat(17 << 10)), "permission_denied", undefined],
     [
       http("400 No", "application/json", '{"code":"not_found","message":"a\\u0007b"}'),
       "not_found",
       undefined,
     ],
     [http("500 No", "application/json", '{"code":"unknown"}'), "unavailable", undefined],
-  ])("reads %j as %s", async (answer, code, retryAfterMs) => {
+  ])("reads %.200j as %s", async (answer, code, retryAfterMs) => {
     const { tracker } = open((await raw((socket) => socket.write(answer))).url);
     await expect(tracker.locate(swarm, soon())).rejects.toMatchObject({ code, retryAfterMs });
   });
