@@ -51,12 +51,12 @@ export class Scrub {
   async #pass(): Promise<void> {
     for (const { torrent, store } of [...this.#options.torrents]) {
       // The store was closed meanwhile, or its disk failed: the next pass tries again.
-      await this.#look(torrent.infoHash, store).catch(() => this.#pause(RETRY_MS));
+      await this.#scrub(torrent.infoHash, store).catch(() => this.#pause(RETRY_MS));
       if (this.#stop.signal.aborted) return;
     }
   }
 
-  async #look(infoHash: string, store: ServedStore): Promise<void> {
+  async #scrub(infoHash: string, store: ServedStore): Promise<void> {
     for (const index of [...store.held]) {
       const piece = store.geometry.index(index);
       if (!store.check || !store.held.has(piece)) continue;

@@ -60,8 +60,8 @@ export class StoredTorrents {
   readonly #stop = new AbortController();
   #serving: StoredServing | undefined;
   #usedBytes = 0;
-  #cancelLook = () => {};
-  #looking = Promise.resolve();
+  #cancelCheck = () => {};
+  #checking = Promise.resolve();
 
   constructor(options: StoredTorrentsOptions) {
     this.#options = options;
@@ -89,14 +89,14 @@ export class StoredTorrents {
         }),
       );
     }
-    this.#lookLater();
+    this.#checkLater();
   }
 
   /** Closes every torrent; the pieces stay on disk for the next run. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error("the peer stops"));
-    this.#cancelLook();
-    await this.#looking;
+    this.#cancelCheck();
+    await this.#checking;
     const torrents = await Promise.allSettled(this.#torrents.values());
     for (const torrent of torrents) if (torrent.status === "fulfilled") await torrent.value.close();
   }
@@ -168,15 +168,15 @@ export class StoredTorrents {
     throw problem;
   }
 
-  #lookLater(): void {
+  #checkLater(): void {
     if (this.#stop.signal.aborted) return;
-    this.#cancelLook = this.#clock.after(STORED_CHECK_MS, () => {
-      this.#looking = this.#look().then(() => this.#lookLater());
+    this.#cancelCheck = this.#clock.after(STORED_CHECK_MS, () => {
+      this.#checking = this.#check().then(() => this.#checkLater());
     });
   }
 
   /** Deletes the torrents that are too old, and those that no catalog has. */
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     for (const [infoHash, opening] of [...this.#torrents]) {
       const stored = await opening.catch(() => undefined);
       if (!stored) continue;

@@ -1,5 +1,5 @@
 import type { Clock } from "#core/base/clock.ts";
-import { PeerFailed, type PiezaError, WrongPiece } from "#core/base/errors.ts";
+import { PeerFailed, WrongPiece } from "#core/base/errors.ts";
 import { MESSAGE_SLACK_BYTES } from "#core/rpc/call-limits.ts";
 import { intField, lengthField } from "#core/rpc/wire.ts";
 
@@ -31,6 +31,10 @@ export function requestMessage({ infoHash, number }: PieceRequestMessage): Uint8
   return Uint8Array.from([...lengthField(1, infoHash), ...intField(2, number)]);
 }
 
-export function unreachable(url: string, cause: Error): PiezaError {
+export function closedBy(url: string): PeerFailed {
+  return new PeerFailed("unavailable", `${url} closed the connection`);
+}
+
+export function unreachable(url: string, cause: Error): PeerFailed {
   return new PeerFailed("unavailable", `cannot reach ${url}: ${cause.message}`, { cause });
 }

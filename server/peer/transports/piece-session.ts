@@ -7,6 +7,7 @@ import { BufferPool } from "./buffer-pool.ts";
 import { GatheringSink } from "./gathering-sink.ts";
 import { GrpcAnswer } from "./grpc-answer.ts";
 import {
+  closedBy,
   GET_PIECE_PATH,
   type PieceAnswerLimits,
   type PieceRequestMessage,
@@ -15,10 +16,7 @@ import {
   unreachable,
 } from "./piece-call.ts";
 
-/**
- * Bytes that a peer may send ahead. Node's default of 64 KiB limits a link of 50 ms to 1 MiB/s, and stalls even
- * loopback.
- */
+/** Bytes that a peer may send ahead. Node's 64 KiB limit a link of 50 ms to 1 MiB/s, and stall even loopback. */
 const STREAM_WINDOW_BYTES = 16 << 20;
 const CONNECTION_WINDOW_BYTES = 32 << 20;
 /** Node's default of 10 MB would refuse streams of a peer that uses those windows. */
@@ -201,8 +199,4 @@ class PieceStream {
 
 function silent(url: string): PeerFailed {
   return new PeerFailed("deadline_exceeded", `no byte from ${url} in ${STALL_MS} ms`);
-}
-
-function closedBy(url: string): PeerFailed {
-  return new PeerFailed("unavailable", `${url} closed the connection`);
 }

@@ -6,6 +6,7 @@ import { FallbackPeer, type FallbackPeerOptions, LostWhileIdle, type PieceChanne
 import { type ConnectionOptions, Http1Connection, type UnaryCall } from "./http1-connection.ts";
 import {
   checkMessageLength,
+  closedBy,
   GET_PIECE_PATH,
   type PieceAnswerLimits,
   type PieceRequestMessage,
@@ -42,7 +43,7 @@ class SocketChannel implements PieceChannel {
       stallMs: STALL_MS,
       checkFirstByte: false,
       unreachable: (cause) => unreachable(url, cause),
-      closed: () => new PeerFailed("unavailable", `${url} closed the connection`),
+      closed: () => closedBy(url),
       malformed: (problem) => new PeerFailed("internal", problem),
     };
   }

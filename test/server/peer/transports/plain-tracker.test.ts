@@ -26,7 +26,7 @@ function open(url: string) {
   return { tracker, loads: () => loads };
 }
 
-function openStock(url: string): Tracker {
+function openLibrary(url: string): Tracker {
   const tracker = trackerClient(url, undefined);
   ends.push(tracker.close);
   return tracker;
@@ -66,8 +66,8 @@ const TABLE = "\x10\x09\x20\x01";
 describe("a tracker over plain sockets", () => {
   it("names the swarm as over gRPC, without the library", async () => {
     const url = await start();
-    const stock = openStock(url);
-    await stock.announce(
+    const library = openLibrary(url);
+    await library.announce(
       {
         event: "started",
         address: { port: 0, tls: false, identifyKey: new Uint8Array(32) },
@@ -78,7 +78,7 @@ describe("a tracker over plain sockets", () => {
     );
     const { tracker, loads } = open(url);
     const table = await tracker.locate(swarm, soon());
-    const same = await stock.locate(swarm, soon());
+    const same = await library.locate(swarm, soon());
     expect({ ...table, turn: 0 }).toEqual({ ...same, turn: 0 });
     expect(loads()).toBe(0);
   });
@@ -93,7 +93,7 @@ describe("a tracker over plain sockets", () => {
           (table) => ({ peers: table.peers }),
           ({ name, code, message }) => ({ name, code, message }),
         );
-      expect(await said(tracker)).toEqual(await said(openStock(url)));
+      expect(await said(tracker)).toEqual(await said(openLibrary(url)));
     }
   });
 
@@ -143,13 +143,13 @@ describe("a tracker over plain sockets", () => {
   ])("leaves an answer %s to the library, for good", async (_what, answer) => {
     const server = await raw((socket) => socket.write(answer, "latin1"));
     let asked = 0;
-    const stock = {
+    const library = {
       url: server.url,
       announce: () => Promise.reject(new Error("not asked for")),
       locate: async () => ({ peers: [], turn: ++asked, trackerId: "", nextLocateMs: 0 }),
       close() {},
     };
-    const tracker = new PlainTracker(server.url, async () => stock);
+    const tracker = new PlainTracker(server.url, async () => library);
     ends.push(() => tracker.close());
     expect((await tracker.locate(swarm, soon())).turn).toBe(1);
     expect((await tracker.locate(swarm, soon())).turn).toBe(2);
