@@ -2,20 +2,22 @@
  * The kind of a failure, which decides what the caller does about it. The names are gRPC's status codes, because
  * every edge has to send one in the end; the classes below add the kinds that a download reacts to.
  */
-export type ErrorCode =
-  | "invalid_argument"
-  | "out_of_range"
-  | "not_found"
-  | "already_exists"
-  | "failed_precondition"
-  | "unauthenticated"
-  | "permission_denied"
-  | "resource_exhausted"
-  | "data_loss"
-  | "unavailable"
-  | "deadline_exceeded"
-  | "unimplemented"
-  | "internal";
+export const errorCodes = [
+  "invalid_argument",
+  "out_of_range",
+  "not_found",
+  "already_exists",
+  "failed_precondition",
+  "unauthenticated",
+  "permission_denied",
+  "resource_exhausted",
+  "data_loss",
+  "unavailable",
+  "deadline_exceeded",
+  "unimplemented",
+  "internal",
+] as const;
+export type ErrorCode = (typeof errorCodes)[number];
 
 /** A failure of the domain. Its message may be shown to anyone: it holds no path, no stack and no secret. */
 export class PiezaError extends Error {
@@ -23,7 +25,11 @@ export class PiezaError extends Error {
   /** Milliseconds after which a retry may succeed; only with `resource_exhausted` and `unavailable`. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; retryAfterMs?: number }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown; retryAfterMs?: number | undefined },
+  ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;

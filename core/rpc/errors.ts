@@ -1,7 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ErrorCode, PeerFailed, PiezaError } from "../base/errors.ts";
+import { oneLine, retryAfterMsOf } from "./remote-failure.ts";
 
-const codes: Readonly<Record<Code, ErrorCode>> = {
+const codes: Readonly<Partial<Record<number, ErrorCode>>> = {
   [Code.InvalidArgument]: "invalid_argument",
   [Code.OutOfRange]: "out_of_range",
   [Code.NotFound]: "not_found",
@@ -15,11 +16,15 @@ const codes: Readonly<Record<Code, ErrorCode>> = {
   [Code.DeadlineExceeded]: "deadline_exceeded",
   [Code.Unimplemented]: "unimplemented",
   [Code.Internal]: "internal",
-  // The wire's codes for a peer that died: a reset stream, a truncated body, an answer that is no message.
-  [Code.Canceled]: "unavailable",
-  [Code.Aborted]: "unavailable",
-  [Code.Unknown]: "unavailable",
 };
+
+/**
+ * The code of a gRPC status, which is also the library's Code. The statuses of a peer that died (canceled, aborted,
+ * unknown: a reset stream, a truncated body, no answer at all) and unknown numbers are "unavailable".
+ */
+export function errorCodeOf(status: number): ErrorCode {
+  return codes[status] ?? "unavailable";
+}
 
 /**
  * Codes that keep their meaning when this side made them up: our own limit on silence, a plain HTTP status. Any other
@@ -33,8 +38,6 @@ const ownWords: ReadonlySet<Code> = new Set([
 ]);
 /** The library's message for an answer over the limit that we set. */
 const OVERSIZE = /larger than configured readMaxBytes/;
-const MAX_MESSAGE_CHARS = 300;
-const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** An answer is longer, or announces more, than the request allows. */
 export class AnswerTooLong extends PeerFailed {
@@ -50,7 +53,7 @@ export class AnswerTooLong extends PeerFailed {
 export function toPiezaError(error: unknown): PiezaError {
   if (error instanceof PiezaError) return error;
   const { code, message, retryAfterMs } = read(error);
-  return new PiezaError(code, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  return new PiezaError(code, message, { cause: error, retryAfterMs });
 }
 
 /** The same for a call to a peer: converts to a PeerFailed. */
@@ -58,43 +61,22 @@ export function toPeerFailed(error: unknown): PeerFailed {
   if (error instanceof PeerFailed) return error;
   if (isTooLong(error)) return new AnswerTooLong({ cause: error });
   const { code, message, retryAfterMs } = read(error);
-  return new PeerFailed(code, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  return new PeerFailed(code, message, { cause: error, retryAfterMs });
 }
 
 function read(error: unknown): { code: ErrorCode; message: string; retryAfterMs?: number | undefined } {
   if (error instanceof PiezaError) return error;
   // Our own fetch or stream ended the call; the library wrapped the error.
   if (error instanceof ConnectError && error.cause instanceof PiezaError) return error.cause;
-  if (!(error instanceof ConnectError)) return { code: "unavailable", message: printable(String(error)) };
+  if (!(error instanceof ConnectError)) return { code: "unavailable", message: oneLine(String(error)) };
   if (isTooLong(error)) return new AnswerTooLong();
-  const message = printable(error.rawMessage);
-  const code = error.isWireError || ownWords.has(error.code) ? codes[error.code] : "unavailable";
-  return { code, message, retryAfterMs: mayHint(code) ? retryAfterOf(error.metadata) : undefined };
+  const message = oneLine(error.rawMessage);
+  const code = error.isWireError || ownWords.has(error.code) ? errorCodeOf(error.code) : "unavailable";
+  return { code, message, retryAfterMs: retryAfterMsOf(code, error.metadata) };
 }
 
 /** Our own limit, the library's or our fetch's. From the wire, the same words mean that a request was too long. */
 function isTooLong(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
   return error.cause instanceof AnswerTooLong || (!error.isWireError && OVERSIZE.test(error.rawMessage));
-}
-
-function mayHint(code: ErrorCode): boolean {
-  return code === "resource_exhausted" || code === "unavailable";
-}
-
-/** Reads `retry-after-ms`, else `retry-after` in seconds. A hint longer than an hour counts as an hour. */
-function retryAfterOf(metadata: Headers): number | undefined {
-  const ms = wholeNumber(metadata.get("retry-after-ms"));
-  const seconds = wholeNumber(metadata.get("retry-after"));
-  const hint = ms ?? (seconds === undefined ? undefined : seconds * 1000);
-  return hint === undefined ? undefined : Math.min(hint, MAX_RETRY_AFTER_MS);
-}
-
-function wholeNumber(text: string | null): number | undefined {
-  return text !== null && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
-}
-
-/** Makes a text from outside fit one line: no control characters, a bounded length. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, " ").slice(0, MAX_MESSAGE_CHARS);
 }

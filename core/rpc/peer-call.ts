@@ -4,13 +4,8 @@ import { PeerFailed, WrongPiece } from "../base/errors.ts";
 import type { PieceSink } from "../ports/peer.ts";
 import type { PieceIndex } from "../torrent/piece.ts";
 import { calling, type RemoteOptions } from "./call.ts";
+import { CALL_GRACE_MS, callDeadlineMs, MESSAGE_SLACK_BYTES } from "./call-limits.ts";
 import { AnswerTooLong, toPeerFailed } from "./errors.ts";
-
-/** A deadline that no honest link misses: time for the answer to begin and end, and for its bytes at a low rate. */
-const GRACE_MS = 30_000;
-const MIN_BYTES_PER_SECOND = 8 << 10;
-/** Room for a message's other fields beside the piece. */
-const MESSAGE_SLACK_BYTES = 1 << 10;
 
 /** The needs of every client of one peer. */
 export interface PeerClientOptions extends RemoteOptions {
@@ -37,7 +32,7 @@ export class PeerCalls {
   }
 
   small<T>(signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
-    return this.#call(signal, GRACE_MS, run);
+    return this.#call(signal, CALL_GRACE_MS, run);
   }
 
   /** A call whose answer is a piece of `length` bytes, passed to `sink` in one write and then to `release`. */
@@ -48,7 +43,7 @@ export class PeerCalls {
     run: (options: CallOptions) => Promise<{ data: Uint8Array }>,
     release?: (data: Uint8Array) => void,
   ): Promise<void> {
-    const { data } = await this.#call(signal, deadlineOf(length), run).catch((error) => {
+    const { data } = await this.#call(signal, callDeadlineMs(length), run).catch((error) => {
       throw error instanceof AnswerTooLong ? tooLong(length, error) : error;
     });
     if (data.length > length + MESSAGE_SLACK_BYTES) throw tooLong(length);
@@ -57,7 +52,7 @@ export class PeerCalls {
   }
 
   upload<T>(length: number, signal: AbortSignal, run: (options: CallOptions) => Promise<T>): Promise<T> {
-    return this.#call(signal, deadlineOf(length), run);
+    return this.#call(signal, callDeadlineMs(length), run);
   }
 
   close(): void {
@@ -83,11 +78,6 @@ export class PeerCalls {
       cancel();
     }
   }
-}
-
-/** Milliseconds for a call that moves `bytes` bytes. */
-function deadlineOf(bytes: number): number {
-  return Math.ceil((bytes / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
 }
 
 function tooLong(length: number, cause?: unknown): WrongPiece {

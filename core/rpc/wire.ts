@@ -103,8 +103,10 @@ export function intField(number: number, value: number): number[] {
   return value === 0 ? [] : [...varint((number << 3) | VARINT), ...varint(value)];
 }
 
+/** The most bytes of a varint below 2^32. */
+const MAX_VARINT_BYTES = 5;
 /** The most bytes of such a field. */
-export const MAX_INT_FIELD_BYTES = 6;
+export const MAX_INT_FIELD_BYTES = 1 + MAX_VARINT_BYTES;
 
 /** Writes such a field at `at` and returns its end: for callers with so many fields that lists cost too much. */
 export function writeIntField(bytes: Uint8Array, at: number, number: number, value: number): number {
@@ -113,15 +115,33 @@ export function writeIntField(bytes: Uint8Array, at: number, number: number, val
   return writeVarint(bytes, at + 1, value);
 }
 
-function varint(value: number): number[] {
-  const bytes = new Uint8Array(MAX_INT_FIELD_BYTES - 1);
-  return [...bytes.subarray(0, writeVarint(bytes, 0, value))];
-}
-
 function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let end = at;
   let rest = value;
   for (; rest >= 0x80; rest >>>= 7) bytes[end++] = (rest & 0x7f) | 0x80;
   bytes[end++] = rest;
   return end;
+}
+
+function varint(value: number): number[] {
+  const bytes = new Uint8Array(MAX_VARINT_BYTES);
+  return [...bytes.subarray(0, writeVarint(bytes, 0, value))];
+}
+
+/** Bytes in front of a message in gRPC and gRPC-Web: flags, and the length of the message in four bytes. */
+export const FRAME_HEAD_BYTES = 5;
+
+/** The head of a frame with `length` bytes. `flags`: 0 for a message, others for trailers. */
+export function frameHead(length: number, flags = 0): Uint8Array<ArrayBuffer> {
+  const head = new Uint8Array(FRAME_HEAD_BYTES);
+  const view = new DataView(head.buffer);
+  view.setUint8(0, flags);
+  view.setUint32(1, length);
+  return head;
+}
+
+/** The flags, and the length in bytes, in the head of the frame at `at`. Throws RangeError if it is cut off. */
+export function readFrameHead(bytes: Uint8Array, at = 0): { flags: number; length: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEAD_BYTES);
+  return { flags: view.getUint8(0), length: view.getUint32(1) };
 }

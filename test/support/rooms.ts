@@ -224,8 +224,8 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
     "stores/in-place-store.ts",
     "stores/part-files.ts",
     "stores/source.ts",
-    "transports/piece-message.ts",
     "transports/plain-calls.ts",
+    "transports/unusual-answer.ts",
     "volunteer/volunteer.ts",
   ],
 };

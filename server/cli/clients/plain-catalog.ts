@@ -6,8 +6,8 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import { MAX_TORRENT_JSON_BYTES } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { proxyFor } from "../../http/client/proxy.ts";
-import { UnusualAnswer } from "../../peer/transports/piece-message.ts";
 import { PlainCalls } from "../../peer/transports/plain-calls.ts";
+import { UnusualAnswer } from "../../peer/transports/unusual-answer.ts";
 
 const PATH = "/pieza.v1.CatalogService/GetTorrent";
 /** A torrent of 16 MiB at 256 KiB/s. */

@@ -7,6 +7,7 @@ import {
   type CopiesNews,
   type OtherWays,
 } from "#core/announce/announcer.ts";
+import { withBrackets, withoutBrackets } from "#core/base/host.ts";
 import type { Announced, AnnouncedTorrent, FailureReport, Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import { nodeClock } from "../../base/node-clock.ts";
@@ -61,13 +62,13 @@ export function announcedAddress(
   interfaces = networkInterfaces(),
 ) {
   if (publicUrl !== undefined) return { port, publicUrl, tls };
-  const tracker = new URL(trackerUrl).hostname.replace(/^\[(.*)\]$/, "$1");
+  const tracker = withoutBrackets(new URL(trackerUrl).hostname);
   if (isLoopback(host)) return { port: isLoopback(tracker) ? port : 0, tls };
   const own = Object.values(interfaces).some((list) => list?.some(({ address }) => address === tracker));
   // An IPv6 zone is valid only on this machine, and a host name may stand for several addresses.
   const exact = isIP(host) !== 0 && !isWildcard(host) && !host.includes("%");
   if (!exact || !(own || isLoopback(tracker))) return { port, tls };
-  const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+  const authority = `${withBrackets(host)}:${port}`;
   return { port, publicUrl: `${tls ? "https" : "http"}://${authority}`, tls };
 }
 

@@ -84,7 +84,7 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
       trackers,
       connect: (url, seed) => {
         const pieceLength = (index: PieceIndex) => geometry.lengthOf(index);
-        return failures.watch(connectPeer(torrent, waysOf(options), { url, seed, pieceLength }));
+        return failures.watch(connectPeer(torrent, waysOf(options), { url, legacy: seed, pieceLength }));
       },
       hasher: nodeHasher,
       clock: nodeClock,
@@ -202,7 +202,7 @@ async function lengthsOf(
       torrent,
       trackers,
       connect: (url, seed) =>
-        connectPeer(torrent, waysOf(options), { url, seed, pieceLength: () => MAX_PIECE_LENGTH }),
+        connectPeer(torrent, waysOf(options), { url, legacy: seed, pieceLength: () => MAX_PIECE_LENGTH }),
       hasher: nodeHasher,
       clock: nodeClock,
       random: Math.random,

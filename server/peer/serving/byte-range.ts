@@ -1,12 +1,12 @@
-/** A run of bytes, `end` not included. */
+/** Bytes from `start` to before `end`. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * What a Range header asks of `length` bytes: one run, "unsatisfiable", or undefined for all of them. Several runs in
- * one header, other units and nonsense are all of them, as RFC 9110 allows.
+ * The range that a Range header asks for, of `length` bytes; undefined: all of them. Headers with several ranges,
+ * other units or a wrong form mean all of them, as RFC 9110 allows.
  */
 export function parseRange(
   header: string | undefined,
@@ -15,7 +15,7 @@ export function parseRange(
   const [, first, last] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "") ?? [];
   if (first === undefined || last === undefined || (first === "" && last === "")) return undefined;
   if (first === "") {
-    // The last so many bytes.
+    // "-N": the last N bytes.
     const count = Math.min(Number(last), length);
     return count === 0 ? "unsatisfiable" : { start: length - count, end: length };
   }

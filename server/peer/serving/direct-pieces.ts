@@ -9,8 +9,8 @@ import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
 import type { Upload, Uploads } from "./uploads.ts";
 
 /**
- * GetPiece without a copy: the piece goes from the buffer that it was read into straight to the socket, behind the few
- * bytes that make it a protobuf message. Answers what the service in service.ts would, byte for byte.
+ * GetPiece without a copy: the socket gets the buffer that the piece was read into, behind the few bytes that make a
+ * protobuf message of it. The answer is byte for byte that of the service in service.ts.
  */
 export function directGetPiece(uploads: Uploads): DirectMethod {
   return directMethod(PeerService.method.getPiece, async (request, { address }, onGone) => {
@@ -20,7 +20,10 @@ export function directGetPiece(uploads: Uploads): DirectMethod {
   });
 }
 
-/** The same for the seed's DownloadPiece, whose answer has the same shape. A name is no hash: nobody may keep it. */
+/**
+ * The same for the legacy contract's DownloadPiece, whose answer has the same shape. No cache may store it, because
+ * the request names the file and not a hash.
+ */
 export function directDownloadPiece(torrents: ServedTorrents, uploads: Uploads): DirectMethod {
   return directMethod(LegacyPeerService.method.downloadPiece, async (request, { address }, onGone) => {
     const { torrent } = theOneNamed(torrents, request.fileName);

@@ -5,11 +5,12 @@ import { asArray, asObject, asText, asWholeNumber } from "#core/torrent/json-fie
 import { MAX_PIECES } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 
-/** A piece that an inventory names, and where it does, for messages. */
+/** A piece that an inventory names. */
 interface InventoryPiece {
   readonly number: number;
-  /** As given: a hash or any other text. */
+  /** Any text; `piecesOf` checks that it is a hash. */
   readonly hash: string;
+  /** The place in the inventory, for error messages. */
   readonly field: string;
 }
 
@@ -20,7 +21,7 @@ interface InventoryFile {
 
 const MAX_TEXT_BYTES = 1_024;
 
-/** The pieces of which files a peer has: the seed's `peer-n.json`. */
+/** The pieces that a peer holds of each file: a `peer-n.json` of the legacy contract. */
 export class Inventory {
   readonly #files: readonly InventoryFile[];
 
@@ -34,7 +35,7 @@ export class Inventory {
     return new Inventory(list.map(parseFile));
   }
 
-  /** Fails with InvalidField, and with what the file system said. */
+  /** Fails with InvalidField, and with errors of the file system. */
   static async read(path: string): Promise<Inventory> {
     const text = await readFile(path, "utf8");
     try {
@@ -50,9 +51,9 @@ export class Inventory {
   }
 
   /**
-   * The numbers of the pieces of this torrent that the inventory has, in order; none if it does not name the file.
-   * Throws InvalidField for a number that the torrent does not have and for a hash that is not the torrent's. An entry's
-   * `total` counts what the peer holds, not what the torrent has, so it says nothing here.
+   * The numbers of the torrent's pieces that the inventory names, ascending; none if it does not name the file.
+   * Throws InvalidField for a number or a hash that the torrent does not have. An entry's `total` counts the pieces
+   * that the peer holds, not those of the torrent, so it is not compared.
    */
   piecesOf(torrent: Torrent): number[] {
     const numbers = new Set<number>();

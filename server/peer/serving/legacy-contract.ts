@@ -6,8 +6,11 @@ import type { ServedTorrent, ServedTorrents } from "../stores/served-torrents.ts
 import { serverTiming } from "./server-timing.ts";
 import { onAbort, type Uploads } from "./uploads.ts";
 
-/** Answers the seed's PeerService from what this peer serves: the same pieces, found by file name. */
-export function seedPeerService(torrents: ServedTorrents, uploads: Uploads): ServiceImpl<typeof PeerService> {
+/** The PeerService of the legacy contract: the pieces that this peer serves, found by file name. */
+export function legacyPeerService(
+  torrents: ServedTorrents,
+  uploads: Uploads,
+): ServiceImpl<typeof PeerService> {
   return {
     hasPiece({ fileName, pieceNumber }) {
       const store = findNamed(torrents, fileName)?.store;
@@ -35,7 +38,10 @@ export function theOneNamed(torrents: ServedTorrents, fileName: string): ServedT
   throw new PiezaError("not_found", "this peer does not take part in a torrent of this name");
 }
 
-/** The one served torrent whose file or folder has this name. Throws if there are several, or if it is empty. */
+/**
+ * The served torrent whose file or folder has this name. Throws InvalidField for an empty name, and
+ * failed_precondition if several torrents have it.
+ */
 function findNamed(torrents: ServedTorrents, fileName: string): ServedTorrent | undefined {
   if (fileName === "") throw new InvalidField("file_name", "must not be empty");
   const named = [...torrents].filter(({ torrent }) => torrent.fileName === fileName);

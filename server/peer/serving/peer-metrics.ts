@@ -2,57 +2,35 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { UploadBudget } from "../../http/guards/upload-budget.ts";
 import type { CopySpace } from "../announcing/copy-keeper.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
-import type { PieceRequest } from "./uploads.ts";
+import type { UploadRecord } from "./uploads.ts";
 
-/** What a peer counts, as Prometheus reads it at /metrics. One registry a peer, so that several live in one process. */
+/** The figures of a peer for Prometheus. Each peer has its own registry, so that one process may run several. */
 export class PeerMetrics {
   readonly #registry = new Registry();
-  readonly #requests = new Counter({
-    name: "pieza_piece_requests_total",
-    help: "Requests for a piece, by what became of them: ok or the error's code.",
-    labelNames: ["info_hash", "outcome"],
-    registers: [this.#registry],
-  });
-  readonly #bytes = new Counter({
-    name: "pieza_piece_bytes_sent_total",
-    help: "Bytes of pieces given out.",
-    labelNames: ["info_hash"],
-    registers: [this.#registry],
-  });
-  readonly #checked = new Counter({
-    name: "pieza_pieces_checked_total",
-    help: "Held pieces that were read and hashed again.",
-    registers: [this.#registry],
-  });
-  readonly #rotten = new Counter({
-    name: "pieza_pieces_rotten_total",
-    help: "Pieces of those that had rotted.",
-    registers: [this.#registry],
-  });
+  readonly #requests = this.#counter(
+    "pieza_piece_requests_total",
+    "Requests for a piece, by outcome: ok or the error's code.",
+    ["info_hash", "outcome"],
+  );
+  readonly #bytes = this.#counter("pieza_piece_bytes_sent_total", "Bytes of pieces sent.", ["info_hash"]);
+  readonly #checked = this.#counter(
+    "pieza_pieces_checked_total",
+    "Held pieces that were read and hashed again.",
+  );
+  readonly #rotten = this.#counter("pieza_pieces_rotten_total", "Checked pieces whose bytes were damaged.");
 
   constructor(torrents: ServedTorrents, budget: UploadBudget) {
-    new Gauge({
-      name: "pieza_piece_bytes_in_flight",
-      help: "Bytes of pieces read and not yet sent.",
-      registers: [this.#registry],
-      collect() {
-        this.set(budget.inFlightBytes);
-      },
-    });
-    new Gauge({
-      name: "pieza_pieces_held",
-      help: "Pieces held, by torrent.",
-      labelNames: ["info_hash"],
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        for (const { torrent, store } of torrents)
-          this.set({ info_hash: torrent.infoHash }, store.held.count);
-      },
-    });
+    this.#gauge("pieza_piece_bytes_in_flight", "Bytes of pieces read and not yet sent.", (gauge) =>
+      gauge.set(budget.inFlightBytes),
+    );
+    const showHeld = (gauge: Gauge) => {
+      gauge.reset();
+      for (const { torrent, store } of torrents) gauge.set({ info_hash: torrent.infoHash }, store.held.count);
+    };
+    this.#gauge("pieza_pieces_held", "Pieces held, by torrent.", showHeld, ["info_hash"]);
   }
 
-  count({ infoHash, outcome, bytes }: PieceRequest): void {
+  count({ infoHash, outcome, bytes }: UploadRecord): void {
     this.#requests.inc({ info_hash: infoHash, outcome });
     if (outcome === "ok") this.#bytes.inc({ info_hash: infoHash }, bytes);
   }
@@ -65,24 +43,16 @@ export class PeerMetrics {
     this.#rotten.inc();
   }
 
-  /** Shows these figures from now on. */
+  /** Adds the figures of the copies that this peer keeps for others. */
   watchCopies(space: () => CopySpace): void {
     const gauges: [string, string, keyof CopySpace][] = [
       ["capacity", "Bytes lent for copies.", "capacityBytes"],
       ["used", "Bytes of copies kept.", "usedBytes"],
-      ["free", "Bytes for copies neither taken nor promised.", "freeBytes"],
+      ["free", "Bytes for copies that are neither used nor reserved.", "freeBytes"],
       ["copied", "Bytes copied since the start.", "copiedBytes"],
     ];
-    for (const [name, help, figure] of gauges) {
-      new Gauge({
-        name: `pieza_copies_${name}_bytes`,
-        help,
-        registers: [this.#registry],
-        collect() {
-          this.set(space()[figure]);
-        },
-      });
-    }
+    for (const [name, help, figure] of gauges)
+      this.#gauge(`pieza_copies_${name}_bytes`, help, (gauge) => gauge.set(space()[figure]));
   }
 
   get contentType(): string {
@@ -91,5 +61,15 @@ export class PeerMetrics {
 
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  #counter(name: string, help: string, labelNames: string[] = []): Counter {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  /** `show` sets the gauge each time that Prometheus reads it. */
+  #gauge(name: string, help: string, show: (gauge: Gauge) => void, labelNames: string[] = []): void {
+    const registers = [this.#registry];
+    const gauge: Gauge = new Gauge({ name, help, labelNames, registers, collect: () => show(gauge) });
   }
 }

@@ -5,7 +5,10 @@ import type { PeerMetrics } from "./peer-metrics.ts";
 import { servePiece } from "./raw-pieces.ts";
 import type { Uploads } from "./uploads.ts";
 
-/** The plain HTTP of a peer, beside its RPCs: for people, curl, caches and Prometheus. */
+/**
+ * The plain HTTP pages of a peer, beside its RPCs: `/`, `/metrics` and `/pieces/...`, for people, curl, caches and
+ * Prometheus. Resolves to false for other paths and methods.
+ */
 export function peerPages(torrents: ServedTorrents, uploads: Uploads, metrics: PeerMetrics) {
   return async (request: HttpRequest, response: HttpResponse, caller: Caller): Promise<boolean> => {
     if (request.method !== "GET" && request.method !== "HEAD") return false;
@@ -22,7 +25,7 @@ export function peerPages(torrents: ServedTorrents, uploads: Uploads, metrics: P
   };
 }
 
-/** At most so many torrents are named at `/`. */
+/** Torrents named at `/`, at most. */
 const MAX_LISTED = 1_000;
 
 function overview(torrents: ServedTorrents) {

@@ -17,8 +17,9 @@ interface PieceExchange {
 }
 
 /**
- * `GET /pieces/<info hash>/<number>`: a piece's bytes as they are, for people, browsers and caches. With HEAD, Range and
- * If-None-Match. Errors are JSON, {"code", "message"}, and never kept by a cache. False if the path is another.
+ * `GET /pieces/<info hash>/<number>`: the bytes of a piece, for people, browsers and caches. Supports HEAD, Range,
+ * If-Range and If-None-Match. Errors are JSON, {"code", "message"}, and no cache stores them. Resolves to false for
+ * other paths.
  */
 export async function servePiece(path: string, exchange: PieceExchange, uploads: Uploads): Promise<boolean> {
   const { request, response, address } = exchange;
@@ -64,7 +65,7 @@ async function send(
   response.end(body);
 }
 
-/** Answers HEAD, and GET by whoever has the piece already. */
+/** Answers without a body: HEAD, and GET by a client that has the piece already. */
 function sendHeaders(offer: Offer, request: HttpRequest, response: HttpResponse): void {
   if (isFresh(request, offer)) {
     response.statusCode = 304;

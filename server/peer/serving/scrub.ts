@@ -3,23 +3,23 @@ import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { ServedStore, ServedTorrent } from "../stores/served-torrents.ts";
 
 export interface ScrubOptions {
-  /** Live: what is served. */
+  /** The torrents served; each pass reads them anew. */
   readonly torrents: Iterable<ServedTorrent>;
-  /** How fast held pieces are read. */
+  /** Rate at which held pieces are read. */
   readonly bytesPerSecond: number;
-  /** A pass over everything begins no sooner than so long after the one before began. */
+  /** Least time between the beginnings of two passes. */
   readonly everyMs: number;
   readonly clock: Clock;
-  /** A piece was read and hashed, whatever came of it. */
+  /** Is called for each piece that was read and hashed, damaged ones included. */
   readonly onChecked: () => void;
-  /** The piece is not held any more. */
+  /** Is called for a damaged piece, which is not held any more. */
   readonly onRotten: (infoHash: string, index: PieceIndex) => void;
 }
 
-/** Disks that fail are looked at again after so long. */
+/** Pause after a store failed. */
 const RETRY_MS = 10_000;
 
-/** Hashes what is held again, slowly, over and over: a disk may forget what nobody asks it for. */
+/** Reads and hashes all held pieces again and again, slowly: a disk may lose bytes that no request reads. */
 export class Scrub {
   readonly #options: ScrubOptions;
   readonly #stop = new AbortController();
@@ -43,20 +43,20 @@ export class Scrub {
     while (!this.#stop.signal.aborted) {
       const startedMs = clock.now();
       await this.#pass();
-      // At least a moment, so that a pass over nothing does not spin.
+      // At least a second, so that passes over no piece do not follow each other at once.
       await this.#pause(Math.max(1_000, startedMs + everyMs - clock.now()));
     }
   }
 
   async #pass(): Promise<void> {
     for (const { torrent, store } of [...this.#options.torrents]) {
-      // Closed meanwhile, or gone from the disk: the next pass will tell.
-      await this.#look(torrent.infoHash, store).catch(() => this.#pause(RETRY_MS));
+      // The store was closed meanwhile, or its disk failed: the next pass tries again.
+      await this.#scrub(torrent.infoHash, store).catch(() => this.#pause(RETRY_MS));
       if (this.#stop.signal.aborted) return;
     }
   }
 
-  async #look(infoHash: string, store: ServedStore): Promise<void> {
+  async #scrub(infoHash: string, store: ServedStore): Promise<void> {
     for (const index of [...store.held]) {
       const piece = store.geometry.index(index);
       if (!store.check || !store.held.has(piece)) continue;

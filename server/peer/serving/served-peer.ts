@@ -4,7 +4,7 @@ import { directGetTorrent } from "../../http/direct/direct-torrent.ts";
 import { type ServedService, served } from "../../http/handling/served-service.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
 import { directDownloadPiece, directGetPiece } from "./direct-pieces.ts";
-import { seedPeerService } from "./legacy-contract.ts";
+import { legacyPeerService } from "./legacy-contract.ts";
 import { peerService } from "./service.ts";
 import { storePiecePolicy, storePieceService } from "./store-piece.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
@@ -47,7 +47,7 @@ export function servedPeer({ torrents, uploads, identifyKeys, stored }: ServedPe
 
 /** The legacy PeerService of this peer, with what its calls are held to. */
 export function servedLegacyPeer(torrents: ServedTorrents, uploads: Uploads): ServedService {
-  return served(LegacyPeerService, seedPeerService(torrents, uploads), {
+  return served(LegacyPeerService, legacyPeerService(torrents, uploads), {
     policies: { hasPiece: plainRead, downloadPiece: plainRead },
     direct: { downloadPiece: directDownloadPiece(torrents, uploads) },
   });

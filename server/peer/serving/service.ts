@@ -10,7 +10,7 @@ import { onAbort, type Uploads } from "./uploads.ts";
 
 const NONCE_BYTES = { min: 16, max: 64 };
 
-/** A piece never changes under its hash, so whoever has it may keep it. On answers that succeed only. */
+/** For successful answers only. The bytes under a hash never change, so caches may keep them for a year. */
 export const PIECE_CACHE_CONTROL = "public, max-age=31536000, immutable";
 
 /** The ETag of a piece: its hash. */
@@ -18,7 +18,7 @@ export function pieceETag(hash: string): string {
   return `"${hash}"`;
 }
 
-/** Translates the reading calls of PeerService into lookups in what this peer serves. */
+/** The calls of PeerService that read: Identify, GetTorrent, GetBitfield and GetPiece. */
 export function peerService(
   torrents: ServedTorrents,
   uploads: Uploads,
@@ -48,7 +48,7 @@ export function peerService(
       const upload = await uploads.read(offer, address, onAbort(context.signal));
       context.values.get(kOnAnswered)(upload.done);
       context.responseHeader.set("server-timing", serverTiming(upload));
-      // Last, so that no failure is ever kept by a cache.
+      // Last, so that no cache keeps a failure.
       context.responseHeader.set("etag", pieceETag(offer.hash));
       context.responseHeader.set("cache-control", PIECE_CACHE_CONTROL);
       return { data: upload.bytes };

@@ -7,24 +7,24 @@ import { PeerMetrics } from "./peer-metrics.ts";
 import { peerPages } from "./peer-pages.ts";
 import { servedLegacyPeer, servedPeer } from "./served-peer.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
-import { type PieceRequest, Uploads } from "./uploads.ts";
+import { type UploadRecord, Uploads } from "./uploads.ts";
 
 export interface ServingOptions extends EdgeOptions {
-  /** Bytes of answers in memory at once. Default 64 MiB. */
+  /** Bytes of pieces in memory on their way to callers, at most. Default 64 MiB. */
   readonly maxInFlightBytes?: number | undefined;
-  /** Bytes a second given out, over all callers. Default: no limit. */
+  /** Bytes a second that all callers together get. Default: no limit. */
   readonly limitBytesPerSecond?: number | undefined;
-  /** One log event for every request for a piece. Default: if PIEZA_LOG_REQUESTS is 1. */
+  /** Whether each request for a piece is logged. Default: whether PIEZA_LOG_REQUESTS is 1. */
   readonly logRequests?: boolean | undefined;
-  /** Whether plain calls of GetPiece and DownloadPiece are answered without the library. Default true. */
+  /** Whether plain calls of pieces and torrents are answered without the Connect library. Default true. */
   readonly direct?: boolean | undefined;
-  /** What Identify proves to know; at most 16. */
+  /** Keys that Identify proves to know; at most 16. */
   readonly identifyKeys?: readonly Uint8Array[] | undefined;
-  /** Where pieces go that others store here, and their token. Default: this peer takes no uploads. */
+  /** The torrents whose pieces others may store here, and the token for it. Default: this peer takes no uploads. */
   readonly stored?: { readonly torrents: StoredTorrents; readonly token: string | undefined } | undefined;
 }
 
-/** The serving part of a peer: one port, and what is behind it. */
+/** The part of a peer that serves pieces on one port. */
 export interface Serving {
   readonly server: RunningServer;
   readonly torrents: ServedTorrents;
@@ -34,13 +34,13 @@ export interface Serving {
 
 const DEFAULT_IN_FLIGHT_BYTES = 64 << 20;
 
-/** Serves what `torrents` has, as it comes and goes. Fails as startServer does. */
+/** Serves the torrents that are in `torrents` of the result, which is empty at first. Fails as startServer does. */
 export async function startServing(options: ServingOptions): Promise<Serving> {
   const torrents = new ServedTorrents();
   const budget = new UploadBudget(options.maxInFlightBytes ?? DEFAULT_IN_FLIGHT_BYTES);
   const metrics = new PeerMetrics(torrents, budget);
   const logRequests = options.logRequests ?? process.env.PIEZA_LOG_REQUESTS === "1";
-  const onRequest = (request: PieceRequest) => {
+  const onRequest = (request: UploadRecord) => {
     metrics.count(request);
     if (logRequests) logRequest(options, request);
   };
@@ -60,7 +60,7 @@ function limitOf({ limitBytesPerSecond }: ServingOptions): RateLimit | undefined
   return limitBytesPerSecond === undefined ? undefined : new RateLimit(limitBytesPerSecond, nodeClock);
 }
 
-function logRequest({ log }: ServingOptions, request: PieceRequest): void {
+function logRequest({ log }: ServingOptions, request: UploadRecord): void {
   const { infoHash, number, outcome, bytes, address } = request;
   log?.({
     level: "info",

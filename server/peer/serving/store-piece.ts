@@ -5,7 +5,7 @@ import { tokenAuthority } from "../../http/guards/token.ts";
 import { UploadBudget } from "../../http/guards/upload-budget.ts";
 import type { StoredTorrents } from "./stored-torrents.ts";
 
-/** StorePiece, which a peer has only if its operator lets others store there. */
+/** The StorePiece call, for peers whose operator lets others store pieces. */
 export function storePieceService(
   stored: StoredTorrents,
 ): Pick<ServiceImpl<typeof PeerService>, "storePiece"> {

@@ -7,26 +7,30 @@ import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { FilePieceStore } from "../stores/file-piece-store.ts";
+import { indexOfNumber } from "./uploads.ts";
 
 const TORRENT_FILE = "torrent.json";
-/** What the pieces would make. It never gets this name: the journal beside it spares hashing at every start. */
+/**
+ * The target of the piece store, which is never finished and so never gets this name. The store's journal beside it
+ * makes hashing at every start unnecessary.
+ */
 const TARGET = "content";
-/** How exactly the time of the last piece is kept. */
+/** Precision of the time of the last piece on disk. */
 const TOUCH_MS = 60_000;
 
-/** Where the torrent's JSON of such a folder is. */
+/** Path of the torrent's JSON in a stored torrent's folder. */
 export function torrentFileOf(folder: string): string {
   return join(folder, TORRENT_FILE);
 }
 
-/** What a store of such a folder has as its target. */
+/** Target path of the piece store in a stored torrent's folder. */
 export function contentOf(folder: string): string {
   return join(folder, TARGET);
 }
 
 /**
- * A torrent whose pieces this peer keeps for others: a folder with its JSON, whose time is that of the last touch, and a
- * store. Who stores more than the disk has room for fails then, not at the start.
+ * A torrent whose pieces others store here: a folder with a piece store and the torrent's JSON, whose modification
+ * time is that of the last piece. No disk space is reserved: storing fails when the disk is full.
  */
 export class StoredTorrent {
   readonly torrent: Torrent;
@@ -41,7 +45,7 @@ export class StoredTorrent {
     this.#touchedMs = touchedMs;
   }
 
-  /** Keeps a torrent from now on. Fails with failed_precondition for one without lengths, and with StoreFailed. */
+  /** Makes the folder. Fails with failed_precondition for a torrent without lengths, and with StoreFailed. */
   static async begin(folder: string, torrent: Torrent, nowMs: number): Promise<StoredTorrent> {
     if (!torrent.lengths)
       throw new PiezaError("failed_precondition", "this torrent does not say its lengths");
@@ -53,7 +57,7 @@ export class StoredTorrent {
     return StoredTorrent.open(folder);
   }
 
-  /** Takes up what an earlier run kept. Fails with what is wrong with the folder. */
+  /** Opens a folder that `begin` made. Fails with InvalidField, StoreFailed or errors of the file system. */
   static async open(folder: string): Promise<StoredTorrent> {
     const path = torrentFileOf(folder);
     const torrent = await parseTorrentText(await readFile(path, "utf8"), nodeHasher);
@@ -67,7 +71,7 @@ export class StoredTorrent {
     return new StoredTorrent(folder, torrent, store, (await stat(path)).mtimeMs);
   }
 
-  /** Wall-clock milliseconds of the last piece, or of the beginning. */
+  /** Wall-clock milliseconds of the last piece, or of `begin` before the first. */
   get touchedMs(): number {
     return this.#touchedMs;
   }
@@ -78,13 +82,10 @@ export class StoredTorrent {
 
   /** Throws out_of_range for a number that the torrent does not have. */
   indexOf(number: number): PieceIndex {
-    const { geometry } = this.store;
-    const index = geometry.indexOfNumber(number);
-    if (index !== undefined) return index;
-    throw new PiezaError("out_of_range", `there is no piece ${number}, only 1 to ${geometry.count}`);
+    return indexOfNumber(this.store.geometry, number);
   }
 
-  /** Fails with InvalidField unless these bytes are the piece. */
+  /** Fails with InvalidField unless `data` is the piece. */
   async check(index: PieceIndex, data: Uint8Array): Promise<void> {
     const length = this.store.geometry.lengthOf(index);
     if (data.length !== length)
@@ -93,14 +94,14 @@ export class StoredTorrent {
       throw new InvalidField("data", `is not piece ${index + 1} of this torrent`);
   }
 
-  /** Keeps a piece that was checked. */
+  /** Stores a piece that `check` has let pass. */
   async put(index: PieceIndex, data: Uint8Array, nowMs: number): Promise<void> {
     this.store.write(index, 0, data);
     await this.store.commit(index);
     await this.touch(nowMs);
   }
 
-  /** It was of use. */
+  /** Sets the time of the last piece, unless it is less than TOUCH_MS ago. */
   async touch(nowMs: number): Promise<void> {
     if (nowMs - this.#touchedMs < TOUCH_MS) return;
     this.#touchedMs = nowMs;
@@ -111,7 +112,7 @@ export class StoredTorrent {
     return this.store.close();
   }
 
-  /** Closes it and deletes everything. */
+  /** Closes the store and deletes the folder. */
   async remove(): Promise<void> {
     await this.store.close().catch(() => {});
     await rm(this.#folder, { recursive: true, force: true });

@@ -11,21 +11,21 @@ import type { Log } from "../../http/base/log.ts";
 import type { ServedStore } from "../stores/served-torrents.ts";
 import { StoredTorrent } from "./stored-torrent.ts";
 
-/** What a peer's operator allows others to store there. */
+/** The uploads that a peer's operator allows. */
 export interface UploadOptions {
-  /** Asked for every torrent that is stored, and whether they still know it. */
+  /** A torrent may be stored while one of these has it. */
   readonly catalogs: readonly Catalog[];
-  /** Bytes of all pieces together. */
+  /** Bytes of all stored pieces together, at most. */
   readonly maxBytes: number;
-  /** A torrent goes so long after its last piece came. */
+  /** Time from a torrent's last piece until it is deleted. */
   readonly expiresAfterMs: number;
-  /** What publishers send; undefined: anybody may store. */
+  /** The token that publishers have to send; undefined: every caller may store. */
   readonly token: string | undefined;
 }
 
-/** The peer that serves what is stored, besides what it has elsewhere. */
+/** The peer that serves the stored torrents, beside others of its own. */
 export interface StoredServing {
-  /** What it serves now. */
+  /** The store from which the peer serves a torrent now. */
   storeOf(infoHash: string): ServedStore | undefined;
   add(torrent: Torrent, store: ServedStore): void;
   changed(infoHash: string): void;
@@ -33,24 +33,24 @@ export interface StoredServing {
 }
 
 export interface StoredTorrentsOptions extends UploadOptions {
-  /** Path; made if it is missing. A folder for each torrent is in it. */
+  /** Path; made if it is missing. Each torrent has a folder in it. */
   readonly folder: string;
   readonly log?: Log | undefined;
   readonly clock?: Clock | undefined;
-  /** Wall-clock milliseconds, because the age of what is stored outlives the process. Default Date.now. */
+  /** Wall-clock milliseconds, because ages outlive the process. Default Date.now. */
   readonly wallNow?: (() => number) | undefined;
 }
 
-/** How often each torrent's age and its place in the catalogs are looked at. */
-export const LOOK_MS = 60_000;
-/** Each has open files. */
+/** Time between two checks of the torrents' ages and of the catalogs. */
+export const STORED_CHECK_MS = 60_000;
+/** Each torrent has open files. */
 const MAX_TORRENTS = 1_000;
 
 /**
  * The torrents whose pieces others stored here, by info hash.
  *
- * Invariant: the pieces held and those being written never have more than `maxBytes` together, and a torrent is served
- * exactly while it is in `#torrents` and opened.
+ * Invariant: the pieces held and those being written have at most `maxBytes` together, and a torrent is served
+ * exactly while it is in `#torrents` and open.
  */
 export class StoredTorrents {
   readonly #options: StoredTorrentsOptions;
@@ -60,8 +60,8 @@ export class StoredTorrents {
   readonly #stop = new AbortController();
   #serving: StoredServing | undefined;
   #usedBytes = 0;
-  #cancelLook = () => {};
-  #looking = Promise.resolve();
+  #cancelCheck = () => {};
+  #checking = Promise.resolve();
 
   constructor(options: StoredTorrentsOptions) {
     this.#options = options;
@@ -74,7 +74,7 @@ export class StoredTorrents {
     return this.#usedBytes;
   }
 
-  /** Serves what earlier runs stored. Folders that cannot be opened are logged and left alone. */
+  /** Serves the torrents of earlier runs. Folders that cannot be opened are logged and left as they are. */
   async start(serving: StoredServing): Promise<void> {
     const { folder, log } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -84,27 +84,24 @@ export class StoredTorrents {
         log?.({
           level: "warn",
           event: "stored_torrent_lost",
-          message: `what is stored of ${infoHash} cannot be served: ${messageOf(error)}`,
+          message: `the stored pieces of ${infoHash} cannot be served: ${messageOf(error)}`,
           info_hash: infoHash,
         }),
       );
     }
-    this.#lookLater();
+    this.#checkLater();
   }
 
-  /** Lets go of everything; what is stored stays for the next run. */
+  /** Closes every torrent; the pieces stay on disk for the next run. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error("the peer stops"));
-    this.#cancelLook();
-    await this.#looking;
+    this.#cancelCheck();
+    await this.#checking;
     const torrents = await Promise.allSettled(this.#torrents.values());
     for (const torrent of torrents) if (torrent.status === "fulfilled") await torrent.value.close();
   }
 
-  /**
-   * Keeps one piece and serves it. Resolves to whether it is new. Fails as StorePiece in peer.proto says, and with
-   * StoreFailed.
-   */
+  /** Stores and serves one piece; resolves to whether it is new. Fails with StorePiece's errors and StoreFailed. */
   async store(infoHash: string, number: number, data: Uint8Array): Promise<boolean> {
     const stored = await this.#find(parseInfoHash(infoHash));
     const index = stored.indexOf(number);
@@ -114,7 +111,7 @@ export class StoredTorrents {
     if (held.has(index)) return false;
     if (this.#usedBytes + data.length > this.#options.maxBytes)
       throw new PiezaError("resource_exhausted", "this peer's room for uploads is full");
-    // Before anything is awaited, so that two pieces cannot both take the last room.
+    // Before the first await, so that two pieces cannot both take the last room.
     this.#usedBytes += data.length;
     await stored.put(index, data, this.#wallNow()).catch((error: unknown) => {
       this.#usedBytes -= data.length;
@@ -139,7 +136,7 @@ export class StoredTorrents {
     );
   }
 
-  /** All who ask for the torrent meanwhile wait for the same opening. One that fails is forgotten. */
+  /** Calls for the same torrent wait for one opening. An opening that fails is forgotten. */
   #adopt(infoHash: string, opening: Promise<StoredTorrent>): Promise<StoredTorrent> {
     const adopted = opening.then(
       (stored) => {
@@ -171,26 +168,26 @@ export class StoredTorrents {
     throw problem;
   }
 
-  #lookLater(): void {
+  #checkLater(): void {
     if (this.#stop.signal.aborted) return;
-    this.#cancelLook = this.#clock.after(LOOK_MS, () => {
-      this.#looking = this.#look().then(() => this.#lookLater());
+    this.#cancelCheck = this.#clock.after(STORED_CHECK_MS, () => {
+      this.#checking = this.#check().then(() => this.#checkLater());
     });
   }
 
-  /** Drops what is too old and what no catalog knows. */
-  async #look(): Promise<void> {
+  /** Deletes the torrents that are too old, and those that no catalog has. */
+  async #check(): Promise<void> {
     for (const [infoHash, opening] of [...this.#torrents]) {
       const stored = await opening.catch(() => undefined);
       if (!stored) continue;
       const expired = this.#wallNow() - stored.touchedMs >= this.#options.expiresAfterMs;
-      if (expired) await this.#drop(stored, "it has been here for as long as it may");
-      else if (!(await this.#mayBeKnown(infoHash))) await this.#drop(stored, "no catalog knows it any more");
+      if (expired) await this.#drop(stored, "its time here is over");
+      else if (!(await this.#mayBeKnown(infoHash))) await this.#drop(stored, "no catalog has it any more");
       if (this.#stop.signal.aborted) return;
     }
   }
 
-  /** False only if every catalog says that it does not know it: one that does not answer may. */
+  /** False only if every catalog says that it lacks the torrent; one that does not answer may have it. */
   async #mayBeKnown(infoHash: string): Promise<boolean> {
     for (const catalog of this.#options.catalogs) {
       try {
@@ -206,11 +203,11 @@ export class StoredTorrents {
   async #drop(stored: StoredTorrent, reason: string): Promise<void> {
     const { infoHash, fileName } = stored.torrent;
     this.#torrents.delete(infoHash);
-    // Meanwhile its operator may have put files of their own in its place.
+    // Meanwhile the operator may have started to serve the torrent from files of their own.
     if (this.#serving?.storeOf(infoHash) === stored.store) this.#serving.remove(infoHash);
     this.#usedBytes -= stored.heldBytes;
     await stored.remove();
-    const message = `what was stored of ${fileName} is deleted: ${reason}`;
+    const message = `the stored pieces of ${fileName} are deleted: ${reason}`;
     this.#options.log?.({ level: "info", event: "stored_torrent_dropped", message, info_hash: infoHash });
   }
 }

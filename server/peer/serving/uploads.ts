@@ -2,14 +2,14 @@ import { type Clock, sleep } from "#core/base/clock.ts";
 import { type ErrorCode, PiezaError } from "#core/base/errors.ts";
 import type { RateLimit } from "#core/base/rate-limit.ts";
 import { checkHeld } from "#core/ports/store.ts";
-import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
+import { type PieceGeometry, type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { OnGone } from "../../http/direct/direct.ts";
 import type { UploadBudget } from "../../http/guards/upload-budget.ts";
 import type { ServedTorrent, ServedTorrents } from "../stores/served-torrents.ts";
 import { BufferPool } from "../transports/buffer-pool.ts";
 
-/** A piece that this peer can give: it exists and is held. */
+/** A piece that this peer holds and can send. */
 export interface Offer {
   readonly served: ServedTorrent;
   readonly index: PieceIndex;
@@ -19,40 +19,41 @@ export interface Offer {
   readonly length: number;
 }
 
-/** Buffers kept for the next pieces: what a few fast callers have under way. */
+/** Bytes of idle buffers: enough for the pieces that a few fast callers have under way. */
 const MAX_IDLE_BUFFER_BYTES = 16 << 20;
 
 /**
- * A piece's bytes on their way to somebody. `done` gives back what they took, the buffer among it: call it when the
- * answer has left, and do not touch `bytes` after.
+ * The bytes of a piece for one caller. Call `done` when the answer has left: it returns the buffer and the room in
+ * the budget, so `bytes` may not be used after it.
  */
 export interface Upload {
   readonly bytes: Uint8Array;
-  /** What the answer waited for the rate limit, and what reading took. */
+  /** Milliseconds that the answer waited for the rate limit, and that reading took. */
   readonly waitMs: number;
   readonly readMs: number;
   readonly done: () => void;
 }
 
-/** How long an answer over the rate waits at most; who would wait longer is told to come back then. */
+/** Longest wait of an answer for the rate limit; a caller with a longer wait is refused with a retry hint. */
 const MAX_WAIT_MS = 1_000;
 
-/** One request for a piece and what became of it: "ok" or the error's code. */
-export interface PieceRequest {
+/** One request for a piece and its outcome. */
+export interface UploadRecord {
+  /** "ok", or the error's code. */
   readonly outcome: "ok" | ErrorCode;
-  /** Empty if the request named no torrent of ours. */
+  /** Empty if this peer does not serve the torrent of the request. */
   readonly infoHash: string;
   readonly number: number;
-  /** Bytes given out; 0 unless "ok". */
+  /** Bytes sent; 0 unless "ok". */
   readonly bytes: number;
   readonly address: string;
 }
 
-/** Gives out pieces, by RPC and by plain HTTP alike: looks them up, bounds what is in flight, counts, and drains. */
+/** Reads pieces for RPC and plain HTTP, within the memory budget and the rate limit, counts them, and drains. */
 export class Uploads {
   readonly #torrents: ServedTorrents;
   readonly #budget: UploadBudget;
-  readonly #onRequest: (request: PieceRequest) => void;
+  readonly #onRequest: (request: UploadRecord) => void;
   readonly #limit: RateLimit | undefined;
   readonly #clock: Clock;
   readonly #buffers = new BufferPool(MAX_IDLE_BUFFER_BYTES);
@@ -63,7 +64,7 @@ export class Uploads {
   constructor(
     torrents: ServedTorrents,
     budget: UploadBudget,
-    onRequest: (request: PieceRequest) => void,
+    onRequest: (request: UploadRecord) => void,
     limit?: RateLimit,
     clock: Clock = nodeClock,
   ) {
@@ -75,8 +76,8 @@ export class Uploads {
   }
 
   /**
-   * Looks up what a request names. Throws InvalidField (no info hash), PiezaError with not_found (a torrent or piece
-   * that is not here), out_of_range (no such number) or unavailable (draining).
+   * Finds the piece that a request names. Throws InvalidField (malformed info hash), or PiezaError with not_found
+   * (torrent not served or piece not held), out_of_range (no such number) or unavailable (draining).
    */
   find(infoHash: string, number: number, address: string): Offer {
     try {
@@ -89,9 +90,9 @@ export class Uploads {
   }
 
   /**
-   * Reads what was found and counts it, after the short wait that the rate limit may ask for. Throws PiezaError with
-   * resource_exhausted (over the budget or far over the rate), data_loss (rotten), not_found (gone meanwhile) or
-   * unavailable (draining, or the caller went while it waited).
+   * Reads and counts the piece, after the wait that the rate limit asks for, at most a second. Throws PiezaError with
+   * resource_exhausted (over the budget or far over the rate), data_loss (damaged on disk), not_found (no longer
+   * held) or unavailable (draining, or the caller left while it waited).
    */
   async read(offer: Offer, address: string, onGone: OnGone = () => {}): Promise<Upload> {
     const { served, index } = offer;
@@ -113,7 +114,7 @@ export class Uploads {
     }
   }
 
-  /** Refuses new requests from now on. Resolves when those under way have left. */
+  /** Refuses new requests from now on. Resolves when the answers under way have left. */
   drain(): Promise<void> {
     this.#draining = true;
     if (this.#inFlight === 0) return Promise.resolve();
@@ -123,30 +124,25 @@ export class Uploads {
   }
 
   #find(infoHash: string, number: number): Offer {
-    if (this.#draining) throw new PiezaError("unavailable", "this peer is leaving");
+    if (this.#draining) throw new PiezaError("unavailable", "this peer is shutting down");
     const served = this.#torrents.find(infoHash);
     const { geometry, held } = served.store;
-    const index = geometry.indexOfNumber(number);
-    if (index === undefined) {
-      throw new PiezaError("out_of_range", `there is no piece ${number}, only 1 to ${geometry.count}`);
-    }
+    const index = indexOfNumber(geometry, number);
     checkHeld(held, index);
     return { served, index, hash: served.torrent.pieces[index]!, length: geometry.lengthOf(index) };
   }
 
   /**
-   * An answer leaves when its bytes have had their time at the rate. One that alone takes longer than MAX_WAIT_MS leaves
-   * then, and those that follow wait for it. A caller that goes meanwhile leaves its time to others. Resolves with the
-   * wait.
+   * Waits until the limit has room for the answer and resolves to the wait in milliseconds. An answer that needs more
+   * than MAX_WAIT_MS by itself leaves after that, and those after it wait for the rest. A caller that leaves while it
+   * waits gives its bytes back to the limit.
    */
   async #waitForTurn(limit: RateLimit, bytes: number, onGone: OnGone): Promise<number> {
     const endMs = limit.waitMs(bytes);
     const aheadMs = endMs - (bytes * 1000) / limit.bytesPerSecond;
     if (aheadMs > MAX_WAIT_MS) {
       const retryAfterMs = Math.ceil(aheadMs - MAX_WAIT_MS / 2);
-      throw new PiezaError("resource_exhausted", "this peer gives out as much as its limit allows", {
-        retryAfterMs,
-      });
+      throw new PiezaError("resource_exhausted", "this peer's upload limit is reached", { retryAfterMs });
     }
     limit.book(bytes);
     const waitMs = Math.max(0, Math.min(endMs, MAX_WAIT_MS));
@@ -156,11 +152,11 @@ export class Uploads {
         throw gone;
       });
     }
-    if (this.#draining) throw new PiezaError("unavailable", "this peer is leaving");
+    if (this.#draining) throw new PiezaError("unavailable", "this peer is shutting down");
     return waitMs;
   }
 
-  /** Takes room for an answer; `done` gives it back, once. */
+  /** Takes room in the budget and a buffer for an answer; the first call of `done` gives both back. */
   #begin(address: string, bytes: number): { buffer: Uint8Array; done: () => void } {
     const release = this.#budget.take(address, bytes);
     const buffer = this.#buffers.take(bytes);
@@ -176,19 +172,26 @@ export class Uploads {
     return { buffer, done };
   }
 
-  #report(request: Omit<PieceRequest, "outcome" | "bytes">, error: unknown): void {
+  #report(request: Omit<UploadRecord, "outcome" | "bytes">, error: unknown): void {
     this.#onRequest({ ...request, outcome: error instanceof PiezaError ? error.code : "internal", bytes: 0 });
   }
 }
 
-/** For callers that a signal tells of. */
+/** Tells that a caller has left by the abort of its call's signal. */
 export function onAbort(signal: AbortSignal): OnGone {
   return (fn) => signal.addEventListener("abort", fn, { once: true });
 }
 
+/** Throws out_of_range for a number that the torrent does not have. */
+export function indexOfNumber(geometry: PieceGeometry, number: number): PieceIndex {
+  const index = geometry.indexOfNumber(number);
+  if (index !== undefined) return index;
+  throw new PiezaError("out_of_range", `there is no piece ${number}, only 1 to ${geometry.count}`);
+}
+
 function signalOf(onGone: OnGone): AbortSignal {
   const gone = new AbortController();
-  onGone(() => gone.abort(new PiezaError("unavailable", "the caller is gone")));
+  onGone(() => gone.abort(new PiezaError("unavailable", "the caller has left")));
   return gone.signal;
 }
 

@@ -1,9 +1,9 @@
-/** Smallest buffer that is worth keeping. */
+/** Least size of a buffer. */
 const MIN_BYTES = 64 << 10;
 
 /**
- * Buffers for pieces on their way out, used again and again: a fresh one a piece costs the collector more than reading
- * the piece does. Keeps at most `maxIdleBytes` that nobody uses; how many are in use is for the upload budget to bound.
+ * Reusable buffers for pieces: with a fresh buffer for each piece the garbage collector costs more than reading the
+ * piece. The pool keeps at most `maxIdleBytes` of idle buffers and does not bound the buffers in use.
  */
 export class BufferPool {
   readonly #maxIdleBytes: number;
@@ -19,7 +19,7 @@ export class BufferPool {
     return this.#idleBytes;
   }
 
-  /** A buffer of at least `length` bytes with anything in it. Give it back exactly once, or never. */
+  /** Takes a buffer of at least `length` bytes with undefined content. Give it back once, or never. */
   take(length: number): Uint8Array {
     const size = sizeFor(length);
     const buffer = this.#idle.get(size)?.pop();
@@ -28,7 +28,7 @@ export class BufferPool {
     return buffer;
   }
 
-  /** Nobody uses the buffer any more. */
+  /** Gives back a buffer that is not used any more. */
   give(buffer: Uint8Array): void {
     const size = buffer.length;
     if (this.#idleBytes + size > this.#maxIdleBytes) return;

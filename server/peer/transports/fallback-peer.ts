@@ -3,25 +3,25 @@ import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
 import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import type { PieceAnswerLimits, PieceRequestMessage } from "./piece-call.ts";
-import { UnusualAnswer } from "./piece-message.ts";
+import { UntilUnusual } from "./unusual-answer.ts";
 
-export interface OwnWayOptions {
+export interface FallbackPeerOptions {
   /** Scheme http, host and port. */
   readonly url: string;
   /** 64 lowercase hex digits. */
   readonly infoHash: string;
   readonly pieceLength: (index: PieceIndex) => number;
   readonly clock: Clock;
-  /** The same peer over the stock library: everything but pieces, and pieces that come in an unusual way. */
-  readonly stock: RemotePeer;
+  /** The same peer through the Connect library: for bitfields, and for pieces after an unusual answer. */
+  readonly fallback: RemotePeer;
 }
 
-/** Connections of one kind to one peer. */
-export interface OwnWay {
+/** Connections of one kind to one peer, which carry pieces only. */
+export interface PieceChannel {
   readonly transport: RemotePeer["transport"];
   /**
-   * Tries once. Fails with UnusualAnswer for an answer that it does not understand, and with LostWhileIdle if the
-   * connection was most likely closed before it was used.
+   * Tries once. Fails with UnusualAnswer for an answer in a form that the channel cannot read, and with LostWhileIdle
+   * if a reused connection ended before a byte of the answer.
    */
   getPiece(
     request: PieceRequestMessage,
@@ -29,55 +29,48 @@ export interface OwnWay {
     limits: PieceAnswerLimits,
     signal: AbortSignal,
   ): Promise<void>;
-  /** Ends every connection, and calls under way with `reason`. */
+  /** Ends every connection, and the requests under way with `reason`. */
   close(reason: PeerFailed): void;
 }
 
-/** The connection was there from an earlier call, and gone before a byte of the answer came. */
+/** A reused connection ended before a byte of the answer: most likely the peer closed it while idle. */
 export class LostWhileIdle extends Error {}
 
-/** With the first one: a connection that broke while idle is no fault of the peer's. */
+/** Tries of one request, the first included. A connection that ended while idle is not the peer's failure. */
 const MAX_TRIES = 2;
 
-/**
- * A peer whose pieces come by a way of our own as long as its answers are the usual ones, and by the stock library from
- * the first that is not.
- */
-export class OwnWayPeer implements RemotePeer {
+/** A peer that sends pieces over a channel until its first unusual answer, and over the fallback from then on. */
+export class FallbackPeer implements RemotePeer {
   readonly url: string;
   readonly transport: RemotePeer["transport"];
-  readonly #options: OwnWayOptions;
-  readonly #way: OwnWay;
-  #unusual = false;
+  readonly #options: FallbackPeerOptions;
+  readonly #channel: PieceChannel;
+  readonly #untilUnusual = new UntilUnusual();
   #closed = false;
 
-  constructor(options: OwnWayOptions, way: OwnWay) {
+  constructor(options: FallbackPeerOptions, channel: PieceChannel) {
     this.url = options.url;
-    this.transport = way.transport;
+    this.transport = channel.transport;
     this.#options = options;
-    this.#way = way;
+    this.#channel = channel;
   }
 
   getBitfield(signal: AbortSignal) {
-    return this.#options.stock.getBitfield(signal);
+    return this.#options.fallback.getBitfield(signal);
   }
 
   async getPiece(index: PieceIndex, sink: PieceSink, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (this.#unusual) return this.#options.stock.getPiece(index, sink, signal);
-    try {
-      await this.#getPiece(index, sink, signal);
-    } catch (error) {
-      if (!(error instanceof UnusualAnswer)) throw error;
-      this.#unusual = true;
-      await this.#options.stock.getPiece(index, sink, signal);
-    }
+    await this.#untilUnusual.call(
+      () => this.#getPiece(index, sink, signal),
+      () => this.#options.fallback.getPiece(index, sink, signal),
+    );
   }
 
   close(): void {
     this.#closed = true;
-    this.#way.close(this.#closedError());
-    this.#options.stock.close();
+    this.#channel.close(this.#closedError());
+    this.#options.fallback.close();
   }
 
   async #getPiece(index: PieceIndex, sink: PieceSink, signal: AbortSignal): Promise<void> {
@@ -87,7 +80,7 @@ export class OwnWayPeer implements RemotePeer {
     for (let tries = 1; ; tries++) {
       if (this.#closed) throw this.#closedError();
       try {
-        return await this.#way.getPiece(request, sink, limits, signal);
+        return await this.#channel.getPiece(request, sink, limits, signal);
       } catch (error) {
         if (!(error instanceof LostWhileIdle)) throw error;
         if (tries === MAX_TRIES) throw error.cause;

@@ -1,15 +1,15 @@
 import type { PieceSink } from "#core/ports/peer.ts";
 
 /**
- * Hands small reads on in large ones: HTTP/2 comes in frames of 16 KiB, and to hash and to write each by itself costs
- * more than to copy it once.
+ * Gathers small writes into large ones: HTTP/2 data arrives in frames of 16 KiB, and hashing and writing each frame
+ * by itself costs more than copying it once.
  */
 export class GatheringSink implements PieceSink {
   readonly #sink: PieceSink;
   readonly #buffer: Uint8Array;
   #length = 0;
 
-  /** `buffer` is the sink's until the last write has ended. */
+  /** The sink uses `buffer` until the promise of its last write has resolved. */
   constructor(sink: PieceSink, buffer: Uint8Array) {
     this.#sink = sink;
     this.#buffer = buffer;
@@ -25,7 +25,7 @@ export class GatheringSink implements PieceSink {
     this.#length += bytes.length;
   }
 
-  /** Hands on what is left. */
+  /** Writes the bytes gathered so far. */
   flush(): void | Promise<void> {
     if (this.#length === 0) return;
     const bytes = this.#buffer.subarray(0, this.#length);

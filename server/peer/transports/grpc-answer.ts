@@ -1,37 +1,22 @@
 import type { IncomingHttpHeaders } from "node:http2";
-import { type ErrorCode, PeerFailed } from "#core/base/errors.ts";
+import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink } from "#core/ports/peer.ts";
-import { codeOfStatus, printable, retryHint } from "./connect-failure.ts";
+import { errorCodeOf } from "#core/rpc/errors.ts";
+import { oneLine, retryAfterMsOf } from "#core/rpc/remote-failure.ts";
+import { FRAME_HEAD_BYTES, readFrameHead } from "#core/rpc/wire.ts";
+import { codeOfStatus } from "./connect-failure.ts";
 import { checkMessageLength } from "./piece-call.ts";
-import { PieceMessageReader, UnusualAnswer } from "./piece-message.ts";
-
-/** In front of a gRPC message: flags, and its length in four bytes. */
-const ENVELOPE_BYTES = 5;
-
-/** By grpc-status. What we tell not apart from a peer that has died is that. */
-const CODES: Readonly<Record<string, ErrorCode>> = {
-  3: "invalid_argument",
-  4: "deadline_exceeded",
-  5: "not_found",
-  6: "already_exists",
-  7: "permission_denied",
-  8: "resource_exhausted",
-  9: "failed_precondition",
-  11: "out_of_range",
-  12: "unimplemented",
-  13: "internal",
-  15: "data_loss",
-  16: "unauthenticated",
-};
+import { PieceMessageReader } from "./piece-message.ts";
+import { UnusualAnswer } from "./unusual-answer.ts";
 
 /**
- * One answer to GetPiece over gRPC, as it comes: the piece goes on to the sink without being put together. Every method
- * throws what the answer means: PeerFailed, WrongPiece, UnusualAnswer, or what the sink threw.
+ * Reads one gRPC answer to GetPiece as it arrives and hands the piece to the sink without putting it together. Every
+ * method throws the failure that the answer means: PeerFailed, WrongPiece, UnusualAnswer or the sink's error.
  */
 export class GrpcAnswer {
   readonly #sink: PieceSink;
   readonly #pieceLength: number;
-  readonly #envelope: number[] = [];
+  readonly #frameHead: number[] = [];
   #message: PieceMessageReader | undefined;
   #status: IncomingHttpHeaders | undefined;
 
@@ -44,14 +29,14 @@ export class GrpcAnswer {
     const status = Number(headers[":status"]);
     if (status !== 200) throw new PeerFailed(codeOfStatus(status), `HTTP ${status}`);
     if (!headers["content-type"]?.startsWith("application/grpc"))
-      throw new PeerFailed("unavailable", "answered with something else");
-    // An answer without a message may consist of nothing else.
+      throw new PeerFailed("unavailable", "the peer's answer is not gRPC");
+    // "Trailers-Only" in the gRPC protocol: an answer without a message has its status in its only head.
     if (headers["grpc-status"] !== undefined) this.#status = headers;
   }
 
   onData(bytes: Uint8Array): void | Promise<void> {
     let at = 0;
-    while (!this.#message && at < bytes.length) this.#readEnvelope(bytes[at++]!);
+    while (!this.#message && at < bytes.length) this.#readFrameHead(bytes[at++]!);
     if (!this.#message || at === bytes.length) return;
     const rest = at === 0 ? bytes : bytes.subarray(at);
     if (rest.length > this.#message.missing)
@@ -63,7 +48,7 @@ export class GrpcAnswer {
     this.#status = trailers;
   }
 
-  /** Nothing more comes. */
+  /** Is called when the stream has closed. Throws unless the piece is whole and the status is 0. */
   end(): void {
     const status = this.#status?.["grpc-status"];
     if (this.#status && status !== "0") throw failureOf(this.#status);
@@ -71,26 +56,26 @@ export class GrpcAnswer {
       throw new PeerFailed("unavailable", "the answer broke off");
   }
 
-  #readEnvelope(byte: number): void {
-    if (this.#envelope.push(byte) < ENVELOPE_BYTES) return;
-    const envelope = Buffer.from(this.#envelope);
-    const length = envelope.readUInt32BE(1);
+  #readFrameHead(byte: number): void {
+    if (this.#frameHead.push(byte) < FRAME_HEAD_BYTES) return;
+    const { flags, length } = readFrameHead(Uint8Array.from(this.#frameHead));
     checkMessageLength(length, this.#pieceLength);
-    if (envelope[0] !== 0) throw new UnusualAnswer("compressed");
+    if (flags !== 0) throw new UnusualAnswer("compressed");
     this.#message = new PieceMessageReader(length, this.#sink);
   }
 }
 
 function failureOf(trailers: IncomingHttpHeaders): PeerFailed {
   const headers = new Map(Object.entries(trailers).map(([name, value]) => [name, String(value)]));
-  const code = CODES[headers.get("grpc-status") ?? ""] ?? "unavailable";
-  return new PeerFailed(code, messageIn(headers.get("grpc-message") ?? ""), retryHint(code, headers));
+  const code = errorCodeOf(Number(headers.get("grpc-status")));
+  const message = messageIn(headers.get("grpc-message") ?? "");
+  return new PeerFailed(code, message, { retryAfterMs: retryAfterMsOf(code, headers) });
 }
 
 function messageIn(encoded: string): string {
   try {
-    return printable(decodeURIComponent(encoded));
+    return oneLine(decodeURIComponent(encoded));
   } catch {
-    return printable(encoded);
+    return oneLine(encoded);
   }
 }

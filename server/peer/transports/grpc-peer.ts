@@ -1,21 +1,20 @@
 import type { PeerFailed } from "#core/base/errors.ts";
-import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
-import { LostWhileIdle, type OwnWay, type OwnWayOptions, OwnWayPeer } from "./fallback-peer.ts";
-import type { PieceAnswerLimits, PieceRequestMessage } from "./piece-call.ts";
+import type { RemotePeer } from "#core/ports/peer.ts";
+import { FallbackPeer, type FallbackPeerOptions, LostWhileIdle, type PieceChannel } from "./fallback-peer.ts";
 import { PieceSession } from "./piece-session.ts";
 
-/** Connections to one peer: a second one gives more, further ones cost the peer and give nothing. */
+/** Connections to one peer. A second one raises the rate; more of them cost the peer and raise nothing. */
 const MAX_SESSIONS = 2;
 
 /**
- * A peer over native gRPC, read so that a piece is never put together. What it does not understand it leaves to the
- * stock client, and TLS and proxies altogether.
+ * A peer over native gRPC, read so that a piece is never put together in memory. Answers in another form go to the
+ * fallback. TLS and proxies are not supported.
  */
-export function grpcPeer(options: OwnWayOptions): RemotePeer {
-  return new OwnWayPeer(options, new SessionWay(options.url));
+export function grpcPeer(options: FallbackPeerOptions): RemotePeer {
+  return new FallbackPeer(options, new SessionChannel(options.url));
 }
 
-class SessionWay implements OwnWay {
+class SessionChannel implements PieceChannel {
   readonly transport = "grpc";
   readonly #url: string;
   #sessions: PieceSession[] = [];
@@ -24,12 +23,7 @@ class SessionWay implements OwnWay {
     this.#url = url;
   }
 
-  async getPiece(
-    request: PieceRequestMessage,
-    sink: PieceSink,
-    limits: PieceAnswerLimits,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async getPiece(...[request, sink, limits, signal]: Parameters<PieceChannel["getPiece"]>): Promise<void> {
     const session = this.#session();
     const { used } = session;
     let begun = false;
@@ -49,7 +43,7 @@ class SessionWay implements OwnWay {
     this.#sessions = [];
   }
 
-  /** The one with the least to do; another one while all are busy and there may be more. */
+  /** The session with the fewest requests; a new one while all are busy and fewer than MAX_SESSIONS are open. */
   #session(): PieceSession {
     this.#sessions = this.#sessions.filter(({ usable }) => usable);
     const [first, ...others] = this.#sessions;

@@ -1,6 +1,6 @@
-import { PeerFailed } from "#core/base/errors.ts";
+import { UnusualAnswer } from "./unusual-answer.ts";
 
-/** Longest head that is read; a stock server's is a tenth of it. */
+/** Bytes of the longest head that is read; a stock server's is a tenth of it. */
 const MAX_HEAD_BYTES = 16 << 10;
 const CR = 13;
 const LF = 10;
@@ -8,32 +8,51 @@ const LF = 10;
 /** The head of an HTTP/1.1 answer. */
 export interface ResponseHead {
   readonly status: number;
-  /** By lowercase name; of a repeated one the last. */
+  /** By lowercase name; of a repeated header the last value. */
   readonly headers: ReadonlyMap<string, string>;
 }
 
-/**
- * Takes an answer's bytes as they come until its head is whole. One answer each; what follows the head is the body.
- */
+/** Takes the bytes of one answer until its head is whole. Throws `malformed` errors unless it is HTTP/1.1. */
 export class HeadReader {
+  readonly #malformed: (problem: string) => Error;
   #bytes: Buffer = Buffer.alloc(0);
 
+  constructor(malformed: (problem: string) => Error) {
+    this.#malformed = malformed;
+  }
+
   /**
-   * Returns undefined while the head is not whole; then the head and where the body begins in `chunk`. Throws
-   * PeerFailed for what is not HTTP/1.1.
+   * Returns the head and the place in `chunk` where the body begins, or undefined while the head is not whole. With
+   * `firstByte`, an answer that begins with another byte fails at once.
    */
-  read(chunk: Buffer): { head: ResponseHead; bodyStart: number } | undefined {
+  read(chunk: Buffer, firstByte?: number): { head: ResponseHead; bodyStart: number } | undefined {
     const before = this.#bytes.length;
     const all = before === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+    if (firstByte !== undefined && all[0] !== firstByte) throw this.#notHttp1();
     const end = endOfHead(all, Math.max(0, before - 3));
-    if (end < 0 && all.length > MAX_HEAD_BYTES)
-      throw new PeerFailed("internal", "the answer's head does not end");
+    if (end < 0 && all.length > MAX_HEAD_BYTES) throw this.#malformed("the answer's head does not end");
     if (end < 0) {
       this.#bytes = before === 0 ? Buffer.from(chunk) : all;
       return undefined;
     }
     this.#bytes = Buffer.alloc(0);
-    return { head: parseHead(all.toString("latin1", 0, end)), bodyStart: end - before };
+    return { head: this.#parse(all.toString("latin1", 0, end)), bodyStart: end - before };
+  }
+
+  #parse(text: string): ResponseHead {
+    const [statusLine = "", ...lines] = text.split("\r\n");
+    const status = /^HTTP\/1\.1 (\d{3})(?: |$)/.exec(statusLine)?.[1];
+    if (status === undefined) throw this.#notHttp1();
+    const headers = new Map<string, string>();
+    for (const line of lines) {
+      const colon = line.indexOf(":");
+      if (colon > 0) headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+    }
+    return { status: Number(status), headers };
+  }
+
+  #notHttp1(): Error {
+    return this.#malformed("the answer is not HTTP/1.1");
   }
 }
 
@@ -45,22 +64,16 @@ function endOfHead(bytes: Buffer, from: number): number {
   return -1;
 }
 
-function parseHead(text: string): ResponseHead {
-  const [statusLine = "", ...lines] = text.split("\r\n");
-  const status = /^HTTP\/1\.1 (\d{3})(?: |$)/.exec(statusLine)?.[1];
-  if (status === undefined) throw new PeerFailed("internal", "the answer is not HTTP/1.1");
-  const headers = new Map<string, string>();
-  for (const line of lines) {
-    const colon = line.indexOf(":");
-    if (colon > 0) headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
-  }
-  return { status: Number(status), headers };
+/** Bytes of the body. Throws UnusualAnswer for a chunked or compressed body, and for one without Content-Length. */
+export function bodyLength({ headers }: ResponseHead): number {
+  const length = headers.get("content-length");
+  const encoding = headers.get("content-encoding") ?? "identity";
+  if (headers.has("transfer-encoding") || encoding !== "identity" || !/^\d{1,15}$/.test(length ?? ""))
+    throw new UnusualAnswer("not a body of known length");
+  return Number(length);
 }
 
-/** Bytes of the body where the head says so, or undefined: another transfer coding, or until the connection ends. */
-export function contentLength({ headers }: ResponseHead): number | undefined {
-  const length = headers.get("content-length");
-  if (headers.has("transfer-encoding") || length === undefined || !/^\d{1,15}$/.test(length))
-    return undefined;
-  return Number(length);
+/** Whether the server takes another request on the connection. */
+export function keepsConnection({ headers }: ResponseHead): boolean {
+  return headers.get("connection")?.toLowerCase() !== "close";
 }

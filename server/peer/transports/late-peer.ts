@@ -2,7 +2,7 @@ import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 
-/** A peer whose client is loaded by the first call. */
+/** A peer whose client is loaded by its first call. */
 export class LatePeer implements RemotePeer {
   readonly url: string;
   readonly transport: string;

@@ -3,7 +3,7 @@ import type { PeerSnapshot } from "#core/download/snapshot.ts";
 import type { RemotePeer } from "#core/ports/peer.ts";
 import type { FailureKind, FailureReport } from "#core/ports/tracker.ts";
 
-/** What a peer that cannot be used says, or what is said for it; other refusals are its right. */
+/** The failures that are reported to trackers, by error code. A peer may refuse with any other code. */
 const KINDS: Partial<Record<ErrorCode, FailureKind>> = {
   unavailable: "unreachable",
   deadline_exceeded: "unreachable",
@@ -13,7 +13,7 @@ const KINDS: Partial<Record<ErrorCode, FailureKind>> = {
   data_loss: "missing-piece",
 };
 
-/** Notes what the peers of one download do wrong, for those who should know of it. */
+/** Reports failures of the peers of one download. */
 export class PeerFailures {
   readonly #infoHash: string;
   readonly #report: (failure: FailureReport) => void;
@@ -24,7 +24,7 @@ export class PeerFailures {
     this.#report = report;
   }
 
-  /** The same peer, listened to. */
+  /** The same peer; calls that fail are reported. */
   watch(peer: RemotePeer): RemotePeer {
     const { url, transport } = peer;
     return {
@@ -36,7 +36,7 @@ export class PeerFailures {
     };
   }
 
-  /** Whether bytes were those of the piece is the download's to say: it bans who sent others. */
+  /** Reports each peer once that the download has banned, which means that it sent wrong bytes. */
   look(peers: readonly PeerSnapshot[]): void {
     for (const { url, state } of peers) {
       if (state !== "banned" || this.#banned.has(url)) continue;

@@ -1,5 +1,7 @@
 import type { Clock } from "#core/base/clock.ts";
-import { PeerFailed, type PiezaError, WrongPiece } from "#core/base/errors.ts";
+import { PeerFailed, WrongPiece } from "#core/base/errors.ts";
+import { MESSAGE_SLACK_BYTES } from "#core/rpc/call-limits.ts";
+import { intField, lengthField } from "#core/rpc/wire.ts";
 
 export interface PieceRequestMessage {
   /** 64 lowercase hex digits. */
@@ -8,24 +10,14 @@ export interface PieceRequestMessage {
 }
 
 export interface PieceAnswerLimits {
-  /** Bytes of the piece; an answer may have 1 KiB more. */
+  /** Bytes of the piece; its message may have 1 KiB more. */
   readonly pieceLength: number;
   readonly clock: Clock;
 }
 
 export const GET_PIECE_PATH = "/pieza.v1.PeerService/GetPiece";
-/** No byte for so long ends a request. */
+/** A request fails when the peer sends no byte for this time. */
 export const STALL_MS = 10_000;
-/** In all a request may take this and the time that its bytes need at 8 KiB/s. */
-const GRACE_MS = 30_000;
-const MIN_BYTES_PER_SECOND = 8 << 10;
-/** Room for what is around a piece in its message. */
-const MESSAGE_SLACK_BYTES = 1 << 10;
-
-/** Milliseconds that a request for a piece of so many bytes may take in all. */
-export function deadlineMsOf(pieceLength: number): number {
-  return Math.ceil((pieceLength / MIN_BYTES_PER_SECOND) * 1000) + GRACE_MS;
-}
 
 /** Throws WrongPiece if a message of so many bytes cannot be the piece. */
 export function checkMessageLength(bytes: number, pieceLength: number): void {
@@ -34,14 +26,15 @@ export function checkMessageLength(bytes: number, pieceLength: number): void {
   }
 }
 
-/** A GetPieceRequest: info hash as field 1, number as field 2. */
-export function requestMessage({ infoHash, number }: PieceRequestMessage): Buffer {
-  const bytes = [0x0a, infoHash.length, ...Buffer.from(infoHash, "latin1"), 0x10];
-  let rest = number;
-  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
-  return Buffer.from([...bytes, rest]);
+/** A GetPieceRequest in binary. */
+export function requestMessage({ infoHash, number }: PieceRequestMessage): Uint8Array {
+  return Uint8Array.from([...lengthField(1, infoHash), ...intField(2, number)]);
 }
 
-export function unreachable(url: string, cause: Error): PiezaError {
+export function closedBy(url: string): PeerFailed {
+  return new PeerFailed("unavailable", `${url} closed the connection`);
+}
+
+export function unreachable(url: string, cause: Error): PeerFailed {
   return new PeerFailed("unavailable", `cannot reach ${url}: ${cause.message}`, { cause });
 }

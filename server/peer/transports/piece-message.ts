@@ -1,25 +1,20 @@
 import type { PieceSink } from "#core/ports/peer.ts";
+import { lengthPrefix } from "#core/rpc/wire.ts";
+import { UnusualAnswer } from "./unusual-answer.ts";
 
 /** Tag of `bytes data = 1`: field 1, length-delimited. */
 const DATA_TAG = 0x0a;
-/** A length below 2^28 has at most four bytes; no piece comes near. */
+/** Bytes of a varint below 2^28, which is more than the length of any piece. */
 const MAX_LENGTH_BYTES = 4;
-
-/** The other end speaks correctly, but not in the one way that the short path reads. Nothing was handed on. */
-export class UnusualAnswer extends Error {}
 
 /** The bytes in front of a piece in a binary GetPieceResponse; none for an empty piece, as proto3 leaves it out. */
 export function pieceMessagePrefix(length: number): Uint8Array {
-  if (length === 0) return new Uint8Array(0);
-  const prefix = [DATA_TAG];
-  let rest = length;
-  for (; rest >= 0x80; rest >>>= 7) prefix.push((rest & 0x7f) | 0x80);
-  return Uint8Array.from([...prefix, rest]);
+  return Uint8Array.from(length === 0 ? [] : lengthPrefix(1, length));
 }
 
 /**
- * Takes the bytes of a binary GetPieceResponse as they come and hands the piece in them on, without putting it
- * together first. Throws UnusualAnswer if the message holds anything besides, and whatever the sink throws.
+ * Takes the bytes of a binary GetPieceResponse in any cut and hands those of the piece to the sink without putting
+ * them together. Throws UnusualAnswer for a message with other fields, and the sink's errors.
  */
 export class PieceMessageReader {
   readonly #sink: PieceSink;
@@ -39,7 +34,7 @@ export class PieceMessageReader {
     return this.#messageLength - this.#seen;
   }
 
-  /** `bytes`: at most `missing`. The sink may keep the caller waiting. */
+  /** `bytes`: at most `missing`. Returns the sink's promise, if it wants the caller to wait. */
   read(bytes: Uint8Array): void | Promise<void> {
     let at = 0;
     while (!this.#prefixed && at < bytes.length) this.#readPrefix(bytes[at++]!);

@@ -1,11 +1,13 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink } from "#core/ports/peer.ts";
+import { callDeadlineMs } from "#core/rpc/call-limits.ts";
+import { frameHead } from "#core/rpc/wire.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { GatheringSink } from "./gathering-sink.ts";
 import { GrpcAnswer } from "./grpc-answer.ts";
 import {
-  deadlineMsOf,
+  closedBy,
   GET_PIECE_PATH,
   type PieceAnswerLimits,
   type PieceRequestMessage,
@@ -14,18 +16,18 @@ import {
   unreachable,
 } from "./piece-call.ts";
 
-/** What a peer may send ahead of us. Node's 64 KiB give 1 MiB/s over 50 ms, and cost a wait even on the loopback. */
+/** Bytes that a peer may send ahead. Node's 64 KiB limit a link of 50 ms to 1 MiB/s, and stall even loopback. */
 const STREAM_WINDOW_BYTES = 16 << 20;
 const CONNECTION_WINDOW_BYTES = 32 << 20;
-/** Node's own 10 would refuse streams of a peer that sends as much ahead as it may. */
+/** Node's default of 10 MB would refuse streams of a peer that uses those windows. */
 const SESSION_MEMORY_MB = 64;
-/** Hashed and written at once. */
+/** Bytes that are hashed and written at once. */
 const GATHERED_BYTES = 256 << 10;
 const MAX_IDLE_BUFFER_BYTES = 4 << 20;
 
 /** One HTTP/2 connection to a peer, for many requests at a time. */
 export class PieceSession {
-  /** An answer has come whole. */
+  /** Whether a whole answer has arrived. */
   used = false;
   readonly #url: string;
   readonly #session: ClientHttp2Session;
@@ -60,7 +62,7 @@ export class PieceSession {
   }
 
   /**
-   * Asks for a piece and feeds it to the sink. Fails with PeerFailed, WrongPiece, UnusualAnswer, what the sink threw or
+   * Asks for a piece and feeds it to the sink. Fails with PeerFailed, WrongPiece, UnusualAnswer, the sink's error or
    * the signal's reason. `onBegun` is called when the answer begins.
    */
   async getPiece(
@@ -72,21 +74,21 @@ export class PieceSession {
   ): Promise<void> {
     if (!this.usable) throw this.#failure ?? closedBy(this.#url);
     const { pieceLength, clock } = limits;
-    const deadlineMs = deadlineMsOf(pieceLength);
+    const deadlineMs = callDeadlineMs(pieceLength);
     const buffer = this.#buffers.take(Math.min(GATHERED_BYTES, pieceLength));
     this.#session.ref();
     const call = new PieceStream(this.#open(request, deadlineMs), sink, buffer, pieceLength, onBegun);
     this.#calls.add(call);
     call.stream.setTimeout(STALL_MS, () => call.fail(silent(this.#url)));
     const cancel = clock.after(deadlineMs, () =>
-      call.fail(new PeerFailed("deadline_exceeded", `no whole answer in ${deadlineMs} ms`)),
+      call.fail(new PeerFailed("deadline_exceeded", `no whole answer from ${this.#url} in ${deadlineMs} ms`)),
     );
     const abort = () => call.fail(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     try {
       await call.done;
       this.used = true;
-      // Of one that failed, the sink may still be busy with it.
+      // Only after a success: the sink of a failed call may still use the buffer.
       this.#buffers.give(buffer);
     } finally {
       cancel();
@@ -106,8 +108,6 @@ export class PieceSession {
 
   #open(request: PieceRequestMessage, deadlineMs: number): ClientHttp2Stream {
     const message = requestMessage(request);
-    const envelope = Buffer.alloc(5);
-    envelope.writeUInt32BE(message.length, 1);
     try {
       const stream = this.#session.request({
         ":method": "POST",
@@ -116,10 +116,10 @@ export class PieceSession {
         "grpc-timeout": `${deadlineMs}m`,
         te: "trailers",
       });
-      stream.end(Buffer.concat([envelope, message]));
+      stream.end(Buffer.concat([frameHead(message.length), message]));
       return stream;
     } catch (cause) {
-      // No stream numbers are left, or the connection ended in this very moment.
+      // No stream ids are left, or the connection has just ended.
       this.#usable = false;
       throw unreachable(this.#url, cause as Error);
     }
@@ -156,7 +156,7 @@ class PieceStream {
     stream.on("close", () => void this.#finish());
   }
 
-  /** Ends it with an error, if it has not ended. */
+  /** Ends the request with an error, if it has not ended. */
   fail(error: unknown): void {
     if (this.#over) return;
     this.#over = true;
@@ -186,7 +186,7 @@ class PieceStream {
     }
   }
 
-  /** What comes after an error is dropped. */
+  /** Runs `take` and fails the request with its error. Does nothing after the request has ended. */
   #attempt(take: () => void): void {
     if (this.#over) return;
     try {
@@ -199,8 +199,4 @@ class PieceStream {
 
 function silent(url: string): PeerFailed {
   return new PeerFailed("deadline_exceeded", `no byte from ${url} in ${STALL_MS} ms`);
-}
-
-function closedBy(url: string): PeerFailed {
-  return new PeerFailed("unavailable", `${url} closed the connection`);
 }

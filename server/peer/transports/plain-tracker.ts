@@ -1,34 +1,32 @@
 import type { Announce, Announced, LocateQuery, SwarmTable, Tracker } from "#core/ports/tracker.ts";
 import { LocateTables } from "#core/rpc/locate.ts";
 import { decodeLocateAnswer, encodeLocateRequest } from "#core/rpc/locate-wire.ts";
-import { UnusualAnswer } from "./piece-message.ts";
 import { PlainCalls } from "./plain-calls.ts";
+import { UntilUnusual } from "./unusual-answer.ts";
 
 const LOCATE_PATH = "/pieza.v1.TrackerService/LocatePieces";
 const TIMEOUT_MS = 10_000;
-/** As for any answer that is neither a piece nor a torrent. */
+/** Limit on every answer that is neither a piece nor a torrent. */
 const MAX_ANSWER_BYTES = 4 << 20;
 
-/** The same tracker over the stock library. */
-interface StockTracker {
-  readonly tracker: Tracker;
-  readonly close: () => void;
-}
+/** A tracker whose connections can be closed; calls under way fail then. */
+export type OpenTracker = Tracker & { close(): void };
 
 /**
- * A tracker over plain sockets: LocatePieces as an ordinary Connect unary call (binary, HTTP/1.1). That is all a download
- * needs to begin, and it begins sooner than the library is loaded. What is unusual is left to the stock client for good.
+ * A tracker over plain sockets: LocatePieces as an ordinary Connect unary call (binary, HTTP/1.1). A download begins
+ * with that call, and makes it before the Connect library could be loaded. Announces, and every call after an unusual
+ * answer, go through the library.
  */
-export class PlainTracker implements Tracker {
+export class PlainTracker implements OpenTracker {
   readonly url: string;
   readonly #calls: PlainCalls;
-  readonly #load: () => Promise<StockTracker>;
+  readonly #load: () => Promise<OpenTracker>;
   readonly #tables = new LocateTables();
-  #stock: Promise<StockTracker> | undefined;
-  #unusual = false;
+  readonly #untilUnusual = new UntilUnusual();
+  #loading: Promise<OpenTracker> | undefined;
 
-  /** `url`: scheme http, host and port. `load` is called once, by the first call that needs it. */
-  constructor(url: string, load: () => Promise<StockTracker>) {
+  /** `url`: scheme http, host and port. `load` makes the library's client; the first call that needs it calls it. */
+  constructor(url: string, load: () => Promise<OpenTracker>) {
     this.url = url;
     this.#calls = new PlainCalls(url);
     this.#load = load;
@@ -39,28 +37,23 @@ export class PlainTracker implements Tracker {
   }
 
   async locate(query: LocateQuery, signal: AbortSignal): Promise<SwarmTable> {
-    if (!this.#unusual) {
-      try {
-        return await this.#locate(query, signal);
-      } catch (error) {
-        if (!(error instanceof UnusualAnswer)) throw error;
-        this.#unusual = true;
-      }
-    }
-    return (await this.#loaded()).locate(query, signal);
+    return this.#untilUnusual.call(
+      () => this.#locate(query, signal),
+      async () => (await this.#loaded()).locate(query, signal),
+    );
   }
 
   close(): void {
     this.#calls.close();
-    this.#stock?.then(
-      ({ close }) => close(),
+    this.#loading?.then(
+      (tracker) => tracker.close(),
       () => {},
     );
   }
 
-  async #loaded(): Promise<Tracker> {
-    this.#stock ??= this.#load();
-    return (await this.#stock).tracker;
+  #loaded(): Promise<Tracker> {
+    this.#loading ??= this.#load();
+    return this.#loading;
   }
 
   async #locate(query: LocateQuery, signal: AbortSignal): Promise<SwarmTable> {

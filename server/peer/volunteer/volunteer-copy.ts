@@ -38,7 +38,7 @@ export function startCopy(
     trackers: [sources],
     connect: (url, seed) => {
       const pieceLength = (index: PieceIndex) => store.geometry.lengthOf(index);
-      return connectPeer(torrent, { transport: "auto", ca }, { url, seed, pieceLength });
+      return connectPeer(torrent, { transport: "auto", ca }, { url, legacy: seed, pieceLength });
     },
     hasher: nodeHasher,
     clock: nodeClock,

@@ -1,6 +1,7 @@
 import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import { withBrackets } from "#core/base/host.ts";
 import { type Ip, Networks, parseIp } from "../../http/base/networks.ts";
 import type { ResolveHost } from "./dns.ts";
 
@@ -61,7 +62,11 @@ export class AddressPolicy {
     if (declared.port > 65_535) throw new InvalidField("port", "must be 1 to 65535");
     const ip = parseIp(caller);
     if (!ip) return { url: "", address: "", refusal: "its address is not known" };
-    const { url, address } = namedAs(declared.tls ? "https:" : "http:", hostOf(ip), declared.port);
+    const { url, address } = namedAs(
+      declared.tls ? "https:" : "http:",
+      withBrackets(ip.toString()),
+      declared.port,
+    );
     if (this.#allows(ip)) return { url, address, refusal: "" };
     return { url, address: "", refusal: this.#outside(ip) };
   }
@@ -87,7 +92,7 @@ export class AddressPolicy {
     const ip = parseIp(url.hostname);
     if (ip && !this.#allows(ip))
       throw new PiezaError("permission_denied", `public_url: ${this.#outside(ip)}`);
-    return { ...namedAs(url.protocol, ip ? hostOf(ip) : url.hostname, port), refusal: "" };
+    return { ...namedAs(url.protocol, ip ? withBrackets(ip.toString()) : url.hostname, port), refusal: "" };
   }
 
   /** The refusal tells the peer's operator which flag of the tracker to ask for. */
@@ -153,10 +158,6 @@ function parsePeerUrl(text: string): URL {
 
 function namedAs(protocol: string, host: string, port: number): Pick<PeerAddress, "url" | "address"> {
   return { url: `${protocol}//${host}:${port}`, address: `${host}:${port}` };
-}
-
-function hostOf(ip: Ip): string {
-  return ip instanceof ipaddr.IPv6 ? `[${ip}]` : ip.toString();
 }
 
 /** The deprecated form `::a.b.c.d` (RFC 4291), which some systems still treat as the IPv4 address. */

@@ -1,4 +1,5 @@
 import ipaddr from "ipaddr.js";
+import { withoutBrackets } from "#core/base/host.ts";
 
 /**
  * The network of a host, as large as one owner usually has: the /24 of an IPv4 address or the /48 of an IPv6 address.
@@ -7,7 +8,7 @@ import ipaddr from "ipaddr.js";
 export function subnetOf(host: string): string {
   const ipv4 = /^(\d+\.\d+\.\d+)\.\d+$/.exec(host);
   if (ipv4) return ipv4[1]!;
-  const bare = host.startsWith("[") ? host.slice(1, -1) : host;
+  const bare = withoutBrackets(host);
   return ipaddr.IPv6.isValid(bare) ? ipaddr.IPv6.parse(bare).parts.slice(0, 3).join(":") : host;
 }
 

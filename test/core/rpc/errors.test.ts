@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import net from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
-import { type ErrorCode, PeerFailed, PiezaError } from "#core/base/errors.ts";
+import { type ErrorCode, errorCodes, PeerFailed, PiezaError } from "#core/base/errors.ts";
 import { toPeerFailed, toPiezaError } from "#core/rpc/errors.ts";
 import { remotePeer } from "#core/rpc/rpc.ts";
 import { toConnectError } from "../../../server/http/base/connect-error.ts";
@@ -17,22 +17,7 @@ afterEach(async () => {
 });
 
 describe("every code of ours", () => {
-  const codes: ErrorCode[] = [
-    "invalid_argument",
-    "out_of_range",
-    "not_found",
-    "already_exists",
-    "failed_precondition",
-    "unauthenticated",
-    "permission_denied",
-    "resource_exhausted",
-    "data_loss",
-    "unavailable",
-    "deadline_exceeded",
-    "unimplemented",
-    "internal",
-  ];
-  it.each(codes)("%s comes back from the wire as it was", (code) => {
+  it.each(errorCodes)("%s comes back from the wire as it was", (code) => {
     const back = toPiezaError(fromWire(toConnectError(new PiezaError(code, "these words"))));
     expect(back).toMatchObject({ code, message: "these words" });
     expect(back.cause).toBeInstanceOf(ConnectError);

@@ -49,7 +49,7 @@ export function openWay(
   const kind = way === "sockets" ? "connect" : way === "sessions" ? "grpc" : way;
   const { transport, close } = openTransport(url, kind, { readMaxBytes, stallMs: STALL_MS / hurry });
   const stock = remotePeer({ url, transportName: kind, transport, swarm, pieceLength, clock, close });
-  const own = { url, infoHash: swarm.infoHash, pieceLength, clock, stock };
-  if (way === "sockets") return socketPeer(own);
-  return way === "sessions" ? grpcPeer(own) : stock;
+  const options = { url, infoHash: swarm.infoHash, pieceLength, clock, fallback: stock };
+  if (way === "sockets") return socketPeer(options);
+  return way === "sessions" ? grpcPeer(options) : stock;
 }

@@ -14,7 +14,7 @@ import { startCatalog } from "../../../../server/catalog/catalog.ts";
 import { openTransport } from "../../../../server/http/client/transports.ts";
 import { type RunningPeer, startPeer } from "../../../../server/peer/peer.ts";
 import {
-  LOOK_MS,
+  STORED_CHECK_MS,
   StoredTorrents,
   type UploadOptions,
 } from "../../../../server/peer/serving/stored-torrents.ts";
@@ -161,7 +161,7 @@ describe("pieces that others store at a peer", () => {
       stored = new StoredTorrents({
         catalogs: [catalog],
         maxBytes: 1 << 20,
-        expiresAfterMs: 10 * LOOK_MS,
+        expiresAfterMs: 10 * STORED_CHECK_MS,
         token: undefined,
         folder: join(folder, "stored"),
         clock,
@@ -179,18 +179,18 @@ describe("pieces that others store at a peer", () => {
 
     async function pass(ms: number): Promise<void> {
       nowMs += ms;
-      await clock.tick(LOOK_MS);
+      await clock.tick(STORED_CHECK_MS);
     }
 
     it("stay while the catalog knows them, or does not answer", async () => {
-      await pass(LOOK_MS);
+      await pass(STORED_CHECK_MS);
       await expect.poll(() => clock.pending).toBe(1);
       expect(served.size).toBe(1);
     });
 
     it("go when the catalog knows them no more, with their bytes", async () => {
       await catalog.delete(made.torrent.fileName);
-      await pass(LOOK_MS);
+      await pass(STORED_CHECK_MS);
       await expect.poll(() => served.size).toBe(0);
       await expect.poll(() => readdirSync(join(folder, "stored"))).toEqual([]);
       expect(stored.usedBytes).toBe(0);
@@ -198,14 +198,14 @@ describe("pieces that others store at a peer", () => {
     });
 
     it("go when they have been there for as long as they may", async () => {
-      await pass(9 * LOOK_MS);
+      await pass(9 * STORED_CHECK_MS);
       await expect.poll(() => clock.pending).toBe(1);
       expect(served.size).toBe(1);
       await stored.store(made.torrent.infoHash, 2, made.bytes(1));
-      await pass(9 * LOOK_MS);
+      await pass(9 * STORED_CHECK_MS);
       await expect.poll(() => clock.pending).toBe(1);
       expect(served.size, "after another piece").toBe(1);
-      await pass(LOOK_MS);
+      await pass(STORED_CHECK_MS);
       await expect.poll(() => served.size).toBe(0);
     });
   });

@@ -6,6 +6,6 @@ import { remotePeerContract } from "../../../contract/remote-peer.ts";
 remotePeerContract("our own gRPC sessions", ({ url, swarm, geometry, clock }) => {
   const { transport, close } = openTransport(url, "grpc", { readMaxBytes: geometry.pieceLength + 1024 });
   const pieceLength = (index: number) => geometry.lengthOf(geometry.index(index));
-  const stock = remotePeer({ url, transportName: "grpc", transport, swarm, pieceLength, clock, close });
-  return grpcPeer({ url, infoHash: swarm.infoHash, pieceLength, clock, stock });
+  const fallback = remotePeer({ url, transportName: "grpc", transport, swarm, pieceLength, clock, close });
+  return grpcPeer({ url, infoHash: swarm.infoHash, pieceLength, clock, fallback });
 });

@@ -2,7 +2,7 @@ import net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import type { LocateQuery, Tracker } from "#core/ports/tracker.ts";
-import { stockTracker } from "../../../../server/peer/transports/connect-clients.ts";
+import { trackerClient } from "../../../../server/peer/transports/connect-clients.ts";
 import { PlainCalls } from "../../../../server/peer/transports/plain-calls.ts";
 import { PlainTracker } from "../../../../server/peer/transports/plain-tracker.ts";
 import { startTracker } from "../../../../server/tracker/tracker.ts";
@@ -20,15 +20,15 @@ function open(url: string) {
   let loads = 0;
   const tracker = new PlainTracker(url, async () => {
     loads++;
-    return stockTracker(url, undefined);
+    return trackerClient(url, undefined);
   });
   ends.push(() => tracker.close());
   return { tracker, loads: () => loads };
 }
 
-function openStock(url: string): Tracker {
-  const { tracker, close } = stockTracker(url, undefined);
-  ends.push(close);
+function openLibrary(url: string): Tracker {
+  const tracker = trackerClient(url, undefined);
+  ends.push(tracker.close);
   return tracker;
 }
 
@@ -66,8 +66,8 @@ const TABLE = "\x10\x09\x20\x01";
 describe("a tracker over plain sockets", () => {
   it("names the swarm as over gRPC, without the library", async () => {
     const url = await start();
-    const stock = openStock(url);
-    await stock.announce(
+    const library = openLibrary(url);
+    await library.announce(
       {
         event: "started",
         address: { port: 0, tls: false, identifyKey: new Uint8Array(32) },
@@ -78,7 +78,7 @@ describe("a tracker over plain sockets", () => {
     );
     const { tracker, loads } = open(url);
     const table = await tracker.locate(swarm, soon());
-    const same = await stock.locate(swarm, soon());
+    const same = await library.locate(swarm, soon());
     expect({ ...table, turn: 0 }).toEqual({ ...same, turn: 0 });
     expect(loads()).toBe(0);
   });
@@ -93,7 +93,7 @@ describe("a tracker over plain sockets", () => {
           (table) => ({ peers: table.peers }),
           ({ name, code, message }) => ({ name, code, message }),
         );
-      expect(await said(tracker)).toEqual(await said(openStock(url)));
+      expect(await said(tracker)).toEqual(await said(openLibrary(url)));
     }
   });
 
@@ -143,12 +143,13 @@ describe("a tracker over plain sockets", () => {
   ])("leaves an answer %s to the library, for good", async (_what, answer) => {
     const server = await raw((socket) => socket.write(answer, "latin1"));
     let asked = 0;
-    const stock: Tracker = {
+    const library = {
       url: server.url,
       announce: () => Promise.reject(new Error("not asked for")),
       locate: async () => ({ peers: [], turn: ++asked, trackerId: "", nextLocateMs: 0 }),
+      close() {},
     };
-    const tracker = new PlainTracker(server.url, async () => ({ tracker: stock, close() {} }));
+    const tracker = new PlainTracker(server.url, async () => library);
     ends.push(() => tracker.close());
     expect((await tracker.locate(swarm, soon())).turn).toBe(1);
     expect((await tracker.locate(swarm, soon())).turn).toBe(2);
@@ -163,13 +164,14 @@ describe("a tracker over plain sockets", () => {
     ],
     [http("429 No", "application/json", "{}", "retry-after-ms: 70"), "unavailable", 70],
     [http("404 No", "text/plain", "nothing here"), "unimplemented", undefined],
+    [http("403 No", "text/html", "x".repeat(17 << 10)), "permission_denied", undefined],
     [
       http("400 No", "application/json", '{"code":"not_found","message":"a\\u0007b"}'),
       "not_found",
       undefined,
     ],
     [http("500 No", "application/json", '{"code":"unknown"}'), "unavailable", undefined],
-  ])("reads %j as %s", async (answer, code, retryAfterMs) => {
+  ])("reads %.200j as %s", async (answer, code, retryAfterMs) => {
     const { tracker } = open((await raw((socket) => socket.write(answer))).url);
     await expect(tracker.locate(swarm, soon())).rejects.toMatchObject({ code, retryAfterMs });
   });

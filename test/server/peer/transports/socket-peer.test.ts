@@ -6,6 +6,6 @@ import { remotePeerContract } from "../../../contract/remote-peer.ts";
 remotePeerContract("plain sockets", ({ url, swarm, geometry, clock }) => {
   const { transport, close } = openTransport(url, "connect", { readMaxBytes: geometry.pieceLength + 1024 });
   const pieceLength = (index: number) => geometry.lengthOf(geometry.index(index));
-  const stock = remotePeer({ url, transportName: "connect", transport, swarm, pieceLength, clock, close });
-  return socketPeer({ url, infoHash: swarm.infoHash, pieceLength, clock, stock });
+  const fallback = remotePeer({ url, transportName: "connect", transport, swarm, pieceLength, clock, close });
+  return socketPeer({ url, infoHash: swarm.infoHash, pieceLength, clock, fallback });
 });
