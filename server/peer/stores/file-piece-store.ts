@@ -69,7 +69,7 @@ export class FilePieceStore implements PieceStore {
   #cancelFlush: (() => void) | undefined;
   /** The requested flushes, one after the other. Never rejects. */
   #flushing = Promise.resolve();
-  /** Of a flush. The system may then report lost bytes as flushed, so nothing more is recorded. */
+  /** Set once a flush fails. The system may then report lost bytes as flushed, so nothing more is recorded. */
   #failure: { readonly error: unknown } | undefined;
   #named = false;
   #finishing: Promise<void> | undefined;
