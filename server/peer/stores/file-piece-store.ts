@@ -165,8 +165,7 @@ export class FilePieceStore implements PieceStore {
     if (!this.#journal) return;
     this.#throwIfOver();
     for (const index of this.#wanted) {
-      if (!this.held.has(index))
-        throw new PiezaError("failed_precondition", "not every wanted piece is held");
+      if (!this.held.has(index)) throw new PiezaError("failed_precondition", "a wanted piece is missing");
     }
     if (this.#sync !== "none") {
       await this.#flush();
