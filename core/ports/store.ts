@@ -46,12 +46,7 @@ export class MemoryPieceStore implements PieceStore {
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void {
     checkWrite(this.geometry, index, offset, bytes.length);
     if (this.held.has(index)) return;
-    let piece = this.#pieces.get(index);
-    if (!piece) {
-      piece = new Uint8Array(this.geometry.lengthOf(index));
-      this.#pieces.set(index, piece);
-    }
-    piece.set(bytes, offset);
+    bufferOf(this.#pieces, this.geometry, index).set(bytes, offset);
   }
 
   commit(index: PieceIndex): void {
@@ -81,6 +76,20 @@ export function checkWrite(geometry: PieceGeometry, index: PieceIndex, offset: n
   if (offset < 0 || offset + length > geometry.lengthOf(index)) {
     throw new RangeError(`bytes ${offset} to ${offset + length} of a piece of ${geometry.lengthOf(index)}`);
   }
+}
+
+/** For implementations in memory: the buffer of a piece that is being written, made at its first bytes. */
+export function bufferOf(
+  buffers: Map<number, Uint8Array>,
+  geometry: PieceGeometry,
+  index: PieceIndex,
+): Uint8Array {
+  let buffer = buffers.get(index);
+  if (!buffer) {
+    buffer = new Uint8Array(geometry.lengthOf(index));
+    buffers.set(index, buffer);
+  }
+  return buffer;
 }
 
 /** For implementations: throws PiezaError("not_found") unless the piece is held. */

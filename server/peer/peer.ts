@@ -20,9 +20,9 @@ export type { ServedStore } from "./stores/served-torrents.ts";
 export interface PeerOptions
   extends Omit<ServingOptions, "identifyKeys" | "stored">,
     Pick<AnnouncingOptions, "trackers" | "ca" | "onStatus" | "zone"> {
-  /** Folder for leases, in a subfolder of this role and port. With port 0 leases are not kept. */
+  /** Holds leases, stored torrents and copies, in a subfolder of the port. With port 0 leases are not kept. */
   readonly dataDir: string;
-  /** What publishers may store here, in `dataDir`. Default: nothing. */
+  /** Lets publishers store torrents in `dataDir`, within these limits. Default: none. */
   readonly uploads?: UploadOptions | undefined;
   /** Space in `dataDir` that this peer lends to the swarm for copies. Default: none. */
   readonly volunteer?: VolunteerRules | undefined;
@@ -107,7 +107,7 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   }
 }
 
-/** What a peer keeps for the swarm and for publishers. */
+/** The stores that a peer keeps for publishers and for the swarm. */
 interface Keeping {
   readonly stored: StoredTorrents | undefined;
   readonly copies: CopyKeeper | undefined;

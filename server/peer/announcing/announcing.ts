@@ -33,7 +33,7 @@ export interface AnnouncingOptions {
 
 /** The replication part of every announce. Trackers are told apart by id, because several URLs may lead to one. */
 export interface Copying {
-  /** What to announce to this tracker. `trackerId` is empty before the tracker's first answer. */
+  /** The news for this tracker's next announce. `trackerId` is empty before its first answer. */
   say(trackerId: string): CopiesNews;
   /** Takes the tracker's answer to an announce. */
   hear(tracker: Tracker, answer: Announced): void;
@@ -52,9 +52,9 @@ export interface ServingAddress {
 }
 
 /**
- * Without a public URL the tracker takes the address that it sees, which is right across machines, behind NAT too.
- * Two binds differ: no other machine reaches a loopback bind, so a tracker elsewhere gets port 0; and a tracker on
- * this machine sees its own address, so it gets the full URL of a bind to another one.
+ * The address to announce: the public URL, or none, so that the tracker takes the address that it sees. That is right
+ * across machines, behind NAT too, but for two binds. No other machine reaches a loopback bind, so a tracker
+ * elsewhere gets port 0. A tracker on this machine sees its own address, so it gets the URL of a bind to another one.
  */
 export function announcedAddress(
   { host, port, publicUrl, tls }: ServingAddress,

@@ -3,7 +3,7 @@ import type { Announces, ServingAddress } from "../announcing/announcing.ts";
 import { encodeTorrent, roleFiles, servedInfoHashes } from "./role-files.ts";
 import { HeardFile, Polling, ToldFile } from "./told-file.ts";
 
-/** Polls after which all torrents have been added: files of other torrents are left from an earlier run. */
+/** By this poll all torrents have been added. Files of other torrents are from an earlier run. */
 const SETTLED_POLLS = 40;
 
 /** Writes what a serving process holds to files for the announcing process. Either may stop and come back. */

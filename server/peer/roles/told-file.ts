@@ -56,7 +56,7 @@ export class HeardFile<T> {
     this.#parse = parse;
   }
 
-  /** The content if the file has changed since the last call and is there; else undefined. */
+  /** The content if it has changed since the last call; otherwise, or if `parse` throws, undefined. */
   async news(): Promise<T | undefined> {
     const found = await stat(this.#path, { bigint: true }).catch(ignoreMissing);
     const stamp = found ? `${found.ino} ${found.mtimeNs} ${found.size}` : "";

@@ -69,7 +69,7 @@ export class FilePieceStore implements PieceStore {
   #cancelFlush: (() => void) | undefined;
   /** The requested flushes, one after the other. Never rejects. */
   #flushing = Promise.resolve();
-  /** Of a flush. The system may then report lost bytes as flushed, so nothing more is recorded. */
+  /** Set once a flush fails. The system may then report lost bytes as flushed, so nothing more is recorded. */
   #failure: { readonly error: unknown } | undefined;
   #named = false;
   #finishing: Promise<void> | undefined;
@@ -165,8 +165,7 @@ export class FilePieceStore implements PieceStore {
     if (!this.#journal) return;
     this.#throwIfOver();
     for (const index of this.#wanted) {
-      if (!this.held.has(index))
-        throw new PiezaError("failed_precondition", "not every wanted piece is held");
+      if (!this.held.has(index)) throw new PiezaError("failed_precondition", "a wanted piece is missing");
     }
     if (this.#sync !== "none") {
       await this.#flush();

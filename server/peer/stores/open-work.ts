@@ -124,8 +124,8 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
 }
 
 /**
- * Checks the files that are in their final place, which their owner may have changed: a file counts if all of its
- * pieces are right, and is never written to. Any other file there is treated as foreign.
+ * Checks the files in their final place, which their owner may have changed. A file counts if all of its pieces are
+ * right, and is never written to. Any other file there is forgotten with `replace`, else it is in the way.
  */
 async function findPlaced(
   job: Job,

@@ -32,7 +32,7 @@ export class PartFiles {
     this.#mode = mode;
   }
 
-  /** Finds the files that an earlier run moved to their place under `root`: only there, and with the right size. */
+  /** Finds the files that an earlier run moved under `root`: present only there, with the right size. */
   findPlaced(root: string): void {
     this.#placedRoot = root;
     for (const [file, { path, length }] of this.map.files.entries()) {

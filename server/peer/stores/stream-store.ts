@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { PiezaError, StoreFailed } from "#core/base/errors.ts";
-import { checkWrite, type PieceStore } from "#core/ports/store.ts";
+import { bufferOf, checkWrite, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 
 export interface StreamStoreOptions {
@@ -59,12 +59,7 @@ export class StreamStore implements PieceStore {
     checkWrite(this.geometry, index, offset, bytes.length);
     if (this.held.has(index)) return;
     this.#throwIfFailed();
-    let piece = this.#pieces.get(index);
-    if (!piece) {
-      piece = new Uint8Array(this.geometry.lengthOf(index));
-      this.#pieces.set(index, piece);
-    }
-    piece.set(bytes, offset);
+    bufferOf(this.#pieces, this.geometry, index).set(bytes, offset);
   }
 
   commit(index: PieceIndex): void {

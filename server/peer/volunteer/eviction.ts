@@ -31,14 +31,14 @@ export class Eviction {
   readonly #refusedUntilMs = new Map<string, number>();
   /** By tracker id. */
   readonly #heardAtMs = new Map<string, number>();
-  /** By tracker id: what the announce in progress asks for. */
+  /** By tracker id: the drops that the announce in progress asks for. */
   readonly #told = new Map<string, readonly Asked[]>();
 
   constructor(capacityBytes: number) {
     this.#capacityBytes = capacityBytes;
   }
 
-  /** What to ask this tracker for. `candidates` may be dropped, least recently used first. */
+  /** The drops to ask this tracker for. `candidates` may be dropped, least recently used first. */
   ask(trackerId: string, usedBytes: number, candidates: Iterable<Evictable>, now: number): PieceRanges[] {
     if (usedBytes <= this.#capacityBytes * LOW_WATER) this.#asked.clear();
     else if (usedBytes > this.#capacityBytes * HIGH_WATER || this.#asked.size > 0)

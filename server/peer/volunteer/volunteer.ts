@@ -19,7 +19,7 @@ import { type KeptOrder, VolunteerOrders } from "./volunteer-orders.ts";
 import { orderedSources } from "./volunteer-sources.ts";
 import { VolunteerTorrents } from "./volunteer-torrents.ts";
 
-/** What a peer's operator lends to the swarm. */
+/** The space and rate that a peer's operator lends to the swarm. */
 export interface VolunteerRules {
   /** Asked for every torrent that is ordered. Torrents that they do not know are not copied. */
   readonly catalogs: readonly Catalog[];
