@@ -71,19 +71,11 @@ export function watchSwarm(
 
 function watchedPeer(peer: WatchedPeerMessage, totalPieces: number): WatchedPeer {
   const { url, complete, bitfield, piecesHeld, draining, listed, zone, volunteer } = peer;
-  return {
-    url,
-    heldPieces: complete ? totalPieces : Math.min(totalPieces, piecesHeld),
-    bitfield: complete
-      ? Bitfield.full(totalPieces)
-      : bitfield.length > 0
-        ? Bitfield.fromBytes(totalPieces, bitfield)
-        : undefined,
-    draining,
-    listed,
-    zone,
-    volunteer,
-  };
+  const shown = { url, draining, listed, zone, volunteer };
+  if (complete) return { ...shown, heldPieces: totalPieces, bitfield: Bitfield.full(totalPieces) };
+  const heldPieces = Math.min(totalPieces, piecesHeld);
+  const given = bitfield.length > 0;
+  return { ...shown, heldPieces, bitfield: given ? Bitfield.fromBytes(totalPieces, bitfield) : undefined };
 }
 
 function watchedCopies({ replication, orders }: WatchSwarmResponse, totalPieces: number): WatchedCopies {
