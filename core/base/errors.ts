@@ -1,7 +1,4 @@
-/**
- * The kind of a failure, which decides what the caller does about it. The names are gRPC's status codes, because
- * every edge has to send one in the end; the classes below add the kinds that a download reacts to.
- */
+/** The kind of a failure, which decides what the caller does. gRPC's names, as every edge sends one in the end. */
 export type ErrorCode =
   | "invalid_argument"
   | "out_of_range"

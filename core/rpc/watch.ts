@@ -49,10 +49,7 @@ export interface WatchedCopies {
 const MAX_PEERS = 1_000;
 const MAX_ORDERS = 1_000;
 
-/**
- * Calls `onSwarm` with the swarm as it is now and after each change. Rejects with the signal's reason on abort, and
- * with PiezaError when the tracker fails or ends the stream.
- */
+/** Calls `onSwarm` now and after each change. Rejects with the signal's reason, or PiezaError if the stream ends. */
 export function watchSwarm(
   { transport, swarm }: { transport: Transport; swarm: SwarmKey },
   onSwarm: (peers: readonly WatchedPeer[], copies: WatchedCopies) => void,
