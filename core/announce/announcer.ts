@@ -170,10 +170,7 @@ export class Announcer {
     return this.#drained.promise;
   }
 
-  /**
-   * After `drain`: resolves when staying peers have all pieces of this peer, as far as they can get them and the
-   * tracker knows; and when the announcer ends.
-   */
+  /** After `drain`: resolves when staying peers have all pieces of this peer that they can get, or at the end. */
   handedOver(): Promise<void> {
     return this.#handedOver.promise;
   }

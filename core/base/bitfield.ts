@@ -32,16 +32,12 @@ export class Bitfield {
   /** Copies `bytes` from the wire. Throws InvalidField("bitfield") for a wrong length or a set spare bit. */
   static fromBytes(size: number, bytes: Uint8Array): Bitfield {
     const bitfield = new Bitfield(size);
-    if (bytes.length !== bitfield.#bytes.length) {
-      throw new InvalidField(
-        "bitfield",
-        `${bytes.length} bytes for ${size} pieces, expected ${bitfield.#bytes.length}`,
-      );
-    }
+    const expected = bitfield.#bytes.length;
+    if (bytes.length !== expected)
+      throw new InvalidField("bitfield", `${bytes.length} bytes for ${size} pieces, expected ${expected}`);
     const spare = bytes.length * 8 - size;
-    if (spare > 0 && (bytes[bytes.length - 1]! & ((1 << spare) - 1)) !== 0) {
+    if (spare > 0 && (bytes[bytes.length - 1]! & ((1 << spare) - 1)) !== 0)
       throw new InvalidField("bitfield", "spare bits must be zero");
-    }
     bitfield.#bytes.set(bytes);
     for (const byte of bytes) bitfield.#count += BITS[byte]!;
     return bitfield;

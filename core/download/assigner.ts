@@ -41,10 +41,7 @@ export class Assigner {
     this.#input = input;
   }
 
-  /**
-   * Yields one request a round for every peer with room, the promptest peer first, until no peer takes one. The
-   * caller makes each request before it asks for the next.
-   */
+  /** Yields one request a round for each peer with room, the promptest first. The caller makes it before the next. */
   *assignments(): Generator<Assignment> {
     this.heldBack = undefined;
     this.idle = false;

@@ -111,10 +111,7 @@ export class Download {
     this.#tick();
   }
 
-  /**
-   * Requests no piece from this index on, until called again: for a store that passes pieces on in order and cannot
-   * keep pieces far ahead. Goes with `sequential`.
-   */
+  /** Requests no piece from this index on: for a store that cannot keep pieces far ahead. Goes with `sequential`. */
   askBelow(horizon: number): void {
     this.#picker.pickBelow(horizon);
     this.#handle({ type: "room" });

@@ -38,7 +38,7 @@ export interface LocateLoopOptions {
 /** Asks for the swarm until `signal` is aborted. */
 export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal): Promise<void> {
   const { clock, random } = options;
-  const choice = new TrackerChoice(options);
+  const choice = trackerChoice(options);
   let retryMs = RETRY_MIN_MS;
   let answers = 0;
   while (!signal.aborted) {
@@ -68,7 +68,7 @@ export async function locateLoop(options: LocateLoopOptions, signal: AbortSignal
  */
 async function locateOnce(
   { swarm, clock }: LocateLoopOptions,
-  choice: TrackerChoice,
+  choice: ReturnType<typeof trackerChoice>,
   signal: AbortSignal,
 ): Promise<SwarmTable> {
   let nobody = false;
@@ -95,25 +95,18 @@ async function locateOnce(
 }
 
 /** The tracker to ask first: the preferred one, or for a minute after its failure the one that answered instead. */
-class TrackerChoice {
-  readonly #options: LocateLoopOptions;
-  #current: Tracker;
-  #returnAtMs = 0;
-
-  constructor(options: LocateLoopOptions) {
-    this.#options = options;
-    this.#current = options.trackers[0]!;
-  }
-
-  order(): Tracker[] {
-    const { trackers, clock } = this.#options;
-    if (clock.now() >= this.#returnAtMs) this.#current = trackers[0]!;
-    return [this.#current, ...trackers.filter((tracker) => tracker !== this.#current)];
-  }
-
-  answered(tracker: Tracker): void {
-    if (tracker === this.#current) return;
-    this.#current = tracker;
-    this.#returnAtMs = this.#options.clock.now() + RETURN_MS;
-  }
+function trackerChoice({ trackers, clock }: LocateLoopOptions) {
+  let current = trackers[0]!;
+  let returnAtMs = 0;
+  return {
+    order(): Tracker[] {
+      if (clock.now() >= returnAtMs) current = trackers[0]!;
+      return [current, ...trackers.filter((tracker) => tracker !== current)];
+    },
+    answered(tracker: Tracker): void {
+      if (tracker === current) return;
+      current = tracker;
+      returnAtMs = clock.now() + RETURN_MS;
+    },
+  };
 }

@@ -46,7 +46,7 @@ export class PiecePicker {
   readonly #requesters = new Map<number, Set<PeerId>>();
   #seeders = 0;
   #idle = 0;
-  #held = 0;
+  #held: number;
   #lowestIdle = 0;
   /** Counts the pieces that became idle again. */
   #returned = 0;
@@ -59,17 +59,11 @@ export class PiecePicker {
   ) {
     this.#random = options.random;
     this.#sequential = options.sequential ?? false;
-    this.#state = new Uint8Array(held.size).fill(IDLE);
+    this.#state = new Uint8Array(held.size).fill(HELD);
+    this.#held = held.size;
     this.#copies = new Uint32Array(held.size);
     this.#place = new Uint32Array(held.size);
-    for (let index = 0; index < held.size; index++) {
-      if (held.has(index) || options.wanted?.has(index) === false) {
-        this.#state[index] = HELD;
-        this.#held++;
-      } else {
-        this.#insert(index);
-      }
-    }
+    this.want(options.wanted, held);
   }
 
   /** Pieces that are neither held nor requested. */
@@ -86,9 +80,9 @@ export class PiecePicker {
   }
 
   /** Picks exactly these pieces from now on, without those `held`. No other piece may be in flight. O(pieces). */
-  want(wanted: Bitfield, held: Bitfield): void {
+  want(wanted: Bitfield | undefined, held: Bitfield): void {
     for (let index = 0; index < this.#state.length; index++) {
-      const over = held.has(index) || !wanted.has(index);
+      const over = held.has(index) || wanted?.has(index) === false;
       if (over && this.#state[index] === IDLE) {
         this.#remove(index);
         this.#state[index] = HELD;

@@ -47,9 +47,8 @@ export class PieceReceiver implements PieceSink {
   write(bytes: Uint8Array): void {
     if (this.#closed) return;
     const { index, store, direct, lengthKnown, clock } = this.#options;
-    if (this.received + bytes.length > (lengthKnown ? this.#expected : MAX_PIECE_LENGTH)) {
+    if (this.received + bytes.length > (lengthKnown ? this.#expected : MAX_PIECE_LENGTH))
       throw new WrongPiece(`piece ${pieceNumber(index)} is longer than its ${this.#expected} bytes`);
-    }
     const offset = this.received;
     this.received += bytes.length;
     const startedMs = clock.now();

@@ -210,10 +210,7 @@ export class Swarm {
     return due;
   }
 
-  /**
-   * Which of equally rare pieces to request from this peer: of an unmeasured peer those for which the tracker's
-   * round-robin names it, of a seeder those of our share.
-   */
+  /** Which of equally rare pieces to request: of an unmeasured peer those of its turn, of a seeder our share. */
   preference(peer: DownloadPeer): ((index: PieceIndex) => boolean) | undefined {
     if (peer.pace.rate === undefined) return (index) => this.#hasTurn(peer, index);
     const share = this.#share;

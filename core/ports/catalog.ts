@@ -23,10 +23,7 @@ export interface CatalogPage {
   readonly totalSize: number;
 }
 
-/**
- * A catalog as a client sees it. Calls fail with PiezaError; on abort they reject with the signal's reason. Every
- * returned torrent has been checked, its info hash included.
- */
+/** A catalog and its checked torrents. Calls fail with PiezaError, or on abort with the signal's reason. */
 export interface Catalog {
   readonly url: string;
   list(

@@ -101,14 +101,12 @@ function checkHeader(found: Uint8Array, expected: Uint8Array): void {
   const view = new DataView(found.buffer, found.byteOffset, JOURNAL_HEADER_BYTES);
   if (MAGIC.some((byte, at) => found[at] !== byte)) throw new StoreFailed("the file is not a Pieza journal");
   const version = view.getUint32(8, true);
-  if (version !== JOURNAL_VERSION) {
+  if (version !== JOURNAL_VERSION)
     throw new StoreFailed(`the journal has version ${version}, but this program reads ${JOURNAL_VERSION}`);
-  }
   if (view.getUint32(60, true) !== crc32(found.subarray(0, 60)))
     throw new StoreFailed("the journal is damaged");
-  if (expected.some((byte, at) => found[at] !== byte)) {
+  if (expected.some((byte, at) => found[at] !== byte))
     throw new StoreFailed("the journal belongs to another torrent, or to this one with other lengths");
-  }
 }
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {

@@ -73,9 +73,8 @@ export class MemoryPieceStore implements PieceStore {
 
 /** For implementations: throws RangeError unless the bytes lie inside the piece. */
 export function checkWrite(geometry: PieceGeometry, index: PieceIndex, offset: number, length: number): void {
-  if (offset < 0 || offset + length > geometry.lengthOf(index)) {
+  if (offset < 0 || offset + length > geometry.lengthOf(index))
     throw new RangeError(`bytes ${offset} to ${offset + length} of a piece of ${geometry.lengthOf(index)}`);
-  }
 }
 
 /** For implementations in memory: the buffer of a piece that is being written, made at its first bytes. */

@@ -1,10 +1,7 @@
 import type { Bitfield } from "../base/bitfield.ts";
 import type { PieceIndex } from "../torrent/piece.ts";
 
-/**
- * A peer that accepts uploads, as the publisher of one torrent sees it. Calls fail with PeerFailed whatever the peer
- * did; only an aborted `signal` rejects with its reason.
- */
+/** A peer that accepts pieces of one torrent. Calls fail with PeerFailed, or on abort with the signal's reason. */
 export interface UploadPeer {
   /** Scheme, host and port. */
   readonly url: string;

@@ -1,31 +1,24 @@
-import type { PieceRange, SwarmKey } from "../ports/tracker.ts";
+import type { PieceRange, SwarmKey, VolunteerOffer } from "../ports/tracker.ts";
 import type { Copies } from "./copies.ts";
 
-export interface PlanHolder extends Copies {
+export interface PlanPeer {
   readonly leaseId: string;
   readonly url: string;
   readonly zone: string;
 }
 
+export type PlanHolder = PlanPeer & Copies;
+
 /** A listed peer that stays and lends space. */
-export interface PlanVolunteer {
-  readonly leaseId: string;
-  readonly url: string;
+export interface PlanVolunteer extends PlanPeer, Pick<VolunteerOffer, "freeBytes" | "bytesPerSecond"> {
   /** `hashOfText(url)`: the same after a restart. Rendezvous hashing places pieces by it. */
   readonly urlHash: number;
-  readonly zone: string;
-  /** Neither taken nor promised to any order. */
-  readonly freeBytes: number;
-  /** The most that the peer spends on copies; 0: no bound. */
-  readonly bytesPerSecond: number;
   /** Orders that the peer carries out, in this swarm and others. */
   readonly orders: number;
 }
 
 /** An order under way. A volunteer has at most one in a swarm. */
-export interface PlanOrder {
-  readonly leaseId: string;
-  readonly zone: string;
+export interface PlanOrder extends Omit<PlanPeer, "url"> {
   readonly ranges: readonly PieceRange[];
 }
 

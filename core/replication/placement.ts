@@ -1,6 +1,6 @@
 import { hashOfText, rendezvousScore } from "../base/rendezvous.ts";
 import type { CopyCount } from "./copies.ts";
-import type { PlanInput, PlanVolunteer } from "./input.ts";
+import type { PlanInput, PlanPeer, PlanVolunteer } from "./input.ts";
 import { addWords, countBits, emptyWords, firstBits, fullWords, type PieceWords } from "./words.ts";
 
 /** The most blocks into which a torrent is divided for placing: a large one uses some volunteers, not all. */
@@ -55,7 +55,7 @@ export class Placement {
   }
 
   /** A peer that stays has these pieces. */
-  has({ leaseId, zone }: { leaseId: string; zone: string }, words: PieceWords): void {
+  has({ leaseId, zone }: Omit<PlanPeer, "url">, words: PieceWords): void {
     this.#held.set(leaseId, words.slice());
     this.#copies.add(words);
     addWords(this.#zone(zone), words);
@@ -67,7 +67,7 @@ export class Placement {
   }
 
   /** A volunteer's order adds these pieces, none of which it has. It gets no other order in this swarm meanwhile. */
-  ordered({ leaseId, zone }: { leaseId: string; zone: string }, words: PieceWords): void {
+  ordered({ leaseId, zone }: Omit<PlanPeer, "url">, words: PieceWords): void {
     this.#busy.add(leaseId);
     this.#copies.add(words);
     addWords(this.#zone(zone), words);

@@ -1,13 +1,14 @@
 import { hashOfText, rendezvousScore } from "../base/rendezvous.ts";
 import { MAX_SOURCES } from "../ports/tracker.ts";
-import type { PlanHolder } from "./input.ts";
+import type { PlanPeer } from "./input.ts";
 import { countBits, type PieceWords } from "./words.ts";
 
 /** A draining peer gets no new downloaders, so it has time for this many times the orders of another peer. */
 const DRAINING_FACTOR = 4;
 
 /** A peer that an order may name as a source. */
-export interface CopySource extends Pick<PlanHolder, "leaseId" | "url" | "zone" | "draining"> {
+export interface CopySource extends PlanPeer {
+  readonly draining: boolean;
   readonly words: PieceWords;
   /** Orders that the peer serves already. */
   served: number;

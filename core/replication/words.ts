@@ -1,10 +1,7 @@
 import type { Bitfield } from "../base/bitfield.ts";
 import type { PieceRange } from "../ports/tracker.ts";
 
-/**
- * A set of pieces for operations on many at once: 32 to a word, the high bit of word 0 is index 0, spare bits are
- * zero. A Bitfield holds the pieces of one peer; words serve sums over all peers.
- */
+/** A set of pieces, 32 to a word, for sums over all peers. The high bit of word 0 is index 0; spare bits are zero. */
 export type PieceWords = Int32Array<ArrayBuffer>;
 
 export function emptyWords(size: number): PieceWords {

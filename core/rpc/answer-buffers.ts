@@ -1,10 +1,7 @@
 /** Bytes of free buffers that are kept for later answers. An idle client holds on to this much memory. */
 const MAX_FREE_BYTES = 8 << 20;
 
-/**
- * Buffers for answers, used again and again. Allocating a fresh buffer for every piece costs about as much as copying
- * the piece, and leaves many pieces' worth of memory to the garbage collector.
- */
+/** Buffers for answers, used again: a fresh one for every piece costs like copying it, and makes much garbage. */
 export class AnswerBuffers {
   /** The buffer returned last is taken first; the oldest are dropped first. */
   readonly #free: ArrayBuffer[] = [];

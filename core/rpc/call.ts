@@ -19,10 +19,7 @@ export function authorized(token: string | undefined): Pick<CallOptions, "header
   return token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
 }
 
-/**
- * Runs one call. If `signal` is aborted, rejects with its reason; any other error is the other side's failure,
- * whatever its type, and is converted by `asError`.
- */
+/** Runs a call. Rejects with an aborted signal's reason, or with the other side's failure, converted by `asError`. */
 export async function calling<T>(
   signal: AbortSignal | undefined,
   call: () => Promise<T>,

@@ -34,10 +34,7 @@ export interface WholeAnswer {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/**
- * Like cappedFetch, for an answer that is of no use before its end: reads the body into one of `buffers`. The reader
- * may give the buffer back when it needs the answer no more.
- */
+/** Like cappedFetch, but reads the whole body into one of `buffers`, which the reader may give back afterwards. */
 export function cappedWhole(
   fetch: Fetch,
   options: CappedFetchOptions,
@@ -193,9 +190,8 @@ class AnswerLimit {
     const start = this.#bytes;
     this.#bytes += chunk.byteLength;
     if (!this.#inFrames) return this.#bytes <= this.#limitBytes;
-    while (this.#frameEnd < this.#bytes && this.#bytes <= this.#limitBytes) {
+    while (this.#frameEnd < this.#bytes && this.#bytes <= this.#limitBytes)
       if (!this.#readHead(chunk, start)) break;
-    }
     return Math.max(this.#bytes, this.#frameEnd) <= this.#limitBytes;
   }
 
@@ -204,9 +200,8 @@ class AnswerLimit {
     const end = this.#frameEnd + FRAME_HEAD_BYTES;
     // The first byte of a head holds the flags.
     const from = Math.max(this.#frameEnd + 1, start);
-    for (let at = from; at < Math.min(end, this.#bytes); at++) {
+    for (let at = from; at < Math.min(end, this.#bytes); at++)
       this.#length = this.#length * 256 + chunk[at - start]!;
-    }
     if (this.#bytes < end) return false;
     this.#frameEnd = end + this.#length;
     this.#length = 0;

@@ -33,9 +33,8 @@ export function remoteCatalog({ url, transport, hasher, token }: RemoteCatalogOp
             : ({ case: "infoHash", value: key.infoHash } as const);
         const answer = await client.getTorrent({ key: wanted }, until(signal, TORRENT_TIMEOUT_MS));
         const torrent = await torrentFromMessage(answer.torrent, hasher);
-        if ("infoHash" in key && torrent.infoHash !== key.infoHash.toLowerCase()) {
+        if ("infoHash" in key && torrent.infoHash !== key.infoHash.toLowerCase())
           throw new PiezaError("internal", "the catalog answered with another torrent");
-        }
         return { name: answer.name, torrent };
       }),
     publish: (torrent, { name, replace }, signal) =>

@@ -21,21 +21,16 @@ export class EncodedTorrents {
 
   /** The binary Torrent message. Shared by callers, which must not change it. */
   bytesOf(torrent: Torrent): Uint8Array {
-    const bytes = this.#kept.get(torrent) ?? toBinary(TorrentSchema, torrentToMessage(torrent));
-    this.#forget(torrent);
+    const known = this.#kept.get(torrent);
+    const bytes = known ?? toBinary(TorrentSchema, torrentToMessage(torrent));
+    if (known) this.#kept.delete(torrent);
+    else this.#keptBytes += bytes.length + OVERHEAD_BYTES;
     this.#kept.set(torrent, bytes);
-    this.#keptBytes += bytes.length + OVERHEAD_BYTES;
-    for (const [oldest] of this.#kept) {
+    for (const [oldest, { length }] of this.#kept) {
       if (this.#keptBytes <= this.#maxBytes) break;
-      this.#forget(oldest);
+      this.#kept.delete(oldest);
+      this.#keptBytes -= length + OVERHEAD_BYTES;
     }
     return bytes;
-  }
-
-  #forget(torrent: Torrent): void {
-    const bytes = this.#kept.get(torrent);
-    if (!bytes) return;
-    this.#kept.delete(torrent);
-    this.#keptBytes -= bytes.length + OVERHEAD_BYTES;
   }
 }

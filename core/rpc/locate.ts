@@ -104,9 +104,8 @@ function legacyPeersOf({ seedPeers, seedPieces }: LocateAnswer, pieces: readonly
   const ours = seedPieces.map(({ number, hash }) => pieces[number - 1] === hash.toLowerCase());
   return seedPeers.slice(0, MAX_PEERS).flatMap(({ url, declared }) => {
     const bitfield = new Bitfield(pieces.length);
-    for (const place of Bitfield.fromBytes(seedPieces.length, declared)) {
+    for (const place of Bitfield.fromBytes(seedPieces.length, declared))
       if (ours[place]) bitfield.set(seedPieces[place]!.number - 1);
-    }
     return bitfield.count > 0 ? [{ url, bitfield, legacy: true }] : [];
   });
 }

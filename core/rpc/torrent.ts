@@ -9,13 +9,7 @@ const underWay = new WeakMap<Torrent, WeakRef<TorrentMessage>>();
 export function torrentToMessage(torrent: Torrent): TorrentMessage {
   const known = underWay.get(torrent)?.deref();
   if (known) return known;
-  const message = makeMessage(torrent);
-  underWay.set(torrent, new WeakRef(message));
-  return message;
-}
-
-function makeMessage(torrent: Torrent): TorrentMessage {
-  return create(TorrentSchema, {
+  const message = create(TorrentSchema, {
     fileName: torrent.fileName,
     totalPieces: torrent.pieces.length,
     pieces: torrent.pieces.map((hash, index) => ({ number: index + 1, hash })),
@@ -30,4 +24,6 @@ function makeMessage(torrent: Torrent): TorrentMessage {
     createdAt: torrent.createdAt ?? "",
     ...(torrent.replicationTarget !== undefined && { replicationTarget: torrent.replicationTarget }),
   });
+  underWay.set(torrent, new WeakRef(message));
+  return message;
 }

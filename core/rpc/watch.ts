@@ -49,10 +49,7 @@ export interface WatchedCopies {
 const MAX_PEERS = 1_000;
 const MAX_ORDERS = 1_000;
 
-/**
- * Calls `onSwarm` with the swarm as it is now and after each change. Rejects with the signal's reason on abort, and
- * with PiezaError when the tracker fails or ends the stream.
- */
+/** Calls `onSwarm` now and after each change. Rejects with the signal's reason, or PiezaError if the stream ends. */
 export function watchSwarm(
   { transport, swarm }: { transport: Transport; swarm: SwarmKey },
   onSwarm: (peers: readonly WatchedPeer[], copies: WatchedCopies) => void,
@@ -71,19 +68,11 @@ export function watchSwarm(
 
 function watchedPeer(peer: WatchedPeerMessage, totalPieces: number): WatchedPeer {
   const { url, complete, bitfield, piecesHeld, draining, listed, zone, volunteer } = peer;
-  return {
-    url,
-    heldPieces: complete ? totalPieces : Math.min(totalPieces, piecesHeld),
-    bitfield: complete
-      ? Bitfield.full(totalPieces)
-      : bitfield.length > 0
-        ? Bitfield.fromBytes(totalPieces, bitfield)
-        : undefined,
-    draining,
-    listed,
-    zone,
-    volunteer,
-  };
+  const shown = { url, draining, listed, zone, volunteer };
+  if (complete) return { ...shown, heldPieces: totalPieces, bitfield: Bitfield.full(totalPieces) };
+  const heldPieces = Math.min(totalPieces, piecesHeld);
+  const given = bitfield.length > 0;
+  return { ...shown, heldPieces, bitfield: given ? Bitfield.fromBytes(totalPieces, bitfield) : undefined };
 }
 
 function watchedCopies({ replication, orders }: WatchSwarmResponse, totalPieces: number): WatchedCopies {

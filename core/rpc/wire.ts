@@ -24,53 +24,36 @@ const NO_BYTES = new Uint8Array(0);
 
 /** Yields the fields of a message in order. Throws PiezaError for malformed bytes. */
 export function* fieldsOf(message: Uint8Array): Generator<Field> {
-  const reader = new Reader(message);
-  while (!reader.atEnd) {
-    const tag = reader.varint();
-    const number = tag >>> 3;
-    const type = tag & 7;
-    if (type === VARINT) yield { number, int: reader.varint(), bytes: NO_BYTES };
-    else if (type === LENGTH) yield { number, int: 0, bytes: reader.take(reader.varint()) };
-    else if (type === FIXED64) reader.take(8);
-    else if (type === FIXED32) reader.take(4);
-    else throw malformed();
-  }
-}
-
-class Reader {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get atEnd(): boolean {
-    return this.#at === this.#bytes.length;
-  }
-
-  varint(): number {
+  let at = 0;
+  const varint = () => {
     let value = 0;
     for (let shift = 0; shift < 70; shift += 7) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw malformed();
+      const byte = message[at++];
+      if (byte === undefined) break;
       value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return value;
     }
     throw malformed();
-  }
-
-  take(length: number): Uint8Array {
-    const end = this.#at + length;
-    if (end > this.#bytes.length) throw malformed();
-    const bytes = this.#bytes.subarray(this.#at, end);
-    this.#at = end;
-    return bytes;
+  };
+  const take = (length: number) => {
+    at += length;
+    if (at > message.length) throw malformed();
+    return message.subarray(at - length, at);
+  };
+  while (at < message.length) {
+    const tag = varint();
+    const number = tag >>> 3;
+    const type = tag & 7;
+    if (type === VARINT) yield { number, int: varint(), bytes: NO_BYTES };
+    else if (type === LENGTH) yield { number, int: 0, bytes: take(varint()) };
+    else if (type === FIXED64) take(8);
+    else if (type === FIXED32) take(4);
+    else throw malformed();
   }
 }
 
 function malformed(): PiezaError {
-  return new PiezaError("unavailable", "the answer is no message of its kind");
+  return new PiezaError("unavailable", "the answer is not a valid message");
 }
 
 export function textOf(bytes: Uint8Array): string {

@@ -1,6 +1,6 @@
 import { InvalidField } from "../base/errors.ts";
 import { type Hasher, isSha256Hex, sha256 } from "../base/hash.ts";
-import { type CanonicalValue, canonicalJson } from "./canonical-json.ts";
+import { canonicalJson } from "./canonical-json.ts";
 import type { Torrent } from "./torrent.ts";
 
 /** The fields that identify a torrent. Trackers, comment and the like are not among them. */
@@ -11,17 +11,14 @@ export type TorrentIdentity = Pick<Torrent, "fileName" | "pieces" | "lengths" | 
  * `length`, `piece_length` and `files` if the torrent has them. 64 lowercase hex digits.
  */
 export function infoHashOf(identity: TorrentIdentity, hasher: Hasher): Promise<string> {
-  const text = canonicalJson(identifyingFields(identity));
-  return sha256(hasher, new TextEncoder().encode(text));
-}
-
-function identifyingFields({ fileName, pieces, lengths, files }: TorrentIdentity): CanonicalValue {
-  return {
+  const { fileName, pieces, lengths, files } = identity;
+  const text = canonicalJson({
     file_name: fileName,
     pieces,
     ...(lengths && { length: lengths.length, piece_length: lengths.pieceLength }),
     ...(files && { files: files.map(({ path, length }) => ({ path, length })) }),
-  };
+  });
+  return sha256(hasher, new TextEncoder().encode(text));
 }
 
 /** Checks an info hash from outside and returns it in lowercase. Throws InvalidField with `field`. */

@@ -1,10 +1,7 @@
 import { isLongerThan } from "../base/bytes.ts";
 import { InvalidField } from "../base/errors.ts";
 
-/**
- * The own members of a parsed JSON object. The result has no prototype: `__proto__` and `constructor` are ordinary
- * members, and a missing member is undefined. Throws InvalidField.
- */
+/** The own members of a parsed object, with no prototype: `__proto__` is like any other. Throws InvalidField. */
 export function asObject(value: unknown, field: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new InvalidField(field, "must be an object");

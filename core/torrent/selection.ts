@@ -42,9 +42,8 @@ function* numbered(count: number, list: string): Generator<number> {
   for (const range of list.split(",")) {
     const [, first, last = first] = /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(range) ?? [];
     const [from, to] = [Number(first), Number(last)];
-    if (!(from >= 1 && to >= from && to <= count)) {
+    if (!(from >= 1 && to >= from && to <= count))
       throw new InvalidField("select", `"${range.trim()}" is none of the files 1 to ${count}`);
-    }
     for (let number = from; number <= to; number++) yield number - 1;
   }
 }

@@ -45,10 +45,7 @@ function checkOrder(previous: string, path: string, field: string): void {
   if (order > 0) throw new InvalidField(field, "is out of order: files go in bytewise order of path");
 }
 
-/**
- * Compares two strings by their UTF-8 bytes, that is by code point. `<` compares UTF-16 units, which differs for
- * surrogate pairs: they stand for code points above U+FFFF.
- */
+/** Compares by UTF-8 bytes, that is by code point. `<` compares UTF-16 units, which differs for surrogate pairs. */
 export function compareBytewise(a: string, b: string): number {
   for (let at = 0; at < a.length && at < b.length; at++) {
     if (a[at] === b[at]) continue;

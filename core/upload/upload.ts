@@ -81,27 +81,17 @@ interface Target {
  * with unavailable, which names each peer's reason, if no peer accepts the rest.
  */
 export async function uploadPieces(input: UploadInput, signal: AbortSignal): Promise<void> {
-  const upload = new Upload(input);
-  const onAbort = () => upload.end(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    if (signal.aborted) onAbort();
-    else upload.start();
-    await upload.whenDone;
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
+  return new Upload(input).run(signal);
 }
 
 /** Owns the state of an upload. Workers await, then call a method here, which handles the result synchronously. */
 class Upload {
-  readonly whenDone: Promise<void>;
+  readonly #ended = Promise.withResolvers<void>();
   readonly #input: UploadInput;
   readonly #plan: UploadPlan;
   readonly #targets: readonly Target[];
   readonly #stop = new AbortController();
   readonly #cancels = new Set<() => void>();
-  #settle: { resolve(): void; reject(error: unknown): void };
   #inFlightBytes = 0;
   #begun = false;
 
@@ -112,12 +102,21 @@ class Upload {
       const fresh = { failure: undefined, sentPieces: 0, inFlight: 0, failures: 0, known: false };
       return { slot, remote, state: "asking", ...fresh };
     });
-    const { promise, ...settle } = Promise.withResolvers<void>();
-    this.whenDone = promise;
-    this.#settle = settle;
   }
 
-  start(): void {
+  async run(signal: AbortSignal): Promise<void> {
+    const onAbort = () => this.#end(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      if (signal.aborted) onAbort();
+      else this.#askAll();
+      await this.#ended.promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #askAll(): void {
     const firstAnswers = this.#targets.map((target) => this.#ask(target));
     void Promise.allSettled(firstAnswers).then(() => this.#begin());
     this.#after(FIRST_ANSWERS_MS, () => this.#begin());
@@ -130,13 +129,13 @@ class Upload {
   }
 
   /** Ends the upload, well if `error` is undefined. Ignored the second time. */
-  end(error?: unknown): void {
+  #end(error?: unknown): void {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort(error ?? new Error("the upload has ended"));
     for (const cancel of this.#cancels) cancel();
     for (const { remote } of this.#targets) remote.close();
-    if (error === undefined) this.#settle.resolve();
-    else this.#settle.reject(error);
+    if (error === undefined) this.#ended.resolve();
+    else this.#ended.reject(error);
   }
 
   async #ask(target: Target): Promise<void> {
@@ -174,9 +173,9 @@ class Upload {
   }
 
   #onSendFailed(target: Target, error: unknown): void {
-    if (!(error instanceof PeerFailed)) this.end(error);
+    if (!(error instanceof PeerFailed)) this.#end(error);
     else if (error.code === "invalid_argument") {
-      this.end(
+      this.#end(
         new PiezaError("invalid_argument", `${target.remote.url} says: ${error.message}`, { cause: error }),
       );
     } else this.#onTargetFailed(target, error);
@@ -220,7 +219,7 @@ class Upload {
     }
     this.#input.onProgress?.(this.#progress());
     if (!this.#plan.finished && this.#targets.some(isBusy)) return;
-    this.end(this.#plan.everyPieceStored ? undefined : this.#problem());
+    this.#end(this.#plan.everyPieceStored ? undefined : this.#problem());
   }
 
   /** Sends one piece to a peer that has room for it. Returns whether it did. */

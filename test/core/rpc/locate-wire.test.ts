@@ -59,7 +59,7 @@ describe("LocatePieces in binary", () => {
       create(LocatePiecesResponseSchema, { trackerId: "tracker", revision: new Uint8Array(200) }),
     );
     for (let end = whole.length - 1; end > 9; end--) {
-      expect(() => decodeLocateAnswer(whole.subarray(0, end))).toThrow("is no message");
+      expect(() => decodeLocateAnswer(whole.subarray(0, end))).toThrow("not a valid message");
     }
     fc.assert(
       fc.property(bytes, (noise) => {
