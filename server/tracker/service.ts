@@ -11,7 +11,7 @@ import type { PeerSelector } from "./locate/peer-selector.ts";
 import { watchedPeers } from "./locate/swarm-message.ts";
 import { countsOf } from "./metrics/availability.ts";
 import type { Replicator } from "./replication/replicator.ts";
-import { type CopyReport, replicationState, watchedOrders } from "./replication/watched-copies.ts";
+import { replicationState, watchedOrders } from "./replication/watched-copies.ts";
 import { checkCount, checkTotalPieces } from "./store/checks.ts";
 import type { SwarmStore } from "./store/swarm-store.ts";
 import { swarmUpdates } from "./watch.ts";
@@ -63,11 +63,6 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
   };
 }
 
-/** The copies of a swarm with a replication target; nothing for any other swarm. */
-function copiesOf(report: CopyReport) {
-  return report.state?.target ? { replication: replicationState(report) } : {};
-}
-
 async function scrape(
   { store, replicator }: Pick<TrackerServiceParts, "store" | "replicator">,
   infoHashes: readonly string[],
@@ -78,7 +73,8 @@ async function scrape(
     const { swarm } = report;
     if (swarm) {
       const { fileName } = swarm.members[0]!;
-      counts.push({ ...key, fileName, ...countsOf(swarm), ...copiesOf(report) });
+      const copies = report.state?.target ? { replication: replicationState(report) } : {};
+      counts.push({ ...key, fileName, ...countsOf(swarm), ...copies });
     }
     // Counting a large swarm takes milliseconds, and a thousand of them must not delay heartbeats.
     await setImmediate();

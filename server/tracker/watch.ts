@@ -26,7 +26,8 @@ export async function* swarmUpdates(
   let shownAtMs = 0;
   while (!signal.aborted) {
     const seen = await look();
-    if (!shown || differs(seen, shown) || clock.now() - shownAtMs >= KEEP_ALIVE_MS) {
+    const changed = seen.swarm !== shown?.swarm || seen.book.version !== shown?.book.version;
+    if (!shown || changed || clock.now() - shownAtMs >= KEEP_ALIVE_MS) {
       shown = seen;
       shownAtMs = clock.now();
       yield seen;
@@ -35,8 +36,4 @@ export async function* swarmUpdates(
       if (!signal.aborted) throw error;
     });
   }
-}
-
-function differs(a: WatchedSwarm, b: WatchedSwarm): boolean {
-  return a.swarm !== b.swarm || a.book.version !== b.book.version;
 }

@@ -104,10 +104,8 @@ export class AddressPolicy {
 }
 
 function forbidden(host: string): PiezaError {
-  return new PiezaError(
-    "permission_denied",
-    `public_url: ${host} is not in the networks that this tracker allows (--allow-network adds one)`,
-  );
+  const reason = `${host} is not in the networks that this tracker allows (--allow-network adds one)`;
+  return new PiezaError("permission_denied", `public_url: ${reason}`);
 }
 
 /** The class of the host that a server binds. A wildcard has the class of this machine's widest address. */

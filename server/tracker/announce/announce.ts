@@ -45,10 +45,7 @@ export class AnnounceCall {
     return announceAnswer({ ...announced, nextAnnounceMs }, request.leaseSecret);
   }
 
-  /**
-   * Answers before Connect's handler. Leaves STARTED to it, which may dial the peer and so needs the handler's
-   * signal.
-   */
+  /** Answers before Connect's handler, except STARTED, which may dial the peer and needs the handler's signal. */
   readonly direct: DirectMethod = async (message, caller) => {
     const request = decode(message);
     if (!request || request.event === EventMessage.STARTED) return undefined;
