@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Clock } from "#core/base/clock.ts";
-import { InvalidField } from "#core/base/errors.ts";
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import { parseInfoHash } from "#core/torrent/info-hash.ts";
 import type { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
@@ -12,8 +11,8 @@ import type { PeerSelector } from "./locate/peer-selector.ts";
 import { watchedPeers } from "./locate/swarm-message.ts";
 import { countsOf } from "./metrics/availability.ts";
 import type { Replicator } from "./replication/replicator.ts";
-import { type CopyReport, replicationState, watchedOrders } from "./replication/watched-copies.ts";
-import { checkTotalPieces } from "./store/checks.ts";
+import { replicationState, watchedOrders } from "./replication/watched-copies.ts";
+import { checkCount, checkTotalPieces } from "./store/checks.ts";
 import type { SwarmStore } from "./store/swarm-store.ts";
 import { swarmUpdates } from "./watch.ts";
 
@@ -36,7 +35,7 @@ export const trackerPolicies = {
   locatePieces: { changes: false },
 } as const;
 
-/** Translates between the wire and the tracker; decides nothing. */
+/** Translates calls of pieza.v1 into calls of the tracker's parts, and decides nothing itself. */
 export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof TrackerService> {
   const { store, replicator, announceCall, selector, clock, locate } = parts;
   return {
@@ -46,9 +45,7 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
     locatePieces: (request) => locate.answer(request),
 
     async scrape(request) {
-      if (request.infoHashes.length > MAX_SCRAPED) {
-        throw new InvalidField("info_hashes", `must be at most ${MAX_SCRAPED}`);
-      }
+      checkCount("info_hashes", request.infoHashes, MAX_SCRAPED);
       const infoHashes = request.infoHashes.map((text, at) => parseInfoHash(text, `info_hashes[${at}]`));
       return { swarms: await scrape({ store, replicator }, infoHashes) };
     },
@@ -59,23 +56,18 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
         totalPieces: request.totalPieces && checkTotalPieces(request.totalPieces),
       });
       const { infoHash, totalPieces } = swarm;
-      const look = () => replicator.standing({ infoHash, totalPieces });
-      for await (const standing of swarmUpdates(look, clock, context.signal)) {
+      const look = () => replicator.report({ infoHash, totalPieces });
+      for await (const report of swarmUpdates(look, clock, context.signal)) {
         yield {
           infoHash,
           totalPieces,
-          peers: standing.swarm ? watchedPeers(standing.swarm) : [],
-          replication: replicationState(standing),
-          orders: watchedOrders(standing.book),
+          peers: report.swarm ? watchedPeers(report.swarm) : [],
+          replication: replicationState(report),
+          orders: watchedOrders(report.book),
         };
       }
     },
   };
-}
-
-/** Left out where nothing is copied. */
-function copiesOf(standing: CopyReport) {
-  return standing.state?.target ? { replication: replicationState(standing) } : {};
 }
 
 async function scrape(
@@ -84,13 +76,14 @@ async function scrape(
 ) {
   const counts = [];
   for (const key of await scrapedKeys(store, infoHashes)) {
-    const standing = await replicator.standing(key);
-    const { swarm } = standing;
+    const report = await replicator.report(key);
+    const { swarm } = report;
     if (swarm) {
       const { fileName } = swarm.members[0]!;
-      counts.push({ ...key, fileName, ...countsOf(swarm), ...copiesOf(standing) });
+      const copies = report.state?.target ? { replication: replicationState(report) } : {};
+      counts.push({ ...key, fileName, ...countsOf(swarm), ...copies });
     }
-    // Counting a large swarm takes milliseconds; a thousand of them must not hold up everybody's heartbeats.
+    // Counting a large swarm takes milliseconds, and a thousand of them must not delay heartbeats.
     await setImmediate();
   }
   return counts;

@@ -33,36 +33,37 @@ import { RedisSwarmStore } from "./store/redis/redis-swarm-store.ts";
 import { trackerPages } from "./tracker-pages.ts";
 
 export interface TrackerOptions extends EdgeOptions {
-  /** Networks, as CIDR, whose addresses peers may have besides those of the tracker's own class. Default none. */
+  /** Networks (CIDR) whose addresses peers may have besides those of the tracker's own class. Default none. */
   readonly allowNetworks?: readonly string[] | undefined;
-  /** Networks, as CIDR, of proxies in front of this tracker. Default none. */
+  /** Networks (CIDR) of proxies in front of this tracker. Default none. */
   readonly trustedProxies?: readonly string[] | undefined;
-  /** PEM, to trust besides the system's certificates when peers are called back. */
+  /** Certificates in PEM to trust besides the system's when the tracker calls peers back. */
   readonly ca?: string | undefined;
-  /** Where the state is, shared with other trackers: `redis://...` or `rediss://...`. Default: in this process. */
+  /** URL of the Redis that keeps the state (`redis://...` or `rediss://...`). Default: this process keeps it. */
   readonly store?: string | undefined;
-  /** Copies of every piece of a torrent that does not say how many it wants; 0: none. Default 0. */
+  /** Copies of every piece of a torrent without a replication target; 0: none. Default 0. */
   readonly replicationTarget?: number | undefined;
-  /** A torrent that asks for more copies gets so many. Default 10. */
+  /** The highest replication target that a torrent gets. Default 10. */
   readonly maxReplicationTarget?: number | undefined;
-  /** How much is copied at a time; each has its default in core/replication/input.ts. */
+  /** Limits of what is copied at a time. Defaults: core/replication/input.ts. */
   readonly replicationCaps?: Partial<PlanCaps> | undefined;
-  /** What this process may take: peers and torrents that do not fit are refused. Default: see memory-limits.ts. */
+  /**
+   * Memory that this process may take, in bytes; peers and torrents above it are refused. Default: memory-limits.ts.
+   */
   readonly memoryBytes?: number | undefined;
-  /** Each has its default in limits.ts, and three of them in memory-limits.ts. */
+  /** Defaults: limits.ts, and memory-limits.ts for three of them. */
   readonly trackerLimits?: Partial<TrackerLimits> | undefined;
-  /** Default: a peer is listed once it has answered at its address, with its key. */
+  /** Decides which peers are listed. Default: a peer that answers at its address with its key. */
   readonly reachability?: ReachabilityCheck | undefined;
-  /** Default: the system's. */
+  /** Resolves host names of public URLs. Default: the system's resolver. */
   readonly resolveHost?: ResolveHost | undefined;
-  /** How seed peers are asked whether they are still there. Default: over gRPC. */
+  /** Asks a legacy peer whether it still has a piece. Default: over gRPC. */
   readonly hasPiece?: HasPiece | undefined;
   /**
-   * Whether LocatePieces, Announce and the seed's GetFilePieces are answered in front of the library's handler.
-   * Default true.
+   * Whether LocatePieces, Announce and the legacy GetFilePieces are answered before Connect's handler. Default true.
    */
   readonly direct?: boolean | undefined;
-  /** How late the event loop is, in ms. Default: as measured. */
+  /** Returns how late the event loop is, in ms. Default: measured. */
   readonly loopDelayMs?: (() => number) | undefined;
   /** Default: the machine's. */
   readonly clock?: Clock | undefined;
@@ -73,13 +74,13 @@ export interface RunningTracker {
   /** No slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** New in every process, or shared by all trackers over one Redis. */
+  /** Shared by all trackers over one Redis; else new in every process. */
   readonly trackerId: string;
   /** Ends watches, lets other calls finish, and leaves no socket and no timer. */
   close(): Promise<void>;
 }
 
-/** Starts a tracker. Fails with the system's error when the port is taken. */
+/** Starts a tracker. Throws the system's error if the port is taken. */
 export async function startTracker(options: TrackerOptions): Promise<RunningTracker> {
   const { store, metrics, services, shareRate, close } = composeTracker(options);
   const server = await startServer({
@@ -101,7 +102,7 @@ export async function startTracker(options: TrackerOptions): Promise<RunningTrac
   };
 }
 
-/** A tracker without a server around it. `close` leaves no timer and no dial. */
+/** Makes a tracker without a server. Its `close` leaves no timer and no dial. */
 export function composeTracker(options: TrackerOptions) {
   const { clock = nodeClock, random = Math.random } = options;
   const { allowNetworks, resolveHost = systemResolveHost, hasPiece = dialHasPiece, ca } = options;
@@ -116,7 +117,7 @@ export function composeTracker(options: TrackerOptions) {
   const listings = new Listings({ store, reachability, clock, random });
   const legacyRegistrar = new LegacyRegistrar(store, addresses);
   const prober = new LegacyProber({ store, clock, limits, slots, hasPiece });
-  // Another process may have left some there.
+  // The store may have legacy peers from another process.
   if (shared) prober.start();
   const votes = new FailureVotes(clock, shared?.votes);
   const selector = new PeerSelector(store, votes, random);
@@ -165,14 +166,14 @@ function composeReplicator(
   return new Replicator({ ...parts, targets, caps, metrics: new ReplicationMetrics(registry), log });
 }
 
-/** A closed network trusts its addresses: there the cap on peers of one address is off too. */
+/** Without a rate limit, as in a closed network, there is no cap on the peers of one address either. */
 function resolveLimits({ trackerLimits, rateLimit, memoryBytes }: TrackerOptions): TrackerLimits {
   const fitting = limitsFor(memoryBytes ?? memoryOf(machineMemory()));
   const open = rateLimit === false ? { maxLeasesPerAddress: Number.POSITIVE_INFINITY } : {};
   return { ...defaultTrackerLimits, ...fitting, ...open, ...trackerLimits };
 }
 
-/** Where others reach this tracker, which says where its peers are: a wildcard says it only together with a URL. */
+/** The host under which peers reach this tracker: its class decides which addresses they may have. */
 function ownHost({ host = "127.0.0.1", publicUrl }: EdgeOptions): string {
   return publicUrl ? new URL(publicUrl).hostname : host;
 }

@@ -2,17 +2,20 @@ import { type Clock, sleep } from "#core/base/clock.ts";
 import type { CopyReport } from "./replication/watched-copies.ts";
 import type { SwarmSnapshot } from "./store/swarm-store.ts";
 
-/** At most two messages a second, however fast the swarm changes. */
+/** A watcher gets at most two messages a second, however fast the swarm changes. */
 const LOOK_MS = 500;
-/** Under the 60 s after which servers and proxies end a silent connection. */
+/**
+ * An unchanged swarm is sent again after this time, as servers and proxies often end a connection after 60 s of
+ * silence.
+ */
 const KEEP_ALIVE_MS = 15_000;
 
-/** A swarm and its orders. Undefined: it has no peers. */
+/** A swarm and its copies. `swarm` is undefined if it has no peers. */
 export type WatchedSwarm = CopyReport & { readonly swarm: SwarmSnapshot | undefined };
 
 /**
- * The swarm now, then each time that it or its orders have changed, and unchanged after 15 s of silence. Looks
- * instead of being called: a look costs nothing, and works over any store. Ends when `signal` is aborted.
+ * Yields the swarm now, then after each change of it or of its orders, and after 15 s without one. It polls `look`,
+ * which is cheap and works with any store. Ends when `signal` is aborted.
  */
 export async function* swarmUpdates(
   look: () => Promise<WatchedSwarm>,
@@ -23,7 +26,8 @@ export async function* swarmUpdates(
   let shownAtMs = 0;
   while (!signal.aborted) {
     const seen = await look();
-    if (!shown || differs(seen, shown) || clock.now() - shownAtMs >= KEEP_ALIVE_MS) {
+    const changed = seen.swarm !== shown?.swarm || seen.book.version !== shown?.book.version;
+    if (!shown || changed || clock.now() - shownAtMs >= KEEP_ALIVE_MS) {
       shown = seen;
       shownAtMs = clock.now();
       yield seen;
@@ -32,8 +36,4 @@ export async function* swarmUpdates(
       if (!signal.aborted) throw error;
     });
   }
-}
-
-function differs(a: WatchedSwarm, b: WatchedSwarm): boolean {
-  return a.swarm !== b.swarm || a.book.version !== b.book.version;
 }

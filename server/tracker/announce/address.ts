@@ -99,7 +99,7 @@ export class AddressPolicy {
   #outside(ip: Ip): string {
     const own = this.#own === "none" ? "no" : this.#own;
     const network = `${ip}/${ip.kind() === "ipv6" ? 128 : 32}`;
-    return `this tracker names ${own} addresses, and ${ip} is none; its --allow-network ${network} would change that`;
+    return `this tracker names ${own} addresses, and ${ip} is not one: start it with --allow-network ${network}`;
   }
 
   #allows(ip: Ip): boolean {
@@ -109,10 +109,8 @@ export class AddressPolicy {
 }
 
 function forbidden(host: string): PiezaError {
-  return new PiezaError(
-    "permission_denied",
-    `public_url: ${host} is not in the networks that this tracker allows, which its --allow-network adds to`,
-  );
+  const reason = `${host} is not in the networks that this tracker allows (--allow-network adds one)`;
+  return new PiezaError("permission_denied", `public_url: ${reason}`);
 }
 
 /** The class of the host that a server binds. A wildcard has the class of this machine's widest address. */

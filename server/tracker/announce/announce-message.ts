@@ -27,7 +27,7 @@ const events: Readonly<Record<EventMessage, AnnounceEvent>> = {
 /** Checks an announce. Throws InvalidField. The Registrar checks what depends on the tracker's leases. */
 export function parseAnnounce(request: AnnounceRequest): Announce {
   const event = events[request.event];
-  if (!event) throw new InvalidField("event", "is none that this tracker knows");
+  if (!event) throw new InvalidField("event", "is not known to this tracker");
   checkKey(request.identifyKey);
   checkCount("torrents", request.torrents, MAX_TORRENTS);
   checkCount("left", request.left, MAX_TORRENTS);

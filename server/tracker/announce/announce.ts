@@ -45,7 +45,7 @@ export class AnnounceCall {
     return announceAnswer({ ...announced, nextAnnounceMs }, request.leaseSecret);
   }
 
-  /** Answers before Connect's handler. That one answers STARTED, which may dial the peer and needs the signal. */
+  /** Answers before Connect's handler, except STARTED, which may dial the peer and needs the handler's signal. */
   readonly direct: DirectMethod<AnnounceRequest> = {
     read: (message) => {
       const request = readMessage(AnnounceRequestSchema, message);

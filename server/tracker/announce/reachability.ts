@@ -12,10 +12,7 @@ export interface Reachability {
 /** The peer to check, and the key that proves its address. */
 export type CheckedPeer = Pick<PeerLease, "url" | "source" | "identifyKey">;
 
-/**
- * Checks whether a peer may be named to others. Returns a result for an unreachable peer too; rejects only with the
- * reason of `signal`.
- */
+/** Checks whether a peer may be named to others. Rejects only with the reason of `signal`. */
 export interface ReachabilityCheck {
   check(peer: CheckedPeer, signal: AbortSignal): Promise<Reachability>;
 }

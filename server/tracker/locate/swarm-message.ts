@@ -79,17 +79,12 @@ export function watchedPeers(swarm: SwarmSnapshot): MessageInitShape<typeof Watc
     const { complete, bitfield } = wireBitfield(peer);
     left -= bitfield.length;
     const { url, draining, listed, zone, volunteer } = peer;
-    const fits = left >= 0 ? bitfield : new Uint8Array();
-    return {
-      url,
-      draining,
-      listed,
-      zone,
-      volunteer,
+    const held = {
       complete,
-      bitfield: fits,
+      bitfield: left >= 0 ? bitfield : new Uint8Array(),
       piecesHeld: peer.bitfield.count,
     };
+    return { url, draining, listed, zone, volunteer, ...held };
   });
 }
 

@@ -4,29 +4,29 @@ import { countWords, type PieceWords, rangesOf, wordsOf, wordsOfRanges } from "#
 import type { EndReason, ReplicationMetrics } from "../metrics/replication-metrics.ts";
 import type { TrackerLimits } from "../store/limits.ts";
 import type { Order, OrderBook } from "../store/order-store.ts";
+import { swarmText } from "../store/swarm-key.ts";
 import type { PeerLease, SwarmSnapshot, SwarmStore } from "../store/swarm-store.ts";
-import { idOf } from "./swarm-queue.ts";
 import type { VolunteerPool } from "./volunteer-pool.ts";
 
-/** An order that does not get further for so long, and the time of a piece at MIN_PACE, ends. */
+/** An order ends if it makes no progress for this time plus the time of one piece at MIN_PACE_BYTES_PER_MS. */
 const STALLED_MS = 120_000;
 const MIN_PACE_BYTES_PER_MS = 64;
-/** How long a volunteer that gave an order back is not asked for that torrent again. */
+/** How long a volunteer gets no order for a torrent after an order for it was declined or stalled. */
 const REST_MS: Readonly<Record<DeclineReason | "stalled", number>> = {
   "unknown-torrent": 300_000,
   "no-space": 30_000,
   "not-wanted": 600_000,
   stalled: 300_000,
 };
-/** What is forgotten is asked once more. */
+/** Entries kept. A volunteer that is forgotten may get an order again. */
 const MAX_RESTING = 100_000;
 const MAX_COPIED = 100_000;
-/** Tries to change a book that others change at the same time. */
+/** Tries to change a book that other trackers change at the same time. */
 const MAX_TRIES = 5;
 
 export interface BookChange {
   readonly given?: readonly Order[];
-  /** Changed, and still the same orders. */
+  /** Orders that go on with changed fields. */
   readonly kept?: readonly Order[];
   readonly ended?: readonly { readonly order: Order; readonly reason: EndReason }[];
 }
@@ -36,22 +36,23 @@ export interface OrderDeskParts {
   readonly limits: TrackerLimits;
   readonly metrics: ReplicationMetrics;
   readonly pool: VolunteerPool;
-  /** A swarm whose orders have changed is to be looked at. */
+  /** Called for a swarm that has to be planned again, because its orders have changed. */
   readonly onChange: (key: SwarmKey) => void;
 }
 
-/** Orders between the plan and the volunteers: who was told, who got how far, who gave what back. */
+/** Hands orders to volunteers, follows their progress, and ends them when they are done, declined or stalled. */
 export class OrderDesk {
   readonly #parts: OrderDeskParts;
-  /** By swarm and volunteer's URL: until when it is not asked. */
+  /** Until when a volunteer gets no order of a swarm, by swarm and URL. */
   readonly #resting = new Map<string, number>();
+  /** Bytes copied by orders, by swarm. */
   readonly #copied = new Map<string, number>();
 
   constructor(parts: OrderDeskParts) {
     this.#parts = parts;
   }
 
-  /** Takes note of what a volunteer has done since its last announce, and ends what is over. */
+  /** Notes the progress of a volunteer's orders since its last announce, and ends those that are over. */
   async review(lease: PeerLease, declined: readonly DeclinedOrder[]): Promise<void> {
     const { orders } = this.#parts.store;
     const reasons = new Map(declined.map(({ id, reason }) => [id, reason]));
@@ -62,10 +63,8 @@ export class OrderDesk {
       const reason = reasons.get(order.id);
       const moved = left < order.left;
       if (moved) this.#noteCopied(order, (order.left - left) * order.pieceBytes);
-      const end = endOf(
-        { ...order, left, movedAtMs: moved ? now : order.movedAtMs },
-        { lease, swarm, reason, now },
-      );
+      const seen = { ...order, left, movedAtMs: moved ? now : order.movedAtMs };
+      const end = endOf(seen, lease, swarm, reason, now);
       if (reason || end === "expired") this.#rest(order, now + REST_MS[reason ?? "stalled"]);
       if (end) await this.#amend(order, (order) => ({ ended: [{ order, reason: end }] }));
       else if (moved) await this.#amend(order, (order) => ({ kept: [{ ...order, left, movedAtMs: now }] }));
@@ -74,7 +73,7 @@ export class OrderDesk {
     this.#parts.pool.announced(lease, mine);
   }
 
-  /** All that a volunteer is to copy, and has not announced. From now on it has been told. */
+  /** The pieces that a volunteer has to copy and has not announced. Marks their orders as told. */
   async tell(lease: PeerLease): Promise<ReplicationOrder[]> {
     const { store, limits } = this.#parts;
     const now = await store.orders.now();
@@ -92,7 +91,7 @@ export class OrderDesk {
     return told;
   }
 
-  /** Returns whether it was changed: somebody else may have been first. */
+  /** Changes a book. Returns false, and changes nothing, if another tracker changed it first. */
   async change(book: OrderBook, { given = [], kept = [], ended = [] }: BookChange): Promise<boolean> {
     if (given.length + kept.length + ended.length === 0) return true;
     const leaving = ended.map(({ order }) => order.leaseId);
@@ -113,16 +112,16 @@ export class OrderDesk {
     return true;
   }
 
-  /** Of these, who has not given back an order of this swarm lately. */
+  /** The volunteers that have not recently declined or stalled an order of this swarm. */
   askable(key: SwarmKey, volunteers: readonly PlanVolunteer[], now: number): readonly PlanVolunteer[] {
     if (this.#resting.size === 0) return volunteers;
-    const id = idOf(key);
+    const id = swarmText(key);
     return volunteers.filter(({ url }) => !((this.#resting.get(`${id} ${url}`) ?? 0) > now));
   }
 
-  /** Bytes that orders have copied in this swarm since the start. */
+  /** Bytes that orders copied in this swarm since the start. */
   bytesCopied(key: SwarmKey): number {
-    return this.#copied.get(idOf(key)) ?? 0;
+    return this.#copied.get(swarmText(key)) ?? 0;
   }
 
   async #amend(order: Order, change: (order: Order) => BookChange): Promise<void> {
@@ -134,29 +133,27 @@ export class OrderDesk {
   }
 
   #rest(order: Order, untilMs: number): void {
-    remember(this.#resting, `${idOf(order)} ${order.url}`, untilMs, MAX_RESTING);
+    remember(this.#resting, `${swarmText(order)} ${order.url}`, untilMs, MAX_RESTING);
   }
 
   #noteCopied(order: Order, bytes: number): void {
     this.#parts.metrics.copied(bytes);
-    remember(this.#copied, idOf(order), this.bytesCopied(order) + bytes, MAX_COPIED);
+    remember(this.#copied, swarmText(order), this.bytesCopied(order) + bytes, MAX_COPIED);
   }
 }
 
-/** Why an order is over, if it is. */
+/** Why an order is over; undefined if it goes on. */
 function endOf(
   order: Order,
-  {
-    lease,
-    swarm,
-    reason,
-    now,
-  }: { lease: PeerLease; swarm: SwarmSnapshot | undefined; reason?: DeclineReason | undefined; now: number },
+  lease: PeerLease,
+  swarm: SwarmSnapshot | undefined,
+  reason: DeclineReason | undefined,
+  now: number,
 ): EndReason | undefined {
   if (order.left === 0) return "done";
   if (reason) return "declined";
   if (!lease.volunteer || !lease.listed || lease.draining || !swarm) return "called_off";
-  // Another one is made at once, with sources that are there.
+  // The planner makes another order at once, with sources that are there.
   if (!covers(sourcesOf(order, swarm), order, swarm)) return "called_off";
   const patienceMs = STALLED_MS + order.pieceBytes / MIN_PACE_BYTES_PER_MS;
   return now > order.movedAtMs + patienceMs ? "expired" : undefined;
@@ -169,7 +166,7 @@ function missingOf(order: Order, swarm: SwarmSnapshot | undefined): PieceWords {
   return words;
 }
 
-/** Those of an order's sources that are still there. */
+/** The order's sources that are still listed in the swarm. */
 function sourcesOf(order: Order, swarm: SwarmSnapshot | undefined): string[] {
   const urls = new Set(swarm?.members.filter(({ listed }) => listed).map(({ url }) => url));
   return order.sources.filter((url) => urls.has(url));

@@ -21,7 +21,7 @@ import {
   DeclineReason as WireDecline,
   FailureKind as WireFailure,
 } from "#gen/pieza/v1/tracker_pb.ts";
-import { checkString, checkTotalPieces } from "../store/checks.ts";
+import { checkCount, checkString, checkTotalPieces } from "../store/checks.ts";
 
 const MAX_ZONE_BYTES = 64;
 const MAX_DECLINED = 1_024;
@@ -41,7 +41,7 @@ const failureKinds: Readonly<Partial<Record<WireFailure, FailureKind>>> = {
   [WireFailure.MISSING_PIECE]: "missing-piece",
 };
 
-/** What an announce says of copies and of other peers, checked. Throws InvalidField. */
+/** Checks what an announce says of copies and of other peers. Throws InvalidField. */
 export function parseReplication(
   request: AnnounceRequest,
 ): Pick<Announce, "zone" | "volunteer" | "declined" | "drops" | "failures"> {
@@ -61,7 +61,7 @@ export function parseReplication(
       }),
     ),
     drops: request.drops.map((pieces, at) => parsePieces(pieces, `drops[${at}]`)),
-    // A kind that this tracker does not know is no reason to refuse the announce.
+    // A report of an unknown kind is skipped, not refused, so that newer peers can announce here.
     failures: request.failures.flatMap(({ url, infoHash, kind }, at): FailureReport[] => {
       const known = failureKinds[kind];
       const field = `failures[${at}]`;
@@ -74,7 +74,7 @@ export function parseReplication(
   };
 }
 
-/** The answer to an announce, for a caller who knows `secret`. */
+/** The answer to an announce. It leaves out the lease's secret if it is `secret`, which the caller knows. */
 export function announceAnswer(
   announced: Announced,
   secret: string,
@@ -96,7 +96,7 @@ export function announceAnswer(
   };
 }
 
-/** Ranges as they travel: numbers from 1. */
+/** Ranges of indices from 0 as ranges of numbers from 1, for the wire. */
 export function rangesMessage(ranges: readonly PieceRange[]): { first: number; last: number }[] {
   return ranges.map(({ first, last }) => ({ first: first + 1, last: last + 1 }));
 }
@@ -137,8 +137,4 @@ function parseRanges(ranges: readonly PieceRangeMessage[], totalPieces: number, 
     next = last + 1;
     return { first: first - 1, last: last - 1 };
   });
-}
-
-function checkCount(field: string, list: readonly unknown[], most: number): void {
-  if (list.length > most) throw new InvalidField(field, `must be at most ${most}`);
 }

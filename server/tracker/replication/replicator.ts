@@ -15,18 +15,18 @@ import { pieceBytesOf, stateOf, type TargetOptions } from "./swarm-needs.ts";
 import { SwarmQueue } from "./swarm-queue.ts";
 import { VolunteerPool } from "./volunteer-pool.ts";
 
-/** Swarms that one announce may have looked at, ... */
-const MAX_LOOKS = 32;
-/** ... and the work after which no other one is begun: meanwhile nobody else is answered. */
+/** Swarms that one pass plans at most. */
+const MAX_VISITS = 32;
+/** A pass begins no further swarm after this much work, because no other call is answered meanwhile. */
 const MAX_WORK_MS = 5;
-/** Peers that lend nothing have the tracker look so often at most. */
-const LOOK_MS = 250;
-/** Ranges of lost pieces that a line of the log names. */
+/** Announces of peers that lend no space start a pass at most this often. */
+const PASS_MS = 250;
+/** Ranges of lost pieces that a log line names. */
 const MAX_NAMED = 20;
 
 export interface ReplicatorParts {
   readonly store: SwarmStore;
-  /** Tells how long planning takes. */
+  /** Measures how long planning takes. */
   readonly clock: Clock;
   readonly limits: TrackerLimits;
   readonly targets: TargetOptions;
@@ -35,15 +35,15 @@ export interface ReplicatorParts {
   readonly log?: Log | undefined;
 }
 
-/** What a peer is told of copies. */
+/** The part of an answer to an announce that is about copies. */
 type Told = Required<Pick<Announced, "orders" | "grants" | "lastCopies">>;
 
 /**
- * Keeps torrents at their targets: looks at swarms that changed, has volunteers copy what has too few copies, and says
- * who may drop what. It has no timer: announces move it, a bounded step each.
+ * Keeps torrents at their replication targets: plans the swarms that changed, orders volunteers to copy pieces with
+ * too few copies, and decides which peer may drop pieces. It has no timer: each announce runs one bounded pass.
  *
- * A tracker that begins, or has not been reached for a while, knows of too few peers: it waits until each could announce
- * twice before it orders anything.
+ * A tracker that starts, or that no peer reached for a while, knows too few peers. It orders nothing until each peer
+ * could announce twice.
  */
 export class Replicator {
   readonly #parts: ReplicatorParts;
@@ -52,9 +52,9 @@ export class Replicator {
   readonly #pool: VolunteerPool;
   readonly #desk: OrderDesk;
   #cursor = "";
-  #lookedAtMs = -Infinity;
+  #passedAtMs = -Infinity;
   #settledAtMs = Number.POSITIVE_INFINITY;
-  /** Of the look under way, waiting for the store aside. */
+  /** Work of the current pass in ms, without waits for the store. */
   #workedMs = 0;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
@@ -67,26 +67,26 @@ export class Replicator {
     parts.metrics.watch(() => ({ ...this.#queue.totals, underWay: this.#pool.underWay }));
   }
 
-  /** What follows from an announce, once what it says of torrents is in the store. */
+  /** Handles an announce whose torrents are in the store already. */
   async announced(announce: Announce, lease: PeerLease): Promise<Told> {
     const grants = await this.#grants(lease, announce.drops ?? []);
     if (!lease.volunteer && !lease.draining) {
-      if ((await this.#parts.store.orders.now()) >= this.#lookedAtMs + LOOK_MS) await this.#look();
+      if ((await this.#parts.store.orders.now()) >= this.#passedAtMs + PASS_MS) await this.#pass();
       return { orders: [], grants, lastCopies: 0 };
     }
     await this.#desk.review(lease, announce.declined ?? []);
-    await this.#look();
+    await this.#pass();
     const orders = lease.volunteer ? await this.#desk.tell(lease) : [];
     return { orders, grants, lastCopies: lease.draining ? await this.#lastCopies(lease) : 0 };
   }
 
-  /** A peer has gone. */
+  /** A peer has left: its swarms may need copies. */
   stopped(): Promise<void> {
-    return this.#look();
+    return this.#pass();
   }
 
-  /** How the copies of a swarm stand, for people who look. */
-  async standing(key: SwarmKey) {
+  /** The copies of a swarm, for Scrape and WatchSwarm. */
+  async report(key: SwarmKey) {
     const { store, targets } = this.#parts;
     const book = await store.orders.book(key);
     const swarm = await store.swarm(key);
@@ -94,19 +94,19 @@ export class Replicator {
     return { swarm, book, state, bytesCopied: this.#desk.bytesCopied(key) };
   }
 
-  /** Who comes while one look is under way waits for the next, together with all others who come. */
-  #look(): Promise<void> {
+  /** Runs a pass. Calls during a pass share the next one. */
+  #pass(): Promise<void> {
     this.#next ??= (this.#running ?? Promise.resolve())
       .catch(() => {})
       .then(() => {
         this.#running = this.#next;
         this.#next = undefined;
-        return this.#lookOnce();
+        return this.#passOnce();
       });
     return this.#next;
   }
 
-  async #lookOnce(): Promise<void> {
+  async #passOnce(): Promise<void> {
     const { store } = this.#parts;
     const now = await store.orders.now();
     const { cursor, keys, all } = await store.changes(this.#cursor);
@@ -114,25 +114,25 @@ export class Replicator {
     this.#cursor = cursor;
     for (const key of keys) this.#queue.changed(key);
     await this.#pool.refresh(now);
-    const taken = this.#queue.take(now, MAX_LOOKS);
+    const taken = this.#queue.take(now, MAX_VISITS);
     this.#workedMs = 0;
     for (const [at, key] of taken.entries()) {
-      if (this.#workedMs < MAX_WORK_MS) await this.#lookAt(key, now);
+      if (this.#workedMs < MAX_WORK_MS) await this.#visit(key, now);
       else return this.#queue.putBack(taken.slice(at));
     }
   }
 
-  /** `forgot`: the store has lost what it knew. */
+  /** Decides until when to wait for announces. `forgot`: the store has lost its state. */
   #settle(now: number, forgot: boolean): void {
     const { leaseMs, heartbeatMs, heartbeatJitter } = this.#parts.limits;
-    if (forgot || now > this.#lookedAtMs + leaseMs / 2)
+    if (forgot || now > this.#passedAtMs + leaseMs / 2)
       this.#settledAtMs = now + 2 * heartbeatMs * (1 + heartbeatJitter);
-    this.#lookedAtMs = now;
+    this.#passedAtMs = now;
   }
 
-  async #lookAt(key: SwarmKey, now: number): Promise<void> {
+  async #visit(key: SwarmKey, now: number): Promise<void> {
     const { store, targets } = this.#parts;
-    // The book first: an order that is done leaves it after its pieces are in the swarm.
+    // Read the book before the swarm: a finished order leaves its book after its pieces are in the swarm.
     const book = await store.orders.book(key);
     const swarm = await store.swarm(key);
     const state = swarm && this.#timed(() => stateOf(swarm, targets));
@@ -180,7 +180,7 @@ export class Replicator {
     return done;
   }
 
-  /** Each whole or not at all. The last copy stays even where nobody asked for copies. */
+  /** Grants each drop entirely or not at all. The last copy stays even without a target. */
   async #grants(lease: PeerLease, drops: readonly PieceRanges[]): Promise<PieceRanges[]> {
     const { store, targets, metrics } = this.#parts;
     const grants: PieceRanges[] = [];
@@ -194,7 +194,7 @@ export class Replicator {
     return grants;
   }
 
-  /** Pieces that would go with this peer although somebody could take them. */
+  /** Pieces that would be lost with this peer although a volunteer could copy them. */
   async #lastCopies(lease: PeerLease): Promise<number> {
     const { store, targets } = this.#parts;
     let count = 0;
@@ -220,7 +220,7 @@ export class Replicator {
     this.#parts.log?.({
       level: "error",
       event: "pieces_lost",
-      message: `nobody has these pieces of ${members[0]!.fileName} any more: ${pieces.join(", ")}`,
+      message: `no peer has these pieces of ${members[0]!.fileName} any more: ${pieces.join(", ")}`,
       info_hash: infoHash,
       total_pieces: totalPieces,
       pieces,

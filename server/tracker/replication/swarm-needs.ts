@@ -2,19 +2,19 @@ import { type CopyState, copyState } from "#core/replication/copies.ts";
 import { MAX_PIECE_LENGTH } from "#core/torrent/piece.ts";
 import type { SwarmSnapshot } from "../store/swarm-store.ts";
 
-/** What a tracker makes of the targets that it is told. */
+/** How a tracker treats the replication targets that peers announce. */
 export interface TargetOptions {
-  /** Copies of every piece of a torrent that does not say; 0: none. Default 0. */
+  /** Copies of every piece of a torrent without a target; 0: none. Default 0. */
   readonly replicationTarget: number;
-  /** More is taken for that. Default 10. */
+  /** A higher target counts as this one. Default 10. */
   readonly maxReplicationTarget: number;
 }
 
 const states = new WeakMap<SwarmSnapshot, CopyState>();
 
 /**
- * Copies of every piece that a swarm is to have: the most that complete peers ask for. When the last of them has gone,
- * what the others say counts, or copying would stop just then.
+ * The copies of every piece that a swarm should have: the highest target that complete peers announce. Without
+ * complete peers the others' targets count, or copying would stop when the last seeder leaves.
  */
 export function targetOf(
   { members }: SwarmSnapshot,
@@ -26,7 +26,7 @@ export function targetOf(
   return Math.min(maxReplicationTarget, asked > 0 ? asked : replicationTarget);
 }
 
-/** Computed once per state of the swarm. */
+/** The copies of a swarm, computed once for each snapshot: all calls of a tracker have the same options. */
 export function stateOf(swarm: SwarmSnapshot, options: TargetOptions): CopyState {
   const known = states.get(swarm);
   if (known) return known;
@@ -35,7 +35,7 @@ export function stateOf(swarm: SwarmSnapshot, options: TargetOptions): CopyState
   return state;
 }
 
-/** The longest that a piece can be, as far as anybody says. */
+/** The greatest piece length that a peer announces, or 16 MiB, in bytes. */
 export function pieceBytesOf({ members }: SwarmSnapshot): number {
   const said = members.reduce((most, { pieceLength }) => Math.max(most, pieceLength), 0);
   return said > 0 ? said : MAX_PIECE_LENGTH;

@@ -1,7 +1,8 @@
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { CopyState } from "#core/replication/copies.ts";
+import { swarmText } from "../store/swarm-key.ts";
 
-/** A swarm below its target is looked at again after so long, even if nothing in it changes: a volunteer may have come. */
+/** A swarm below its target is planned again after this time even without a change: a volunteer may have come. */
 const AGAIN_MS = 2_000;
 
 interface Needy {
@@ -10,10 +11,10 @@ interface Needy {
   readonly dueAtMs: number;
 }
 
-/** Which swarms are to be looked at: those that changed, and from time to time those below their target. */
+/** The swarms to plan: those that changed, and from time to time those below their target. */
 export class SwarmQueue {
   readonly #changed = new Map<string, SwarmKey>();
-  /** In the order in which they are due. */
+  /** Swarms below their target, in the order in which they are due. */
   readonly #needy = new Map<string, Needy>();
   #under = 0;
   #lost = 0;
@@ -24,10 +25,10 @@ export class SwarmQueue {
   }
 
   changed(key: SwarmKey): void {
-    this.#changed.set(idOf(key), { infoHash: key.infoHash, totalPieces: key.totalPieces });
+    this.#changed.set(swarmText(key), { infoHash: key.infoHash, totalPieces: key.totalPieces });
   }
 
-  /** Up to `most` swarms whose time has come; those that changed first. */
+  /** Takes up to `most` due swarms, those that changed first. */
   take(nowMs: number, most: number): SwarmKey[] {
     const taken: SwarmKey[] = [];
     for (const [id, key] of this.#changed) {
@@ -42,18 +43,18 @@ export class SwarmQueue {
     return taken;
   }
 
-  /** Taken, and not looked at: their turn comes after those that changed already. */
+  /** Puts back swarms that were taken and not planned, behind those that changed before. */
   putBack(keys: readonly SwarmKey[]): void {
     for (const key of keys) this.changed(key);
   }
 
-  /** It has been looked at. Returns whether it has lost pieces that were there, as far as is known. */
+  /** Notes the state of a planned swarm. Returns whether it has lost more pieces than before. */
   seen(key: SwarmKey, state: CopyState | undefined, nowMs: number): boolean {
-    const before = this.#needy.get(idOf(key));
-    this.#needy.delete(idOf(key));
+    const before = this.#needy.get(swarmText(key));
+    this.#needy.delete(swarmText(key));
     this.#count(before?.state, -1);
     if (!state || state.under === 0) return false;
-    this.#needy.set(idOf(key), { key, state, dueAtMs: nowMs + AGAIN_MS });
+    this.#needy.set(swarmText(key), { key, state, dueAtMs: nowMs + AGAIN_MS });
     this.#count(state, 1);
     return state.lost > (before?.state.lost ?? 0);
   }
@@ -62,8 +63,4 @@ export class SwarmQueue {
     this.#under += sign * (state?.under ?? 0);
     this.#lost += sign * (state?.lost ?? 0);
   }
-}
-
-export function idOf({ infoHash, totalPieces }: SwarmKey): string {
-  return `${infoHash} ${totalPieces}`;
 }

@@ -2,11 +2,14 @@ import { hashOfText } from "#core/base/rendezvous.ts";
 import type { PlanVolunteer } from "#core/replication/input.ts";
 import type { Order } from "../store/order-store.ts";
 import type { PeerLease, SwarmStore } from "../store/swarm-store.ts";
+import { tally } from "../store/tally.ts";
 
-/** The whole picture is made anew so often: others may have changed it. */
+/** The pool is read again from the store after this time, as other trackers change it too. */
 const FRESH_MS = 1_000;
 
-/** Who lends how much, and who does how much, over all swarms: kept for a second, and by what we do ourselves. */
+/**
+ * The volunteers of all swarms and their orders, as of at most FRESH_MS ago, with this tracker's own changes applied.
+ */
 export class VolunteerPool {
   readonly #store: SwarmStore;
   #madeAtMs = -Infinity;
@@ -22,7 +25,7 @@ export class VolunteerPool {
     return [...this.#volunteers.values()];
   }
 
-  /** Whether anybody has fewer orders than so many. */
+  /** Whether a volunteer with free space has fewer than `maxOrders` orders. */
   idle(maxOrders: number): boolean {
     for (const { orders, freeBytes } of this.#volunteers.values())
       if (orders < maxOrders && freeBytes > 0) return true;
@@ -34,10 +37,10 @@ export class VolunteerPool {
     return this.#underWay;
   }
 
-  /** Orders that this peer is a source of. */
+  /** The number of orders that have this peer as a source. */
   readonly served = (url: string): number => this.#served.get(url) ?? 0;
 
-  /** Makes the picture anew if it is old. */
+  /** Reads the pool from the store if it is older than FRESH_MS. */
   async refresh(nowMs: number): Promise<void> {
     if (nowMs < this.#madeAtMs + FRESH_MS) return;
     const books = await this.#store.orders.books();
@@ -55,7 +58,7 @@ export class VolunteerPool {
     this.#madeAtMs = nowMs;
   }
 
-  /** A volunteer has announced; these are its orders now. */
+  /** A volunteer has announced and now has these orders. */
   announced(lease: PeerLease, orders: readonly Order[]): void {
     const before = this.#volunteers.get(lease.id);
     this.#volunteers.delete(lease.id);
@@ -70,14 +73,14 @@ export class VolunteerPool {
     this.#volunteers.set(order.leaseId, { ...volunteer, freeBytes, orders: volunteer.orders + 1 });
   }
 
-  /** Its bytes are free again when the volunteer says so. */
+  /** Its space stays taken until the volunteer announces it as free. */
   ended(order: Order): void {
     this.#count(order, -1);
     const volunteer = this.#volunteers.get(order.leaseId);
     if (volunteer) this.#volunteers.set(order.leaseId, { ...volunteer, orders: volunteer.orders - 1 });
   }
 
-  /** Only who is listed and stays keeps copies for others. `before`: what was known of it. */
+  /** Adds a volunteer that is listed and not draining. `before`: its previous entry. */
   #put(lease: PeerLease, orders: readonly Order[], before: PlanVolunteer | undefined): void {
     const { id, url, zone = "", volunteer, listed, draining } = lease;
     if (!volunteer || !listed || draining) return;
@@ -97,6 +100,6 @@ export class VolunteerPool {
 
   #count({ sources }: Order, sign: 1 | -1): void {
     this.#underWay += sign;
-    for (const url of sources) this.#served.set(url, Math.max(0, this.served(url) + sign));
+    for (const url of sources) tally(this.#served, url, sign);
   }
 }

@@ -6,9 +6,10 @@ import { rangesMessage } from "./replication-message.ts";
 
 const MAX_ORDERS = 1_000;
 
-/** How the copies of a swarm stand, as people see it. */
+/** The copies of a swarm, as Scrape and WatchSwarm tell them. */
 export interface CopyReport {
   readonly book: OrderBook;
+  /** Undefined if the swarm has no peers. */
   readonly state: CopyState | undefined;
   readonly bytesCopied: number;
 }

@@ -44,17 +44,7 @@ export interface VolunteerSpace extends VolunteerOffer {
 
 /** The fields of a lease that may change during its life. */
 export type LeaseChange = Partial<
-  Pick<
-    PeerLease,
-    | "identifyKey"
-    | "listed"
-    | "notListedReason"
-    | "checkAtSeconds"
-    | "checkFailures"
-    | "draining"
-    | "zone"
-    | "volunteer"
-  >
+  Omit<PeerLease, "id" | "secretHash" | "address" | "url" | "source" | "legacy">
 >;
 
 /** What one lease announces of one torrent. */

@@ -9,7 +9,7 @@ import type { PeerLease } from "../swarm-store.ts";
  */
 export class Holder {
   lease: PeerLease;
-  /** Whole ms on the store's clock, which V8 stores in place for the first 24 days; -1 once the lease has ended. */
+  /** Whole ms on the store's clock (see docs/v8.md); -1 once the lease has ended. */
   expiresAtMs: number;
   #first: Seat | undefined;
   #others: Map<string, Seat> | undefined;

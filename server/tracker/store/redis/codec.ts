@@ -43,13 +43,8 @@ export function parseRow(digest: string, value: Buffer): Row | undefined {
 }
 
 /** The arguments of putRow for one member: revision, bytes and the rest of the row. */
-export function encodeSaid({
-  fileName,
-  revision,
-  bitfield,
-  replicationTarget = 0,
-  pieceLength = 0,
-}: Said): [string, string, Buffer] {
+export function encodeSaid(said: Said): [string, string, Buffer] {
+  const { fileName, revision, bitfield, replicationTarget = 0, pieceLength = 0 } = said;
   const name = Buffer.from(fileName);
   const head = Buffer.alloc(HEAD_BYTES);
   head.writeUInt8(bitfield.complete ? 1 : 0, 0);
@@ -57,11 +52,8 @@ export function encodeSaid({
   head.writeUInt16BE(replicationTarget, 2);
   head.writeUInt32BE(pieceLength, 4);
   const bits = bitfield.complete ? [] : [bitfield.toBytes()];
-  return [
-    revisionText(revision),
-    String(bytesOf(bitfield)).padStart(8, "0"),
-    Buffer.concat([head, name, ...bits]),
-  ];
+  const bytes = String(bytesOf(bitfield)).padStart(8, "0");
+  return [revisionText(revision), bytes, Buffer.concat([head, name, ...bits])];
 }
 
 /** Reads a member's row. Undefined if it is malformed. `full` returns the bitfield that complete members share. */

@@ -7,17 +7,7 @@ import { randomId } from "../lease-secret.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "../limits.ts";
 import { refuseEnded } from "../refuse.ts";
 import { showsChange } from "../rules/swarm-rules.ts";
-import type {
-  DeclaredFile,
-  LeaseChange,
-  LegacyFile,
-  LegacyPeer,
-  Membership,
-  PeerLease,
-  SwarmChanges,
-  SwarmSnapshot,
-  SwarmStore,
-} from "../swarm-store.ts";
+import type { LeaseChange, Membership, PeerLease, SwarmStore } from "../swarm-store.ts";
 import { RedisAccounts } from "./accounts.ts";
 import { digestOf, type RedisKeys, redisKeys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
@@ -66,6 +56,17 @@ export class RedisSwarmStore implements SwarmStore {
   readonly #swarms: RedisSwarms;
   readonly #legacyPeers: RedisLegacyPeers;
   readonly #sweeper: Repeater;
+  readonly find: SwarmStore["find"] = (id) => this.#leases.find(id);
+  readonly holderOf: SwarmStore["holderOf"] = (address) => this.#leases.holderOf(address);
+  readonly leave: SwarmStore["leave"] = (id, infoHash) => this.#swarms.leave(digestOf(id), infoHash);
+  readonly swarm: SwarmStore["swarm"] = (key) => this.#swarms.swarm(key);
+  readonly swarmsOf: SwarmStore["swarmsOf"] = (infoHash) => this.#swarms.ofInfoHash(infoHash);
+  readonly swarmsNamed: SwarmStore["swarmsNamed"] = (fileName) => this.#swarms.named(fileName);
+  readonly changes: SwarmStore["changes"] = (cursor) => this.#swarms.changes(cursor);
+  readonly volunteers: SwarmStore["volunteers"] = () => this.#leases.volunteers();
+  readonly declare: SwarmStore["declare"] = (id, files) => this.#legacyPeers.declare(id, files);
+  readonly legacyFile: SwarmStore["legacyFile"] = (fileName) => this.#legacyPeers.file(fileName);
+  readonly legacyPeers: SwarmStore["legacyPeers"] = () => this.#legacyPeers.peers();
   #trackerId = randomId();
   #garbage = 0;
 
@@ -117,14 +118,6 @@ export class RedisSwarmStore implements SwarmStore {
     if (!(await this.#leases.open(lease))) throw new PiezaError("unavailable", "the lease is being ended");
   }
 
-  find(id: string): Promise<PeerLease | undefined> {
-    return this.#leases.find(id);
-  }
-
-  holderOf(address: string): Promise<PeerLease | undefined> {
-    return this.#leases.holderOf(address);
-  }
-
   async renew(id: string, change?: LeaseChange): Promise<PeerLease | undefined> {
     if (change?.volunteer) await this.#leases.noteVolunteer(id);
     const renewed = await this.#leases.renew(id, change);
@@ -152,10 +145,6 @@ export class RedisSwarmStore implements SwarmStore {
     return kept;
   }
 
-  leave(id: string, infoHash: string): Promise<void> {
-    return this.#swarms.leave(digestOf(id), infoHash);
-  }
-
   async withdraw(id: string, key: SwarmKey, ranges: readonly PieceRange[], least: number): Promise<boolean> {
     if (!(await this.#leases.find(id))) return false;
     return this.#swarms.withdraw(id, key, ranges, least);
@@ -166,41 +155,9 @@ export class RedisSwarmStore implements SwarmStore {
     return (await this.#swarms.joined(digestOf(id))).map(({ infoHash }) => infoHash);
   }
 
-  swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined> {
-    return this.#swarms.swarm(key);
-  }
-
-  swarmsOf(infoHash: string): Promise<readonly SwarmKey[]> {
-    return this.#swarms.ofInfoHash(infoHash);
-  }
-
-  swarmsNamed(fileName: string): Promise<readonly SwarmKey[]> {
-    return this.#swarms.named(fileName);
-  }
-
   async swarms(limit: number): Promise<readonly SwarmKey[]> {
     await this.#sweeper.idle();
     return this.#swarms.some(limit);
-  }
-
-  changes(cursor: string): Promise<SwarmChanges> {
-    return this.#swarms.changes(cursor);
-  }
-
-  volunteers(): Promise<readonly PeerLease[]> {
-    return this.#leases.volunteers();
-  }
-
-  declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
-    return this.#legacyPeers.declare(id, files);
-  }
-
-  legacyFile(fileName: string): Promise<LegacyFile | undefined> {
-    return this.#legacyPeers.file(fileName);
-  }
-
-  legacyPeers(): Promise<readonly LegacyPeer[]> {
-    return this.#legacyPeers.peers();
   }
 
   async counts(): Promise<{ leases: number; swarms: number }> {
