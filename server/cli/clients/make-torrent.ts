@@ -35,6 +35,6 @@ export async function makeTorrent(
 export async function checkExists(path: string): Promise<void> {
   await stat(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== "ENOENT" && cause.code !== "ENOTDIR") throw cause;
-    throw new UsageError(`there is no ${path}`, { cause });
+    throw new UsageError(`${path} does not exist`, { cause });
   });
 }

@@ -14,8 +14,8 @@ const PATH = "/pieza.v1.CatalogService/GetTorrent";
 const TIMEOUT_MS = 90_000;
 
 /**
- * A catalog's torrent over a plain socket, before the library is loaded. Undefined where only the library gets it:
- * over TLS, through a proxy, or from a server that answers in an unusual way. Fails as over any transport.
+ * A catalog's torrent over a plain socket, before the library is loaded. Undefined where only the library gets it: over
+ * TLS, through a proxy, or from a server that answers in an unusual way. Fails as over any transport.
  */
 export async function plainTorrent(
   url: string,

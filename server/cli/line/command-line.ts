@@ -106,8 +106,8 @@ function checkArgs({ name, args }: VerbSpec, given: readonly string[]): void {
   }
 }
 
-function unknown(what: string, word: string, known: readonly string[]): UsageError {
+function unknown(kind: string, word: string, known: readonly string[]): UsageError {
   const near = nearest(word, known);
   const hint = near ? `did you mean ${near}?` : "see pieza --help";
-  return new UsageError(`there is no ${what} ${word}; ${hint}`);
+  return new UsageError(`there is no ${kind} ${word}; ${hint}`);
 }

@@ -152,16 +152,6 @@ function* numbersIn(ranges: NumberRanges, total: number): Generator<number> {
   }
 }
 
-/** Reads the torrent files of --torrent; the key is the torrent's file name. */
-export async function readTorrents(files: readonly string[]): Promise<Map<string, Torrent>> {
-  const torrents = new Map<string, Torrent>();
-  for (const file of files) {
-    const torrent = await readTorrentFile(file);
-    torrents.set(torrent.fileName, torrent);
-  }
-  return torrents;
-}
-
 /** The trackers of the torrents and of --tracker, each once; if there are none, those that the catalog names. */
 export async function trackersOfSeedings(
   seedings: readonly Seeding[],
@@ -172,14 +162,24 @@ export async function trackersOfSeedings(
   return known.size > 0 ? [...known] : trackersOfCatalog(flags.catalog, flags, signal);
 }
 
-/** The given torrent for a path: the one with its file name, or the only torrent for the only path. */
-export async function givenTorrent(
-  path: string,
+/** Pairs each path with its torrent: the one in `files` (of --torrent) for it, else that which `otherwise` returns. */
+export async function pairWithTorrents(
   paths: readonly string[],
-  torrents: ReadonlyMap<string, Torrent>,
-): Promise<Torrent | undefined> {
-  await checkExists(path);
-  const named = torrents.get(basename(resolve(path)));
+  files: readonly string[],
+  otherwise: (path: string) => Promise<Torrent>,
+): Promise<Seeding[]> {
+  const torrents = new Map<string, Torrent>();
+  for (const file of files) {
+    const torrent = await readTorrentFile(file);
+    torrents.set(torrent.fileName, torrent);
+  }
+  // The only torrent belongs to the only path, whatever its file name is.
   const only = paths.length === 1 && torrents.size === 1 ? [...torrents.values()][0] : undefined;
-  return named ?? only;
+  const seedings: Seeding[] = [];
+  for (const path of paths) {
+    await checkExists(path);
+    const torrent = torrents.get(basename(resolve(path))) ?? only ?? (await otherwise(path));
+    seedings.push({ path, torrent });
+  }
+  return seedings;
 }

@@ -42,13 +42,15 @@ export async function serverToken(
   return token;
 }
 
+/** An error of Node's `listen`. */
+type ListenError = NodeJS.ErrnoException & { port?: number; address?: string };
+
 /** Starts a server. Fails with CliError that says what to do about a port or address that it cannot have. */
 export async function startOn<Server>(port: OptionName, start: () => Promise<Server>): Promise<Server> {
   try {
     return await start();
   } catch (error) {
-    const { code, ...listen } = error as NodeJS.ErrnoException & { port?: number; address?: string };
-    const { port: number, address } = listen;
+    const { code, port: number, address } = error as ListenError;
     const options = { cause: error };
     const ways = `choose another with ${longFlag(port)} or ${environmentName(port)} (0 = any free one)`;
     if (code === "EADDRINUSE")

@@ -65,7 +65,7 @@ async function* checkTorrent(
     if (error instanceof PiezaError && error.code === "unavailable") return undefined;
     throw error;
   });
-  // A torrent's file or URL fails with other codes, so it is the catalog that does not answer.
+  // The catalog does not answer, so it is checked instead of the torrent.
   if (!found) return yield* (await checkServer(flags.catalog, "catalog", options)).findings;
   const trackers = await trackersFor(found, flags, signal);
   yield checkSpace(found.torrent, flags.dir);

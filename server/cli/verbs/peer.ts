@@ -5,13 +5,7 @@ import { UsageError } from "../line/exit-code.ts";
 import type { Output } from "../line/output.ts";
 import type { VerbFlags, VerbInvocation } from "../line/verb-options.ts";
 import { rememberUploadToken, uploadOptions, volunteerRules } from "../servers/accept-uploads.ts";
-import {
-  givenTorrent,
-  readTorrents,
-  type Seeding,
-  startSeeding,
-  trackersOfSeedings,
-} from "../servers/seeding.ts";
+import { pairWithTorrents, startSeeding, trackersOfSeedings } from "../servers/seeding.ts";
 import { sayListening, serveUntilSignalled } from "../servers/serve.ts";
 
 type PeerFlags = VerbFlags<"peer">;
@@ -23,12 +17,7 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
   check(args, flags);
   const { role } = flags;
   if (role === "replicate") return replicate(flags, out, signal);
-  const torrents = await readTorrents(flags.torrents);
-  const seedings: Seeding[] = [];
-  for (const path of args) {
-    const torrent = (await givenTorrent(path, args, torrents)) ?? (await torrentBeside(path));
-    seedings.push({ path, torrent });
-  }
+  const seedings = await pairWithTorrents(args, flags.torrents, torrentBeside);
   if (role === "announce") {
     const { announceUntilSignalled } = await import("../servers/peer-role.ts");
     return announceUntilSignalled(await trackersOfSeedings(seedings, flags, signal), flags, out, signal);
@@ -41,7 +30,7 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
     ...(role === "serve"
       ? await servingPart(flags, out)
       : { zone: flags.zone, volunteer: await volunteerRules(flags) }),
-    // Uploads and copies have no other owner who would notice bad sectors, so this peer scrubs them.
+    // Only this peer can notice that uploads and copies on its disk have gone bad, so it scrubs them.
     ...((uploads || (!role && flags.volunteer)) && { scrub: scrubbing(flags) }),
   });
   await rememberUploadToken(flags, uploads, peer.url);

@@ -1,19 +1,16 @@
 import { makeTorrent } from "../clients/make-torrent.ts";
 import type { VerbInvocation } from "../line/verb-options.ts";
-import {
-  givenTorrent,
-  readTorrents,
-  type Seeding,
-  startSeeding,
-  trackersOfSeedings,
-} from "../servers/seeding.ts";
+import { pairWithTorrents, startSeeding, trackersOfSeedings } from "../servers/seeding.ts";
 import { sayListening, serveUntilSignalled } from "../servers/serve.ts";
 import { sayCreated } from "./create.ts";
 import { publish } from "./publish.ts";
 
-export async function runSeed(invocation: VerbInvocation<"seed">): Promise<void> {
-  const { flags, out, signal } = invocation;
-  const seedings = await collect(invocation);
+export async function runSeed({ args, flags, out, signal }: VerbInvocation<"seed">): Promise<void> {
+  const seedings = await pairWithTorrents(args, flags.createdTorrents, async (path) => {
+    const torrent = await makeTorrent(path, flags, out, signal);
+    sayCreated(torrent, undefined, out);
+    return torrent;
+  });
   const trackers = await trackersOfSeedings(seedings, flags, signal);
   const forOthers = { zone: flags.zone, drainMs: flags.drainTimeout };
   const peer = await startSeeding(seedings, trackers, flags, out, forOthers);
@@ -25,17 +22,4 @@ export async function runSeed(invocation: VerbInvocation<"seed">): Promise<void>
   }
   sayListening("seed", peer.url, out);
   await serveUntilSignalled(signal, peer);
-}
-
-/** Pairs each path with its torrent: the one of --torrent, or one that is made now. */
-async function collect({ args, flags, out, signal }: VerbInvocation<"seed">): Promise<Seeding[]> {
-  const torrents = await readTorrents(flags.createdTorrents);
-  const seedings: Seeding[] = [];
-  for (const path of args) {
-    const given = await givenTorrent(path, args, torrents);
-    const torrent = given ?? (await makeTorrent(path, flags, out, signal));
-    if (!given) sayCreated(torrent, undefined, out);
-    seedings.push({ path, torrent });
-  }
-  return seedings;
 }

@@ -23,8 +23,8 @@ export async function runVerify({ args, flags, out, signal }: VerbInvocation<"ve
   const { totalPieces, wrongPieces, wrongFiles } = result;
   for (const problem of wrongFiles) out.warn(problem);
   if (wrongPieces > 0 || wrongFiles.length > 0) {
-    const what = `${plural(wrongPieces, "piece")} of ${totalPieces} wrong`;
-    throw new CliError(ExitCode.VERIFY_FAILED, `${path} is not ${torrent.fileName}: ${what}`);
+    const found = `${plural(wrongPieces, "piece")} of ${totalPieces} wrong`;
+    throw new CliError(ExitCode.VERIFY_FAILED, `${path} is not ${torrent.fileName}: ${found}`);
   }
   out.event(
     "done",

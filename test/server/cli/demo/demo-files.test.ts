@@ -12,7 +12,7 @@ const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest(
 describe("shakira.mp3", () => {
   const bytes = Buffer.concat([...silentMp3()]);
 
-  it("is what fixtures/shakira.json says, in the seed's exact form", async () => {
+  it("is what fixtures/shakira.json says, in the exact legacy form", async () => {
     const json = JSON.parse(await fixture("shakira.json"));
     const hashes = Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, n) =>
       sha256(bytes.subarray(n * 65_536, (n + 1) * 65_536)),

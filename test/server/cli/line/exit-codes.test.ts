@@ -62,7 +62,7 @@ describe("the exit code", () => {
       ["get", "lonely", "--give-up-after", "x"],
       /--give-up-after: expected a time/,
     ],
-    [2, "for a file that is not there", ["create", "nothing.bin"], /there is no nothing.bin/],
+    [2, "for a file that is not there", ["create", "nothing.bin"], /nothing.bin does not exist/],
     [
       2,
       "for a torrent that lies, with the field",

@@ -222,7 +222,7 @@ describe("a catalog's entries", () => {
 });
 
 describe("peer", () => {
-  it("holds what a seed's inventory lists, of a torrent in the seed's form", async () => {
+  it("holds what a legacy inventory lists, of a torrent in the legacy form", async () => {
     const { cwd, run } = await emptyFolder();
     const fixtures = join(import.meta.dirname, "../../../../fixtures");
     const { silentMp3 } = await import("../../../../server/cli/demo/demo-files.ts");

@@ -230,7 +230,7 @@ describe("a certificate that cannot be trusted", () => {
     const { stdout } = await run("curl", ["-sS", "--max-time", "10", "-w", "%{http_code}", `${url}/healthz`]);
     expect(stdout).toBe('{"code":"unavailable","message":"this port speaks TLS: use https"}\n400');
     const page = getText(url, { maxBytes: 1_000, signal: never });
-    await expect(page).rejects.toThrow(/400 Bad Request; perhaps it speaks TLS, at https:/);
+    await expect(page).rejects.toThrow(/400 Bad Request; if the port is for TLS, use https:/);
     const listing = await pieza(["ls", "--catalog", url]);
     expect(listing).toMatchObject({ code: 7, stderr: expect.stringMatching(/speaks TLS there; use https/) });
   });
