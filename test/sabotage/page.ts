@@ -23,7 +23,7 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   {
     what: "of the page: a publication that nobody stored is called shared",
     file: "web/src/worker/publication.ts",
-    find: `return { kind: "unstored", failure: told ? undefined : failure, peers: this.#peers };`,
+    find: `return { kind: "unstored", failure: peersSayWhy ? undefined : failure, peers: this.#peers };`,
     replace: `return { kind: "shared" };`,
     test: "test/e2e/page/publish.test.ts",
     name: "says which peers take nothing",

@@ -4,7 +4,13 @@ import { en } from "../../web/src/base/en.ts";
 import { es } from "../../web/src/base/es.ts";
 import { formatsFor } from "../../web/src/base/format.ts";
 import { linkTo, torrentOf } from "../../web/src/base/route.svelte.ts";
-import { failureOf, NO_ADDRESS, NO_LEAVE, peerTrouble, reasonText } from "../../web/src/base/trouble.ts";
+import {
+  failureOf,
+  NO_ADDRESS,
+  NO_LOCAL_NETWORK,
+  peerTrouble,
+  reasonText,
+} from "../../web/src/base/trouble.ts";
 import { heldOfFiles } from "../../web/src/downloads/file-progress.ts";
 import { lookOf } from "../../web/src/swarm/peer-look.ts";
 import { cellAt, gridOf } from "../../web/src/swarm/piece-grid.ts";
@@ -62,8 +68,8 @@ describe("reasons", () => {
   });
 
   it("of a peer in the person's network say how to let the page in", () => {
-    const peer = { state: "backing off", trouble: "permission_denied", reason: NO_LEAVE } as const;
-    expect(peerTrouble(peer)).toBe("no_leave");
+    const peer = { state: "backing off", trouble: "permission_denied", reason: NO_LOCAL_NETWORK } as const;
+    expect(peerTrouble(peer)).toBe("no_local_network");
     expect(peerTrouble({ ...peer, reason: "wants a token" })).toBe("permission_denied");
     const far = { state: "skipped", trouble: "failed_precondition" } as const;
     expect(peerTrouble({ ...far, reason: "an https page" })).toBe("insecure_peer");

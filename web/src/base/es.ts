@@ -238,7 +238,7 @@ export const es: Words = {
     no_holder: "Ningún par accesible tiene las piezas que faltan.",
     no_lengths: "Ningún par ha dado aún las piezas que dicen cuánto mide:",
     insecure_peer: "una página https no puede usar un par sin https",
-    no_leave:
+    no_local_network:
       "este navegador no deja entrar a la página en la red local; permite el acceso a la red local en los ajustes de este sitio",
     no_upload_peer: "Este catálogo no nombra ningún par que acepte lo que se publica.",
     source_changed: "Se cambió, se movió o se borró entretanto.",

@@ -9,7 +9,7 @@ export type PageTrouble =
   | "browser_refuses"
   | "gone_meanwhile"
   | "insecure_peer"
-  | "no_leave"
+  | "no_local_network"
   | "no_lengths"
   | "no_torrent_there"
   | "no_upload_peer"
@@ -55,7 +55,7 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** Message for a peer in the local network while the browser has no permission to use that network. */
-export const NO_LEAVE =
+export const NO_LOCAL_NETWORK =
   "this browser keeps the page out of the local network; allow local network access in the settings of this site";
 
 /** Message for a peer whose URL has more than scheme, host and port. */
@@ -98,7 +98,7 @@ export function peerTrouble({
   trouble,
   reason,
 }: Pick<DownloadSnapshot["peers"][number], "state" | "trouble" | "reason">): ShownTrouble | undefined {
-  if (trouble === "permission_denied" && reason.endsWith(NO_LEAVE)) return "no_leave";
+  if (trouble === "permission_denied" && reason.endsWith(NO_LOCAL_NETWORK)) return "no_local_network";
   if (reason === NO_ADDRESS) return "bad_address";
   return state === "skipped" && trouble === "failed_precondition" ? "insecure_peer" : trouble;
 }

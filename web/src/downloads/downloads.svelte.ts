@@ -1,5 +1,6 @@
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import type { TorrentSummary } from "#core/ports/catalog.ts";
+import { MAX_TORRENT_JSON_BYTES } from "#core/torrent/torrent-json.ts";
 import type { Engine, News } from "../base/engine.ts";
 import type { NameOrInfoHash, StorageInfo, TabDownload } from "../base/messages.ts";
 import { noNews } from "../base/no-news.ts";
@@ -166,6 +167,11 @@ export class Downloads {
         break;
     }
   }
+}
+
+/** Whether a file may be the JSON of a torrent, by its name and size. */
+export function mayBeTorrent({ name, size }: File): boolean {
+  return name.endsWith(".json") && size <= MAX_TORRENT_JSON_BYTES;
 }
 
 function keyOf(view: ShownDownload): { infoHash: string } {

@@ -23,8 +23,8 @@ export async function findGeometry(
   signal: AbortSignal,
   onWaiting: (reason: string, located: boolean) => void,
 ): Promise<KnownGeometry> {
-  const told = geometryOf(torrent) ?? (await kept?.lengths());
-  if (told) return { geometry: told };
+  const known = geometryOf(torrent) ?? (await kept?.lengths());
+  if (known) return { geometry: known };
   onWaiting("", false);
   const learned = await learnLengths({
     torrent,

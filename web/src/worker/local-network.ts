@@ -15,7 +15,7 @@ export function isLocal(hostname: string): boolean {
 }
 
 /** Whether this page needs a permission for that server that the browser has not granted. */
-export async function lacksLeave(url: URL, page: URL): Promise<boolean> {
+export async function lacksPermission(url: URL, page: URL): Promise<boolean> {
   if (isLocal(page.hostname) || !isLocal(url.hostname)) return false;
   for (const name of PERMISSIONS) {
     const state = await navigator.permissions?.query({ name: name as PermissionName }).then(

@@ -9,7 +9,7 @@ import { browserClock } from "./browser-clock.ts";
 import type { HostPorts } from "./host-ports.ts";
 
 /** Shortest time between two progress messages to the page. */
-const TELL_MS = 100;
+const REPORT_MS = 100;
 
 /**
  * Publishes one file or folder: hashes it, puts the torrent into the catalog, and stores the pieces at the upload
@@ -32,7 +32,7 @@ export class Publication {
   /** The upload peers that were asked so far. */
   #peers: readonly UploadPeerProgress[] = [];
   #stage: PublicationStage = { kind: "hashing", bytes: 0 };
-  #toldMs = Number.NEGATIVE_INFINITY;
+  #reportedMs = Number.NEGATIVE_INFINITY;
 
   constructor(id: number, ask: PublishAsk, ports: HostPorts) {
     this.id = id;
@@ -121,8 +121,8 @@ export class Publication {
     const code = error instanceof PiezaError ? error.code : "internal";
     const failure = failureOf(error);
     if (this.#published) {
-      const told = code === "unavailable" && this.#peers.length > 0;
-      return { kind: "unstored", failure: told ? undefined : failure, peers: this.#peers };
+      const peersSayWhy = code === "unavailable" && this.#peers.length > 0;
+      return { kind: "unstored", failure: peersSayWhy ? undefined : failure, peers: this.#peers };
     }
     if (!this.#torrent) return { kind: "broken", failure };
     if (code === "unauthenticated") return { kind: "token", refused: false };
@@ -135,8 +135,8 @@ export class Publication {
     const fresh = stage.kind !== this.#stage.kind;
     this.#stage = stage;
     const now = browserClock.now();
-    if (!fresh && now - this.#toldMs < TELL_MS) return;
-    this.#toldMs = now;
+    if (!fresh && now - this.#reportedMs < REPORT_MS) return;
+    this.#reportedMs = now;
     const torrent = this.#torrent;
     this.#ports.post({
       type: "publication",

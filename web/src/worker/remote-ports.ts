@@ -16,7 +16,7 @@ import { PageFailure } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";
-import { PATIENT_MS, transportTo, transportToPeer, whyUnreachable } from "./transport.ts";
+import { NO_STALL_LIMIT_MS, transportTo, transportToPeer, whyUnreachable } from "./transport.ts";
 
 /** Largest answers, each with room for its frame and trailers. */
 const FRAME_BYTES = 1 << 10;
@@ -52,7 +52,7 @@ export function remotePorts(
 
   return {
     catalog: catalog(),
-    catalogFor: (token) => catalog(PATIENT_MS, token),
+    catalogFor: (token) => catalog(NO_STALL_LIMIT_MS, token),
     async uploadPeers({ infoHash, pieces }, token) {
       const { uploadPeers: urls } = await catalogOverview(origin);
       if (urls.length === 0)
@@ -62,7 +62,7 @@ export function remotePorts(
         throw new PageFailure("insecure_peer", "failed_precondition", whyUnreachable(urls[0]!, origin)!);
       const swarm = { infoHash, totalPieces: pieces.length };
       return reachable.map((url) => {
-        const transport = transportTo(url, MAX_BITFIELD_BYTES, PATIENT_MS);
+        const transport = transportTo(url, MAX_BITFIELD_BYTES, NO_STALL_LIMIT_MS);
         return remoteUploadPeer({ url, transport, swarm, clock: browserClock, token });
       });
     },

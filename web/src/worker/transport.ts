@@ -3,16 +3,16 @@ import { PeerFailed } from "#core/base/errors.ts";
 import { downloadDefaults } from "#core/download/options.ts";
 import type { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
 import { cappedFetch } from "#core/rpc/capped-fetch.ts";
-import { NO_ADDRESS, NO_LEAVE } from "../base/trouble.ts";
+import { NO_ADDRESS, NO_LOCAL_NETWORK } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
-import { lacksLeave } from "./local-network.ts";
+import { lacksPermission } from "./local-network.ts";
 import { peerTransport } from "./peer-transport.ts";
 
 /**
  * Stall time of calls that send much: nothing comes back before the last byte is sent, and the call has its own
  * deadline.
  */
-export const PATIENT_MS = 2 ** 31 - 1;
+export const NO_STALL_LIMIT_MS = 2 ** 31 - 1;
 
 /**
  * Without TLS, browsers use HTTP/1.1 with six connections to an origin. One is left to ask which pieces the peer has.
@@ -30,22 +30,22 @@ export function transportTo(url: string, limitBytes: number, stallMs?: number) {
 
 /** The same for the calls of a download to a peer. Pieces are read into `buffers`. */
 export function transportToPeer(url: string, limitBytes: number, buffers: AnswerBuffers) {
-  return peerTransport({ url, fetch: tellingFetch, limitBytes, buffers, clock: browserClock });
+  return peerTransport({ url, fetch: fetchWithReason, limitBytes, buffers, clock: browserClock });
 }
 
 export function fetchUpTo(limitBytes: number, stallMs?: number) {
-  return cappedFetch(tellingFetch, { limitBytes, clock: browserClock, stallMs });
+  return cappedFetch(fetchWithReason, { limitBytes, clock: browserClock, stallMs });
 }
 
 /** Fetches, and gives a failure its reason as far as it can be known: browsers only say "Failed to fetch". */
-async function tellingFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+async function fetchWithReason(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   try {
     return await fetch(input, init);
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
     const url = new URL(input instanceof Request ? input.url : input, location.href);
-    if (await lacksLeave(url, new URL(location.href))) {
-      throw new PeerFailed("permission_denied", NO_LEAVE, { cause });
+    if (await lacksPermission(url, new URL(location.href))) {
+      throw new PeerFailed("permission_denied", NO_LOCAL_NETWORK, { cause });
     }
     throw new PeerFailed("unavailable", "cannot be reached", { cause });
   }
