@@ -1,13 +1,13 @@
 import type { RequestHead } from "./http-types.ts";
 import { Networks, parseIp } from "./networks.ts";
 
-/** Returns the address that a request came from; empty if its socket is closed already. */
+/** Returns the address that a request came from; "" if its socket is closed already. */
 export type CallerOf = (request: RequestHead) => string;
 
 /**
- * Returns a function that reads the caller's address from the socket. For a request from a proxy in one of
- * `trustedProxies` (CIDR), X-Forwarded-For counts, read from its end: the caller itself wrote its beginning. Throws
- * InvalidField for a text that is no network.
+ * Returns a function that reads the caller's address from the socket. For a request from a proxy in `trustedProxies`
+ * (CIDR) it reads X-Forwarded-For from the end: each trusted proxy appends one address, and the caller may have written
+ * the rest. Throws InvalidField for an entry that is no network.
  */
 export function createCallerOf(trustedProxies: readonly string[] = []): CallerOf {
   if (trustedProxies.length === 0) return socketAddress;
@@ -34,7 +34,7 @@ function parseHop(text: string): string | undefined {
   return /^[[\]\d.:a-f]+$/i.test(host) ? parseIp(host)?.toString() : undefined;
 }
 
-/** The socket's remote address, IPv4 in dotted form also on a dual-stack socket. Empty for a closed socket. */
+/** The remote address of the request's socket, "" if it is closed. IPv4 is in dotted form on a dual-stack socket too. */
 export function socketAddress(request: RequestHead): string {
   const address = request.socket.remoteAddress ?? "";
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
@@ -45,15 +45,15 @@ export function bearerToken(authorization: string | undefined): string | undefin
   return /^Bearer +([^\s]{1,512})$/i.exec(authorization ?? "")?.[1];
 }
 
-/** The program on the other side of a call. */
+/** The program that made a call. */
 export interface Caller {
-  /** See CallerOf. Empty for a socket that is closed already. */
+  /** See CallerOf. */
   readonly address: string;
   /** The bearer token of the call. Only server/http/guards/token.ts compares it. */
   readonly token: string | undefined;
 }
 
-/** Reads each fact when it is first asked for: a socket's address costs a system call on a connection's first call. */
+/** Reads each fact when it is first needed: the address costs a system call on the first call of a connection. */
 export class LazyCaller implements Caller {
   readonly #head: RequestHead;
   readonly #callerOf: CallerOf;

@@ -1,34 +1,20 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ErrorCode, PiezaError } from "#core/base/errors.ts";
-
-const codes: Readonly<Record<ErrorCode, Code>> = {
-  invalid_argument: Code.InvalidArgument,
-  out_of_range: Code.OutOfRange,
-  not_found: Code.NotFound,
-  already_exists: Code.AlreadyExists,
-  failed_precondition: Code.FailedPrecondition,
-  unauthenticated: Code.Unauthenticated,
-  permission_denied: Code.PermissionDenied,
-  resource_exhausted: Code.ResourceExhausted,
-  data_loss: Code.DataLoss,
-  unavailable: Code.Unavailable,
-  deadline_exceeded: Code.DeadlineExceeded,
-  unimplemented: Code.Unimplemented,
-  internal: Code.Internal,
-};
+import { codeFromString } from "@connectrpc/connect/protocol-connect";
+import { PiezaError } from "#core/base/errors.ts";
 
 /**
- * What a caller is told about anything thrown in a service. A PiezaError keeps its code and its words, and its hint
- * becomes `retry-after` (seconds, rounded up, as in HTTP) and `retry-after-ms`. An unknown error says "internal error"
- * and nothing of itself; the original is the cause, for the log.
+ * Returns the error that the caller is told for `error`, which a service threw. A PiezaError keeps its code and message;
+ * its hint becomes the headers `retry-after` (whole seconds, RFC 9110, 10.2.3) and `retry-after-ms`. An unknown error
+ * becomes "internal error" without its text, which may hold secrets; the original is the `cause`, for the log.
  */
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof PiezaError) {
-    return new ConnectError(error.message, codes[error.code], hint(error.retryAfterMs), undefined, error);
+    const code = codeFromString(error.code) ?? Code.Internal;
+    return new ConnectError(error.message, code, hint(error.retryAfterMs), undefined, error);
   }
   if (error instanceof Error && error.name === "AbortError") {
-    return new ConnectError("the call was ended", Code.Canceled, undefined, undefined, error);
+    return new ConnectError("the call was cancelled", Code.Canceled, undefined, undefined, error);
   }
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }

@@ -1,11 +1,13 @@
 import ipaddr from "ipaddr.js";
+import { unbracketed } from "./brackets.ts";
 
-/** Headers that are known to name us, so that they are parsed once: callers send the same again and again. */
+/** Accepted Host headers that are remembered, so that a repeated one is not parsed again. */
 const MAX_KNOWN = 64;
 
 /**
- * Which host names a server answers to. On a loopback bind that matters: a page on the web may point a name of its own
- * at 127.0.0.1 and then talk to us as its own origin (DNS rebinding). Elsewhere any name is fine.
+ * Returns a function that says whether a Host header names this server. On a loopback bind a foreign name is refused: a
+ * web page may point its own name at 127.0.0.1 and then call this server as its own origin (DNS rebinding). On any other
+ * bind every name is accepted.
  */
 export function hostCheck(options: {
   host: string;
@@ -25,15 +27,14 @@ export function hostCheck(options: {
   };
 }
 
-/** "localhost" or a loopback address literal, with or without brackets. */
+/** Whether a host is "localhost" or a loopback address, with or without brackets. */
 export function isLoopback(host: string): boolean {
   if (host === "localhost") return true;
-  const literal = host.replace(/^\[(.*)\]$/, "$1");
-  if (!ipaddr.isValid(literal)) return false;
-  return ipaddr.process(literal).range() === "loopback";
+  const literal = unbracketed(host);
+  return ipaddr.isValid(literal) && ipaddr.process(literal).range() === "loopback";
 }
 
-/** The name without its port, in lowercase, without the root's dot. */
+/** The name in a Host header, in lowercase, without the port and without the dot of the DNS root. */
 function hostName(hostHeader: string): string {
   return hostHeader.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
 }

@@ -2,8 +2,9 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Writable } from "node:stream";
 
-/** A request or an answer of either HTTP version. The two look alike but for `stream`, which HTTP/2 has. */
+/** A request of either HTTP version. Only that of HTTP/2 has a `stream`. */
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
+/** A response of either HTTP version. Only that of HTTP/2 has a `stream`. */
 export type HttpResponse = ServerResponse | Http2ServerResponse;
 
 /** A request without its body. */
@@ -14,7 +15,7 @@ export interface RequestHead {
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
-/** The part of an answer that gates and direct methods use. Node's responses have it, and so do those before Node's. */
+/** The part of an answer that gates and direct methods use. Node's responses, SocketReply and StreamReply have it. */
 export type Reply = Pick<Writable, "destroyed" | "cork" | "uncork"> & {
   statusCode: number;
   readonly closed: boolean;
@@ -22,7 +23,7 @@ export type Reply = Pick<Writable, "destroyed" | "cork" | "uncork"> & {
   setHeader(name: string, value: string | number): unknown;
   addTrailers(trailers: Readonly<Record<string, string>>): unknown;
   write(chunk: Uint8Array): boolean;
-  /** Ends the answer with its last bytes, or with text of one byte for each character. */
+  /** Sends the last bytes of the answer, or text of one byte for each character, and ends the answer. */
   end(chunk: Uint8Array): unknown;
   end(text: string, encoding: "latin1"): unknown;
   once(event: "close", fn: () => void): unknown;

@@ -1,53 +1,54 @@
 const KiB = 1 << 10;
 const MiB = 1 << 20;
 
-/** What a server allows its callers, the same for all services. A method's own limits are in its MethodPolicy. */
+/** The limits of a server, the same for all its services. The limits of one method are in its MethodPolicy. */
 export const limits = {
-  /** Connections to one server; one more is closed as it comes. */
+  /** Open connections of one server. The next one is closed at once. */
   maxConnections: 2048,
-  /** Calls at once on one HTTP/2 connection; one more is refused and may be tried again. */
+  /** Open streams of one HTTP/2 connection. The next one is refused, and its caller may try again. */
   maxStreams: 64,
-  /** Bytes of one request's headers. */
+  /** Bytes of the headers of one request. */
   maxHeaderBytes: 16 * KiB,
-  /** Bytes of one request message, also after decompression, unless the policy of its method has another bound. */
+  /** Bytes of one request message, also after decompression, unless the policy of its method names another bound. */
   requestBytes: 64 * KiB,
   /**
-   * Bytes of answers that wait to be read, of all callers together, but for pieces, which have a budget of their own.
-   * An address that has its share gets 503, so that callers who never read do not fill the memory.
+   * Bytes of all unread answers together, without pieces, which have their own budget. A call that would go over the
+   * share of its address is answered with 503, so that callers that never read cannot fill the memory.
    */
   unreadBytes: 128 * MiB,
   /**
-   * Millions of bytes of one HTTP/2 connection in memory; over that its next calls are refused. Above what one address
-   * can have waiting in pieces, so that the upload budget decides and says when to ask again.
+   * Memory of one HTTP/2 connection in millions of bytes; Node refuses new streams above it. It has to be above what one
+   * address may have waiting in pieces, so that the upload budget refuses first: that tells the caller when to retry.
    *
-   * Measured with 10 (Node's own), 64, 256 and no bound, in pieces of 1 MiB: 20 connections that ask for ten pieces each
-   * and never read get 48 pieces read in all four, and the server grows by 10 MiB at most; meanwhile a neighbour at
-   * another address gets 64 of 64, 16 at a time, and a caller that reads none of 16 until all are asked for gets 16 of
-   * 16. So the budget bounds the attack and not this; it is the second line, for bytes that the budget does not count.
+   * Measured with 10 (Node's default), 64, 256 and no limit, in pieces of 1 MiB: of 20 connections that request ten
+   * pieces each and never read, 48 pieces are read from disk in all four cases, and the server grows by 10 MiB at most.
+   * Meanwhile a caller at another address gets 64 of 64 pieces, 16 at a time, and one that reads only after it has
+   * requested 16 gets all 16. So the budget stops the attack; this limit is for bytes that the budget does not count.
    */
   sessionMemoryMB: 256,
-  /** Until a connection has sent its first bytes. */
+  /** From a connection's start to its first bytes; a TLS handshake may take as long again. */
   firstBytesMs: 10_000,
-  /** Until a request's headers are complete. */
+  /** From a request's first byte to the end of its headers. */
   headersMs: 10_000,
-  /** A connection or stream without a byte either way. Above the 15 s at which watches send a keep-alive message. */
+  /** Silence, both ways, on a connection or a stream. More than the 15 s between a watch's keep-alive messages. */
   idleMs: 60_000,
-  /** A kept-alive HTTP/1.1 connection between two requests. */
+  /** Time between two requests on a kept-alive HTTP/1.1 connection. */
   keepAliveMs: 30_000,
-  /** A body, either way, may take so long ... */
+  /** Time for a body, either way, in addition to what its bytes take at `minBytesPerSecond`. */
   bodyGraceMs: 30_000,
-  /** ... and as long as its bytes need at this rate. */
   minBytesPerSecond: 8 * KiB,
-  /** The longest deadline a caller may name. Above that of the largest piece, 16 MiB at 8 KiB/s and 30 s. */
+  /** The longest deadline that a caller may set. The largest piece takes less: 16 MiB at 8 KiB/s, and 30 s. */
   maxTimeoutMs: 3_600_000,
-  /** Streams that one connection may reset at once, and how many more a second (CVE-2023-44487). */
+  /** Streams that one connection may reset at once, and then each second (CVE-2023-44487). */
   resetBurst: 100,
   resetsPerSecond: 20,
-  /** What an HTTP/2 caller may send ahead, for one call and for the whole connection. The 64 KiB of the standard make
-   * a 16 MiB message slow over any distance. */
+  /**
+   * HTTP/2 flow-control windows for request bodies. With the default of 64 KiB (RFC 9113, 6.9.2) a message of 16 MiB
+   * takes long over a distant link.
+   */
   streamWindowBytes: 1 * MiB,
   connectionWindowBytes: 4 * MiB,
-  /** Calls that change something, of one address. */
+  /** Rated calls of one address: at once, and then each second. */
   changesBurst: 100,
   changesPerSecond: 20,
 } as const;

@@ -1,9 +1,9 @@
-/** One thing that happened, for the log: an event's name and its facts. Values are data, never markup. */
+/** One line of the log: an event and its facts, which are data and never markup. */
 export interface LogEvent {
   readonly level: "debug" | "info" | "warn" | "error";
-  /** Stable, for machines: "listening", "call_failed". */
+  /** A stable name for programs: "listening", "call_failed". */
   readonly event: string;
-  /** For people. */
+  /** The same for people. */
   readonly message: string;
   readonly [fact: string]: unknown;
 }

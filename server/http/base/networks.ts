@@ -1,22 +1,26 @@
 import ipaddr from "ipaddr.js";
 import { InvalidField } from "#core/base/errors.ts";
+import { unbracketed } from "./brackets.ts";
 
 export type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** Loopback in all its spellings becomes 127.0.0.1, a mapped IPv4 address the address that it maps. */
+/**
+ * The IP address that a host is, with or without brackets; undefined for a name other than localhost. Every spelling of
+ * loopback becomes 127.0.0.1, and a mapped IPv4 address the IPv4 address that it maps.
+ */
 export function parseIp(host: string): Ip | undefined {
-  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  const bare = unbracketed(host);
   if (/^localhost\.?$/i.test(bare)) return LOOPBACK;
   if (!ipaddr.isValid(bare)) return undefined;
   const ip = ipaddr.process(bare);
   return ip.kind() === "ipv6" && ip.range() === "loopback" ? LOOPBACK : ip;
 }
 
-/** Networks that somebody named, such as 10.0.0.0/8. */
+/** A set of networks such as 10.0.0.0/8. */
 export class Networks {
   readonly #networks: readonly [Ip, number][];
 
-  /** Throws InvalidField, with this name, for what is no network. */
+  /** Throws InvalidField for `field` if an entry is no CIDR network. */
   constructor(cidrs: readonly string[], field: string) {
     this.#networks = cidrs.map((cidr) => parseNetwork(cidr, field));
   }

@@ -2,10 +2,10 @@ import http2 from "node:http2";
 import { syncBuiltinESMExports } from "node:module";
 
 /**
- * Import this before anything that dials over HTTP/2. A neighbour that sends GOAWAY on an idle connection (as every
- * graceful stop does) makes Node emit "error" on the session after the RPC library has taken its listeners off, and an
- * "error" nobody listens to ends the process. So every client session gets a listener that stays for its life; whoever
- * has a call on the session still sees that call fail. See https://github.com/connectrpc/connect-es/issues/1768.
+ * Gives every HTTP/2 client session an "error" listener for life. Import this before anything that connects over HTTP/2.
+ * When a peer sends GOAWAY on an idle connection, as every graceful stop does, Node emits "error" after the RPC library
+ * has removed its listeners, and an "error" without a listener ends the process. Calls on the session still fail as
+ * before. See https://github.com/connectrpc/connect-es/issues/1768.
  */
 const connect = http2.connect;
 
@@ -15,7 +15,7 @@ http2.connect = function guardedConnect(this: unknown, ...args: unknown[]) {
   return session;
 } as typeof http2.connect;
 
-// The library imports the module's namespace, which does not follow its default export by itself.
+// The library imports the module's namespace, which has the changed function only after this.
 syncBuiltinESMExports();
 
 function ignore(): void {}

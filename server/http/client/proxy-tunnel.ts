@@ -4,20 +4,21 @@ import https from "node:https";
 import type net from "node:net";
 import tls from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { unbracketed } from "../base/brackets.ts";
 import { proxyName } from "./proxy.ts";
 
-/** How long a proxy may take to open a way. */
+/** Time for a proxy to open a tunnel. */
 const OPENING_MS = 10_000;
 
-/** A connection is wanted, and none has been opened. */
+/** A session wants a connection, and no tunnel is open. */
 export class NoTunnel extends Error {}
 
 /**
- * Connections to one server for HTTP/2 sessions, through a proxy: tunnels that the proxy opens (CONNECT), with TLS inside
- * for https. A session wants its connection at once, so it is opened before: `connect` throws NoTunnel until then.
+ * Connections for HTTP/2 sessions to one server, as tunnels through a proxy (CONNECT, RFC 9110, 9.3.6) with TLS inside for
+ * https. A session takes its connection synchronously, so a tunnel is opened before: `connect` throws NoTunnel until then.
  *
- * They are real sockets and no streams around them: over those, Node hands out all frames of a short answer at once, and
- * the library misses its end.
+ * The connections are the sockets themselves. Over a stream that wraps a socket, Node emits all frames of a short answer
+ * at once, and the library misses its end.
  */
 export class Tunnels {
   readonly #url: URL;
@@ -33,20 +34,20 @@ export class Tunnels {
     this.#trusted = trusted;
   }
 
-  /** For `createConnection` of http2.connect: the connection that has been opened. */
+  /** The `createConnection` of http2.connect: returns the connection that open() has opened. */
   readonly connect = (): net.Socket => {
     const socket = this.#opened;
     this.#opened = undefined;
     if (!socket) throw new NoTunnel("no tunnel is open");
     if (socket.destroyed) throw this.#unavailable("it closed the connection");
     if (this.#url.protocol !== "https:") return socket;
-    const host = bare(this.#url.hostname);
-    // An address is no name to ask a server for.
+    const host = unbracketed(this.#url.hostname);
+    // TLS allows no IP address as the server name (RFC 6066, 3).
     const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
     return tls.connect({ ...this.#trusted, ...name, host, socket, ALPNProtocols: ["h2"] });
   };
 
-  /** Opens a connection for the next `connect`. Fails with ConnectError, unavailable. */
+  /** Opens a connection for the next `connect`. Rejects with ConnectError (unavailable). */
   open(): Promise<void> {
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
@@ -54,7 +55,7 @@ export class Tunnels {
     return this.#opening;
   }
 
-  /** Ends what no session has taken. */
+  /** Closes the connection that no session has taken, and opens no more. */
   close(): void {
     this.#closed.abort();
     this.#opened?.destroy();
@@ -63,7 +64,7 @@ export class Tunnels {
   async #open(): Promise<void> {
     const request = this.#request();
     request.setTimeout(OPENING_MS, () => request.destroy(new Error("it does not answer")));
-    // Node emits "connect" whatever the proxy answers.
+    // Node emits "connect" for every status that the proxy answers with.
     const answer = once(request, "connect") as Promise<[http.IncomingMessage, net.Socket, Buffer]>;
     request.end();
     const [{ statusCode, statusMessage }, socket, head] = await answer.catch((cause: Error) => {
@@ -76,7 +77,8 @@ export class Tunnels {
     }
     socket.setNoDelay(true);
     if (head.length > 0) socket.unshift(head);
-    socket.on("error", () => {}); // whoever takes it sees it end
+    // The session sees the socket close; without a listener its error would end the process.
+    socket.on("error", () => {});
     this.#opened?.destroy();
     this.#opened = socket;
   }
@@ -92,7 +94,7 @@ export class Tunnels {
     };
     const request = proxy.protocol === "https:" ? https.request : http.request;
     return request({
-      host: bare(proxy.hostname),
+      host: unbracketed(proxy.hostname),
       ...(proxy.port !== "" && { port: proxy.port }),
       method: "CONNECT",
       path: target,
@@ -106,8 +108,4 @@ export class Tunnels {
     const message = `the proxy ${proxyName(this.#proxy)}: ${problem}`;
     return new ConnectError(message, Code.Unavailable, undefined, undefined, cause);
   }
-}
-
-function bare(hostname: string): string {
-  return hostname.replace(/^\[|\]$/g, "");
 }

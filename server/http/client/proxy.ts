@@ -1,18 +1,20 @@
 import net from "node:net";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import { unbracketed } from "../base/brackets.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
 
 /**
- * The proxy to reach an http or https URL through, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say (lowercase ones first), or
- * undefined to go straight to it: always to this machine. Throws InvalidField for what is no proxy's URL.
+ * The proxy for an http or https URL, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY name it; their lowercase spellings come
+ * first. Undefined to connect without a proxy, as always to this machine. Throws InvalidField if the variable's value is
+ * not the URL of an HTTP proxy.
  */
 export function proxyFor(url: string, env: Environment = process.env): URL | undefined {
   const name = url.startsWith("https:") ? "HTTPS_PROXY" : "HTTP_PROXY";
   const value = env[name.toLowerCase()] || env[name];
-  // Nearly always: nothing is parsed then.
+  // First, because mostly there is no proxy and nothing has to be parsed.
   if (!value) return undefined;
   const { protocol, hostname, port } = new URL(url);
   const host = bare(hostname);
@@ -24,8 +26,8 @@ export function proxyFor(url: string, env: Environment = process.env): URL | und
 }
 
 /**
- * For agents of node:http and node:https (`proxyEnv`): this proxy for every URL. Throws where Node's agents would pass
- * over it in silence: before 22.21, and from 23.0 to before 24.5.
+ * The `proxyEnv` option that sends all requests of an agent of node:http or node:https through one proxy. Throws
+ * PiezaError("failed_precondition") on a Node whose agents ignore the option: before 22.21, and from 23.0 to 24.4.
  */
 export function everythingThrough(
   { href }: URL,
@@ -35,13 +37,13 @@ export function everythingThrough(
   if (major < 22 || (major === 22 && minor < 21) || major === 23 || (major === 24 && minor < 5)) {
     throw new PiezaError(
       "failed_precondition",
-      `Node ${nodeVersion} cannot go through a proxy: it takes Node 22.21, or 24.5 and later`,
+      `Node ${nodeVersion} cannot go through a proxy; use Node 24.5 or later, or 22.21 or later of version 22`,
     );
   }
   return { HTTP_PROXY: href, HTTPS_PROXY: href };
 }
 
-/** A proxy's URL as it may be shown: without the password. */
+/** A proxy's URL for people, without the user and the password. */
 export function proxyName({ protocol, host }: URL): string {
   return `${protocol}//${host}`;
 }
@@ -49,7 +51,7 @@ export function proxyName({ protocol, host }: URL): string {
 function parseProxy(name: string, value: string): URL {
   const url = URL.parse(value.includes("://") ? value : `http://${value}`);
   if (url && url.protocol in DEFAULT_PORTS) return url;
-  throw new InvalidField(name, "it has to be the URL of an HTTP proxy, such as http://proxy.example:3128");
+  throw new InvalidField(name, "must be the URL of an HTTP proxy, such as http://proxy.example:3128");
 }
 
 function isThisMachine(host: string): boolean {
@@ -57,8 +59,8 @@ function isThisMachine(host: string): boolean {
 }
 
 /**
- * Whether an entry of NO_PROXY covers a target: "*"; a name, for those below it too, with or without ".", "*." in front; an
- * address; a network such as 10.0.0.0/8. A port behind it narrows it down.
+ * Whether an entry of NO_PROXY covers a target. An entry is "*", a domain (which covers its subdomains, with or without
+ * "." or "*." in front), an IP address or a network such as 10.0.0.0/8. A domain may have a port, which must be equal.
  */
 function covers(exception: string, { host, port }: { host: string; port: string | undefined }): boolean {
   if (exception === "*") return true;
@@ -81,7 +83,7 @@ function inNetwork(host: string, network: string, bits: number): boolean {
   return list.check(host, kind);
 }
 
-/** An address without the brackets that it has in a URL. */
+/** A host without brackets and without the dot of the DNS root. */
 function bare(host: string): string {
-  return host.replace(/^\[|\]$/g, "").replace(/\.$/, "");
+  return unbracketed(host).replace(/\.$/, "");
 }

@@ -6,8 +6,8 @@ const UNKNOWN_AUTHORITY =
   "its certificate is from an authority that is not known here; name the authority's PEM file with --ca";
 
 const words: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: "its certificate has expired; whoever runs it has to renew it",
-  CERT_NOT_YET_VALID: "its certificate is not valid yet; look at the clocks of both machines",
+  CERT_HAS_EXPIRED: "its certificate has expired; its operator has to renew it",
+  CERT_NOT_YET_VALID: "its certificate is not valid yet; check the clocks of both machines",
   DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed; if you trust it, name its PEM file with --ca",
   SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
   UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_AUTHORITY,
@@ -16,8 +16,8 @@ const words: Readonly<Record<string, string>> = {
 };
 
 /**
- * Why a TLS connection to a server was not trusted or not possible, for people, to follow the server's name; or
- * undefined for an error that is not about that. Looks at the causes too.
+ * Says for people why a TLS connection was not possible or not trusted, as a text to follow the server's name. Looks at
+ * the causes of `error` too. Undefined if the error is not about TLS.
  */
 export function tlsProblem(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -25,7 +25,7 @@ export function tlsProblem(error: unknown): string | undefined {
   if (typeof code !== "string") return tlsProblem(error.cause);
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     const { host } = error as { host?: string };
-    return `its certificate is not for the name ${host}; use the name that it is for, or have that name added`;
+    return `its certificate is not for the name ${host}; use a name that it is for, or have this name added to it`;
   }
   if (code === "ERR_HTTP2_SESSION_ERROR" && error.message.endsWith(` ${INADEQUATE_SECURITY}`)) {
     return "it speaks TLS there; use https:// in its URL";
@@ -39,7 +39,7 @@ export function tlsProblem(error: unknown): string | undefined {
   return tlsProblem(error.cause);
 }
 
-/** Tells a unary call's TLS failure in words that a person can do something with. */
+/** Replaces the error of a unary call that failed because of TLS with the text of tlsProblem. */
 export const tellTlsProblems: Interceptor = (next) => async (request) => {
   try {
     return await next(request);

@@ -1,9 +1,7 @@
 import "./guard-http2.ts";
-import http from "node:http";
+import type http from "node:http";
 import type { ClientHttp2Stream } from "node:http2";
-import https from "node:https";
 import type net from "node:net";
-import tls from "node:tls";
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
@@ -12,65 +10,60 @@ import {
   Http2SessionManager,
 } from "@connectrpc/connect-node";
 import { MIN_TLS_VERSION } from "../base/no-tls.ts";
-import { everythingThrough, proxyFor } from "./proxy.ts";
+import { proxyFor } from "./proxy.ts";
+import { agentThrough, trusting } from "./proxy-agent.ts";
 import { NoTunnel, Tunnels } from "./proxy-tunnel.ts";
 import { tellTlsProblems } from "./tls-problem.ts";
 
 export type TransportKind = "grpc" | "grpc-web" | "connect";
 
 export interface TransportOptions {
-  /** PEM of an authority to trust besides the system's, for https. */
+  /** PEM of an authority that https trusts besides the system's. */
   readonly ca?: string | Buffer | undefined;
-  /** Largest answer, in bytes; a larger one fails before it is in memory. Default 16 MiB + 1 KiB, the largest piece. */
+  /** Largest answer in bytes; a larger one fails before it is in memory. Default: 16 MiB + 1 KiB, the largest piece. */
   readonly readMaxBytes?: number | undefined;
-  /** Bearer token that goes with every call. */
+  /** Bearer token that is sent with every call. */
   readonly token?: string | undefined;
-  /** A connection or stream without a byte for so long fails. Default 10,000; more for watches, 0 for never. */
+  /** Silence after which a connection or a stream fails; 0 means never. Default 10,000; watches need more. */
   readonly stallMs?: number | undefined;
-  /** What the host's name means, where that has been decided already. Default: the system's word. */
+  /** Resolves the host's name. Default: the system's resolver. */
   readonly lookup?: net.LookupFunction | undefined;
-  /** Through no proxy, whatever the environment says: where it matters who is reached from here. Default false. */
+  /** True: connects without the environment's proxy, to find out what this machine itself reaches. Default false. */
   readonly direct?: boolean | undefined;
 }
 
 export interface OpenTransport {
   readonly transport: Transport;
-  /** Ends its connections; calls under way fail. */
+  /** Closes the connections. Running calls fail. */
   close(): void;
 }
 
 const DEFAULT_READ_MAX_BYTES = (16 << 20) + (1 << 10);
 const DEFAULT_STALL_MS = 10_000;
-/** What a peer may send ahead of us, for one call and for the connection. Node's 64 KiB give 1 MiB/s over 50 ms. */
+/** HTTP/2 flow-control windows for answers. Node's default of 64 KiB gives 1 MiB/s over a round trip of 50 ms. */
 const STREAM_WINDOW_BYTES = 16 << 20;
 const CONNECTION_WINDOW_BYTES = 32 << 20;
-/** Connections to one server over HTTP/1.1; more calls than that wait. */
+/** Connections to one server over HTTP/1.1. Further calls wait. */
 const MAX_SOCKETS = 16;
-/** Below the server's 60 s, so that we leave before it sends us away. */
+/** Less than the server's 60 s (limits.idleMs), so that the client closes an idle connection first. */
 const IDLE_CONNECTION_MS = 30_000;
 const PING_INTERVAL_MS = 20_000;
 
 /**
- * Opens no connection yet. `url`: scheme, host and port of one server, reached through the proxy that the environment
- * names for it. Throws InvalidField if that is none.
+ * Makes a transport to one server; `url` has its scheme, host and port. Opens no connection before the first call, and
+ * connects through the environment's proxy (see proxyFor, whose InvalidField this throws).
  */
 export function openTransport(
   url: string,
   kind: TransportKind,
   options: TransportOptions = {},
 ): OpenTransport {
-  const common = {
-    baseUrl: url,
-    acceptCompression: [],
-    readMaxBytes: options.readMaxBytes ?? DEFAULT_READ_MAX_BYTES,
-    interceptors: [tellTlsProblems, ...(options.token === undefined ? [] : [bearer(options.token)])],
-  };
-  const stallMs = options.stallMs ?? DEFAULT_STALL_MS;
-  const { lookup } = options;
-  const ca = options.ca === undefined ? undefined : [...tls.getCACertificates("default"), options.ca];
+  const { token, stallMs = DEFAULT_STALL_MS, readMaxBytes = DEFAULT_READ_MAX_BYTES, lookup } = options;
+  const interceptors = [tellTlsProblems, ...(token === undefined ? [] : [bearer(token)])];
+  const common = { baseUrl: url, acceptCompression: [], readMaxBytes, interceptors };
   const socket: SocketOptions = {
     minVersion: MIN_TLS_VERSION,
-    ...(ca !== undefined && { ca }),
+    ...trusting(options.ca),
     ...(lookup && { lookup }),
   };
   const proxy = options.direct ? undefined : proxyFor(url);
@@ -82,10 +75,7 @@ export function openTransport(
       close: () => sessionManager.abort(),
     };
   }
-  const agent = createAgent(url, stallMs, {
-    ...socket,
-    ...(proxy && { proxyEnv: everythingThrough(proxy) }),
-  });
+  const agent = createAgent(url, proxy, stallMs, socket);
   const create = kind === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
   return {
     transport: create({ ...common, httpVersion: "1.1", nodeOptions: { agent } }),
@@ -93,14 +83,14 @@ export function openTransport(
   };
 }
 
-/** How connections are opened. */
+/** Options of the sockets. */
 interface SocketOptions {
   readonly minVersion: typeof MIN_TLS_VERSION;
   readonly ca?: (string | Buffer)[];
   readonly lookup?: net.LookupFunction;
 }
 
-/** HTTP/2 connections with windows that fill a long link, and streams that do not wait for ever. */
+/** HTTP/2 connections with large flow-control windows, whose streams fail after `stallMs` of silence. */
 class TunedSessions extends Http2SessionManager {
   readonly #stallMs: number;
   readonly #tunnels: Tunnels | undefined;
@@ -136,6 +126,7 @@ class TunedSessions extends Http2SessionManager {
     super.abort(reason);
   }
 
+  /** Opens a stream. Through a proxy, a session fails with NoTunnel until a tunnel is open for it. */
   async #open(args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
     for (;;) {
       try {
@@ -150,17 +141,17 @@ class TunedSessions extends Http2SessionManager {
 
 function createAgent(
   url: string,
+  proxy: URL | undefined,
   stallMs: number,
-  socket: SocketOptions & { readonly proxyEnv?: NodeJS.ProcessEnv },
+  options: SocketOptions,
 ): http.Agent {
-  const options = {
+  const agent = agentThrough(proxy, url, {
     keepAlive: true,
     maxSockets: MAX_SOCKETS,
-    // Also on sockets that wait for their next call; there it just closes them.
+    // Applies to idle sockets too, which it only closes.
     ...(stallMs > 0 && { timeout: stallMs }),
-    ...socket,
-  };
-  const agent = url.startsWith("https:") ? new https.Agent(options) : new http.Agent(options);
+    ...options,
+  });
   const createConnection = agent.createConnection.bind(agent);
   agent.createConnection = (...args: Parameters<typeof createConnection>) => {
     const socket = createConnection(...args) as net.Socket;

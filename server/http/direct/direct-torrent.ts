@@ -4,15 +4,15 @@ import { lengthField, lengthPrefix } from "#core/rpc/wire.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { type DirectMethod, directMethod } from "./direct.ts";
 
-/** What an answer to GetTorrent says. Only a catalog names its torrents. */
+/** The answer to GetTorrent. Only a catalog sends the name. */
 export interface TorrentAnswer {
   readonly torrent: Torrent;
   readonly name?: string;
 }
 
 /**
- * GetTorrent of a catalog or a peer, from torrents that are encoded already: the bytes that the service would answer
- * with. Throws what `find` throws.
+ * GetTorrent of a catalog or a peer, answered with the stored encoding of each torrent, in the same bytes that the
+ * library would send. The method fails with the errors of `find`.
  */
 export function directGetTorrent<Input extends DescMessage>(
   method: DescMethod & { input: Input },

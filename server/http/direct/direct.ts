@@ -6,12 +6,12 @@ import type { Call } from "../guards/call.ts";
 import { messageIn, type PlainCall, sendMessage } from "./plain-call.ts";
 import { type BodyStart, readShortBody } from "./short-body.ts";
 
-/** An answer in the bytes of its binary message. */
+/** An answer as the bytes of its binary message. */
 export interface DirectAnswer {
-  /** The message, in parts that are not copied. */
+  /** The message in parts, which are not copied and must not change until `done` is called. */
   readonly parts: readonly Uint8Array[];
   readonly headers: Readonly<Record<string, string>>;
-  /** Called once when the answer has left or its caller is gone: the parts may be used again. */
+  /** Called once, when the answer has left or its caller is gone. */
   readonly done?: () => void;
 }
 
@@ -19,17 +19,16 @@ export interface DirectAnswer {
 export type OnGone = (fn: () => void) => void;
 
 /**
- * Answers plain calls of a unary method in front of the library's handler of the same method, and says what that one
- * would. Plain: POST, binary, uncompressed, one short message.
+ * Answers the plain calls of a unary method instead of the library's handler, with the same answers. See PlainCall.
  */
 export interface DirectMethod<Request = unknown> {
-  /** The request in these bytes. Undefined: the library answers the call. Does nothing else. */
+  /** Decodes the request. Returns undefined if the library is to answer the call. Has no side effect. */
   read(message: Uint8Array): Request | undefined;
-  /** Throws what the library's handler would throw. */
+  /** Throws the same errors as the method's implementation. */
   answer(request: Request, caller: Caller, onGone: OnGone): Promise<DirectAnswer>;
 }
 
-/** A direct method that reads its request as the library does; bytes that are no such message are the library's. */
+/** A direct method whose requests are decoded by protobuf. Malformed bytes are left to the library. */
 export function directMethod<Input extends DescMessage>(
   { input }: { readonly input: Input },
   answer: DirectMethod<MessageShape<Input>>["answer"],
@@ -37,7 +36,7 @@ export function directMethod<Input extends DescMessage>(
   return { read: (message) => readMessage(input, message), answer };
 }
 
-/** The message in these bytes; undefined if they are none. */
+/** Decodes a message. Returns undefined if the bytes are malformed. */
 export function readMessage<Desc extends DescMessage>(
   schema: Desc,
   message: Uint8Array,
@@ -49,24 +48,24 @@ export function readMessage<Desc extends DescMessage>(
   }
 }
 
-/** Requests of direct methods have a few dozen bytes. The library takes longer ones. */
+/** Longest body of a direct call; most have a few dozen bytes. The library answers calls with longer ones. */
 const MAX_REQUEST_BYTES = 4 << 10;
 
-/** A plain call and its request. */
+/** A plain call with the direct method that answers it and its decoded request. */
 export interface DirectCall {
   readonly plain: PlainCall;
   readonly method: DirectMethod;
   readonly request: unknown;
 }
 
-/** The direct call that these bytes of a body are. Undefined: the library's. */
+/** Decodes the body of a plain call. Returns undefined if the library is to answer the call. */
 export function directCall(method: DirectMethod, plain: PlainCall, body: Uint8Array): DirectCall | undefined {
   const message = body.length <= MAX_REQUEST_BYTES ? messageIn(plain.format, body) : undefined;
   const request = message && method.read(message);
   return request === undefined ? undefined : { plain, method, request };
 }
 
-/** Reads the body of a plain call. Fails as the body does. */
+/** Reads the body of a plain call, held to its pace. Rejects with the body's error. */
 export async function readDirectBody({ body, pace }: Call): Promise<BodyStart> {
   if (Buffer.isBuffer(body)) return { whole: body, again: () => undefined };
   pace?.awaitShort();
@@ -75,7 +74,7 @@ export async function readDirectBody({ body, pace }: Call): Promise<BodyStart> {
   return start;
 }
 
-/** Sends the answer and returns its length in bytes. Throws what the method throws; nothing has been sent then. */
+/** Sends the answer and returns its length in bytes. Rejects with the method's error before anything is sent. */
 export async function answerDirectly(call: Call, { plain, method, request }: DirectCall): Promise<number> {
   const { reply } = call;
   const onGone = (fn: () => void) => void reply.once("close", fn);
@@ -87,7 +86,7 @@ export async function answerDirectly(call: Call, { plain, method, request }: Dir
   return answer.parts.reduce((sum, part) => sum + part.byteLength, 0);
 }
 
-/** Fails when the caller's deadline passes. The parts of an answer that comes later are given back. */
+/** Rejects as the library does after `timeoutMs`, and calls `done` of an answer that comes later. */
 async function inTime(answering: Promise<DirectAnswer>, timeoutMs: number): Promise<DirectAnswer> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {

@@ -1,5 +1,4 @@
 import type { ConnectError } from "@connectrpc/connect";
-import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
   codeToHttpStatus,
   createEndStreamSerialization,
@@ -13,14 +12,15 @@ import {
   trailerFlag,
   trailerSerialize,
 } from "@connectrpc/connect/protocol-grpc-web";
+import { envelopeOf } from "../base/envelope.ts";
 import type { Reply } from "../base/http-types.ts";
 
 const endStream = createEndStreamSerialization(undefined);
 
 /**
- * Answers a call with an error, in the protocol that the content type of its request names: the same bytes that the
- * library answers with. A request of another type (Connect's GET, a mistake) gets Connect's JSON. Nothing may have been
- * sent of the answer.
+ * Answers a call with an error, in the protocol that the request's content-type names and in the same bytes that the
+ * library would send. A request of another type (Connect's GET, a mistake) gets Connect's JSON. Call it before any of
+ * the answer has been sent.
  */
 export function sendRpcError(contentType: string | undefined, error: ConnectError, reply: Reply): void {
   reply.setHeader("cache-control", "no-store");
@@ -31,17 +31,17 @@ export function sendRpcError(contentType: string | undefined, error: ConnectErro
     sendGrpcError(`application/grpc+${formatOf(grpc)}`, error, reply);
   } else if (grpcWeb && !grpcWeb.text) {
     const trailer = trailerSerialize(setTrailerStatus(new Headers(), error));
-    send(reply, 200, `application/grpc-web+${formatOf(grpcWeb)}`, encodeEnvelope(trailerFlag, trailer));
+    send(reply, 200, `application/grpc-web+${formatOf(grpcWeb)}`, enveloped(trailerFlag, trailer));
   } else if (connect?.stream) {
     const end = endStream.serialize({ error, metadata: new Headers() });
-    send(reply, 200, `application/connect+${formatOf(connect)}`, encodeEnvelope(endStreamFlag, end));
+    send(reply, 200, `application/connect+${formatOf(connect)}`, enveloped(endStreamFlag, end));
   } else {
     for (const [name, value] of error.metadata) reply.setHeader(name, value);
     send(reply, codeToHttpStatus(error.code), "application/json", errorToJsonBytes(error, undefined));
   }
 }
 
-/** Over HTTP/2 the status of gRPC is in the trailers; over HTTP/1.1, which gRPC does not know, nobody reads it. */
+/** Puts the gRPC status into the trailers over HTTP/2. gRPC over HTTP/1.1 is a mistake; its answer has it as headers. */
 function sendGrpcError(type: string, error: ConnectError, reply: Reply): void {
   reply.statusCode = 200;
   reply.setHeader("content-type", type);
@@ -56,6 +56,10 @@ function send(reply: Reply, status: number, type: string, body: Uint8Array): voi
   reply.setHeader("content-type", type);
   reply.setHeader("content-length", body.byteLength);
   reply.end(body);
+}
+
+function enveloped(flags: number, data: Uint8Array): Uint8Array {
+  return Buffer.concat([envelopeOf(flags, data.byteLength), data]);
 }
 
 function formatOf({ binary }: { readonly binary: boolean }): "proto" | "json" {

@@ -1,12 +1,12 @@
 import type { RequestHead } from "../base/http-types.ts";
 
-/** Longer than what callers of short methods send; a longer request is Node's. */
+/** Longest request head that is parsed here; callers of short methods send less. Node parses a longer one. */
 const MAX_HEAD_BYTES = 4 << 10;
 
 const REQUEST_LINE = /^POST (\/[\w./-]+) HTTP\/1\.1$/;
-/** Each character is looked at once, whatever a line is made of: these are the first bytes of anybody. */
+/** Matches in linear time whatever the line holds: these bytes come from callers that nothing has checked yet. */
 const HEADER = /^([!#$%&'*+.^_`|~\w-]+):([\x20-\x7e]*)$/;
-/** What changes how a request is read, or what becomes of its connection, in ways that only Node knows. */
+/** Headers that change how the request is framed or what happens to its connection. Node handles these requests. */
 const LEFT_TO_NODE = new Set([
   "transfer-encoding",
   "trailer",
@@ -18,15 +18,15 @@ const LEFT_TO_NODE = new Set([
   "proxy-connection",
 ]);
 
-/** What stands in front of a request's body, as far as a connection says the same again and again. */
+/** The head of a request: request line and headers. A connection mostly repeats it from call to call. */
 export interface FastHead {
-  /** All of it, one character a byte, with the empty line. */
+  /** All of the head with its empty line, one character for each byte. */
   readonly text: string;
   readonly path: string;
-  /** Names in lowercase; each once. */
+  /** Names in lowercase, each at most once. */
   readonly headers: RequestHead["headers"];
   readonly bodyBytes: number;
-  /** The caller wants no other answer over this connection. */
+  /** Whether the caller wants the connection closed after the answer. */
   readonly isLast: boolean;
 }
 
@@ -36,10 +36,10 @@ export interface FastRequest {
 }
 
 /**
- * The request that these bytes are, or undefined if they are not exactly one POST over HTTP/1.1, whole, with a length,
- * and in the plain form that programs write: Node's parser decides what anything else is. What is accepted here means
- * the same there (RFC 9112), so that no proxy in front of us can have taken it for something else. `before` is the head
- * of the request before, mostly the same.
+ * Parses exactly one complete POST over HTTP/1.1 with a content-length, in the plain form that programs write. Returns
+ * undefined for any other bytes, which Node then parses. Every request accepted here means the same to Node and to a
+ * proxy in front (RFC 9112), so that no request can be smuggled past one. `before` is the head of the previous request,
+ * which saves parsing an equal head.
  */
 export function fastRequest(bytes: Buffer, before: FastHead | undefined): FastRequest | undefined {
   const head = before && begins(bytes, before.text) ? before : parseHead(bytes);

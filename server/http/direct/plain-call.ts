@@ -1,6 +1,9 @@
+import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
+import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
+import { ENVELOPE_BYTES, envelopeOf } from "../base/envelope.ts";
 import type { Reply, RequestHead } from "../base/http-types.ts";
 
-/** How a unary call and its answer lie in a request and a response. */
+/** The protocol of a unary call: how its message and its answer lie in the HTTP bodies. */
 export type WireFormat = "connect" | "grpc-web" | "grpc";
 
 const formats: ReadonlyMap<string | undefined, WireFormat> = new Map([
@@ -10,15 +13,13 @@ const formats: ReadonlyMap<string | undefined, WireFormat> = new Map([
   ["application/grpc", "grpc"],
   ["application/grpc+proto", "grpc"],
 ]);
-/** In front of a gRPC message: flags, and its length in four bytes. */
-const ENVELOPE_BYTES = 5;
 const TRAILERS_FLAG = 0x80;
 const TRAILERS = Buffer.from("grpc-status: 0\r\n", "latin1");
 
 /** A unary call in the one shape that every client uses for small requests: POST, binary, uncompressed. */
 export interface PlainCall {
   readonly format: WireFormat;
-  /** The caller's own deadline, if it has one. */
+  /** The caller's deadline in milliseconds from now, if it set one. */
   readonly timeoutMs: number | undefined;
 }
 
@@ -35,23 +36,9 @@ export function plainCall(head: RequestHead, maxTimeoutMs: number): PlainCall | 
   if (!plain) return undefined;
   const stated = headers[format === "connect" ? "connect-timeout-ms" : "grpc-timeout"];
   if (stated === undefined) return { format, timeoutMs: undefined };
-  const timeoutMs = parseTimeout(format, String(stated));
-  return timeoutMs !== undefined && timeoutMs <= maxTimeoutMs ? { format, timeoutMs } : undefined;
-}
-
-const unitMs: Readonly<Record<string, number>> = {
-  H: 3_600_000,
-  M: 60_000,
-  S: 1_000,
-  m: 1,
-  u: 0.001,
-  n: 0.000001,
-};
-
-function parseTimeout(format: WireFormat, text: string): number | undefined {
-  if (format === "connect") return /^\d{1,10}$/.test(text) ? Number(text) : undefined;
-  const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(text) ?? [];
-  return digits !== undefined && unit !== undefined ? Number(digits) * unitMs[unit]! : undefined;
+  const parse = format === "connect" ? parseConnectTimeout : parseGrpcTimeout;
+  const { timeoutMs, error } = parse(String(stated), maxTimeoutMs);
+  return error ? undefined : { format, timeoutMs };
 }
 
 function isIdentity(encoding: string | string[] | undefined): boolean {
@@ -67,7 +54,10 @@ export function messageIn(format: WireFormat, body: Uint8Array): Uint8Array | un
   return length === byteLength - ENVELOPE_BYTES ? body.subarray(ENVELOPE_BYTES) : undefined;
 }
 
-/** Sends a message, given in parts, as the successful answer. The parts are not copied: leave them be until it closes. */
+/**
+ * Sends a message, given in parts, as the successful answer. The parts are not copied: they must not change until the
+ * answer has closed.
+ */
 export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], reply: Reply): void {
   const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
   reply.statusCode = 200;
@@ -77,8 +67,8 @@ export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], re
     writeAll(parts, reply);
     return;
   }
-  const framed = [envelope(0, length), ...parts];
-  // An answer over HTTP/2 has trailers, which a length would rule out for some proxies; its frames tell where it ends.
+  const framed = [envelopeOf(0, length), ...parts];
+  // No content-length over HTTP/2: some proxies refuse it together with trailers.
   if (format === "grpc") {
     reply.setHeader("content-type", "application/grpc+proto");
     reply.addTrailers({ "grpc-status": "0" });
@@ -86,42 +76,35 @@ export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], re
   } else {
     reply.setHeader("content-type", "application/grpc-web+proto");
     reply.setHeader("content-length", length + 2 * ENVELOPE_BYTES + TRAILERS.length);
-    writeAll([...framed, envelope(TRAILERS_FLAG, TRAILERS.length), TRAILERS], reply);
+    writeAll([...framed, envelopeOf(TRAILERS_FLAG, TRAILERS.length), TRAILERS], reply);
   }
 }
 
-/** Parts shorter than this are joined with what is before them, so that an answer is two writes and not five. */
+/** Neighbouring parts are joined while they are shorter than this, so that a small answer is two writes and not five. */
 const JOIN_BYTES = 1 << 10;
 
-/** In one go to the system, the last part together with the end. */
-function writeAll(pieces: readonly Uint8Array[], reply: Reply): void {
+/** Hands all parts to the system in one go, the last one together with the end of the answer. */
+function writeAll(parts: readonly Uint8Array[], reply: Reply): void {
   let last: Uint8Array | undefined;
   let isCorked = false;
-  for (const piece of pieces) {
-    if (last === undefined) last = piece;
-    else if (last.byteLength + piece.byteLength < JOIN_BYTES) last = Buffer.concat([last, piece]);
+  for (const part of parts) {
+    if (last === undefined) last = part;
+    else if (last.byteLength + part.byteLength < JOIN_BYTES) last = Buffer.concat([last, part]);
     else {
       if (!isCorked) reply.cork();
       isCorked = true;
       reply.write(last);
-      last = piece;
+      last = part;
     }
   }
   last ??= new Uint8Array();
-  // Over HTTP/1.1 text is sent together with the headers, in one write, and bytes after them.
+  // Over HTTP/1.1 Node sends text in one write with the headers, but bytes in a second write.
   if (isCorked || "stream" in reply || last.byteLength >= JOIN_BYTES) reply.end(last);
-  else reply.end(textOf(last), "latin1");
+  else reply.end(latin1Of(last), "latin1");
   if (isCorked) reply.uncork();
 }
 
-/** One character a byte. */
-function textOf(bytes: Uint8Array): string {
+/** The bytes as text of one character for each byte. */
+function latin1Of(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
-}
-
-function envelope(flags: number, length: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(ENVELOPE_BYTES);
-  bytes.writeUInt8(flags, 0);
-  bytes.writeUInt32BE(length, 1);
-  return bytes;
 }

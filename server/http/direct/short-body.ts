@@ -1,14 +1,14 @@
 import type { Readable } from "node:stream";
 
-/** The beginning of a request's body. */
+/** What readShortBody has read of a request's body. */
 export interface BodyStart {
-  /** All of it, if it is short. */
+  /** The whole body, if it is short. */
   readonly whole: Buffer | undefined;
-  /** All of it, from its start; undefined where it can be read once more from where it came. */
+  /** Returns the whole body from its first byte. Undefined where the front end can still hand over a whole body. */
   readonly again: () => AsyncIterable<Uint8Array> | undefined;
 }
 
-/** Reads a body to its end if it has at most `maxBytes`, and else no further than it takes to know. Fails as the body does. */
+/** Reads a body of at most `maxBytes` to its end, and of a longer one only the first chunks. Rejects with its error. */
 export function readShortBody(body: Readable, maxBytes: number): Promise<BodyStart> {
   return new Promise((resolve, reject) => {
     const source: Source = body;
@@ -19,7 +19,7 @@ export function readShortBody(body: Readable, maxBytes: number): Promise<BodySta
 
 const kReading = Symbol("reading");
 
-/** A body, and who reads it. */
+/** A body that carries the state of its reading. */
 interface Source extends Readable {
   [kReading]?: Reading | undefined;
 }
@@ -32,9 +32,8 @@ interface Reading {
   readonly reject: (error: unknown) => void;
 }
 
-// Listeners instead of an iterator, which costs as much as the rest of a small call; nor are they taken off one by one.
-// And functions of no call's own: a stream of Node's outlives its call until V8's next great collection, and its
-// listeners with it.
+// Listeners, because an async iterator costs as much as the rest of a small call; nor are they removed one by one. Keep
+// them module-level functions, shared by all calls: see docs/v8.md.
 
 function onData(this: Source, chunk: Uint8Array): void {
   const reading = this[kReading];
@@ -64,8 +63,8 @@ function onError(this: Source, error: unknown): void {
 }
 
 function onClose(this: Source): void {
-  // Every request closes at last, and an error is dear.
-  if (this[kReading]) finish(this)?.reject(new Error("the caller is gone"));
+  // Every request closes in the end, so the Error, which is expensive, is made only if the body is still being read.
+  if (this[kReading]) finish(this)?.reject(new Error("the caller has gone"));
 }
 
 function finish(body: Source): Reading | undefined {

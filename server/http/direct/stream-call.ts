@@ -11,12 +11,10 @@ import type { NodeExchange, Reply, RequestHead } from "../base/http-types.ts";
 import type { FrontEnd } from "../guards/call.ts";
 import type { Pace } from "../guards/pace.ts";
 
-// V8 keeps what is left of a stream of Node's until its next great collection, with all that its listeners close over.
-// So the listeners here are functions of no call's own, and what they work for hangs on the stream until it closes.
-// Accessors are those of classes: V8 puts those of object literals, and functions that are assigned to a property, into
-// the old generation, where each keeps what it closes over as long.
+// Keep the listeners of streams module-level functions and the accessors those of classes, so that a finished call
+// leaves nothing in V8's old generation: see docs/v8.md.
 
-/** The head of a call over HTTP/2 without the request that Node makes of it. */
+/** The head of a call over HTTP/2, read from its stream without making Node's request. */
 export class StreamHead implements RequestHead {
   readonly headers: IncomingHttpHeaders;
   readonly httpVersionMajor = 2;
@@ -38,7 +36,7 @@ export class StreamHead implements RequestHead {
 
 const remotes = new WeakMap<Http2Session, RequestHead["socket"]>();
 
-/** Asked for once a connection: what Node gives out as an HTTP/2 session's socket looks everything up anew. */
+/** The remote address, read once for each connection: the socket of Node's session is a proxy that is slow to read. */
 function remoteOf(session: Http2Session | undefined): RequestHead["socket"] {
   if (!session) return {};
   const known = remotes.get(session) ?? { remoteAddress: session.socket.remoteAddress };
@@ -48,7 +46,7 @@ function remoteOf(session: Http2Session | undefined): RequestHead["socket"] {
 
 type Headers = Record<string, string | number>;
 
-/** The answer of a call over HTTP/2 without the response that Node makes of it. Call finishCall() when its stream closes. */
+/** The answer of a call over HTTP/2, sent without making Node's response. Call finishCall() when the stream closes. */
 export class StreamReply implements Reply, FrontEnd {
   readonly stream: ServerHttp2Stream;
   statusCode = 200;
@@ -57,11 +55,11 @@ export class StreamReply implements Reply, FrontEnd {
   #onClose: (() => void)[] | undefined;
   readonly #toNode: () => NodeExchange;
 
-  /** `toNode` makes the request and the response of the stream. */
+  /** `toNode` makes Node's request and response of the stream. */
   constructor(stream: AnsweredStream, toNode: () => NodeExchange) {
     this.stream = stream;
     this.#toNode = toNode;
-    stream[kResponse] = this;
+    stream[kReply] = this;
   }
 
   get closed(): boolean {
@@ -87,7 +85,7 @@ export class StreamReply implements Reply, FrontEnd {
     });
   }
 
-  /** The headers that the gates have set go with it. */
+  /** The response gets the headers that the gates have set. */
   toNode(): NodeExchange {
     const exchange = this.#toNode();
     for (const name in this.#headers) exchange.response.setHeader(name, this.#headers[name]!);
@@ -129,7 +127,7 @@ export class StreamReply implements Reply, FrontEnd {
     this.stream.sendTrailers(this.#trailers ?? {});
   }
 
-  /** Its caller has all of it, or is gone. */
+  /** Call it when the caller has all of the answer or is gone. */
   finish(): void {
     for (const fn of this.#onClose ?? []) fn();
   }
@@ -143,27 +141,27 @@ export class StreamReply implements Reply, FrontEnd {
   }
 }
 
-const kResponse = Symbol("response");
+const kReply = Symbol("reply");
 
 interface AnsweredStream extends ServerHttp2Stream {
-  [kResponse]?: StreamReply | undefined;
+  [kReply]?: StreamReply | undefined;
 }
 
-/** Its stream has closed: its caller has all of the answer, or is gone. */
+/** Finishes the answer of a stream that has closed. */
 export function finishCall(stream: AnsweredStream): void {
-  const response = stream[kResponse];
-  stream[kResponse] = undefined;
-  response?.finish();
+  const reply = stream[kReply];
+  stream[kReply] = undefined;
+  reply?.finish();
 }
 
 function onWantTrailers(this: AnsweredStream): void {
-  this[kResponse]?.sendTrailers();
+  this[kReply]?.sendTrailers();
 }
 
-/** Node takes a list of names and values since 24.8, and makes no copy of it. */
+/** Since 24.8 Node takes headers as a list of names and values, which it does not copy. */
 const takesLists = isSince(24, 8);
 
-/** That of the last answer: the next one mostly says the same. */
+/** The headers of the last answer. The next answer mostly has the same and uses this list again. */
 let latest: readonly string[] = [];
 
 function responseHeaders(status: number, headers: Headers): OutgoingHttpHeaders | readonly string[] {

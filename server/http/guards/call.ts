@@ -5,7 +5,7 @@ import type { NodeExchange, Reply, RequestHead } from "../base/http-types.ts";
 import type { Pace } from "./pace.ts";
 import type { Policy } from "./policy.ts";
 
-/** Where a call came in, and how to end it there. */
+/** The transport that a call came in by. */
 export interface FrontEnd {
   /** Ends the call at once: its stream on HTTP/2, its connection on HTTP/1.1. */
   kill(): void;
@@ -15,7 +15,7 @@ export interface FrontEnd {
   toNode(): NodeExchange;
 }
 
-/** What answers calls to one path, and what its calls are held to. */
+/** One path of the server: the method behind it and the policy of its calls. */
 export interface Route {
   readonly policy: Policy;
   /** Undefined for plain HTTP. */
@@ -27,35 +27,26 @@ interface CallParts<R extends Route> {
   /** The path of the request without its query. */
   readonly path: string;
   readonly route: R;
-  /** To be read, or whole. */
+  /** A Buffer if all of the body has arrived with the head, otherwise a stream that has not been read. */
   readonly body: Readable | Buffer;
   readonly reply: Reply;
   readonly frontEnd: FrontEnd;
-  readonly callerOf: CallerOf;
 }
 
 /**
  * One request of any front end: fast HTTP/1.1, Node's HTTP/1.1 or HTTP/2, with or without TLS. The gates and every way
  * to answer see this and nothing else of the front end.
  */
-export class Call<R extends Route = Route> {
-  readonly head: RequestHead;
-  readonly path: string;
-  readonly route: R;
-  readonly body: Readable | Buffer;
-  readonly reply: Reply;
-  readonly frontEnd: FrontEnd;
+export interface Call<R extends Route = Route> extends CallParts<R> {
   readonly caller: Caller;
-  /** Set by the gate of the pace. */
+  /** Set by the pace gate. */
   pace: Pace | undefined;
+}
 
-  constructor({ head, path, route, body, reply, frontEnd, callerOf }: CallParts<R>) {
-    this.head = head;
-    this.path = path;
-    this.route = route;
-    this.body = body;
-    this.reply = reply;
-    this.frontEnd = frontEnd;
-    this.caller = new LazyCaller(head, callerOf);
-  }
+export function createCall<R extends Route>(
+  { head, path, route, body, reply, frontEnd }: CallParts<R>,
+  callerOf: CallerOf,
+): Call<R> {
+  const caller = new LazyCaller(head, callerOf);
+  return { head, path, route, body, reply, frontEnd, caller, pace: undefined };
 }

@@ -19,8 +19,8 @@ const exposeHeaders = [
 ].join(", ");
 
 /**
- * Which pages may read the answer. Reads: any page, without credentials. Calls that change something: the server's own
- * page and the origins it was told of.
+ * CORS: pages of every origin may read, without credentials. Only the server's own page and pages of `allowOrigins` may
+ * make calls that change something.
  */
 export class Cors {
   readonly #allowed: ReadonlySet<string>;
@@ -29,10 +29,7 @@ export class Cors {
     this.#allowed = new Set(allowOrigins.map((origin) => new URL(origin).origin));
   }
 
-  /**
-   * Puts the headers on the answer. False: the call changes something and comes from a page that may not, so it must
-   * not run.
-   */
+  /** Sets the CORS headers of the answer. Returns false if the page may not make this call: the call must not run then. */
   admit(request: RequestHead, response: Pick<HttpResponse, "setHeader">, changesSomething: boolean): boolean {
     const origin = request.headers.origin;
     if (!changesSomething) {
@@ -47,7 +44,7 @@ export class Cors {
     return true;
   }
 
-  /** Answers OPTIONS. A page that is not admitted gets no permission, which its browser turns into an error. */
+  /** Answers OPTIONS. A page that may not make the call gets no permission, and its browser then refuses the call. */
   preflight(request: HttpRequest, response: HttpResponse, changesSomething: boolean): void {
     if (this.admit(request, response, changesSomething)) {
       response.setHeader("Access-Control-Allow-Methods", "GET, HEAD, POST");
@@ -65,7 +62,7 @@ export class Cors {
   }
 }
 
-/** The Host header of HTTP/1.1 or the authority of HTTP/2. */
+/** The `:authority` of HTTP/2, or the Host header of HTTP/1.1. */
 export function authorityOf(request: RequestHead): string | undefined {
   const authority = request.headers[":authority"];
   return typeof authority === "string" ? authority : request.headers.host;

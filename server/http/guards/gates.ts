@@ -1,12 +1,13 @@
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import { ENVELOPE_BYTES } from "../base/envelope.ts";
 import type { Call } from "./call.ts";
 import { authorityOf, type Cors } from "./cors.ts";
 import { Pace, type Paces } from "./pace.ts";
 
-/** Lets a call pass, or throws what its caller is told. Returns a promise only where other servers are asked too. */
+/** Lets a call pass, or throws the error for its caller. Returns a promise only if it asks another server. */
 export type Gate = (call: Call) => Promise<void> | void;
 
-/** Takes one call of this address from the rate. Throws PiezaError("resource_exhausted") for one call too many. */
+/** Counts one call of this address. Throws PiezaError("resource_exhausted") if the address has made too many. */
 export type Admit = (address: string) => Promise<void> | void;
 
 export interface GateOptions {
@@ -16,7 +17,7 @@ export interface GateOptions {
   readonly paces: Paces;
 }
 
-/** A refusal that is about the request and not about the method: its answer is a status and a line of text. */
+/** A refusal of the request before its method matters. The answer is an HTTP status and a line of text. */
 export class RequestRefused extends Error {
   override readonly name = "RequestRefused";
   readonly status: number;
@@ -28,8 +29,8 @@ export class RequestRefused extends Error {
 }
 
 /**
- * What every call passes before it is answered, in this order, whatever its front end, its format and the way in which
- * it is answered. The body has not been read then.
+ * The gates that every call passes before it is answered, in the order of the result, whatever its front end, its format
+ * and the way in which it is answered. The gates run before the body is read.
  */
 export function createGates({ knowsHost, cors, admit, paces }: GateOptions) {
   const hostName: Gate = ({ head }) => {
@@ -50,7 +51,7 @@ export function createGates({ knowsHost, cors, admit, paces }: GateOptions) {
   return { hostName, origin, size, rate, authority, pace };
 }
 
-/** Passes a call through all gates, in order. Throws, or rejects, at the first that refuses it. */
+/** Passes a call through all gates, in order. Throws, or rejects, at the first gate that refuses the call. */
 export function passGates(gates: readonly Gate[], call: Call): Promise<void> | void {
   for (let at = 0; at < gates.length; at++) {
     const waiting = gates[at]!(call);
@@ -63,14 +64,12 @@ async function passRest(waiting: Promise<void>, rest: readonly Gate[], call: Cal
   await passGates(rest, call);
 }
 
-/** In front of a message in gRPC: a flag and the length in four bytes. */
-const ENVELOPE_BYTES = 5;
-/** A compressed body may be longer than its message by this part of it and this many bytes (RFC 1951, 3.2.4). */
+/** How much longer than its message a compressed body may be: this part of it, and these bytes (RFC 1951, 3.2.4). */
 const GROWTH = { part: 1 / 1024, bytes: 64 };
 
 /**
- * Refuses a body whose stated length is over the bound of its method. A body of unstated length meets the same bound
- * while it is read.
+ * Refuses a body whose content-length is over the bound of its method. A body without a content-length meets the same
+ * bound while it is read.
  */
 function size({ head, route }: Call): void {
   const { requestBytes, oneMessage } = route.policy;
@@ -88,7 +87,7 @@ function isCompressed(headers: Call["head"]["headers"]): boolean {
   return names.some((name) => (headers[name] ?? "identity") !== "identity");
 }
 
-/** A call takes the room of its stated length, or of the longest message if it states none. */
+/** Takes memory for the body until the answer closes: its content-length, or without one the bound of its method. */
 function takeRoom({ head, route, caller, reply }: Call): void {
   const { room, requestBytes } = route.policy;
   if (!room) return;
@@ -98,6 +97,6 @@ function takeRoom({ head, route, caller, reply }: Call): void {
 
 function statedBytes(length: string | undefined): number | undefined {
   if (length === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(length)) throw new InvalidField("content-length", "is no number");
+  if (!/^\d{1,15}$/.test(length)) throw new InvalidField("content-length", "must be a whole number of bytes");
   return Number(length);
 }

@@ -1,49 +1,47 @@
 import type { Limits } from "../base/limits.ts";
 
+/** The largest message. A caller that sends more than this after a refusal is cut off. */
 const MAX_DROPPED_BYTES = 16 << 20;
-/** A body is ended so long after its time is up, at most; sooner where the times are short. */
-const LOOK_MS = 1_000;
+/** Bodies are checked this often, or ten times in `bodyGraceMs` if that is sooner. */
+const CHECK_MS = 1_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * What the bodies of one server are held to: one timer for all, because two for each call took a tenth of a short one's
- * time. It runs while there is a body.
+ * Holds the bodies of one server to their pace, with one timer that runs while there is a body. Two timers for each call
+ * took a tenth of the time of a short call.
  */
 export class Paces {
   readonly limits: Limits;
   readonly #everyMs: number;
-  /**
-   * Each at its `place`. Not a Set: one that lives long makes its tables anew, in the old generation, every few calls
-   * that come and go, and each table that it leaves there keeps what was in it until V8's next great collection.
-   */
-  readonly #under: Pace[] = [];
+  /** Each pace is at its `place`. An array and not a Set, whose tables would pile up in V8's heap: see docs/v8.md. */
+  readonly #watched: Pace[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(limits: Limits) {
     this.limits = limits;
-    this.#everyMs = Math.min(LOOK_MS, limits.bodyGraceMs / 10);
+    this.#everyMs = Math.min(CHECK_MS, limits.bodyGraceMs / 10);
   }
 
-  /** Under the clock from now until `remove`. */
+  /** Checks the pace until `remove`. Does nothing for one that is being checked. */
   add(pace: Pace): void {
-    if (pace.place < 0) pace.place = this.#under.push(pace) - 1;
-    this.#timer ??= setInterval(() => this.#look(), this.#everyMs).unref();
+    if (pace.place < 0) pace.place = this.#watched.push(pace) - 1;
+    this.#timer ??= setInterval(() => this.#check(), this.#everyMs).unref();
   }
 
   remove(pace: Pace): void {
     if (pace.place < 0) return;
-    const last = this.#under.pop()!;
+    const last = this.#watched.pop()!;
     if (last !== pace) {
-      this.#under[pace.place] = last;
+      this.#watched[pace.place] = last;
       last.place = pace.place;
     }
     pace.place = -1;
   }
 
-  #look(): void {
+  #check(): void {
     const now = performance.now();
-    for (const pace of [...this.#under]) pace.endIfLate(now);
-    if (this.#under.length > 0) return;
+    for (const pace of [...this.#watched]) pace.endIfLate(now);
+    if (this.#watched.length > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -55,18 +53,19 @@ export interface Killable {
 }
 
 /**
- * Ends a call whose other side sends or reads slower than anybody honest does: each body may take limits.bodyGraceMs
- * and as long as its bytes need at limits.minBytesPerSecond. A trickle passes every idle timer; it does not pass this.
+ * Ends a call whose caller sends or reads too slowly. Each body may take `limits.bodyGraceMs` and the time that its bytes
+ * need at `limits.minBytesPerSecond`. A caller that trickles bytes escapes every idle timeout, but not this.
  */
 export class Pace {
-  /** Where it is among those under the clock; -1: it is not. */
+  /** Index in Paces, -1 while the pace is not checked. Only Paces sets it. */
   place = -1;
   readonly #paces: Paces;
   readonly #call: Killable;
   #received = 0;
   #body: AsyncIterator<Uint8Array> | undefined;
-  /** The body under way must be done by then, on performance.now(). */
+  /** Deadline of the request's body, on performance.now(). */
   #readByMs = NEVER;
+  /** Deadline of the bytes of the answer that are being sent. */
   #writeByMs = NEVER;
   #giveBack = nothing;
   #closed = false;
@@ -76,28 +75,27 @@ export class Pace {
     this.#call = call;
   }
 
-  /** The request's body is read by others, and is short: so long until stopReading() or reading(). */
+  /** Gives a short body, which the caller of this function reads itself, `bodyGraceMs` until stopReading(). */
   awaitShort(): void {
     this.#readByMs = performance.now() + this.#allowedMs(0);
     this.#paces.add(this);
   }
 
   /**
-   * The request's body, held to its pace from now until it has ended or stopReading() is called. Who stops listening
-   * early stays under the clock: the caller may go on sending after it has its answer.
+   * Returns the request's body, held to its pace from now until it ends or stopReading() is called. A reader that stops
+   * early does not stop the clock: the caller may go on sending after it has its answer.
    */
   reading(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     this.awaitShort();
     const iterator = body[Symbol.asyncIterator]();
     this.#body = iterator;
-    // Nothing is closed by whoever stops early: the rest is for dropRest().
+    // Without `return`, so that a reader that stops early leaves the rest to dropRest().
     return { [Symbol.asyncIterator]: () => ({ next: () => this.#next(iterator) }) };
   }
 
   /**
-   * Reads what nobody wanted of the request's body to nowhere, so that its connection can be used again and its caller
-   * reads our answer; more than the largest message is too much of that, and ends the call. Call it once the answer is
-   * known. Never fails.
+   * Reads the unread rest of the request's body and drops it, so that the caller reads the answer and its connection can
+   * be used again. Ends the call after MAX_DROPPED_BYTES. Call it when the answer is known. Never rejects.
    */
   async dropRest(): Promise<void> {
     const enough = this.#received + MAX_DROPPED_BYTES;
@@ -110,8 +108,8 @@ export class Pace {
   }
 
   /**
-   * The answer's body, held to its pace from each chunk to the request for the next, and from the last to stopWriting().
-   * So long it has taken the room that `take` gives or refuses.
+   * Returns the answer's body. Each chunk is held to its pace, and to the memory that `take` gives or refuses, until the
+   * next chunk is requested; the last chunk until stopWriting().
    */
   async *writing(
     body: AsyncIterable<Uint8Array>,
@@ -125,10 +123,7 @@ export class Pace {
     }
   }
 
-  /**
-   * An answer of so many bytes was handed to the system in one go: held to its pace from now to stopWriting(), which
-   * calls `giveBack`.
-   */
+  /** Holds an answer of `bytes`, all handed to the system, to its pace until stopWriting(), which calls `giveBack`. */
   sending(bytes: number, giveBack: () => void = nothing): void {
     this.#giveBack = giveBack;
     this.#writeByMs = performance.now() + this.#allowedMs(bytes);
@@ -140,13 +135,13 @@ export class Pace {
     this.#removeIfDone();
   }
 
-  /** The response has left, or its caller is gone. */
+  /** Call it when the answer has left or its caller is gone. */
   stopWriting(): void {
     this.#closed = true;
     this.#stopWriting();
   }
 
-  /** Ends the call, once, if its time is up. */
+  /** Ends the call if a deadline has passed. */
   endIfLate(nowMs: number): void {
     if (Math.min(this.#readByMs, this.#writeByMs) > nowMs) return;
     this.#paces.remove(this);
@@ -171,7 +166,6 @@ export class Pace {
       this.stopReading();
     } else {
       this.#received += next.value.byteLength;
-      // For each byte as long as it may need.
       this.#readByMs += this.#allowedMs(next.value.byteLength) - this.#allowedMs(0);
     }
     return next;
@@ -183,5 +177,5 @@ export class Pace {
   }
 }
 
-/** One for all: a function that is assigned to a property is made in the old generation, where nobody clears up soon. */
+/** One function for all paces; one made for each would outlive its call in V8's old generation: see docs/v8.md. */
 function nothing(): void {}

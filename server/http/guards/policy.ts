@@ -6,7 +6,7 @@ import type { UploadBudget } from "./upload-budget.ts";
 /** Throws PiezaError with unauthenticated or permission_denied unless the caller may make the call. */
 export type Authority = (caller: Caller) => void;
 
-/** What a service says of one of its methods. The gates hold every call of the method to it. */
+/** The rules of one method, as its service states them. The gates hold every call of the method to these. */
 export interface MethodPolicy {
   /** The largest request message in bytes, also after decompression. Default: limits.requestBytes. */
   readonly requestBytes?: number;
@@ -17,9 +17,9 @@ export interface MethodPolicy {
   readonly changes?: boolean;
   /** Whether calls count against the rate limit of their address. Default: as `changes`. */
   readonly rated?: boolean;
-  /** Who may call. Default: everybody. */
+  /** Decides which callers may call. Default: all may. */
   readonly authority?: Authority | undefined;
-  /** The memory that request bodies share: a call takes what its content-length says. Default: none is counted. */
+  /** The memory that request bodies of this method share; each call takes its content-length. Default: no budget. */
   readonly room?: UploadBudget;
   /** False: answers are never compressed. Pieces are large and mostly compressed already. Default: true. */
   readonly compressed?: boolean;
@@ -32,7 +32,7 @@ export type Policy = Required<Omit<MethodPolicy, "authority" | "room">> &
     readonly oneMessage: boolean;
   };
 
-/** The policy of a method, from what its service says. */
+/** The policy of a method, from the rules that its service states. */
 export function policyOf(method: DescMethod, own: MethodPolicy, limits: Limits): Policy {
   const changes = own.changes ?? method.idempotency !== NO_SIDE_EFFECTS;
   return {
@@ -47,8 +47,7 @@ export function policyOf(method: DescMethod, own: MethodPolicy, limits: Limits):
 }
 
 /** The policy of plain HTTP routes, which only read. */
-export function plainPolicy(limits: Limits): Policy {
-  const { requestBytes } = limits;
+export function plainPolicy({ requestBytes }: Limits): Policy {
   return {
     requestBytes,
     changes: false,

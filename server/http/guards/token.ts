@@ -6,26 +6,29 @@ import type { Authority } from "./policy.ts";
 
 export interface ServerToken {
   readonly token: string;
-  /** The file that keeps it. */
+  /** The file that holds it. */
   readonly path: string;
-  /** It was made just now, so the person has not seen it. */
+  /** Whether it was made now, so that its owner has to be shown it. */
   readonly made: boolean;
 }
 
-/** The token of a server that was given none: kept in `dataDir/token` (0600), made at the first start. */
+/**
+ * Reads the token of a server that was given none from `dataDir/token` (mode 0600), or makes it at the first start.
+ * Throws PiezaError("failed_precondition") if the file is empty, and the system's error if it cannot be read or written.
+ */
 export async function loadOrMakeToken(dataDir: string): Promise<ServerToken> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, "token");
   const known = await keptToken(path);
   if (known !== undefined) return { token: known, path, made: false };
   const token = randomBytes(24).toString("base64url");
-  const fresh = `${path}.${randomBytes(6).toString("hex")}`;
-  await writeFile(fresh, `${token}\n`, { mode: 0o600, flag: "wx" });
+  const fresh = await writeBeside(path, token);
   try {
-    // Of servers that start at once, one's becomes the token, and whole: a file that is made here is empty at first.
+    // Of servers that start at once only one can link its file, which is complete. A file created at `path` would be
+    // empty at first, and another server could read it so.
     await link(fresh, path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "EEXIST") throw error;
-      // Some file systems have no links.
+      // Some file systems have no hard links.
       return copyFile(fresh, path, constants.COPYFILE_EXCL);
     });
     return { token, path, made: true };
@@ -37,18 +40,34 @@ export async function loadOrMakeToken(dataDir: string): Promise<ServerToken> {
   }
 }
 
-/** Undefined if there is no such file. */
+/** Writes the token to a new file (mode 0600) in the folder of `path` and returns that file's path. */
+async function writeBeside(path: string, token: string): Promise<string> {
+  const fresh = `${path}.${randomBytes(6).toString("hex")}`;
+  await writeFile(fresh, `${token}\n`, { mode: 0o600, flag: "wx" });
+  return fresh;
+}
+
 async function keptToken(path: string): Promise<string | undefined> {
+  const token = await readTrimmed(path);
+  if (token === "") {
+    throw new PiezaError(
+      "failed_precondition",
+      `the token file ${path} is empty; delete it to get a new token`,
+    );
+  }
+  return token;
+}
+
+/** The text of a file without white space around it. Undefined if there is no such file. */
+async function readTrimmed(path: string): Promise<string | undefined> {
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
   });
-  const token = text?.trim();
-  if (token === "") throw new PiezaError("failed_precondition", `the token file ${path} is empty`);
-  return token;
+  return text?.trim();
 }
 
-/** Whether both are the same, in a time that does not tell where they differ. */
+/** Whether the two tokens are equal, in a time that does not tell where they differ. */
 export function checkToken(expected: string, given: string | undefined): boolean {
   if (given === undefined || expected === "") return false;
   return timingSafeEqual(digest(expected), digest(given));
@@ -67,25 +86,18 @@ function requireToken(expected: string, given: string | undefined): void {
 }
 
 /**
- * Keeps the token for one origin ("http://127.0.0.1:8080"), so that this user's other programs send it there and
- * nowhere else. One file an origin (0600): servers that start together do not overwrite each other.
+ * Stores the token for one origin ("http://127.0.0.1:8080"), so that this user's other programs send it to that origin
+ * only. Each origin has its own file (mode 0600), so that servers that start together do not overwrite each other.
  */
 export async function rememberToken(dataDir: string, url: string, token: string): Promise<void> {
   const path = originPath(dataDir, url);
   await mkdir(join(dataDir, "tokens"), { recursive: true, mode: 0o700 });
-  const fresh = `${path}.${randomBytes(6).toString("hex")}`;
-  await writeFile(fresh, `${token}\n`, { mode: 0o600, flag: "wx" });
-  await rename(fresh, path);
+  await rename(await writeBeside(path, token), path);
 }
 
-/** The token kept for the URL's origin, or undefined. */
+/** The token stored for the URL's origin. Undefined if there is none. */
 export async function tokenFor(dataDir: string, url: string): Promise<string | undefined> {
-  try {
-    return (await readFile(originPath(dataDir, url), "utf8")).trim() || undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
+  return (await readTrimmed(originPath(dataDir, url))) || undefined;
 }
 
 function originPath(dataDir: string, url: string): string {

@@ -1,14 +1,14 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { network } from "./rate-limit.ts";
 
-/** When a caller that was refused may try again: about what 16 pieces of 1 MiB take on a slow link's share. */
+/** When a refused caller may try again: about as long as 16 pieces of 1 MiB take on its share of a slow link. */
 const RETRY_AFTER_MS = 250;
 
 /**
- * The bytes of answers that a server holds in memory at once: at most `limitBytes`, and never a queue.
+ * Bounds the bytes of bodies that a server holds in memory at once to `limitBytes`. It refuses and never queues.
  *
- * Fair by address: whoever has something under way gets more only up to what is free besides, so one greedy address
- * stops at half and a newcomer always finds room. A piece larger than all that still goes when nothing else does.
+ * It is fair by address: an address may hold, with what it takes now, no more than is free. So one greedy address stops
+ * at half, and a new one always finds room. A body larger than `limitBytes` passes while nothing else is held.
  */
 export class UploadBudget {
   readonly #limitBytes: number;
@@ -19,18 +19,21 @@ export class UploadBudget {
     this.#limitBytes = limitBytes;
   }
 
-  /** Bytes taken and not given back. */
+  /** Bytes that are taken at the moment. */
   get inFlightBytes(): number {
     return this.#bytes;
   }
 
-  /** Takes `bytes` for `address`; the result gives them back, once. Throws PiezaError("resource_exhausted"). */
+  /**
+   * Takes `bytes` for `address` and returns a function that gives them back; calling it again does nothing. Throws
+   * PiezaError("resource_exhausted") with a retry hint.
+   */
   take(address: string, bytes: number): () => void {
     const caller = network(address);
     const own = this.#byCaller.get(caller) ?? 0;
     const free = this.#limitBytes - this.#bytes;
     if (own + bytes > free && this.#bytes > 0) {
-      throw new PiezaError("resource_exhausted", "too many bytes are on their way already", {
+      throw new PiezaError("resource_exhausted", "too many bytes are in transfer here; try again later", {
         retryAfterMs: RETRY_AFTER_MS,
       });
     }

@@ -4,13 +4,13 @@ import { contextValuesOf } from "../base/context.ts";
 import type { Call } from "../guards/call.ts";
 import type { UploadBudget } from "../guards/upload-budget.ts";
 
-/** Headers in which callers of each protocol say which encodings they take. */
+/** The headers in which callers of each protocol name the compressions that they accept. */
 const ACCEPTED = ["accept-encoding", "connect-accept-encoding", "grpc-accept-encoding"];
 
 /**
- * Answers a call that has passed the gates by the library's handler. `begun` is the body from its start, where some of
- * it has been read. Unlike the library's own adapter it logs nothing for callers that hang up, and it holds both bodies
- * to the pace. Fails if the caller has too much unread, is gone, or its connection broke.
+ * Answers a call that has passed the gates with the library's handler. `begun` is the whole body from its first byte, if
+ * some of it has been read already. Unlike the library's own adapter this logs nothing when a caller hangs up, and it
+ * holds both bodies to the pace. Rejects if the caller has too many unread bytes or is gone, or its connection broke.
  */
 export async function answerByLibrary(
   handler: UniversalHandler,
@@ -28,7 +28,7 @@ export async function answerByLibrary(
   else if (route.policy.oneMessage && isBytes(asked.body)) asked.body = pace.reading(asked.body);
   const answer = await handler(asked);
   void pace.dropRest();
-  // A cache must not keep a failure, whatever the service had said of its answer before it failed.
+  // A failure must not be cached, even if the service had set cache-control before it failed.
   if (answer.status !== 200 || !answer.header?.has("cache-control")) {
     answer.header = new Headers(answer.header);
     answer.header.set("cache-control", "no-store");

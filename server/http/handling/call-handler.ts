@@ -14,7 +14,7 @@ import {
 } from "../direct/direct.ts";
 import { sendRpcError } from "../direct/error-answer.ts";
 import { type PlainCall, plainCall } from "../direct/plain-call.ts";
-import { Call, type FrontEnd, type Route } from "../guards/call.ts";
+import { type Call, createCall, type FrontEnd, type Route } from "../guards/call.ts";
 import type { Cors } from "../guards/cors.ts";
 import { type Admit, createGates, type Gate, passGates, RequestRefused } from "../guards/gates.ts";
 import { Pace, Paces } from "../guards/pace.ts";
@@ -48,7 +48,7 @@ interface PlainRoute extends Route {
   readonly method: undefined;
 }
 
-/** Taken for the length of a plain HTTP answer that does not say its own. */
+/** Assumed length of a plain HTTP answer without content-length. */
 const MAX_UNSTATED_BYTES = 1 << 20;
 
 /** Answers the calls of all front ends: each becomes a Call, passes the same gates, and is answered by its route. */
@@ -57,10 +57,10 @@ export class CallHandler {
   readonly #routes: ReadonlyMap<string, RpcRoute>;
   readonly #plainRoute: PlainRoute;
   readonly #gates: readonly Gate[];
-  /** What a request has to pass that only asks what it may ask (CORS preflight). */
+  /** The gates of a CORS preflight, which makes no call. */
   readonly #preflightGates: readonly Gate[];
   readonly #paces: Paces;
-  /** The bytes of answers that wait to be read, of all calls of this server. */
+  /** The unread bytes of all answers of this server. */
   readonly #unread: UploadBudget;
 
   constructor(options: CallHandlerOptions) {
@@ -84,35 +84,33 @@ export class CallHandler {
   }
 
   /**
-   * A call over HTTP/1.1 that came in one piece and that Node has not parsed. Returns false, and has done nothing, unless
-   * a direct method answers it.
+   * Answers a call over HTTP/1.1 that has arrived whole and that Node has not parsed, if a direct method answers it.
+   * Otherwise returns false and does nothing.
    */
   onWhole(path: string, head: RequestHead, body: Buffer, reply: Reply, frontEnd: FrontEnd): boolean {
     const found = this.#directRoute(path, head);
     const direct = found && directCall(found.direct, found.plain, body);
     if (!found || !direct) return false;
-    const { callerOf } = this.#options;
-    const call = new Call({ head, path, route: found.route, body, reply, frontEnd, callerOf });
-    void this.#answer(call, found.plain, direct);
+    const parts = { head, path, route: found.route, body, reply, frontEnd };
+    void this.#answer(createCall(parts, this.#options.callerOf), found.plain, direct);
     return true;
   }
 
   /**
-   * A call over HTTP/2 that is no request of Node's yet: to make one takes a quarter of the time of a short call. Returns
-   * false, and has done nothing, unless a direct method may answer it.
+   * Answers a call over HTTP/2 of which Node has made no request yet, if its method has a direct answer: making the
+   * request takes a quarter of the time of a short call. Otherwise returns false and does nothing.
    */
   onStream(path: string, head: RequestHead, body: Readable, reply: Reply, frontEnd: FrontEnd): boolean {
     const found = this.#directRoute(path, head);
     if (!found) return false;
-    const { callerOf } = this.#options;
-    const call = new Call({ head, path, route: found.route, body, reply, frontEnd, callerOf });
-    void this.#answer(call, found.plain);
+    const parts = { head, path, route: found.route, body, reply, frontEnd };
+    void this.#answer(createCall(parts, this.#options.callerOf), found.plain);
     return true;
   }
 
-  /** A request of Node's, of either HTTP version. */
+  /** Answers a request of Node's, of either HTTP version. */
   onRequest(request: HttpRequest, response: HttpResponse): void {
-    // A caller that hangs up is no error of ours; without a listener Node would throw it.
+    // Without a listener, the error event of a caller that hangs up would end the process.
     request.on("error", ignore);
     response.on("error", ignore);
     const path = pathOf(request);
@@ -123,6 +121,7 @@ export class CallHandler {
     else void this.#answerPlain(call);
   }
 
+  /** The route of a plain call whose method has a direct answer. Undefined for any other call. */
   #directRoute(path: string, head: RequestHead) {
     const route = head.method === "POST" ? this.#routes.get(path) : undefined;
     if (!route?.direct || head.headers.expect) return undefined;
@@ -145,14 +144,14 @@ export class CallHandler {
       if (direct) await this.#answerDirectly(call, direct);
       else await answerByLibrary(handler, call, begun, this.#unread);
     } catch {
-      // The caller has too much unread already, or is gone, or the connection broke: mostly there is nobody to tell.
+      // The caller has too many unread bytes or is gone, or its connection broke.
       const { headersSent, closed, destroyed } = call.reply;
       if (headersSent || closed || destroyed) call.frontEnd.kill();
       else overloaded(call.reply);
     }
   }
 
-  /** False, after the answer, if a gate has refused the call. A promise only if a gate asks other servers. */
+  /** Answers a call that a gate refuses, and returns false then. Returns a promise only if a gate asks another server. */
   #passes(call: Call): boolean | Promise<boolean> {
     const refused = (refusal: unknown) => {
       this.#refuse(call, refusal);
@@ -182,7 +181,7 @@ export class CallHandler {
     sendRpcError(head.headers["content-type"], reportError(error, name, this.#options.log), reply);
   }
 
-  /** Answers a call that may not run, and reads what it still sends to nowhere, within bounds. */
+  /** Answers a refused call, and drops the rest of its body. See Pace.dropRest. */
   #refuse(call: Call, refusal: unknown): void {
     const { body, frontEnd, reply } = call;
     if (!call.pace) {
@@ -235,7 +234,7 @@ export class CallHandler {
     }
   }
 
-  /** Holds a plain HTTP answer, which was handed to the system in one go, to the pace and to the room of all answers. */
+  /** Holds a plain HTTP answer, all handed to the system, to its pace and to the budget of unread bytes. */
   #holdAnswer({ head, caller, pace, frontEnd }: Call, response: HttpResponse): void {
     if (response.closed) return;
     const stated = Number(response.getHeader("content-length") ?? MAX_UNSTATED_BYTES);

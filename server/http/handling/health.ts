@@ -10,16 +10,16 @@ import { type ServedService, served } from "./served-service.ts";
 const READS = { changes: false };
 const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = HealthCheckResponse_ServingStatus;
 
-/** Watches send at least one message in this time, so that no idle timer on the way ends them. */
+/** Each watch sends a message at least this often, so that no idle timeout on the way ends it. */
 const KEEP_ALIVE_MS = 15_000;
 
-/** Whether the server is ready for calls: what `/healthz` and grpc.health.v1 answer. Not serving until told. */
+/** Whether the server is ready for calls, as `/healthz` and grpc.health.v1 answer. Not serving until set(true). */
 export class HealthState {
   readonly #services: ReadonlySet<string>;
   readonly #changed = new Set<() => void>();
   #serving = false;
 
-  /** `services`: names that may be asked for; the empty name is the server as a whole. */
+  /** `services`: the names that a check may ask for, besides "", which means the whole server. */
   constructor(services: Iterable<string>) {
     this.#services = new Set(["", ...services]);
   }
@@ -33,7 +33,7 @@ export class HealthState {
     for (const wake of this.#changed) wake();
   }
 
-  /** grpc.health.v1, which only reads. */
+  /** The service grpc.health.v1. */
   get service(): ServedService {
     const implementation: ServiceImpl<typeof Health> = {
       check: ({ service }) => {
@@ -57,7 +57,7 @@ export class HealthState {
     }
   }
 
-  /** Resolves at the next change, after KEEP_ALIVE_MS, or when the watcher has gone. */
+  /** Resolves at the next change, after KEEP_ALIVE_MS, or when the watch ends. */
   #change(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {

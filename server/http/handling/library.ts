@@ -8,13 +8,13 @@ import type { Log } from "../base/log.ts";
 import { policyOf } from "../guards/policy.ts";
 import { implementationOf, type ServedService } from "./served-service.ts";
 
-/** Signals that end calls when the server goes. */
+/** Signals that end calls when the server closes. */
 export interface ShutdownSignals {
   readonly unary: AbortSignal;
   readonly streams: AbortSignal;
 }
 
-/** The library's handlers of all methods, each with the bound of its own policy. */
+/** Makes the library's handlers of all methods. Each handler has the request bound of its method's policy. */
 export function createHandlers(
   services: readonly ServedService[],
   limits: Limits,
@@ -39,8 +39,8 @@ export function createHandlers(
 }
 
 /**
- * Answers a unary call when its caller's deadline passes or the server goes, whether or not the method looks at its
- * signal: the library leaves that to the method.
+ * Ends a unary call when its deadline passes or the server closes, even if its method ignores the signal. The library
+ * alone would wait for the method.
  */
 const endWithSignal: Interceptor = (next) => async (request) => {
   if (request.stream) return next(request);
@@ -55,7 +55,7 @@ const endWithSignal: Interceptor = (next) => async (request) => {
   }
 };
 
-/** Turns what a service throws into what the library sends. */
+/** Turns an error that a service throws into the error that the library sends. See reportError. */
 export function reportErrors(log: Log): Interceptor {
   return (next) => async (request) => {
     const { typeName } = request.service;
@@ -79,8 +79,8 @@ async function* converting<T>(messages: AsyncIterable<T>, convert: (error: unkno
 }
 
 /**
- * The error that a caller is told for anything that a call threw. An error that no code of ours throws on purpose is
- * logged once, with its stack.
+ * Returns the error that the caller is told for an error that a call threw (see toConnectError). Logs the error with its
+ * stack unless a service has thrown it on purpose: as a PiezaError or a ConnectError.
  */
 export function reportError(error: unknown, methodName: string, log: Log): ConnectError {
   const converted = toConnectError(error);

@@ -2,10 +2,10 @@ import type { IncomingMessage } from "node:http";
 import { constants } from "node:http2";
 import type { CallerOf } from "../base/caller.ts";
 import type { HttpRequest, HttpResponse, NodeExchange, Reply, RequestHead } from "../base/http-types.ts";
-import { Call, type FrontEnd, type Route } from "../guards/call.ts";
+import { type Call, createCall, type FrontEnd, type Route } from "../guards/call.ts";
 import type { Pace } from "../guards/pace.ts";
 
-/** The call that a request of Node's is, of either HTTP version. */
+/** Makes a Call of a request of Node's, of either HTTP version. */
 export function nodeCall<R extends Route>(
   path: string,
   route: R,
@@ -13,13 +13,8 @@ export function nodeCall<R extends Route>(
   callerOf: CallerOf,
 ): Call<R> {
   const { request, response } = exchange;
-  return new Call({
-    ...{ path, route, callerOf },
-    head: request as RequestHead,
-    body: request,
-    reply: response as Reply,
-    frontEnd: new NodeFrontEnd(exchange),
-  });
+  const parts = { path, route, body: request, frontEnd: new NodeFrontEnd(exchange) };
+  return createCall({ ...parts, head: request as RequestHead, reply: response as Reply }, callerOf);
 }
 
 class NodeFrontEnd implements FrontEnd {
@@ -37,7 +32,7 @@ class NodeFrontEnd implements FrontEnd {
 
   hold(pace: Pace): void {
     const { request, response } = this.#exchange;
-    // An HTTP/2 request closes as soon as nothing reads it. Its stream closes when the caller can send no more.
+    // An HTTP/2 request closes when nobody reads it any more; its stream closes when the caller can send no more.
     ("stream" in request ? request.stream : request).once("close", () => pace.stopReading());
     response.once("close", () => {
       pace.stopWriting();
@@ -50,7 +45,7 @@ class NodeFrontEnd implements FrontEnd {
   }
 }
 
-/** Once an answer has left, Node no longer ends its request with the connection: the request would wait for ever. */
+/** After an answer Node does not end an incomplete request when the connection closes; it would wait for ever. */
 function endWithConnection(request: IncomingMessage): void {
   const { socket } = request;
   const end = () => void request.destroy();

@@ -5,29 +5,29 @@ import type { Log } from "../base/log.ts";
 import type { SharedRate } from "../guards/rate-limit.ts";
 import type { ServedService } from "./served-service.ts";
 
-/** What every server takes, whatever it serves. */
+/** Options of every server. */
 export interface EdgeOptions {
-  /** Address to bind. Default 127.0.0.1. */
+  /** The address to bind. Default 127.0.0.1. */
   readonly host?: string | undefined;
   /** 0 for any free port. */
   readonly port: number;
-  /** Scheme, host and port under which others reach this server, where they differ from host and port. */
+  /** Scheme, host and port at which others reach this server, if they differ from host and port. */
   readonly publicUrl?: string | undefined;
-  /** Path of a PEM file with the certificate chain; with tlsKey, the port speaks TLS. Renewed files are noticed. */
+  /** Path of a PEM file with the certificate chain. With it and tlsKey the port speaks TLS. A renewed file is noticed. */
   readonly tlsCert?: string | undefined;
-  /** Path of a PEM file. */
+  /** Path of a PEM file with the certificate's private key. */
   readonly tlsKey?: string | undefined;
-  /** Host names to answer to on a loopback bind, besides localhost, loopback literals and publicUrl's. */
+  /** Names accepted in Host on a loopback bind, besides localhost, loopback addresses and the name in publicUrl. */
   readonly allowedHosts?: readonly string[] | undefined;
   /** Origins of pages that may call methods that change something. */
   readonly allowOrigins?: readonly string[] | undefined;
-  /** Bounds the changing calls of an address. Default true. */
+  /** Whether rated calls are limited for each address. Default true. */
   readonly rateLimit?: boolean | undefined;
   /** Default: nothing is logged. */
   readonly log?: Log | undefined;
 }
 
-/** Plain HTTP routes: answers the request and returns true, or leaves it alone and returns false. */
+/** Answers a plain HTTP request and returns true, or leaves the request alone and returns false. */
 export type PlainHttp = (
   request: HttpRequest,
   response: HttpResponse,
@@ -38,27 +38,27 @@ export interface ServerOptions extends EdgeOptions {
   readonly services: readonly ServedService[];
   /** Whether the services' direct methods are used. Default true. */
   readonly direct?: boolean | undefined;
-  /** Where calls are counted that are counted in several servers together. Default: each server counts its own. */
+  /** Returns the count of calls that several servers share. Default: each server counts on its own. */
   readonly shareRate?: ((burst: number, perSecond: number) => SharedRate) | undefined;
-  /** Networks, as CIDR, of proxies whose X-Forwarded-For tells RPCs who calls. Default none. */
+  /** Networks (CIDR) of proxies whose X-Forwarded-For is believed. Default: none. */
   readonly trustedProxies?: readonly string[] | undefined;
-  /** Plain HTTP beside the services. Default: there is none but /healthz. */
+  /** Plain HTTP routes beside the services and /healthz. Default: none. */
   readonly http?: PlainHttp | undefined;
-  /** For tests and special networks; each has its default in limits.ts. */
+  /** For tests and special networks. Defaults are in server/http/base/limits.ts. */
   readonly limits?: Partial<Limits> | undefined;
-  /** How often the certificate's files are looked at. Default 10,000. */
+  /** How often the certificate's files are checked for a renewal. Default 10,000. */
   readonly certificateCheckMs?: number | undefined;
 }
 
 export interface RunningServer {
-  /** publicUrl, or the scheme, host and port that it is bound to. No slash at the end. */
+  /** publicUrl, or the scheme, host and port of the bind, without a slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** What health checks answer; true from the start. */
+  /** Sets the answer of health checks. It is true at the start. */
   setHealth(serving: boolean): void;
   /**
-   * Takes no new connection, ends watches, lets other calls finish for `graceMs` (default 10,000), tells what is left
-   * that the server is going, and closes. Resolves when no socket is left; calling it again waits for the same end.
+   * Refuses new connections, ends streams, lets unary calls finish for `graceMs` (default 10,000), then ends them with
+   * `unavailable` and closes. Resolves when no socket is left. A second call waits for the same end.
    */
   close(options?: { graceMs?: number }): Promise<void>;
 }

@@ -11,11 +11,11 @@ import { type ServedService, served } from "./served-service.ts";
 
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
-/** gRPC's codes of the two errors that a caller can get. */
+/** gRPC status codes. */
 const NOT_FOUND = 5;
 const UNIMPLEMENTED = 12;
 
-/** grpc.reflection.v1: tells tools such as `buf curl` and grpcurl what the services look like. Over HTTP/2 only. */
+/** grpc.reflection.v1: gives the descriptors of the services to tools such as `buf curl` and grpcurl. HTTP/2 only. */
 export function reflectionOf(services: readonly DescService[]): ServedService {
   const index = new DescriptorIndex([...services, ServerReflection]);
   const implementation: ServiceImpl<typeof ServerReflection> = {
@@ -51,9 +51,9 @@ class DescriptorIndex {
         return file(this.#bySymbol.get(asked.value));
       case "fileContainingExtension":
       case "allExtensionNumbersOfType":
-        return failure(NOT_FOUND, "no extensions here");
+        return failure(NOT_FOUND, "this server has no extensions");
       default:
-        return failure(UNIMPLEMENTED, "unknown request");
+        return failure(UNIMPLEMENTED, "this request is not known");
     }
   }
 
@@ -70,7 +70,7 @@ class DescriptorIndex {
   }
 }
 
-/** The file and all that it needs, itself first. */
+/** The file, then every file that it imports, directly or not. */
 function file(found: DescFile | undefined): Answer {
   if (!found) return failure(NOT_FOUND, "not found");
   const files = new Set([found]);

@@ -3,22 +3,22 @@ import { Code, ConnectError, type MethodImpl, type ServiceImpl } from "@connectr
 import type { DirectMethod } from "../direct/direct.ts";
 import type { MethodPolicy } from "../guards/policy.ts";
 
-/** A service as a server offers it: what implements it, and by the methods' local names what its calls are held to. */
+/** A service as a server offers it. The keys of all three records are the local names of its methods. */
 export interface ServedService {
   readonly service: DescService;
   readonly implementation: Readonly<Record<string, unknown>>;
   readonly policies: Readonly<Record<string, MethodPolicy | undefined>>;
-  /** Methods that answer plain calls in front of the implementation. */
+  /** Answer plain calls instead of the implementation. */
   readonly direct: Readonly<Record<string, DirectMethod | undefined>>;
 }
 
-/** What a service may say of its methods beside implementing them. */
+/** The policies and direct answers of a service's methods. */
 export interface ServiceOptions<S extends DescService> {
   readonly policies?: { readonly [Name in keyof S["method"]]?: MethodPolicy };
   readonly direct?: { readonly [Name in keyof S["method"]]?: DirectMethod } | undefined;
 }
 
-/** Puts a service together with its policies. A method that is not implemented answers `unimplemented`. */
+/** Joins a service and its options. A method without an implementation answers `unimplemented`. */
 export function served<S extends DescService>(
   service: S,
   implementation: Partial<ServiceImpl<S>>,
@@ -27,7 +27,7 @@ export function served<S extends DescService>(
   return { service, implementation, policies, direct };
 }
 
-/** The function that answers calls of a method. */
+/** Returns the function that implements a method. */
 export function implementationOf(
   { implementation }: ServedService,
   method: DescMethod,

@@ -5,16 +5,16 @@ import type { Log } from "../base/log.ts";
 import { MIN_TLS_VERSION } from "../base/no-tls.ts";
 import type { EdgeOptions } from "../handling/options.ts";
 
-/** What a TLS server shows and proves. */
+/** The TLS options that a certificate makes. */
 export interface CertificateFiles {
-  /** PEM: the certificate, then those of the authorities between. */
+  /** PEM: the certificate, then the intermediate certificates. */
   readonly cert: Buffer;
-  /** PEM. */
+  /** PEM: the private key of the certificate. */
   readonly key: Buffer;
   readonly minVersion: typeof MIN_TLS_VERSION;
 }
 
-/** A server's certificate and key in their files, which somebody else renews while the server runs. */
+/** A server's certificate and key, read from files that another program may renew while the server runs. */
 export class Certificate {
   files: CertificateFiles;
   readonly #paths: readonly [cert: string, key: string];
@@ -26,11 +26,17 @@ export class Certificate {
     this.#stamp = stamp;
   }
 
-  /** Undefined without TLS. Fails with PiezaError for files that are no certificate and its key, else as the system does. */
+  /**
+   * Reads the files; undefined without TLS. Rejects with PiezaError("invalid_argument") if only one is named or if they
+   * are not a certificate and its key, and with the system's error if they cannot be read.
+   */
   static async open({ tlsCert, tlsKey }: EdgeOptions): Promise<Certificate | undefined> {
     if (!tlsCert && !tlsKey) return undefined;
     if (!tlsCert || !tlsKey) {
-      throw new PiezaError("invalid_argument", "a TLS certificate and its key come together");
+      throw new PiezaError(
+        "invalid_argument",
+        "a TLS certificate and its key come together; name both files",
+      );
     }
     const paths = [tlsCert, tlsKey] as const;
     const stamp = await stampOf(paths);
@@ -38,26 +44,30 @@ export class Certificate {
   }
 
   /**
-   * Looks at the files every `everyMs`, and has `server` use them for new connections once they have changed. Files that
-   * do not fit change nothing but the log: the server goes on with what it has. Returns what ends that.
+   * Checks the files every `everyMs`, and gives changed ones to `server` for its new connections. If the new files cannot
+   * be used, it logs a warning and the server keeps the old certificate. Returns a function that ends the checks.
    */
   follow(server: Pick<tls.Server, "setSecureContext">, everyMs: number, log: Log): () => void {
     let timer: NodeJS.Timeout | undefined;
     let ended = false;
-    const look = async () => {
+    const check = async () => {
       try {
         if ((await this.#refresh()) && !ended) {
           server.setSecureContext(this.files);
-          log({ level: "info", event: "certificate_renewed", message: "uses the new certificate" });
+          log({
+            level: "info",
+            event: "certificate_renewed",
+            message: "the server uses the new certificate",
+          });
         }
       } catch (error) {
-        const message = `goes on with the old certificate: ${(error as Error).message}`;
+        const message = `the server goes on with the old certificate: ${(error as Error).message}`;
         log({ level: "warn", event: "certificate_unusable", message });
       }
       if (!ended) schedule();
     };
     const schedule = () => {
-      timer = setTimeout(look, everyMs).unref();
+      timer = setTimeout(check, everyMs).unref();
     };
     schedule();
     return () => {
@@ -66,17 +76,18 @@ export class Certificate {
     };
   }
 
-  /** Whether there are new files. Fails, once, for those that cannot be used. */
+  /** Reads the files if they have changed, and says whether they have. Rejects, once, if they cannot be used. */
   async #refresh(): Promise<boolean> {
     const stamp = await stampOf(this.#paths).catch(() => "gone");
     if (stamp === this.#stamp) return false;
-    // Before they are read: if they change meanwhile, that is seen the next time.
+    // Stored before the files are read, so that a change in between is found by the next check.
     this.#stamp = stamp;
     this.files = await readPair(this.#paths);
     return true;
   }
 }
 
+/** Text that changes when one of the files is replaced or written. */
 async function stampOf(paths: readonly string[]): Promise<string> {
   const stats = await Promise.all(paths.map((path) => stat(path)));
   return stats.map(({ ino, size, mtimeMs }) => `${ino}/${size}/${mtimeMs}`).join();
@@ -95,7 +106,8 @@ async function readPair([certPath, keyPath]: readonly [string, string]): Promise
 
 function whatIsWrong(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
-  if (code === "ERR_OSSL_X509_KEY_VALUES_MISMATCH") return "the TLS key is not of the TLS certificate";
-  if (code === "ERR_OSSL_PEM_NO_START_LINE") return "the TLS certificate or its key is no PEM file";
+  if (code === "ERR_OSSL_X509_KEY_VALUES_MISMATCH")
+    return "the TLS key does not belong to the TLS certificate";
+  if (code === "ERR_OSSL_PEM_NO_START_LINE") return "the TLS certificate or its key is not a PEM file";
   return `the TLS certificate and its key cannot be used: ${(error as Error).message}`;
 }

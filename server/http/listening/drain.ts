@@ -4,15 +4,15 @@ import type net from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { FastPath } from "./fast-path.ts";
 
-/** Calls that are told to stop at the end of the grace period get so long to say so to their callers. */
+/** Time for calls that are aborted at the end of the grace period to send their error. */
 const LAST_WORDS_MS = 200;
 const IDLE_CHECK_MS = 20;
 
-/** Aborted in this order while a server closes; handlers see them as their context's signal. */
+/** The signals that end calls while a server closes. Handlers see them as the signal of their context. */
 export class Shutdown {
-  /** Ends streams, which would otherwise go on for ever. */
+  /** Aborted at once, because streams may never end by themselves. */
   readonly streams = new AbortController();
-  /** Ends what has not finished by itself. */
+  /** Aborted at the end of the grace period. */
   readonly calls = new AbortController();
 }
 
@@ -23,7 +23,10 @@ export interface Drained {
   readonly fastPath: FastPath;
 }
 
-/** Ends a port and everything on it. Make it before the port listens: it has to see every connection. */
+/**
+ * Returns a function that closes a port and everything on it. Create it before the port listens: it has to see every
+ * connection.
+ */
 export function createDrain({ port, h1, h2, fastPath }: Drained, shutdown: Shutdown) {
   const sockets = new Set<net.Socket>();
   const sessions = new Set<ServerHttp2Session>();
@@ -36,13 +39,13 @@ export function createDrain({ port, h1, h2, fastPath }: Drained, shutdown: Shutd
     const endIdle = () => {
       h1.closeIdleConnections();
       fastPath.closeIdle();
-      // GOAWAY: no new calls, the running ones go on.
+      // close() sends GOAWAY: running calls go on, new ones are refused.
       for (const session of sessions) if (!session.closed) session.close();
-      // Accepted and silent: belongs to neither yet.
+      // A connection without a first byte belongs to no server yet.
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
     };
     endIdle();
-    // Again and again: calls end, and what was on its way in when the port closed arrives.
+    // Repeated, because calls end and connections that were on their way in arrive.
     const idle = setInterval(endIdle, IDLE_CHECK_MS);
     if (!(await within(gone, graceMs))) {
       shutdown.calls.abort(going());
@@ -50,7 +53,7 @@ export function createDrain({ port, h1, h2, fastPath }: Drained, shutdown: Shutd
     }
     clearInterval(idle);
     for (const socket of sockets) socket.destroy();
-    // Stops the timer that checks for slow headers; it never listened, so there is nothing else to close.
+    // Stops the timer for slow headers. h1 has never listened, so it has nothing else to close.
     h1.close();
     await gone;
   };
@@ -68,7 +71,7 @@ function keepUntilClose<T extends { once(event: "close", fn: () => void): unknow
   one.once("close", () => all.delete(one));
 }
 
-/** Whether the promise resolves in time. */
+/** Whether `done` resolves within `ms`. */
 async function within(done: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {

@@ -11,23 +11,22 @@ import type { CallHandler } from "../handling/call-handler.ts";
 export interface FastPathOptions {
   readonly limits: Limits;
   readonly calls: Pick<CallHandler, "onWhole">;
-  /** Takes a connection, and what has been read of its next request. */
+  /** Takes a connection and the bytes that have been read of its next request. */
   readonly toNode: (socket: Socket, begun: Buffer) => void;
 }
 
-/** Connections between two calls are looked at so often, at most. */
-const LOOK_MS = 1_000;
+/** Idle connections are checked this often, or sooner where their timeouts are shorter. */
+const CHECK_MS = 1_000;
 
 /**
- * Short calls over HTTP/1.1, answered on their socket: Node's request and response are more than half of the time of
- * one. A connection stays here while all that comes is one short call after the other, each in one piece. With the
- * first request of any other shape it is Node's for good, as if it had been from the start; so everything that is hard
- * in HTTP is Node's.
+ * Answers short calls over HTTP/1.1 on their socket, because making Node's request and response takes more than half of
+ * the time of a short call. A connection stays here while short calls come one after the other, each in one chunk. With
+ * the first request of any other shape it becomes Node's for good; so Node handles everything that is hard in HTTP.
  */
 export class FastPath {
   readonly #options: FastPathOptions;
   readonly #connections = new Set<FastConnection>();
-  /** That of the last new kind: mostly a new connection says the same as others of the same program. */
+  /** The head that was parsed last. A new connection mostly sends the same one, because it is of the same program. */
   readonly #latest: { head: FastHead | undefined } = { head: undefined };
   #timer: NodeJS.Timeout | undefined;
 
@@ -35,22 +34,22 @@ export class FastPath {
     this.#options = options;
   }
 
-  /** Takes over a connection, and what has been read of it. */
+  /** Takes a connection and the bytes that have been read from it. */
   serve(socket: Socket, begun: Buffer): void {
     const onGone = () => this.#connections.delete(connection);
     const connection = new FastConnection(socket, this.#options, this.#latest, onGone);
     this.#connections.add(connection);
     if (begun.length > 0) connection.onData(begun);
     const { keepAliveMs, headersMs } = this.#options.limits;
-    this.#timer ??= setInterval(() => this.#look(), Math.min(LOOK_MS, keepAliveMs, headersMs)).unref();
+    this.#timer ??= setInterval(() => this.#check(), Math.min(CHECK_MS, keepAliveMs, headersMs)).unref();
   }
 
-  /** Ends those that wait for no answer. */
+  /** Destroys the connections that are not waiting for an answer. */
   closeIdle(): void {
     for (const connection of this.#connections) connection.closeIfIdle();
   }
 
-  #look(): void {
+  #check(): void {
     const now = performance.now();
     for (const connection of this.#connections) connection.closeIfLate(now);
     if (this.#connections.size > 0) return;
@@ -67,11 +66,12 @@ class FastConnection {
   readonly #latest: { head: FastHead | undefined };
   #answering: SocketReply | undefined;
   #head: FastHead | undefined;
-  /** Came while a call was being answered. */
+  /** Bytes that came while a call was being answered. */
   #early: Buffer[] = [];
   #hasEnded = false;
-  /** It waits for a call since then, on performance.now(), and for so long. */
+  /** Start of the wait for the next call, on performance.now(). */
   #sinceMs = performance.now();
+  /** Longest wait for the next call. */
   #waitMs: number;
 
   constructor(
@@ -100,18 +100,18 @@ class FastConnection {
     if (!this.#answering) this.#socket.destroy();
   }
 
-  /** Called now and then. */
+  /** Destroys the connection if it has waited for a call for too long. */
   closeIfLate(now: number): void {
     if (!this.#answering && now - this.#sinceMs > this.#waitMs) this.#socket.destroy();
-    // Node knows whether a long answer is still being read; most are over before anybody looks here.
+    // Node's timeout finds out whether a long answer is still being read. Most answers end before this check.
     if (this.#answering && !this.#socket.timeout) this.#socket.setTimeout(this.#options.limits.idleMs);
   }
 
   onData(bytes: Buffer): void {
-    // Its last answer has been given.
+    // The last answer has been sent, and bytes after it are ignored.
     if (this.#socket.writableEnded) return;
     if (this.#answering) {
-      // No client that waits for its answers does that: one after the other, and by Node.
+      // The caller pipelines, which clients rarely do. After this answer the connection goes to Node.
       this.#early.push(bytes);
       this.#socket.pause();
       return;
@@ -120,7 +120,7 @@ class FastConnection {
     if (!request || !this.#answer(request)) this.#handOver(bytes);
   }
 
-  /** Returns false if no direct method answers the call. */
+  /** Answers the request. Returns false if no direct method does. */
   #answer({ head, body }: FastRequest): boolean {
     if (head !== this.#head) this.#head = this.#latest.head = head;
     const socket = this.#socket;
@@ -136,8 +136,8 @@ class FastConnection {
   #onAnswered(): void {
     this.#answering = undefined;
     this.#sinceMs = performance.now();
-    // Longer than was said: a caller may have sent its next call at the last moment.
-    this.#waitMs = this.#options.limits.keepAliveMs + LOOK_MS;
+    // Longer than the Keep-Alive header says, because the next call may have been sent at the last moment.
+    this.#waitMs = this.#options.limits.keepAliveMs + CHECK_MS;
     if (this.#socket.timeout) this.#socket.setTimeout(0);
     if (this.#socket.writableEnded) return;
     if (this.#early.length > 0) this.#handOver();
@@ -155,12 +155,12 @@ class FastConnection {
     this.#answering?.finish();
   }
 
-  /** The rest is Node's: these bytes, and what came after them. */
+  /** Gives the connection to Node, with `bytes` and those that came early. */
   #handOver(...bytes: Buffer[]): void {
     const socket = this.#socket;
     for (const [event, listener] of this.#listeners) socket.off(event, listener);
     this.#onGone();
-    // Node cannot be told any more that its caller has said all.
+    // Node would not see the end of the caller's side, which has been read already.
     if (this.#hasEnded) socket.destroy();
     if (socket.destroyed) return;
     socket.pause();
@@ -169,10 +169,10 @@ class FastConnection {
   }
 }
 
-/** An answer on its socket, in one piece of known length. */
+/** An answer of known length, written to its socket. */
 class SocketReply implements Reply, FrontEnd {
   statusCode = 200;
-  /** All of it has been handed to the system, or its caller is gone. */
+  /** Whether all of it has been handed to the system or its caller is gone. */
   closed = false;
   readonly #socket: Socket;
   readonly #isLast: boolean;
@@ -204,11 +204,12 @@ class SocketReply implements Reply, FrontEnd {
   }
 
   toNode(): NodeExchange {
-    throw new Error("this call is answered before it is a request of Node");
+    throw new Error("a call of the fast path is never a request of Node");
   }
 
   setHeader(name: string, value: string | number): void {
-    if (!isText(String(value))) throw new TypeError(`the value of ${name} is no text`);
+    if (!isText(String(value)))
+      throw new TypeError(`the value of the header ${name} has characters other than printable ASCII`);
     this.#headers[name] = value;
   }
 
@@ -244,11 +245,11 @@ class SocketReply implements Reply, FrontEnd {
       this.#socket.uncork();
     }
     if (this.#isLast) this.#socket.destroySoon();
-    // Mostly the system has taken it all at once.
+    // Mostly the system takes all of it at once, and nothing is left to wait for.
     if (this.#socket.writableLength === 0) this.finish();
   }
 
-  /** Nobody waits for the answer any more. */
+  /** Calls the listeners of "close", once. */
   finish(): void {
     if (this.closed) return;
     this.closed = true;

@@ -3,11 +3,12 @@ import { constants, createServer } from "node:http2";
 import type { NodeExchange } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
 import { finishCall, StreamHead, StreamReply } from "../direct/stream-call.ts";
+import { TokenBucket } from "../guards/rate-limit.ts";
 import type { CallHandler } from "../handling/call-handler.ts";
 
 /**
- * An HTTP/2 server that gives up on callers by itself: Node's never times anything out, opens any number of streams
- * and lets a caller reset them as fast as it likes.
+ * An HTTP/2 server with idle timeouts and bounds on open and reset streams. Node's own has no timeouts, opens any number
+ * of streams and lets a caller reset them at any rate.
  */
 export function createGuardedHttp2Server(limits: Limits, calls: CallHandler): Http2Server {
   const toExchange = exchangeMaker();
@@ -26,7 +27,7 @@ export function createGuardedHttp2Server(limits: Limits, calls: CallHandler): Ht
       stream.setTimeout(limits.idleMs, () => stream.close(constants.NGHTTP2_CANCEL));
       return toExchange(stream, headers, flags, rawHeaders);
     };
-    // A direct call needs no timeout: it is under the clock of its bodies, and an idle session ends by its own.
+    // Set only here: the bodies of a direct call are held to their pace, and an idle session has its own timeout.
     const reply = new StreamReply(stream, toNode);
     stream.on("error", ignore);
     if (calls.onStream(headers[":path"] ?? "", new StreamHead(stream, headers), stream, reply, reply)) return;
@@ -38,10 +39,10 @@ export function createGuardedHttp2Server(limits: Limits, calls: CallHandler): Ht
   return server;
 }
 
-/** Returns a function that makes Node's request and response of a stream: it takes what "stream" brings. */
+/** Returns a function that takes the arguments of a "stream" event and makes Node's request and response of them. */
 function exchangeMaker(): (...stream: unknown[]) => NodeExchange {
   let made: NodeExchange | undefined;
-  // Never listens. Node makes both at once, within emit().
+  // This server never listens. Node makes both objects synchronously, within emit().
   const server = createServer((request, response) => {
     made = { request, response };
   });
@@ -56,16 +57,16 @@ function guardSession(session: GuardedSession, limits: Limits): void {
   session.setLocalWindowSize(limits.connectionWindowBytes);
   session.setTimeout(limits.idleMs, () => {
     session.close();
-    // Destroyed also after close(): its GOAWAY may never be read.
+    // A peer that never reads the GOAWAY of close() would keep the session open.
     setTimeout(() => session.destroy(), 1000).unref();
   });
-  session[kGuard] = { session, resets: resetBucket(limits) };
+  const resets = new TokenBucket(limits.resetBurst, limits.resetsPerSecond, performance.now());
+  session[kGuard] = { session, resets };
 }
 
 interface SessionGuard {
   readonly session: ServerHttp2Session;
-  /** Says whether one more reset is bearable. */
-  readonly resets: () => boolean;
+  readonly resets: TokenBucket;
 }
 
 const kGuard = Symbol("guard");
@@ -79,29 +80,17 @@ interface GuardedStream extends ServerHttp2Stream {
 }
 
 function guardStream(stream: GuardedStream): void {
-  // Its session may have ended meanwhile, and no longer counts.
+  // Undefined if the session has ended meanwhile.
   stream[kGuard] = (stream.session as GuardedSession | undefined)?.[kGuard];
   stream.on("close", onStreamClose);
 }
 
-/** A function of no call's own, as all that listen to streams: see stream-call.ts. */
+/** Keep it a module-level function, shared by all streams: see docs/v8.md. */
 function onStreamClose(this: GuardedStream): void {
   finishCall(this);
   const guard = this[kGuard];
-  if (this.rstCode === constants.NGHTTP2_CANCEL && guard?.resets() === false) guard.session.destroy();
+  if (this.rstCode !== constants.NGHTTP2_CANCEL || !guard) return;
+  if (guard.resets.take(performance.now()) > 0) guard.session.destroy();
 }
 
 function ignore(): void {}
-
-/** Says whether one more reset is bearable. */
-function resetBucket(limits: Limits): () => boolean {
-  let tokens = limits.resetBurst;
-  let atMs = performance.now();
-  return () => {
-    const nowMs = performance.now();
-    tokens = Math.min(limits.resetBurst, tokens + ((nowMs - atMs) / 1000) * limits.resetsPerSecond);
-    atMs = nowMs;
-    tokens -= 1;
-    return tokens >= 0;
-  };
-}

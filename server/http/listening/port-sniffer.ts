@@ -4,15 +4,15 @@ import type { Limits } from "../base/limits.ts";
 import { answerWithoutTls } from "../base/no-tls.ts";
 import type { Certificate } from "./certificate.ts";
 
-/** The beginning of HTTP/2's preface; no method of HTTP/1.1 begins so. */
+/** The first bytes of HTTP/2's preface (RFC 9113, 3.4). No method of HTTP/1.1 begins with them. */
 const PREFACE = Buffer.from("PRI");
-/** The first byte of every TLS connection: a record of the handshake. */
+/** The first byte of every TLS connection: the type of a handshake record. */
 const HANDSHAKE = 0x16;
 
 /** A port whose certificate can be renewed. */
 export type TlsPort = net.Server & Pick<tls.Server, "setSecureContext">;
 
-/** Who takes a connection, and what has been read of it. */
+/** Take a connection and the bytes that have been read from it. */
 export interface PortServers {
   readonly h1: (socket: net.Socket, begun: Buffer) => void;
   readonly h2: (socket: net.Socket, begun: Buffer) => void;
@@ -21,7 +21,7 @@ export interface PortServers {
 const NOTHING = Buffer.alloc(0);
 
 /**
- * One port for both: the first bytes tell HTTP/2 from HTTP/1.1, over TLS the handshake (ALPN) does.
+ * One port for HTTP/1.1 and HTTP/2. The first bytes of a connection tell which it is; over TLS the handshake does (ALPN).
  */
 export function createPort(servers: PortServers, limits: Limits, certificate?: Certificate) {
   const port = certificate ? tlsPort(servers, limits, certificate) : cleartextPort(servers, limits);
@@ -39,7 +39,7 @@ function cleartextPort(servers: PortServers, limits: Limits): net.Server {
   });
 }
 
-/** Who speaks HTTP without TLS here is told so. */
+/** A client that speaks HTTP without TLS is told to use https. */
 function tlsPort(servers: PortServers, limits: Limits, certificate: Certificate): TlsPort {
   const handshakes = tls.createServer({
     ...certificate.files,
@@ -60,7 +60,7 @@ function tlsPort(servers: PortServers, limits: Limits, certificate: Certificate)
   return Object.assign(port, { setSecureContext: handshakes.setSecureContext.bind(handshakes) });
 }
 
-/** Hands a connection over, with what has been read of it, once its first bytes tell what it speaks; ends one that never says. */
+/** Hands a connection over once its first bytes tell its protocol. Destroys it if they do not come within `timeoutMs`. */
 function sniff<T>(
   socket: net.Socket,
   timeoutMs: number,
@@ -69,20 +69,20 @@ function sniff<T>(
 ): void {
   const drop = () => socket.destroy();
   let seen: Buffer = NOTHING;
-  const look = () => {
+  const onReadable = () => {
     const chunk: Buffer | null = socket.read();
     if (chunk === null) return;
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
     const kind = kindOf(seen);
     if (kind === undefined) return;
-    socket.off("readable", look).off("end", drop).off("error", drop).off("timeout", drop).setTimeout(0);
+    socket.off("readable", onReadable).off("end", drop).off("error", drop).off("timeout", drop).setTimeout(0);
     handOver(kind, seen);
   };
-  socket.on("readable", look).on("end", drop).on("error", drop).on("timeout", drop);
+  socket.on("readable", onReadable).on("end", drop).on("error", drop).on("timeout", drop);
   socket.setTimeout(timeoutMs);
 }
 
-/** Undefined while one or two bytes may still become either. */
+/** Undefined while the bytes are only the beginning of the preface. */
 function httpVersion(seen: Buffer): "h1" | "h2" | undefined {
   if (seen.subarray(0, PREFACE.length).equals(PREFACE)) return "h2";
   return PREFACE.subarray(0, seen.length).equals(seen) ? undefined : "h1";

@@ -2,6 +2,7 @@ import { type EventEmitter, once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { PiezaError } from "#core/base/errors.ts";
+import { bracketed } from "../base/brackets.ts";
 import { createCallerOf } from "../base/caller.ts";
 import { hostCheck } from "../base/host-names.ts";
 import { limits as defaults, type Limits } from "../base/limits.ts";
@@ -29,8 +30,8 @@ const DEFAULT_GRACE_MS = 10_000;
 const CERTIFICATE_CHECK_MS = 10_000;
 
 /**
- * Starts one port that answers gRPC, gRPC-Web and Connect, over HTTP/1.1 and HTTP/2 alike, and plain HTTP beside them.
- * Fails with the system's error when the port is taken, and with PiezaError for a certificate that does not fit its key.
+ * Starts a server on one port that answers gRPC, gRPC-Web, Connect and plain HTTP over HTTP/1.1 and HTTP/2. Rejects with
+ * the system's error if the port is taken, and with PiezaError if the certificate does not fit its key.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const host = options.host ?? DEFAULT_HOST;
@@ -60,7 +61,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   );
   h1.setTimeout(limits.idleMs);
   const h2 = createGuardedHttp2Server(limits, calls);
-  // An http.Server that does not listen enforces none of its timeouts unless it believes that it does.
+  // Node starts the timeouts of an http.Server when it listens, which this one never does.
   h1.emit("listening");
   const toNode = (socket: Socket, begun: Buffer) => handOver(h1, socket, begun);
   const fastPath = new FastPath({ limits, calls, toNode });
@@ -94,7 +95,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
-/** The services, and with them health and reflection, which every server has. */
+/** The services, then health and reflection, which every server has. */
 function withStandardServices(
   services: readonly ServedService[],
   health: HealthState,
@@ -107,7 +108,7 @@ function hasDirect({ services, direct }: ServerOptions): boolean {
   return direct !== false && services.some((served) => Object.keys(served.direct).length > 0);
 }
 
-/** Gives a server a connection that it did not accept itself, as if nothing had been read of it. */
+/** Gives a server a connection that it has not accepted itself, after putting back the bytes that were read. */
 function handOver(server: EventEmitter, socket: Socket, begun: Buffer): void {
   if (begun.length > 0) socket.unshift(begun);
   server.emit("connection", socket);
@@ -133,16 +134,16 @@ function http1Options(limits: Limits) {
   return {
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersMs,
-    // Bodies are held to a pace of their own; this ends what nobody reads.
+    // Pace ends slow bodies; this ends a request whose body nobody reads.
     requestTimeout: limits.maxTimeoutMs,
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: Math.min(1000, limits.headersMs / 2),
   };
 }
 
-/** On a wildcard bind, the address that others know if this machine has any. */
+/** The server's URL. On a wildcard bind its host is this machine's outer address, or loopback if there is none. */
 function urlOf(isTls: boolean, host: string, port: number): string {
   const loopback = host === "::" ? "::1" : "127.0.0.1";
   const name = isWildcard(host) ? (outerAddress(host) ?? loopback) : host;
-  return `${isTls ? "https" : "http"}://${name.includes(":") ? `[${name}]` : name}:${port}`;
+  return `${isTls ? "https" : "http"}://${bracketed(name)}:${port}`;
 }

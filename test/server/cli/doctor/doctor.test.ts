@@ -135,7 +135,7 @@ describe("doctor finds", () => {
   const certificates = {
     "that has expired": [
       { days: -1 },
-      /^problem tls: its certificate has expired; whoever runs it has to renew it$/,
+      /^problem tls: its certificate has expired; its operator has to renew it$/,
     ],
     "of itself": [
       { selfSigned: true },

@@ -1,20 +1,20 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { limits } from "../../../../server/http/base/limits.ts";
-import { Call, type FrontEnd } from "../../../../server/http/guards/call.ts";
+import { type Call, createCall, type FrontEnd } from "../../../../server/http/guards/call.ts";
 import { type Gate, passGates } from "../../../../server/http/guards/gates.ts";
 import { plainPolicy } from "../../../../server/http/guards/policy.ts";
 
 function someCall(): Call {
-  return new Call({
+  const parts = {
     head: { headers: {}, httpVersionMajor: 1, socket: {} },
     path: "/",
     route: { policy: plainPolicy(limits), method: undefined },
     body: Readable.from([]),
     reply: {} as Call["reply"],
     frontEnd: {} as FrontEnd,
-    callerOf: () => "",
-  });
+  };
+  return createCall(parts, () => "");
 }
 
 describe("a row of gates", () => {

@@ -114,7 +114,7 @@ describe("one port with TLS", () => {
     const { tlsCert, tlsKey } = good;
     for (const [pair, problem] of [
       [{ tlsCert }, /come together/],
-      [{ tlsCert, tlsKey: other.tlsKey }, /the TLS key is not of the TLS certificate/],
+      [{ tlsCert, tlsKey: other.tlsKey }, /the TLS key does not belong to the TLS certificate/],
       [{ tlsCert: tlsKey, tlsKey }, /no PEM file/],
     ] as const) {
       const starting = startTestPeer({}, pair);
@@ -156,7 +156,7 @@ describe("a certificate that is renewed while the server runs", () => {
     await replace(live.tlsCert, await readFile(next.tlsCert));
     await logged("certificate_unusable", 2);
     expect(await serialOf(server)).toBe(first);
-    expect(log.at(-1)?.message).toMatch(/goes on with the old certificate: the TLS key is not of the/);
+    expect(log.at(-1)?.message).toMatch(/goes on with the old certificate: the TLS key does not belong to/);
 
     await replace(live.tlsKey, await readFile(next.tlsKey));
     await logged("certificate_renewed", 1);
@@ -169,7 +169,7 @@ describe("a certificate that is renewed while the server runs", () => {
 
 describe("a certificate that cannot be trusted", () => {
   const bad = {
-    "has expired": { certificate: { days: -1 }, trusted: true, says: /has expired; whoever runs it/ },
+    "has expired": { certificate: { days: -1 }, trusted: true, says: /has expired; its operator has to/ },
     "is for another name": {
       certificate: { names: "DNS:other.test" },
       trusted: true,
