@@ -9,7 +9,7 @@ const IN_FLIGHT_OPACITY = 0.34;
 const PATTERN_MIN_PX = 9;
 
 /**
- * Paints the whole map: at most some thousand squares, at most ten times a second. Missing pieces that are not
+ * Paints the whole map: at most some thousand squares, at most five times a second. Missing pieces that are not
  * `wanted` are outlines; `wanted` undefined means all.
  */
 export function drawMap(
