@@ -7,9 +7,9 @@ import { lease, type MakeSwarmStore } from "./swarm-store.ts";
 const { leaseMs, legacyLeaseMs } = defaultTrackerLimits;
 const SWEEP_MS = 1_000;
 
-/** What every SwarmStore promises of seed peers. `make` gives an empty one. */
+/** What every SwarmStore promises of legacy peers. `make` gives an empty one. */
 export function legacyPeersContract(name: string, make: MakeSwarmStore): void {
-  describe(`SwarmStore's seed peers: ${name}`, () => {
+  describe(`SwarmStore's legacy peers: ${name}`, () => {
     let clock: FakeClock;
     let store: SwarmStore;
     const opened: SwarmStore[] = [];

@@ -73,8 +73,7 @@ export class AddressPolicy {
 
   /**
    * Returns all current addresses of a peer URL's host. Only these may be dialled, because a name may lead to another
-   * host a moment later. Throws permission_denied unless all of them are allowed, and unavailable if the name has
-   * none.
+   * host a moment later. Throws permission_denied unless all are allowed, and unavailable if there is none.
    */
   async literalsOf(url: string): Promise<readonly string[]> {
     const { hostname } = new URL(url);

@@ -24,7 +24,7 @@ export interface RegistrarParts {
   readonly random: Random;
 }
 
-/** A live lease and its secret, as the caller sent it or as it is new. */
+/** A live lease and its secret, which is the caller's or new. */
 interface Held {
   readonly lease: PeerLease;
   readonly secret: string;
@@ -98,10 +98,7 @@ export class Registrar {
     return address;
   }
 
-  /**
-   * An address moves to a new lease if the announce has the holder's own key, or if the peer there proves the new
-   * one.
-   */
+  /** An address moves to a new lease if the announce has the holder's key, or if the peer there proves its own. */
   async #open(lease: PeerLease, signal: AbortSignal): Promise<void> {
     const { store, reachability } = this.#parts;
     const holder = lease.address === "" ? undefined : await store.holderOf(lease.address);

@@ -13,8 +13,7 @@ export type FilePieces = Record<number, Pick<PeerAddresses, "addresses">>;
 
 /**
  * Turns a selection into the map of GetFilePieces, with the same choice of peers as LocatePieces. Throws out_of_range
- * above 3 MiB in binary, and failed_precondition if legacy peers declare different hashes for one piece, hence
- * different files.
+ * above 3 MiB in binary, and failed_precondition if legacy peers declare different hashes for one piece.
  */
 export function filePieces({ peers, legacyPeers, turn }: PeerSelection): FilePieces {
   checkOneFile(legacyPeers);

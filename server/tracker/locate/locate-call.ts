@@ -116,10 +116,7 @@ export class LocateCall {
     });
   }
 
-  /**
-   * The fields that differ in each answer. They come first, to share a write with the envelope; protobuf allows any
-   * order.
-   */
+  /** The fields that differ in each answer. They come first, so that they share a write with the envelope. */
   #turn({ turn }: PeerSelection): Uint8Array {
     const bytes = Buffer.allocUnsafe(2 * MAX_INT_FIELD_BYTES);
     const next = writeIntField(bytes, 0, TURN, turn);

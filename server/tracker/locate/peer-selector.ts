@@ -36,7 +36,7 @@ export interface PeerSelection {
 
 /** The tables of one state of a swarm. */
 interface Tables {
-  /** Of the failure votes that the tables were made with. */
+  /** The version of the failure votes that the tables were made with. */
   readonly version: number;
   readonly byZone: Map<string, ZoneTables>;
 }

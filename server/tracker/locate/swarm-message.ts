@@ -69,10 +69,7 @@ export function legacyFields(
   };
 }
 
-/**
- * The first 1,000 peers of a swarm for WatchSwarm. A bitfield that does not fit any more is left out; `pieces_held`
- * tells how many pieces it has.
- */
+/** The first 1,000 peers of a swarm. A bitfield that does not fit is left out; `piecesHeld` counts its pieces. */
 export function watchedPeers(swarm: SwarmSnapshot): MessageInitShape<typeof WatchedPeerSchema>[] {
   let left = MAX_WATCHED_BYTES;
   return swarm.members.slice(0, MAX_WATCHED).map((peer) => {

@@ -9,8 +9,7 @@ const MAX_BYTES = TABLE_SIZE * FINGERPRINT_BYTES;
 
 /**
  * The revision of a table: a fingerprint of each peer that is not complete. A caller sends it back to be told only of
- * changes. It contains all that is needed, so no tracker remembers its answers and any replica can take the next
- * call.
+ * changes. No tracker has to remember its answers, and any replica can take the next call.
  */
 export const revisionOf = perObject((peers: readonly SwarmMember[]): Uint8Array<ArrayBuffer> => {
   const partial = peers.filter(({ bitfield }) => !bitfield.complete);

@@ -9,12 +9,11 @@ const MIN_SEEDERS = 3;
  * Deals out the peers of a swarm that may be named to a downloader. Up to 50 peers are one table. More are dealt into
  * several, seeders and leechers each in lease order, so that each peer is named as often as every other. Seeders are
  * named more often, each as often as the others, only where there are too few for three in every table. Every table
- * has peers of all ages, one of the oldest tenth among them, so that a crowd of newcomers does not push out older
- * peers.
+ * has peers of all ages, one of the oldest tenth among them, so that newcomers do not push out older peers.
  *
  * Where one network has more peers than its share of a table, the places are first shared out among networks, and the
- * peers of small networks are in every table, so that one owner's crowd hides nobody. It is a share and not a fixed
- * number of places, because a swarm inside one building is of one network and may fill the table.
+ * peers of small networks are in every table, so that one owner's crowd does not hide other peers. It is a share and
+ * not a fixed number of places, because a swarm inside one building is of one network and may fill the table.
  */
 export class TableWindows extends Windows {
   readonly count: number;
@@ -81,8 +80,7 @@ function part<T>(list: readonly T[], n: number, parts: number): readonly T[] {
 
 /**
  * Returns a test whether a peer's network has more peers than its share of a table. Undefined where sharing by
- * networks makes no difference: if all peers fit, if all networks are crowded, or if so many networks leave none two
- * places.
+ * networks makes no difference: if all peers fit, if all networks are crowded, or if no network gets two places.
  */
 function crowdedSubnets(
   all: readonly SwarmMember[],

@@ -3,10 +3,7 @@ import type { Random } from "#core/base/clock.ts";
 /** The swarms asked for last keep their counters, at least this many and at most twice as many. */
 const MIN_TURNS = 50_000;
 
-/**
- * Counts the answers of each swarm, in two generations of maps: an LRU map would fill V8's old generation
- * (docs/v8.md).
- */
+/** Counts the answers of each swarm, in two generations of maps for V8's sake (docs/v8.md). */
 export class Turns {
   readonly #random: Random;
   #recent = new Map<string, number>();

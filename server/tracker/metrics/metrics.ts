@@ -2,10 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { AnnounceEvent } from "#core/ports/tracker.ts";
 import type { SwarmStore } from "../store/swarm-store.ts";
 
-/**
- * Upper bounds in seconds, from half a millisecond in memory to the time after which a store over a network has
- * failed.
- */
+/** Upper bounds in seconds: from half a millisecond in memory to beyond the time limit of a remote store. */
 const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
 /** Counts the calls of a tracker. Labels are names of its calls and events, never texts of a caller. */

@@ -26,7 +26,7 @@ export function targetOf(
   return Math.min(maxReplicationTarget, asked > 0 ? asked : replicationTarget);
 }
 
-/** The copies of a swarm, computed once for each snapshot: all calls of a tracker have the same options. */
+/** The copies of a swarm, cached by snapshot: all calls of a tracker have the same options. */
 export function stateOf(swarm: SwarmSnapshot, options: TargetOptions): CopyState {
   const known = states.get(swarm);
   if (known) return known;

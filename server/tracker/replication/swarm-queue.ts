@@ -19,7 +19,7 @@ export class SwarmQueue {
   #under = 0;
   #lost = 0;
 
-  /** Swarms below their target, copies of pieces that they lack at least, and pieces that nobody has. */
+  /** Swarms below their target, their pieces with too few copies, and those of these that no peer has. */
   get totals(): { readonly swarms: number; readonly under: number; readonly lost: number } {
     return { swarms: this.#needy.size, under: this.#under, lost: this.#lost };
   }

@@ -32,7 +32,6 @@ export class VolunteerPool {
     return false;
   }
 
-  /** Orders under way. */
   get underWay(): number {
     return this.#underWay;
   }

@@ -20,7 +20,7 @@ export interface TrackerLimits {
   readonly maxLeases: number;
   /**
    * Live leases from one source address (one /64 for IPv6). The machines of a building may share an address, and a
-   * crowd of this size cannot push other peers out of an answer (see tableWindows). Default 256.
+   * crowd of this size cannot push other peers out of an answer (see TableWindows). Default 256.
    */
   readonly maxLeasesPerAddress: number;
   /** Live swarms. Default 100,000; a running tracker computes it from its memory. */

@@ -47,7 +47,6 @@ export function memoryOf({ total, constrained, heap }: MachineMemory): number {
   return Math.min(own * SHARE, heap);
 }
 
-/** The memory of this machine and this process. */
 export function machineMemory(): MachineMemory {
   const heap = getHeapStatistics().heap_size_limit;
   return { total: totalmem(), constrained: process.constrainedMemory(), heap };

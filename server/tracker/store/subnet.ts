@@ -1,10 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { withoutBrackets } from "#core/base/host.ts";
 
-/**
- * The network of a host, as large as one owner usually has: the /24 of an IPv4 address or the /48 of an IPv6 address.
- * A host name is its own network.
- */
+/** The usual network of one owner: the /24 of an IPv4 address, the /48 of an IPv6 address, or the name itself. */
 export function subnetOf(host: string): string {
   const ipv4 = /^(\d+\.\d+\.\d+)\.\d+$/.exec(host);
   if (ipv4) return ipv4[1]!;

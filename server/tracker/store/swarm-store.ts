@@ -26,7 +26,7 @@ export interface PeerLease {
   readonly checkAtSeconds?: number | undefined;
   /** How many checks in a row have failed; left out: 0. */
   readonly checkFailures?: number | undefined;
-  /** The peer finishes what is in flight: the tracker counts it and names it to nobody. */
+  /** The peer finishes what is in flight: the tracker counts it and does not name it. */
   readonly draining: boolean;
   /** A legacy peer's lease: it lives longer, has no known secret, and declares files instead of joining swarms. */
   readonly legacy?: boolean | undefined;
@@ -180,10 +180,7 @@ export interface SwarmStore {
   changes(cursor: string): Promise<SwarmChanges>;
   /** The live leases that lend space. */
   volunteers(): Promise<readonly PeerLease[]>;
-  /**
-   * Replaces what a legacy peer declared before. Throws not_found if the lease has ended, and resource_exhausted over
-   * a cap; then nothing has changed.
-   */
+  /** Replaces what a legacy peer declared. Throws not_found if the lease has ended, resource_exhausted over a cap. */
   declare(id: string, files: readonly DeclaredFile[]): Promise<void>;
   legacyFile(fileName: string): Promise<LegacyFile | undefined>;
   legacyPeers(): Promise<readonly LegacyPeer[]>;

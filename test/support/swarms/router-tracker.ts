@@ -84,7 +84,7 @@ export class RouterTracker {
     return createClient(TrackerService, this.transport(caller));
   }
 
-  /** As the seed's peers and clients see it. */
+  /** As legacy peers and clients see it. */
   legacyClient(caller?: string): Client<typeof LegacyTrackerService> {
     return createClient(LegacyTrackerService, this.transport(caller));
   }

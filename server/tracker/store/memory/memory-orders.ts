@@ -47,7 +47,6 @@ export class MemoryOrders implements OrderStore {
     return true;
   }
 
-  /** Removes the orders of a volunteer whose lease has ended. */
   endVolunteer(leaseId: string): void {
     for (const id of [...(this.#swarmsByVolunteer.get(leaseId) ?? [])])
       this.#change(this.#books.get(id)!, [], [leaseId]);

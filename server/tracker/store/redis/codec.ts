@@ -5,7 +5,7 @@ import { bytesOfFiles } from "../rules/legacy-files.ts";
 import { bytesOf } from "../rules/swarm-rules.ts";
 import type { DeclaredFile, Membership, PeerLease, VolunteerSpace } from "../swarm-store.ts";
 import { isDigest } from "./keys.ts";
-import { isCount, isPeerUrl, isRecord, parseJson } from "./parse.ts";
+import { isCount, isPeerUrl, isRecord, tryParseJson } from "./parse.ts";
 
 /** What a row of a swarm's table says of one member, without the number of pieces. */
 export type Said = Pick<Membership, "fileName" | "revision" | "replicationTarget" | "pieceLength"> & {
@@ -87,7 +87,7 @@ export function encodeLease(lease: PeerLease): string {
 
 /** Reads the value of encodeLease. Undefined if it is malformed. */
 export function decodeLease(value: Buffer): PeerLease | undefined {
-  const json = parseJson(value.toString("utf8", 1));
+  const json = tryParseJson(value.toString("utf8", 1));
   if (!isRecord(json)) return undefined;
   const { id, secretHash, address, url, source, identifyKey, listed, notListedReason, draining, seed } = json;
   const { zone, volunteer, checkAtSeconds, checkFailures } = json;
@@ -130,7 +130,7 @@ export function encodeFiles(files: readonly DeclaredFile[]): { value: string; by
 
 /** Reads the value of encodeFiles. Undefined if any file is malformed. */
 export function decodeFiles(value: Buffer): DeclaredFile[] | undefined {
-  const json = parseJson(value.toString());
+  const json = tryParseJson(value.toString());
   if (!Array.isArray(json)) return undefined;
   const files: DeclaredFile[] = [];
   for (const file of json) {

@@ -66,10 +66,7 @@ export class RedisLeases {
     return lease?.address === address ? lease : undefined;
   }
 
-  /**
-   * Returns the lease before and after the change, and whether the expiry of its keys is to be renewed (`netDue`).
-   * Undefined if the lease has ended.
-   */
+  /** Returns the lease before and after, and whether the expiry of its keys is due; undefined if it has ended. */
   async renew(id: string, change: LeaseChange | undefined) {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const digest = digestOf(id);
@@ -124,7 +121,6 @@ export class RedisLeases {
     await addToSet(this.#parts, this.#parts.keys.volunteers, digestOf(id));
   }
 
-  /** The live leases that lend space. */
   async volunteers(): Promise<PeerLease[]> {
     const { connection, keys } = this.#parts;
     const digests = ((await connection.command("SMEMBERS", keys.volunteers)) as Buffer[]).map(String);

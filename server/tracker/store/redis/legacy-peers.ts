@@ -1,12 +1,9 @@
 import { refuse, refuseEnded } from "../refuse.ts";
 import { LegacyFiles } from "../rules/legacy-files.ts";
 import type { DeclaredFile, LegacyFile, LegacyPeer } from "../swarm-store.ts";
-import type { RedisAccounts } from "./accounts.ts";
 import { decodeFiles, encodeFiles, revisionText } from "./codec.ts";
 import { digestOf } from "./keys.ts";
-import type { RedisLeases } from "./leases.ts";
-import type { RedisParts } from "./parts.ts";
-import type { LiveRow, RedisTables } from "./tables.ts";
+import type { LiveRow, TableParts } from "./tables.ts";
 
 /** Above any random revision, which has to fit the first 16 digits of a row. */
 const MAX_REVISION = 10 ** 15;
@@ -16,40 +13,33 @@ const MAX_REVISION = 10 ** 15;
  * process keeps a copy and reads only the files of peers whose rows have changed.
  */
 export class RedisLegacyPeers {
-  readonly #parts: RedisParts;
-  readonly #leases: RedisLeases;
-  readonly #tables: RedisTables;
-  readonly #accounts: RedisAccounts;
+  readonly #parts: TableParts;
   readonly #files = new LegacyFiles();
   /** The revisions of the rows that `#files` was made from, by lease id. */
   readonly #revisions = new Map<string, number>();
 
-  constructor(parts: RedisParts, leases: RedisLeases, tables: RedisTables, accounts: RedisAccounts) {
+  constructor(parts: TableParts) {
     this.#parts = parts;
-    this.#leases = leases;
-    this.#tables = tables;
-    this.#accounts = accounts;
   }
 
-  /** Implements SwarmStore.declare. */
   async declare(id: string, files: readonly DeclaredFile[]): Promise<void> {
     const { connection, keys, limits, netMs } = this.#parts;
-    if (!(await this.#leases.find(id))) refuseEnded();
+    if (!(await this.#parts.leases.find(id))) refuseEnded();
     const digest = digestOf(id);
     const { value, bytes } = encodeFiles(files);
-    await this.#accounts.checkBytes(keys.legacyBytes, digest, bytes, "pieces of legacy peers");
+    await this.#parts.accounts.checkBytes(keys.legacyBytes, digest, bytes, "pieces of legacy peers");
     if (files.length > limits.maxTorrentsPerLease) refuse("files of one peer");
     await connection.command("SET", keys.declared(digest), value, "PX", netMs);
     const row = [revisionText(Math.floor(Math.random() * MAX_REVISION)), "00000000", ""] as const;
-    await this.#tables.put(keys.legacyPeers, digest, row, { replace: true, tableBytes: 0 });
-    await this.#accounts.set(keys.legacyBytes, digest, bytes);
-    if (!(await this.#leases.find(id))) await this.remove(digest);
+    await this.#parts.tables.put(keys.legacyPeers, digest, row, { replace: true, tableBytes: 0 });
+    await this.#parts.accounts.set(keys.legacyBytes, digest, bytes);
+    if (!(await this.#parts.leases.find(id))) await this.remove(digest);
   }
 
   async remove(digest: string): Promise<void> {
     const { keys } = this.#parts;
-    if ((await this.#tables.remove(keys.legacyPeers, digest)) === undefined) return;
-    await this.#accounts.set(keys.legacyBytes, digest, 0);
+    if ((await this.#parts.tables.remove(keys.legacyPeers, digest)) === undefined) return;
+    await this.#parts.accounts.set(keys.legacyBytes, digest, 0);
   }
 
   async file(fileName: string): Promise<LegacyFile | undefined> {
@@ -61,7 +51,7 @@ export class RedisLegacyPeers {
   }
 
   #read(): Promise<LegacyFiles | undefined> {
-    return this.#tables.read(this.#parts.keys.legacyPeers, {
+    return this.#parts.tables.read(this.#parts.keys.legacyPeers, {
       make: (rows) => this.#update(rows),
       onEnded: (digest) => this.remove(digest),
     });

@@ -1,6 +1,6 @@
 import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import type { Order } from "../order-store.ts";
-import { isCount, isPeerUrl, parseJson } from "./parse.ts";
+import { isCount, isPeerUrl, tryParseJson } from "./parse.ts";
 import type { LiveRow } from "./tables.ts";
 
 const MAX_RANGES = 4_096;
@@ -15,7 +15,7 @@ export function encodeOrder({ id, ranges, sources, pieceBytes, left, toldAtMs, m
 
 /** Reads the row of encodeOrder. Undefined if it is malformed: other programs may write to Redis too. */
 export function decodeOrder({ rest, lease }: LiveRow, key: SwarmKey): Order | undefined {
-  const list = parseJson(rest.toString());
+  const list = tryParseJson(rest.toString());
   const [id, pairs, sources, numbers] = Array.isArray(list) ? (list as unknown[]) : [];
   if (typeof id !== "string" || !/^[0-9a-f]{32}$/.test(id)) return undefined;
   if (!Array.isArray(sources) || sources.length > MAX_SOURCES || !sources.every(isUrl)) return undefined;

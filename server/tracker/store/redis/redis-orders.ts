@@ -1,12 +1,10 @@
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { Order, OrderBook, OrderStore } from "../order-store.ts";
 import { digestOf, swarmIdOf } from "./keys.ts";
-import type { RedisLeases } from "./leases.ts";
 import { decodeOrder, encodeOrder } from "./order-codec.ts";
-import type { RedisParts } from "./parts.ts";
 import * as scripts from "./scripts.ts";
 import { addToSet, removeFromSet, swarmsIn } from "./sets.ts";
-import type { RedisTables } from "./tables.ts";
+import type { TableParts } from "./tables.ts";
 
 /** Books read in parallel. */
 const READ_CHUNK = 50;
@@ -17,24 +15,20 @@ const READ_CHUNK = 50;
  * check, and remove it.
  */
 export class RedisOrders implements OrderStore {
-  readonly #parts: RedisParts;
-  readonly #leases: RedisLeases;
-  readonly #tables: RedisTables;
+  readonly #parts: TableParts;
 
-  constructor(parts: RedisParts, leases: RedisLeases, tables: RedisTables) {
+  constructor(parts: TableParts) {
     this.#parts = parts;
-    this.#leases = leases;
-    this.#tables = tables;
   }
 
   now(): Promise<number> {
-    return this.#leases.now();
+    return this.#parts.leases.now();
   }
 
   async book(key: SwarmKey): Promise<OrderBook> {
     const { infoHash, totalPieces } = key;
     const table = this.#parts.keys.orders(swarmIdOf(key));
-    const read = await this.#tables.read<{ orders: Order[]; book?: OrderBook }>(table, {
+    const read = await this.#parts.tables.read<{ orders: Order[]; book?: OrderBook }>(table, {
       make: (rows) => ({
         orders: rows.flatMap((row) => {
           const order = decodeOrder(row, { infoHash, totalPieces });
@@ -42,10 +36,10 @@ export class RedisOrders implements OrderStore {
           return order ?? [];
         }),
       }),
-      onEnded: (digest) => this.#tables.remove(table, digest),
+      onEnded: (digest) => this.#parts.tables.remove(table, digest),
     });
     if (!read) return { infoHash, totalPieces, version: "", orders: [] };
-    read.book ??= { infoHash, totalPieces, version: this.#tables.versionOf(read), orders: read.orders };
+    read.book ??= { infoHash, totalPieces, version: this.#parts.tables.versionOf(read), orders: read.orders };
     return read.book;
   }
 
@@ -92,11 +86,10 @@ export class RedisOrders implements OrderStore {
     return true;
   }
 
-  /** Removes the orders of a lease that is being removed. */
   async endVolunteer(digest: string): Promise<void> {
     const { keys } = this.#parts;
     for (const key of await swarmsIn(this.#parts, keys.ordered(digest)))
-      await this.#tables.remove(keys.orders(swarmIdOf(key)), digest);
+      await this.#parts.tables.remove(keys.orders(swarmIdOf(key)), digest);
   }
 
   #removeFrom(set: string, key: SwarmKey, belongs: (book: OrderBook) => boolean): Promise<void> {

@@ -90,9 +90,10 @@ export class RedisSwarmStore implements SwarmStore {
     this.#leases = new RedisLeases(this.#parts);
     const tables = new RedisTables(this.#parts, this.#leases);
     const accounts = new RedisAccounts(this.#parts);
-    this.#swarms = new RedisSwarms(this.#parts, tables, accounts);
-    this.orders = new RedisOrders(this.#parts, this.#leases, tables);
-    this.#legacyPeers = new RedisLegacyPeers(this.#parts, this.#leases, tables, accounts);
+    const tableParts = { ...this.#parts, leases: this.#leases, tables, accounts };
+    this.#swarms = new RedisSwarms(tableParts);
+    this.orders = new RedisOrders(tableParts);
+    this.#legacyPeers = new RedisLegacyPeers(tableParts);
     this.#sweeper = new Repeater(clock, SWEEP_MS, () => this.#sweep());
   }
 
@@ -106,7 +107,6 @@ export class RedisSwarmStore implements SwarmStore {
     return new RedisRate(this.#connection, this.#parts.keys, burst, perSecond);
   }
 
-  /** Commands that failed and values that were skipped, since the start. */
   get troubles(): { readonly errors: number; readonly garbage: number } {
     return { errors: this.#connection.errors, garbage: this.#garbage };
   }

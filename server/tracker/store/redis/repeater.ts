@@ -1,9 +1,6 @@
 import type { Clock } from "#core/base/clock.ts";
 
-/**
- * Runs a task every `everyMs`, one run at a time, until it is closed. A failed run is ignored: the next one tries
- * again.
- */
+/** Runs a task every `everyMs`, one run at a time, until it is closed. Ignores failed runs: the store was away. */
 export class Repeater {
   readonly #clock: Clock;
   readonly #everyMs: number;

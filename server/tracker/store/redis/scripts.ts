@@ -210,10 +210,7 @@ local from = ARGV[1] ~= '' and '(' .. ARGV[1] or string.format('%.0f', now - ARG
 return { now, redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', ARGV[3]) }
 `);
 
-/**
- * Removes one row. KEYS: a table. ARGV: field. Returns the bytes that are left of the table, 0 if no row is left, -1
- * if there was no such row.
- */
+/** Removes one row. KEYS: a table. ARGV: field. Returns the bytes left, 0 without rows, -1 if there was no row. */
 export const removeRow = script(`
 local row = redis.call('HGET', KEYS[1], ARGV[1])
 if not row then return -1 end

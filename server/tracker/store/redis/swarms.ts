@@ -3,13 +3,11 @@ import type { PieceRange, SwarmKey } from "#core/ports/tracker.ts";
 import { refuse, refuseEnded } from "../refuse.ts";
 import { bytesOf, bytesOfSwarm, shownOf, withoutPieces } from "../rules/swarm-rules.ts";
 import type { Membership, SwarmChanges, SwarmMember, SwarmSnapshot } from "../swarm-store.ts";
-import type { RedisAccounts } from "./accounts.ts";
 import { decodeSaid, encodeSaid } from "./codec.ts";
 import { digestOf, parseSwarmId, swarmIdOf } from "./keys.ts";
-import type { RedisParts } from "./parts.ts";
 import * as scripts from "./scripts.ts";
 import { addToSet, removeFromSet, swarmsIn } from "./sets.ts";
-import type { LiveRow, RedisTables } from "./tables.ts";
+import type { LiveRow, TableParts } from "./tables.ts";
 
 /** Tries to change a swarm that other calls change at the same time. */
 const MAX_TRIES = 5;
@@ -20,14 +18,10 @@ const MAX_TRIES = 5;
  * is wrong.
  */
 export class RedisSwarms {
-  readonly #parts: RedisParts;
-  readonly #tables: RedisTables;
-  readonly #accounts: RedisAccounts;
+  readonly #parts: TableParts;
 
-  constructor(parts: RedisParts, tables: RedisTables, accounts: RedisAccounts) {
+  constructor(parts: TableParts) {
     this.#parts = parts;
-    this.#tables = tables;
-    this.#accounts = accounts;
   }
 
   /** Implements SwarmStore.join for a live lease. */
@@ -35,18 +29,18 @@ export class RedisSwarms {
     const { keys } = this.#parts;
     const swarmId = swarmIdOf(membership);
     const key = keys.swarm(swarmId);
-    const known = await this.#tables.row(key, digest);
+    const known = await this.#parts.tables.row(key, digest);
     const { bitfield, revision, fileName, replicationTarget, pieceLength } = membership;
     if (!bitfield) return known?.revision === revision;
     if (known && !replace && revision <= known.revision) return true;
 
     const swarmBytes = bytesOfSwarm(membership);
     const grows = bytesOf(bitfield) - (await this.#bytesOf(digest, membership.infoHash));
-    await this.#accounts.checkSwarm(swarmId, grows, swarmBytes);
+    await this.#parts.accounts.checkSwarm(swarmId, grows, swarmBytes);
     await this.#note(digest, membership);
     const row = encodeSaid({ fileName, revision, bitfield, replicationTarget, pieceLength });
-    const bytes = await this.#tables.put(key, digest, row, { replace, tableBytes: swarmBytes });
-    if (bytes !== undefined) await this.#accounts.set(keys.swarms, swarmId, bytes);
+    const bytes = await this.#parts.tables.put(key, digest, row, { replace, tableBytes: swarmBytes });
+    if (bytes !== undefined) await this.#parts.accounts.set(keys.swarms, swarmId, bytes);
     await this.#index(membership, fileName);
     await this.#noteChange(swarmId);
     return true;
@@ -62,18 +56,17 @@ export class RedisSwarms {
       const member = swarm?.members.find(({ leaseId }) => leaseId === id);
       if (!bitfield || !member) return bitfield !== undefined;
       const row = encodeSaid({ ...member, bitfield });
-      const version = this.#tables.versionOf(swarm);
+      const version = this.#parts.tables.versionOf(swarm);
       const how = { replace: true, tableBytes: bytesOfSwarm(key), version };
-      const bytes = await this.#tables.put(keys.swarm(swarmId), digestOf(id), row, how);
+      const bytes = await this.#parts.tables.put(keys.swarm(swarmId), digestOf(id), row, how);
       if (bytes === undefined) continue;
-      await this.#accounts.set(keys.swarms, swarmId, bytes);
+      await this.#parts.accounts.set(keys.swarms, swarmId, bytes);
       await this.#noteChange(swarmId);
       return true;
     }
     return false;
   }
 
-  /** Implements SwarmStore.changes. */
   async changes(cursor: string): Promise<SwarmChanges> {
     const { connection, keys } = this.#parts;
     const [since] = (await connection.command("HMGET", keys.changes, "since")) as (Buffer | null)[];
@@ -105,7 +98,6 @@ export class RedisSwarms {
     await this.remove({ infoHash, totalPieces: Number(total) }, digest);
   }
 
-  /** The swarms that a lease takes part in. */
   async joined(digest: string): Promise<SwarmKey[]> {
     const { connection, keys } = this.#parts;
     const all = (await connection.command("HGETALL", keys.joined(digest))) as Buffer[];
@@ -122,11 +114,11 @@ export class RedisSwarms {
   async remove(key: SwarmKey, digest: string): Promise<void> {
     const { keys } = this.#parts;
     const swarmId = swarmIdOf(key);
-    const bytes = await this.#tables.remove(keys.swarm(swarmId), digest);
+    const bytes = await this.#parts.tables.remove(keys.swarm(swarmId), digest);
     // A tracker that removed the row before may have died before it noted the change.
     if (bytes !== 0) await this.#noteChange(swarmId);
     if (bytes === undefined) return;
-    await this.#accounts.set(keys.swarms, swarmId, bytes);
+    await this.#parts.accounts.set(keys.swarms, swarmId, bytes);
     if (bytes > 0) return;
     await this.#parts.connection.command("ZREM", keys.changed, swarmId);
     await removeFromSet(this.#parts, keys.infoHash(key.infoHash), key, () => this.#exists(key));
@@ -135,7 +127,7 @@ export class RedisSwarms {
   /** Gives a swarm a new version, because a lease in it has changed. */
   async touch(key: SwarmKey, digest: string): Promise<void> {
     const swarmId = swarmIdOf(key);
-    await this.#tables.touch(this.#parts.keys.swarm(swarmId), digest);
+    await this.#parts.tables.touch(this.#parts.keys.swarm(swarmId), digest);
     await this.#noteChange(swarmId);
   }
 
@@ -151,7 +143,7 @@ export class RedisSwarms {
 
   swarm(key: SwarmKey): Promise<SwarmSnapshot | undefined> {
     const { infoHash, totalPieces } = key;
-    return this.#tables.read<SwarmSnapshot>(this.#parts.keys.swarm(swarmIdOf(key)), {
+    return this.#parts.tables.read<SwarmSnapshot>(this.#parts.keys.swarm(swarmIdOf(key)), {
       make: (rows) => {
         const members = this.#members(rows, totalPieces);
         return members.length > 0 ? { infoHash, totalPieces, members } : undefined;
@@ -189,9 +181,8 @@ export class RedisSwarms {
     return said ? bytesOf(said.bitfield) : 0;
   }
 
-  /** What a lease's row in a swarm says. */
   async #said(key: SwarmKey, digest: string) {
-    const row = await this.#tables.row(this.#parts.keys.swarm(swarmIdOf(key)), digest);
+    const row = await this.#parts.tables.row(this.#parts.keys.swarm(swarmIdOf(key)), digest);
     return row && decodeSaid(row, key.totalPieces, () => Bitfield.full(key.totalPieces));
   }
 

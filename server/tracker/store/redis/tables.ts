@@ -1,4 +1,5 @@
 import type { PeerLease } from "../swarm-store.ts";
+import type { RedisAccounts } from "./accounts.ts";
 import { parseRow, type Row } from "./codec.ts";
 import type { RedisLeases } from "./leases.ts";
 import type { RedisParts } from "./parts.ts";
@@ -10,7 +11,6 @@ const MAX_CACHED = 2_000;
 const LARGE_ROWS = 500;
 const LARGE_MS = 500;
 
-/** A row whose lease is live. */
 export type LiveRow = Row & { readonly lease: PeerLease };
 
 export interface TableReader<T> {
@@ -28,6 +28,13 @@ interface Cached {
   readonly readAtMs: number;
   /** The time at which the first of these leases may have ended. */
   checkAtMs: number;
+}
+
+/** What the parts that keep tables work with. */
+export interface TableParts extends RedisParts {
+  readonly leases: RedisLeases;
+  readonly tables: RedisTables;
+  readonly accounts: RedisAccounts;
 }
 
 /**
@@ -129,10 +136,7 @@ export class RedisTables {
     return Buffer.isBuffer(value) ? parseRow(digest, value) : undefined;
   }
 
-  /**
-   * Writes a row (revision, bytes and rest). Returns the bytes of the table, or undefined if a row at least as new is
-   * there or if the table has another version than `version`.
-   */
+  /** Writes a row. Returns the table's bytes; undefined if a newer row or another version than `version` is there. */
   async put(
     key: string,
     digest: string,

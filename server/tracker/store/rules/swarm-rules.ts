@@ -43,7 +43,6 @@ export class MemorySwarm {
     return seat;
   }
 
-  /** Replaces the member of a seat. */
   put(seat: Seat, member: SwarmMember): void {
     if (member.bitfield.complete) this.#full ??= member.bitfield;
     seat.member = member.bitfield.complete ? { ...member, bitfield: this.#full! } : member;
@@ -77,8 +76,7 @@ export function showsChange(before: PeerLease, after: PeerLease): boolean {
 }
 
 /**
- * A member's bitfield without the pieces of `ranges`. Undefined if one of them has fewer than `least` copies at other
- * listed members that are not draining.
+ * A member's bitfield without `ranges`; undefined if other listed, not draining members have under `least` copies.
  */
 export function withoutPieces(
   members: readonly SwarmMember[],

@@ -37,7 +37,7 @@ function holders({ peers, turn, totalPieces }: LocatePiecesResponse, number: num
   return [...ports.slice(first), ...ports.slice(0, first)];
 }
 
-describe("what the seed's tracker got wrong", () => {
+describe("what the ancestor's tracker got wrong", () => {
   it("state keyed by piece number only: two files with the same piece numbers collide", async () => {
     await start(1001, [held("a", 1, 2)]);
     await start(1002, [held("b", 1, 2)]);

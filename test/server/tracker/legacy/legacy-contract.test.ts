@@ -15,7 +15,7 @@ import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.
 const { legacyLeaseMs, legacyProbeMs } = defaultTrackerLimits;
 
 const open: RouterTracker[] = [];
-/** Whose seed peers answer every probe, unless told otherwise. */
+/** A tracker whose legacy peers answer every probe, unless a test says otherwise. */
 function fresh(hasPiece: HasPiece = async () => true, options: Partial<TrackerOptions> = {}): RouterTracker {
   const tracker = new RouterTracker(new FakeClock(), { hasPiece, ...options });
   open.push(tracker);
@@ -161,7 +161,7 @@ describe("DeregisterPeer", () => {
   });
 });
 
-describe("a seed peer's lease", () => {
+describe("a legacy peer's lease", () => {
   it("lives an hour without a heartbeat, and an hour more each time that the peer answers", async () => {
     let answers = true;
     const tracker = fresh(async () => answers);
@@ -338,7 +338,7 @@ describe("GetFilePieces", () => {
 });
 
 describe("LocatePieces", () => {
-  it("names seed peers behind the swarm's own, and answers when there is no swarm", async () => {
+  it("names legacy peers behind the swarm's own, and answers when there is no swarm", async () => {
     const tracker = fresh();
     await tracker.legacyClient().registerPeer(registration(6002, "file.txt", piece(1)));
     const query = { infoHash: infoHash("a"), totalPieces: 3, fileName: "file.txt" };

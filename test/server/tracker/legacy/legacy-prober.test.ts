@@ -17,7 +17,7 @@ async function serve(service: Partial<ServiceImpl<typeof PeerService>>): Promise
   return server.url;
 }
 
-describe("a probe of a seed peer", () => {
+describe("a probe of a legacy peer", () => {
   it("asks for what it is told to, and believes yes and no", async () => {
     const url = await serve({
       hasPiece: ({ fileName, pieceNumber }) => ({ hasPiece: fileName === "file.txt" && pieceNumber === 2 }),

@@ -19,7 +19,7 @@ import {
 } from "../../../support/wire/wire-formats.ts";
 
 /**
- * Announce and the seed's GetFilePieces, each call to two trackers that know the same: one answers plain calls in front
+ * Announce and the legacy GetFilePieces, each call to two trackers that know the same: one answers plain calls in front
  * of the library, in the other the library answers all of them.
  */
 const { announce } = TrackerService.method;
@@ -164,7 +164,7 @@ describe.each(wires)("over $wire", ({ version }) => {
     },
   );
 
-  it.each(formats)("the map of the seed's call turns the same in %s", async (format) => {
+  it.each(formats)("the map of the legacy call turns the same in %s", async (format) => {
     const turns: Record<"direct" | "library", object[]> = { direct: [], library: [] };
     for (const which of ["direct", "library"] as const) {
       const client = dial(which, version);

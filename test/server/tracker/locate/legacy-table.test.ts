@@ -25,7 +25,7 @@ function told({ pairs, declared }: ReturnType<typeof legacyTable>): string[][] {
   return declared.map((bits) => [...bits].map((at) => `${pairs[at]!.number} ${pairs[at]!.hash}`));
 }
 
-describe("the table of seed peers", () => {
+describe("the table of legacy peers", () => {
   it("tells what each declares, and what several declare once", () => {
     const members = [
       member("a", [

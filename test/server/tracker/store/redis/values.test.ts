@@ -145,7 +145,7 @@ describe("values that no tracker wrote", () => {
     expect(await ids()).toEqual(["a"]);
   });
 
-  it("among seed peers' files and in the sets that say where to look", async () => {
+  it("among legacy peers' files and in the sets that say where to look", async () => {
     await store.open({ ...lease("s"), legacy: true });
     await store.declare("s", [{ fileName: "file", pieces: [{ number: 1, hash: "x" }] }]);
     expect((await store.legacyFile("file"))?.members).toHaveLength(1);
