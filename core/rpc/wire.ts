@@ -13,10 +13,7 @@ const FIXED32 = 5;
 const toUtf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
 
-/**
- * The number of one field of a message, and what it holds: a varint, not exact past 2^53, or bytes. Fixed ones are
- * left out.
- */
+/** The number of one field of a message, and what it holds: a varint, not exact past 2^53, or bytes. Fixed ones are left out. */
 export interface Field {
   readonly number: number;
   readonly int: number;
@@ -96,7 +93,7 @@ export function intField(number: number, value: number): number[] {
   return value === 0 ? [] : [...varint((number << 3) | VARINT), ...varint(value)];
 }
 
-/** Of a whole number below 2^32. */
+/** Bytes of a varint below 2^32, at most. */
 const MAX_VARINT_BYTES = 5;
 /** Bytes of such a field, at most. */
 export const MAX_INT_FIELD_BYTES = 1 + MAX_VARINT_BYTES;
@@ -121,10 +118,10 @@ function varint(value: number): number[] {
   return [...bytes.subarray(0, writeVarint(bytes, 0, value))];
 }
 
-/** Bytes of what gRPC and gRPC-Web put in front of a message: flags, and its length in four bytes. */
+/** gRPC and gRPC-Web put one byte of flags and a length in four bytes in front of each message. */
 export const FRAME_HEAD_BYTES = 5;
 
-/** That head of a message, or with other flags of trailers. */
+/** The head of a frame; `flags` are 0 for an uncompressed message, and 0x80 for the trailers of gRPC-Web. */
 export function frameHead(length: number, flags = 0): Uint8Array<ArrayBuffer> {
   const head = new Uint8Array(FRAME_HEAD_BYTES);
   const view = new DataView(head.buffer);
