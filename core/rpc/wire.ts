@@ -111,10 +111,10 @@ function varint(value: number): number[] {
   return [...bytes.subarray(0, writeVarint(bytes, 0, value))];
 }
 
-/** Bytes in front of a message in gRPC and gRPC-Web: flags, and the length of the message in four bytes. */
+/** gRPC and gRPC-Web put one byte of flags and a length in four bytes in front of each message. */
 export const FRAME_HEAD_BYTES = 5;
 
-/** The head of a frame with `length` bytes. `flags`: 0 for a message, others for trailers. */
+/** The head of a frame; `flags` are 0 for an uncompressed message, and 0x80 for the trailers of gRPC-Web. */
 export function frameHead(length: number, flags = 0): Uint8Array<ArrayBuffer> {
   const head = new Uint8Array(FRAME_HEAD_BYTES);
   const view = new DataView(head.buffer);

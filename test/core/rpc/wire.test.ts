@@ -1,7 +1,14 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { fieldsOf, intField, MAX_INT_FIELD_BYTES, writeIntField } from "#core/rpc/wire.ts";
+import {
+  fieldsOf,
+  frameHead,
+  intField,
+  MAX_INT_FIELD_BYTES,
+  readFrameHead,
+  writeIntField,
+} from "#core/rpc/wire.ts";
 
 const numbers = fc.integer({ min: 1, max: 15 });
 const values = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: 2 ** 32 - 1 }));
@@ -27,4 +34,12 @@ describe("a field of a whole number", () => {
       }),
     );
   });
+});
+
+it("a frame's head is its flags and its length, read from any place", () => {
+  expect([...frameHead(0x01020304, 0x80)]).toEqual([0x80, 1, 2, 3, 4]);
+  expect([...frameHead(5)]).toEqual([0, 0, 0, 0, 5]);
+  const bytes = Uint8Array.from([9, 9, ...frameHead(0xffff_ffff, 1)]);
+  expect(readFrameHead(bytes, 2)).toEqual({ flags: 1, length: 0xffff_ffff });
+  expect(() => readFrameHead(bytes, 3)).toThrow(RangeError);
 });
