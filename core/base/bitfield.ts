@@ -109,10 +109,6 @@ export class Bitfield {
     return Bitfield.fromBytes(this.size, this.#bytes);
   }
 
-  equals(other: Bitfield): boolean {
-    return this.size === other.size && this.#bytes.every((byte, at) => byte === other.#bytes[at]);
-  }
-
   #check(index: number): void {
     if (!Number.isInteger(index) || index < 0 || index >= this.size)
       throw new RangeError(`no bit ${index} of ${this.size}`);

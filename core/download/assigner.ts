@@ -1,19 +1,13 @@
-import type { Clock } from "../base/clock.ts";
 import type { RateLimit } from "../base/rate-limit.ts";
 import type { PieceGeometry, PieceIndex } from "../torrent/piece.ts";
 import { MAX_REQUESTERS, tooSlow, worthHedging } from "./assignment.ts";
 import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
 import { ASKED, MAX_EXPLAINED_PEERS, type WhyNot } from "./explain.ts";
-import type { DownloadOptions } from "./options.ts";
-import type { PiecePicker } from "./picker.ts";
-import type { Swarm } from "./swarm.ts";
+import type { Swarm, SwarmInput } from "./swarm.ts";
 
-export interface AssignerInput {
-  readonly picker: PiecePicker;
+export interface AssignerInput extends Pick<SwarmInput, "picker" | "clock" | "options"> {
   readonly swarm: Swarm;
   readonly geometry: PieceGeometry;
-  readonly clock: Clock;
-  readonly options: Required<DownloadOptions>;
   readonly limit: RateLimit | undefined;
   /** Called when more requests may have become possible. */
   readonly onRoom: () => void;

@@ -19,6 +19,7 @@ export interface DownloadInput {
   readonly wanted?: Bitfield | undefined;
   /** The held pieces that were fetched for this download before it began. */
   readonly learned?: ReadonlyMap<PieceIndex, PieceSource> | undefined;
+  /** In order of preference; at least one. */
   readonly trackers: readonly Tracker[];
   /** Makes the client of a peer. A PiezaError thrown here says why the peer cannot be used from here. */
   readonly connect: (url: string, legacy: boolean) => RemotePeer;

@@ -98,16 +98,13 @@ export class Download {
   start(): void {
     if (this.#view.phase !== "new") return;
     this.#view.phase = "running";
-    const { trackers, clock, random } = this.#input;
-    const swarm = locateQuery(this.#input.torrent);
+    const { torrent, trackers, clock, random } = this.#input;
     const onTable = (table: SwarmTable) => this.#handle({ type: "located", table });
     const isIdle = () => this.#assigner.idle && this.#view.phase !== "paused";
     const onFailure = (reason: string) => this.#handle({ type: "trackerFailed", reason });
+    const asked = { trackers, swarm: locateQuery(torrent), clock, random, onTable, onFailure, isIdle };
     if (this.#picker.done) this.#finish();
-    else {
-      const asked = { trackers, swarm, clock, random, onTable, onFailure, isIdle };
-      this.#work(locateLoop(asked, this.#stop.signal));
-    }
+    else this.#work(locateLoop(asked, this.#stop.signal));
     this.#tick();
   }
 

@@ -38,7 +38,9 @@ export async function learnLengths(input: LearnLengthsInput): Promise<LearnedLen
   const signal = AbortSignal.any([input.signal, done.signal]);
   const { torrent, trackers, clock, random } = input;
   const swarm = locateQuery(torrent);
-  const onTable = (table: SwarmTable) => learner.onTable(table);
+  const onTable = (table: SwarmTable) => {
+    learner.table = table;
+  };
   const onFailure = (reason: string) => learner.onProblem(reason);
   const locating = locateLoop({ trackers, swarm, clock, random, onTable, onFailure }, signal);
   try {
@@ -65,24 +67,20 @@ function geometryFrom(firstLength: number, lastLength: number, count: number): P
 
 /** Asks one peer after the other, in the tracker's order of turns, until one gives the piece. */
 class LengthLearner {
+  table: SwarmTable | undefined;
   readonly #input: LearnLengthsInput;
   readonly #remotes = new Map<string, RemotePeer>();
   /** URLs not to ask again: peers that sent something else than the piece, and legacy peers without a call for it. */
   readonly #useless = new Set<string>();
-  #table: SwarmTable | undefined;
   #problem = "no peer has this torrent yet";
 
   constructor(input: LearnLengthsInput) {
     this.#input = input;
   }
 
-  onTable(table: SwarmTable): void {
-    this.#table = table;
-  }
-
   onProblem(reason: string): void {
     this.#problem = reason;
-    this.#input.onWaiting?.(reason, this.#table !== undefined);
+    this.#input.onWaiting?.(reason, this.table !== undefined);
   }
 
   async fetch(index: PieceIndex): Promise<LearnedPiece> {
@@ -91,8 +89,8 @@ class LengthLearner {
         const piece = await this.#fetchFrom(peer, index);
         if (piece) return piece;
       }
-      if (this.#table) this.#input.onWaiting?.(this.#problem, true);
-      await sleep(this.#input.clock, this.#table ? PAUSE_MS : PAUSE_MS / 20, this.#input.signal);
+      if (this.table) this.#input.onWaiting?.(this.#problem, true);
+      await sleep(this.#input.clock, this.table ? PAUSE_MS : PAUSE_MS / 20, this.#input.signal);
     }
   }
 
@@ -102,9 +100,9 @@ class LengthLearner {
 
   #holders(index: PieceIndex): SwarmPeer[] {
     const holders =
-      this.#table?.peers.filter(({ url, bitfield }) => bitfield.has(index) && !this.#useless.has(url)) ?? [];
+      this.table?.peers.filter(({ url, bitfield }) => bitfield.has(index) && !this.#useless.has(url)) ?? [];
     if (holders.length === 0) return [];
-    const start = holderInTurn(this.#table!.turn, index + 1, holders.length);
+    const start = holderInTurn(this.table!.turn, index + 1, holders.length);
     return [...holders.slice(start), ...holders.slice(0, start)];
   }
 

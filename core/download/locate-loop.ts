@@ -1,7 +1,8 @@
-import { type Clock, type Random, sleep } from "../base/clock.ts";
+import { sleep } from "../base/clock.ts";
 import { messageOf, PiezaError } from "../base/errors.ts";
 import { firstAnswer } from "../base/first-answer.ts";
 import type { LocateQuery, SwarmTable, Tracker } from "../ports/tracker.ts";
+import type { DownloadInput } from "./download-input.ts";
 
 /** The first pause when no tracker answers. It doubles each round; the actual pause is random below it. */
 const RETRY_MIN_MS = 250;
@@ -22,12 +23,8 @@ const JITTER = 0.1;
 /** The answer of trackers that do not know the swarm. A first peer may join at any moment. */
 const NOBODY: SwarmTable = { peers: [], turn: 0, trackerId: "", nextLocateMs: 2_000 };
 
-export interface LocateLoopOptions {
-  /** In order of preference; at least one. */
-  readonly trackers: readonly Tracker[];
+export interface LocateLoopOptions extends Pick<DownloadInput, "trackers" | "clock" | "random"> {
   readonly swarm: LocateQuery;
-  readonly clock: Clock;
-  readonly random: Random;
   readonly onTable: (table: SwarmTable) => void;
   /** Called once a round when no tracker answers. The loop goes on. */
   readonly onFailure: (reason: string) => void;
