@@ -122,7 +122,7 @@ export function composeTracker(options: TrackerOptions) {
   const votes = new FailureVotes(clock, shared?.votes);
   const selector = new PeerSelector(store, votes, random);
   const loop = options.loopDelayMs ? undefined : new EventLoopDelay();
-  const delayMs = options.loopDelayMs ?? (() => loop?.ms ?? 0);
+  const delayMs = options.loopDelayMs ?? loop!.delayMs;
   const overload = new Overload(delayMs, random);
   const metrics = new TrackerMetrics(store, delayMs);
   const replicator = composeReplicator({ store, clock, limits }, metrics, options);

@@ -1,12 +1,14 @@
-import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
+import { lengthPrefix } from "#core/rpc/wire.ts";
+import { GetPieceResponseSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { PeerService as LegacyPeerService } from "#gen/tracker_pb.ts";
 import { type DirectAnswer, type DirectMethod, directMethod } from "../../http/direct/direct.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
-import { pieceMessagePrefix } from "../transports/piece-message.ts";
 import { theOneNamed } from "./legacy-contract.ts";
-import { serverTiming } from "./server-timing.ts";
-import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
+import { PIECE_CACHE_CONTROL, pieceETag, serverTiming } from "./service.ts";
 import type { Upload, Uploads } from "./uploads.ts";
+
+/** The number of the field that holds the piece, in both contracts. */
+const DATA = GetPieceResponseSchema.field.data.number;
 
 /**
  * GetPiece without a copy: the socket gets the buffer that the piece was read into, behind the few bytes that make a
@@ -35,7 +37,8 @@ export function directDownloadPiece(torrents: ServedTorrents, uploads: Uploads):
 function answer(upload: Upload, headers: Readonly<Record<string, string>>): DirectAnswer {
   const { bytes, done } = upload;
   return {
-    parts: bytes.length === 0 ? [] : [pieceMessagePrefix(bytes.length), bytes],
+    // proto3 leaves an empty piece out.
+    parts: bytes.length === 0 ? [] : [Uint8Array.from(lengthPrefix(DATA, bytes.length)), bytes],
     headers: { "server-timing": serverTiming(upload), ...headers },
     done,
   };

@@ -3,7 +3,7 @@ import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import type { PeerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../../http/base/context.ts";
 import type { ServedTorrent, ServedTorrents } from "../stores/served-torrents.ts";
-import { serverTiming } from "./server-timing.ts";
+import { serverTiming } from "./service.ts";
 import { onAbort, type Uploads } from "./uploads.ts";
 
 /** The PeerService of the legacy contract: the pieces that this peer serves, found by file name. */

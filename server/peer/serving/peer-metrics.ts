@@ -30,10 +30,10 @@ export class PeerMetrics {
     this.#gauge("pieza_pieces_held", "Pieces held, by torrent.", showHeld, ["info_hash"]);
   }
 
-  count({ infoHash, outcome, bytes }: UploadRecord): void {
+  readonly count = ({ infoHash, outcome, bytes }: UploadRecord): void => {
     this.#requests.inc({ info_hash: infoHash, outcome });
     if (outcome === "ok") this.#bytes.inc({ info_hash: infoHash }, bytes);
-  }
+  };
 
   checked(): void {
     this.#checked.inc();

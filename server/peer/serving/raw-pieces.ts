@@ -3,8 +3,7 @@ import { PiezaError } from "#core/base/errors.ts";
 import { toConnectError } from "../../http/base/connect-error.ts";
 import type { HttpRequest, HttpResponse } from "../../http/base/http-types.ts";
 import { parseRange } from "./byte-range.ts";
-import { serverTiming } from "./server-timing.ts";
-import { PIECE_CACHE_CONTROL, pieceETag } from "./service.ts";
+import { PIECE_CACHE_CONTROL, pieceETag, serverTiming } from "./service.ts";
 import type { Offer, Uploads } from "./uploads.ts";
 
 const PATH = /^\/pieces\/([^/]+)\/([1-9]\d{0,8})$/;

@@ -5,8 +5,7 @@ import { torrentToMessage } from "#core/rpc/torrent.ts";
 import type { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../../http/base/context.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
-import { serverTiming } from "./server-timing.ts";
-import { onAbort, type Uploads } from "./uploads.ts";
+import { onAbort, type Upload, type Uploads } from "./uploads.ts";
 
 const NONCE_BYTES = { min: 16, max: 64 };
 
@@ -16,6 +15,11 @@ export const PIECE_CACHE_CONTROL = "public, max-age=31536000, immutable";
 /** The ETag of a piece: its hash. */
 export function pieceETag(hash: string): string {
   return `"${hash}"`;
+}
+
+/** The Server-Timing header of a piece, in milliseconds: "limit;dur=12.3, read;dur=0.4". */
+export function serverTiming({ waitMs, readMs }: Upload): string {
+  return `limit;dur=${waitMs.toFixed(1)}, read;dur=${readMs.toFixed(1)}`;
 }
 
 /** The calls of PeerService that read: Identify, GetTorrent, GetBitfield and GetPiece. */

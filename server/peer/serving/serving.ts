@@ -40,11 +40,11 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   const budget = new UploadBudget(options.maxInFlightBytes ?? DEFAULT_IN_FLIGHT_BYTES);
   const metrics = new PeerMetrics(torrents, budget);
   const logRequests = options.logRequests ?? process.env.PIEZA_LOG_REQUESTS === "1";
-  const onRequest = (request: UploadRecord) => {
+  const countAndLog = (request: UploadRecord) => {
     metrics.count(request);
-    if (logRequests) logRequest(options, request);
+    logRequest(options, request);
   };
-  const uploads = new Uploads(torrents, budget, onRequest, limitOf(options));
+  const uploads = new Uploads(torrents, budget, logRequests ? countAndLog : metrics.count, limitOf(options));
   const server = await startServer({
     ...options,
     services: [

@@ -10,7 +10,7 @@ import type { OpenTracker } from "./plain-tracker.ts";
 /** Least limit on a peer's answers, for torrents of tiny pieces: a bitfield of the most pieces has 16 KiB. */
 const MIN_READ_BYTES = 64 << 10;
 
-export interface PeerClientOptions {
+export interface ConnectPeerOptions {
   readonly url: string;
   /** Whether the peer is registered under the legacy contract. */
   readonly legacy: boolean;
@@ -21,7 +21,7 @@ export interface PeerClientOptions {
 }
 
 /** A client of one peer over the Connect library's transports. */
-export function peerClient({ url, legacy, kind, torrent, pieceLength, ca }: PeerClientOptions): RemotePeer {
+export function peerClient({ url, legacy, kind, torrent, pieceLength, ca }: ConnectPeerOptions): RemotePeer {
   // Without lengths in the torrent, any piece may turn out to be longer than the others.
   const longest = torrent.lengths ? Math.max(torrent.lengths.pieceLength, MIN_READ_BYTES) : MAX_PIECE_LENGTH;
   const { transport, close } = openTransport(url, kind, { ca, readMaxBytes: longest + MESSAGE_SLACK_BYTES });

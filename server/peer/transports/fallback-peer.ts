@@ -2,7 +2,7 @@ import type { Clock } from "#core/base/clock.ts";
 import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
 import { type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
-import type { PieceAnswerLimits, PieceRequestMessage } from "./piece-call.ts";
+import type { PieceAnswerLimits, PieceRequestMessage } from "./piece-message.ts";
 import { UntilUnusual } from "./unusual-answer.ts";
 
 export interface FallbackPeerOptions {

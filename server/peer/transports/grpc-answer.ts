@@ -5,8 +5,7 @@ import { errorCodeOf } from "#core/rpc/errors.ts";
 import { oneLine, retryAfterMsOf } from "#core/rpc/remote-failure.ts";
 import { FRAME_HEAD_BYTES, readFrameHead } from "#core/rpc/wire.ts";
 import { codeOfStatus } from "./connect-failure.ts";
-import { checkMessageLength } from "./piece-call.ts";
-import { PieceMessageReader } from "./piece-message.ts";
+import { checkMessageLength, PieceMessageReader } from "./piece-message.ts";
 import { UnusualAnswer } from "./unusual-answer.ts";
 
 /**

@@ -1,16 +1,50 @@
+import type { Clock } from "#core/base/clock.ts";
+import { PeerFailed, WrongPiece } from "#core/base/errors.ts";
 import type { PieceSink } from "#core/ports/peer.ts";
-import { lengthPrefix } from "#core/rpc/wire.ts";
+import { MESSAGE_SLACK_BYTES } from "#core/rpc/call-limits.ts";
+import { intField, lengthField } from "#core/rpc/wire.ts";
 import { UnusualAnswer } from "./unusual-answer.ts";
+
+export interface PieceRequestMessage {
+  /** 64 lowercase hex digits. */
+  readonly infoHash: string;
+  readonly number: number;
+}
+
+export interface PieceAnswerLimits {
+  /** Bytes of the piece; its message may have 1 KiB more. */
+  readonly pieceLength: number;
+  readonly clock: Clock;
+}
+
+export const GET_PIECE_PATH = "/pieza.v1.PeerService/GetPiece";
+/** A request fails when the peer sends no byte for this time. */
+export const STALL_MS = 10_000;
+
+/** Throws WrongPiece if a message of so many bytes cannot be the piece. */
+export function checkMessageLength(bytes: number, pieceLength: number): void {
+  if (bytes > pieceLength + MESSAGE_SLACK_BYTES) {
+    throw new WrongPiece(`an answer of ${bytes} bytes for a piece of ${pieceLength}`);
+  }
+}
+
+/** A GetPieceRequest in binary. */
+export function requestMessage({ infoHash, number }: PieceRequestMessage): Uint8Array {
+  return Uint8Array.from([...lengthField(1, infoHash), ...intField(2, number)]);
+}
+
+export function closedBy(url: string): PeerFailed {
+  return new PeerFailed("unavailable", `${url} closed the connection`);
+}
+
+export function unreachable(url: string, cause: Error): PeerFailed {
+  return new PeerFailed("unavailable", `cannot reach ${url}: ${cause.message}`, { cause });
+}
 
 /** Tag of `bytes data = 1`: field 1, length-delimited. */
 const DATA_TAG = 0x0a;
 /** Bytes of a varint below 2^28, which is more than the length of any piece. */
 const MAX_LENGTH_BYTES = 4;
-
-/** The bytes in front of a piece in a binary GetPieceResponse; none for an empty piece, as proto3 leaves it out. */
-export function pieceMessagePrefix(length: number): Uint8Array {
-  return Uint8Array.from(length === 0 ? [] : lengthPrefix(1, length));
-}
 
 /**
  * Takes the bytes of a binary GetPieceResponse in any cut and hands those of the piece to the sink without putting

@@ -14,7 +14,7 @@ import {
   requestMessage,
   STALL_MS,
   unreachable,
-} from "./piece-call.ts";
+} from "./piece-message.ts";
 
 /** Bytes that a peer may send ahead. Node's 64 KiB limit a link of 50 ms to 1 MiB/s, and stall even loopback. */
 const STREAM_WINDOW_BYTES = 16 << 20;

@@ -9,12 +9,12 @@ import {
   closedBy,
   GET_PIECE_PATH,
   type PieceAnswerLimits,
+  PieceMessageReader,
   type PieceRequestMessage,
   requestMessage,
   STALL_MS,
   unreachable,
-} from "./piece-call.ts";
-import { PieceMessageReader } from "./piece-message.ts";
+} from "./piece-message.ts";
 
 /** Idle connections kept: as many as a download ever has requests under way at one peer. */
 const MAX_IDLE = 16;

@@ -75,22 +75,23 @@ const PERCENTILE = 75;
 /** The delay of this process' event loop: the 75th percentile of the samples of the last second. */
 export class EventLoopDelay {
   readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  #delayMs = 0;
+  #latestMs = 0;
   #untilMs = nodeClock.now() + WINDOW_MS;
 
   constructor() {
     this.#histogram.enable();
   }
 
-  get ms(): number {
+  /** The delay in ms. */
+  readonly delayMs = (): number => {
     if (nodeClock.now() >= this.#untilMs) {
       const lateMs = this.#histogram.percentile(PERCENTILE) / 1e6 - RESOLUTION_MS;
-      this.#delayMs = lateMs > NOISE_MS ? lateMs : 0;
+      this.#latestMs = lateMs > NOISE_MS ? lateMs : 0;
       this.#histogram.reset();
       this.#untilMs = nodeClock.now() + WINDOW_MS;
     }
-    return this.#delayMs;
-  }
+    return this.#latestMs;
+  };
 
   close(): void {
     this.#histogram.disable();

@@ -68,14 +68,14 @@ it("the delay of a blocked loop is measured, and forgotten when the loop is free
     await within(
       20_000,
       "a delay over 100 ms",
-      until("late", () => loop.ms > 100, block),
+      until("late", () => loop.delayMs() > 100, block),
     );
     await within(
       60_000,
       "no such delay",
       until(
         "free",
-        () => loop.ms < 100,
+        () => loop.delayMs() < 100,
         () => {},
       ),
     );
