@@ -24,6 +24,9 @@ export const peerPolicies = {
 /** Legacy methods that change nothing, although their proto does not say so. */
 const plainRead = { compressed: false, changes: false } as const;
 
+/** What the calls of the legacy PeerService are held to. */
+export const legacyPeerPolicies = { hasPiece: plainRead, downloadPiece: plainRead } as const;
+
 interface ServedPeerParts {
   readonly torrents: ServedTorrents;
   readonly uploads: Uploads;
@@ -48,7 +51,7 @@ export function servedPeer({ torrents, uploads, identifyKeys, stored }: ServedPe
 /** The legacy PeerService of this peer, with what its calls are held to. */
 export function servedLegacyPeer(torrents: ServedTorrents, uploads: Uploads): ServedService {
   return served(LegacyPeerService, legacyPeerService(torrents, uploads), {
-    policies: { hasPiece: plainRead, downloadPiece: plainRead },
+    policies: legacyPeerPolicies,
     direct: { downloadPiece: directDownloadPiece(torrents, uploads) },
   });
 }

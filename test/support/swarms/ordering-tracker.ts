@@ -8,6 +8,7 @@ import {
 } from "#gen/pieza/v1/tracker_pb.ts";
 import { served } from "../../../server/http/handling/served-service.ts";
 import { type RunningServer, startServer } from "../../../server/http/listening/server.ts";
+import { trackerPolicies } from "../../../server/tracker/service.ts";
 
 type Answer = MessageInitShape<typeof AnnounceResponseSchema>;
 
@@ -32,10 +33,14 @@ export class OrderingTracker {
       port: 0,
       rateLimit: false,
       services: [
-        served(TrackerService, {
-          announce: (request) => holder.tracker!.#announced(request),
-          locatePieces: ({ infoHash, totalPieces }) => ({ infoHash, totalPieces, nextLocateMs: 500 }),
-        }),
+        served(
+          TrackerService,
+          {
+            announce: (request) => holder.tracker!.#announced(request),
+            locatePieces: ({ infoHash, totalPieces }) => ({ infoHash, totalPieces, nextLocateMs: 500 }),
+          },
+          { policies: trackerPolicies },
+        ),
       ],
     });
     holder.tracker = new OrderingTracker(server, id);

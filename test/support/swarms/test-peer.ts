@@ -5,7 +5,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import { PieceGeometry } from "#core/torrent/piece.ts";
 import { type GetBitfieldResponseSchema, PeerService } from "#gen/pieza/v1/peer_pb.ts";
-import { PeerService as SeedPeerService } from "#gen/tracker_pb.ts";
+import { PeerService as LegacyPeerService } from "#gen/tracker_pb.ts";
 import type { HttpRequest, HttpResponse } from "../../../server/http/base/http-types.ts";
 import { type ServiceOptions, served } from "../../../server/http/handling/served-service.ts";
 import {
@@ -13,7 +13,7 @@ import {
   type ServerOptions,
   startServer,
 } from "../../../server/http/listening/server.ts";
-import { peerPolicies } from "../../../server/peer/serving/served-peer.ts";
+import { legacyPeerPolicies, peerPolicies } from "../../../server/peer/serving/served-peer.ts";
 
 export const swarm: SwarmKey = { infoHash: "ab".repeat(32), totalPieces: 4 };
 /** Three pieces of 64 KiB and one of 1,000 bytes. */
@@ -42,9 +42,11 @@ export function startTestPeer(
   return startServer({
     port: 0,
     services: [
-      served(SeedPeerService, {
-        downloadPiece: ({ pieceNumber }, context) => dataOf(pieceNumber, context),
-      }),
+      served(
+        LegacyPeerService,
+        { downloadPiece: ({ pieceNumber }, context) => dataOf(pieceNumber, context) },
+        { policies: legacyPeerPolicies },
+      ),
       served(
         PeerService,
         {

@@ -3,6 +3,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { TrackerService, type WatchSwarmResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
 import { served } from "../../../server/http/handling/served-service.ts";
 import { type RunningServer, startServer } from "../../../server/http/listening/server.ts";
+import { trackerPolicies } from "../../../server/tracker/service.ts";
 import type { CertificatePaths } from "../wire/certificates.ts";
 
 type Watched = Pick<MessageInitShape<typeof WatchSwarmResponseSchema>, "peers" | "replication" | "orders">;
@@ -24,17 +25,21 @@ export function startToldTracker(
     ...options,
     port: 0,
     services: [
-      served(TrackerService, {
-        locatePieces({ infoHash, totalPieces }) {
-          if (told.error !== undefined) throw new ConnectError(told.error);
-          const peers = told.peers.map((url) => ({ url, complete: true }));
-          return { infoHash, totalPieces, peers, trackerId: "told", nextLocateMs: 500 };
+      served(
+        TrackerService,
+        {
+          locatePieces({ infoHash, totalPieces }) {
+            if (told.error !== undefined) throw new ConnectError(told.error);
+            const peers = told.peers.map((url) => ({ url, complete: true }));
+            return { infoHash, totalPieces, peers, trackerId: "told", nextLocateMs: 500 };
+          },
+          async *watchSwarm({ infoHash, totalPieces }, { signal }) {
+            yield { infoHash, totalPieces, ...told.watched };
+            await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+          },
         },
-        async *watchSwarm({ infoHash, totalPieces }, { signal }) {
-          yield { infoHash, totalPieces, ...told.watched };
-          await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-        },
-      }),
+        { policies: trackerPolicies },
+      ),
     ],
   });
 }
