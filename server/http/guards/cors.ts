@@ -3,19 +3,11 @@ import type { HttpRequest, HttpResponse, RequestHead } from "../base/http-types.
 
 const allowHeaders = [
   ...connectCors.allowedHeaders,
-  "Authorization",
-  "If-None-Match",
-  "Range",
-  "Traceparent",
+  ...["Authorization", "If-None-Match", "Range", "Traceparent"],
 ].join(", ");
 const exposeHeaders = [
   ...connectCors.exposedHeaders,
-  "Server-Timing",
-  "Retry-After",
-  "Retry-After-Ms",
-  "ETag",
-  "Accept-Ranges",
-  "Content-Range",
+  ...["Server-Timing", "Retry-After", "Retry-After-Ms", "ETag", "Accept-Ranges", "Content-Range"],
 ].join(", ");
 
 /**

@@ -16,9 +16,10 @@ import { sendRpcError } from "../direct/error-answer.ts";
 import { type PlainCall, plainCall } from "../direct/plain-call.ts";
 import { type Call, createCall, type FrontEnd, type Route } from "../guards/call.ts";
 import type { Cors } from "../guards/cors.ts";
-import { type Admit, createGates, type Gate, passGates, RequestRefused } from "../guards/gates.ts";
+import { createGates, type Gate, passGates, RequestRefused } from "../guards/gates.ts";
 import { Pace, Paces } from "../guards/pace.ts";
 import { plainPolicy, policyOf } from "../guards/policy.ts";
+import type { TakeRate } from "../guards/rate-limit.ts";
 import { UploadBudget } from "../guards/upload-budget.ts";
 import { answerByLibrary } from "./by-library.ts";
 import type { HealthState } from "./health.ts";
@@ -32,7 +33,7 @@ export interface CallHandlerOptions extends Pick<ServerOptions, "services" | "di
   readonly cors: Cors;
   readonly health: HealthState;
   readonly callerOf: CallerOf;
-  readonly admit: Admit;
+  readonly takeRate: TakeRate;
   readonly limits: Limits;
   readonly log: Log;
 }

@@ -24,24 +24,28 @@ const CHECK_MS = 1_000;
  * the first request of any other shape it becomes Node's for good; so Node handles everything that is hard in HTTP.
  */
 export class FastPath {
-  readonly #options: FastPathOptions;
-  readonly #connections = new Set<FastConnection>();
+  readonly options: FastPathOptions;
   /** The head that was parsed last. A new connection mostly sends the same one, because it is of the same program. */
-  readonly #latest: { head: FastHead | undefined } = { head: undefined };
+  latestHead: FastHead | undefined;
+  readonly #connections = new Set<FastConnection>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: FastPathOptions) {
-    this.#options = options;
+    this.options = options;
   }
 
   /** Takes a connection and the bytes that have been read from it. */
   serve(socket: Socket, begun: Buffer): void {
-    const onGone = () => this.#connections.delete(connection);
-    const connection = new FastConnection(socket, this.#options, this.#latest, onGone);
+    const connection = new FastConnection(socket, this);
     this.#connections.add(connection);
     if (begun.length > 0) connection.onData(begun);
-    const { keepAliveMs, headersMs } = this.#options.limits;
+    const { keepAliveMs, headersMs } = this.options.limits;
     this.#timer ??= setInterval(() => this.#check(), Math.min(CHECK_MS, keepAliveMs, headersMs)).unref();
+  }
+
+  /** Forgets a connection that has closed or that Node has taken over. */
+  remove(connection: FastConnection): void {
+    this.#connections.delete(connection);
   }
 
   /** Destroys the connections that are not waiting for an answer. */
@@ -60,10 +64,9 @@ export class FastPath {
 
 class FastConnection {
   readonly #socket: Socket;
+  readonly #path: FastPath;
   readonly #options: FastPathOptions;
-  readonly #onGone: () => void;
   readonly #listeners: readonly (readonly [event: string, listener: (bytes: Buffer) => void])[];
-  readonly #latest: { head: FastHead | undefined };
   #answering: SocketReply | undefined;
   #head: FastHead | undefined;
   /** Bytes that came while a call was being answered. */
@@ -74,18 +77,12 @@ class FastConnection {
   /** Longest wait for the next call. */
   #waitMs: number;
 
-  constructor(
-    socket: Socket,
-    options: FastPathOptions,
-    latest: { head: FastHead | undefined },
-    onGone: () => void,
-  ) {
+  constructor(socket: Socket, path: FastPath) {
     this.#socket = socket;
-    this.#options = options;
-    this.#latest = latest;
-    this.#head = latest.head;
-    this.#waitMs = options.limits.headersMs;
-    this.#onGone = onGone;
+    this.#path = path;
+    this.#options = path.options;
+    this.#head = path.latestHead;
+    this.#waitMs = path.options.limits.headersMs;
     this.#listeners = [
       ["data", (bytes) => this.onData(bytes)],
       ["end", () => this.#onEnd()],
@@ -122,7 +119,7 @@ class FastConnection {
 
   /** Answers the request. Returns false if no direct method does. */
   #answer({ head, body }: FastRequest): boolean {
-    if (head !== this.#head) this.#head = this.#latest.head = head;
+    if (head !== this.#head) this.#head = this.#path.latestHead = head;
     const socket = this.#socket;
     const reply = new SocketReply(socket, head.isLast, this.#options.limits.keepAliveMs);
     const requestHead = { method: "POST", headers: head.headers, httpVersionMajor: 1, socket };
@@ -150,7 +147,7 @@ class FastConnection {
   }
 
   #onClose(): void {
-    this.#onGone();
+    this.#path.remove(this);
     this.#early = [];
     this.#answering?.finish();
   }
@@ -159,7 +156,7 @@ class FastConnection {
   #handOver(...bytes: Buffer[]): void {
     const socket = this.#socket;
     for (const [event, listener] of this.#listeners) socket.off(event, listener);
-    this.#onGone();
+    this.#path.remove(this);
     // Node would not see the end of the caller's side, which has been read already.
     if (this.#hasEnded) socket.destroy();
     if (socket.destroyed) return;
