@@ -83,7 +83,6 @@ export function openTransport(
   };
 }
 
-/** Options of the sockets. */
 interface SocketOptions {
   readonly minVersion: typeof MIN_TLS_VERSION;
   readonly ca?: (string | Buffer)[];

@@ -4,7 +4,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { PiezaError } from "#core/base/errors.ts";
 import { toConnectError } from "../base/connect-error.ts";
 import type { Limits } from "../base/limits.ts";
-import type { Log } from "../base/log.ts";
+import { failure, type Log } from "../base/log.ts";
 import { policyOf } from "../guards/policy.ts";
 import { implementationOf, type ServedService } from "./served-service.ts";
 
@@ -85,14 +85,7 @@ async function* converting<T>(messages: AsyncIterable<T>, convert: (error: unkno
 export function reportError(error: unknown, methodName: string, log: Log): ConnectError {
   const converted = toConnectError(error);
   const isOnPurpose = error instanceof PiezaError || error === converted;
-  if (converted.code === Code.Internal && !isOnPurpose) {
-    log({
-      level: "error",
-      event: "call_failed",
-      message: `${methodName} failed: ${String(error).slice(0, 500)}`,
-      stack: error instanceof Error ? error.stack : undefined,
-    });
-  }
+  if (converted.code === Code.Internal && !isOnPurpose) log(failure("call_failed", methodName, error));
   return converted;
 }
 

@@ -10,7 +10,7 @@ import type { CallHandler } from "../handling/call-handler.ts";
 
 export interface FastPathOptions {
   readonly limits: Limits;
-  readonly calls: Pick<CallHandler, "onWhole">;
+  readonly calls: Pick<CallHandler, "onUnparsed">;
   /** Takes a connection and the bytes that have been read of its next request. */
   readonly toNode: (socket: Socket, begun: Buffer) => void;
 }
@@ -125,7 +125,7 @@ class FastConnection {
     const requestHead = { method: "POST", headers: head.headers, httpVersionMajor: 1, socket };
     this.#answering = reply;
     reply.once("close", () => this.#onAnswered());
-    if (this.#options.calls.onWhole(head.path, requestHead, body, reply, reply)) return true;
+    if (this.#options.calls.onUnparsed(head.path, requestHead, body, reply)) return true;
     this.#answering = undefined;
     return false;
   }

@@ -30,7 +30,7 @@ export function createGuardedHttp2Server(limits: Limits, calls: CallHandler): Ht
     // Set only here: the bodies of a direct call are held to their pace, and an idle session has its own timeout.
     const reply = new StreamReply(stream, toNode);
     stream.on("error", ignore);
-    if (calls.onStream(headers[":path"] ?? "", new StreamHead(stream, headers), stream, reply, reply)) return;
+    if (calls.onUnparsed(headers[":path"] ?? "", new StreamHead(stream, headers), stream, reply)) return;
     const exchange = toNode();
     calls.onRequest(exchange.request, exchange.response);
   });
