@@ -11,8 +11,8 @@ const exposeHeaders = [
 ].join(", ");
 
 /**
- * CORS: pages of every origin may read, without credentials. Only the server's own page and pages of `allowOrigins` may
- * make calls that change something.
+ * CORS: pages of every origin may read, without credentials. Only the server's own page and pages of `allowOrigins`
+ * may make calls that change something.
  */
 export class Cors {
   readonly #allowed: ReadonlySet<string>;
@@ -21,7 +21,7 @@ export class Cors {
     this.#allowed = new Set(allowOrigins.map((origin) => new URL(origin).origin));
   }
 
-  /** Sets the CORS headers of the answer. Returns false if the page may not make this call: the call must not run then. */
+  /** Sets the CORS headers of the answer. Returns false if the page may not make the call, which must not run. */
   admit(request: RequestHead, response: Pick<HttpResponse, "setHeader">, changesSomething: boolean): boolean {
     const origin = request.headers.origin;
     if (!changesSomething) {

@@ -27,8 +27,8 @@ export class RequestRefused extends Error {
 }
 
 /**
- * The gates that every call passes before it is answered, in the order of the result, whatever its front end, its format
- * and the way in which it is answered. The gates run before the body is read.
+ * The gates that every call passes before it is answered, in the order of the result, whatever its front end, its
+ * format and the way in which it is answered. The gates run before the body is read.
  */
 export function createGates({ knowsHost, cors, takeRate, paces }: GateOptions) {
   const hostName: Gate = ({ head }) => {

@@ -85,8 +85,8 @@ export class CallHandler {
   }
 
   /**
-   * Answers a call of which Node has made no request yet, if its method has a direct answer: making the request takes a
-   * quarter of the time of a short call. A whole body (a Buffer) has to be one that the direct method can read.
+   * Answers a call of which Node has made no request yet, if its method has a direct answer: making the request takes
+   * a quarter of the time of a short call. A whole body (a Buffer) has to be one that the direct method can read.
    * Otherwise returns false and does nothing.
    */
   onUnparsed(path: string, head: RequestHead, body: Readable | Buffer, reply: Reply & FrontEnd): boolean {
@@ -143,7 +143,7 @@ export class CallHandler {
     }
   }
 
-  /** Answers a call that a gate refuses, and returns false then. Returns a promise only if a gate asks another server. */
+  /** False, after the answer, if a gate refuses the call. A promise only if a gate asks another server. */
   #passes(call: Call): boolean | Promise<boolean> {
     const refused = (refusal: unknown) => {
       this.#refuse(call, refusal);

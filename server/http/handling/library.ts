@@ -79,8 +79,8 @@ async function* converting<T>(messages: AsyncIterable<T>, convert: (error: unkno
 }
 
 /**
- * Returns the error that the caller is told for an error that a call threw (see toConnectError). Logs the error with its
- * stack unless a service has thrown it on purpose: as a PiezaError or a ConnectError.
+ * Returns the error that the caller is told for an error that a call threw (see toConnectError). Logs the error with
+ * its stack unless a service has thrown it on purpose: as a PiezaError or a ConnectError.
  */
 export function reportError(error: unknown, methodName: string, log: Log): ConnectError {
   const converted = toConnectError(error);

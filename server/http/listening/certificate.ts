@@ -27,8 +27,8 @@ export class Certificate {
   }
 
   /**
-   * Reads the files; undefined without TLS. Rejects with PiezaError("invalid_argument") if only one is named or if they
-   * are not a certificate and its key, and with the system's error if they cannot be read.
+   * Reads the files; undefined without TLS. Rejects with PiezaError("invalid_argument") if only one is named or if
+   * they are not a certificate and its key, and with the system's error if they cannot be read.
    */
   static async open({ tlsCert, tlsKey }: EdgeOptions): Promise<Certificate | undefined> {
     if (!tlsCert && !tlsKey) return undefined;
@@ -44,8 +44,9 @@ export class Certificate {
   }
 
   /**
-   * Checks the files every `everyMs`, and gives changed ones to `server` for its new connections. If the new files cannot
-   * be used, it logs a warning and the server keeps the old certificate. Returns a function that ends the checks.
+   * Checks the files every `everyMs`, and gives changed ones to `server` for its new connections. If the new files
+   * cannot be used, it logs a warning and the server keeps the old certificate. Returns a function that ends the
+   * checks.
    */
   follow(server: Pick<tls.Server, "setSecureContext">, everyMs: number, log: Log): () => void {
     const timer = setInterval(() => void this.#check(server, log), everyMs).unref();

@@ -19,9 +19,10 @@ export interface FastPathOptions {
 const CHECK_MS = 1_000;
 
 /**
- * Answers short calls over HTTP/1.1 on their socket, because making Node's request and response takes more than half of
- * the time of a short call. A connection stays here while short calls come one after the other, each in one chunk. With
- * the first request of any other shape it becomes Node's for good; so Node handles everything that is hard in HTTP.
+ * Answers short calls over HTTP/1.1 on their socket, because making Node's request and response takes more than half
+ * of the time of a short call. A connection stays here while short calls come one after the other, each in one chunk.
+ * With the first request of any other shape it becomes Node's for good; so Node handles everything that is hard in
+ * HTTP.
  */
 export class FastPath {
   readonly options: FastPathOptions;

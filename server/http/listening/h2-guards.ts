@@ -7,8 +7,8 @@ import { TokenBucket } from "../guards/rate-limit.ts";
 import type { CallHandler } from "../handling/call-handler.ts";
 
 /**
- * An HTTP/2 server with idle timeouts and bounds on open and reset streams. Node's own has no timeouts, opens any number
- * of streams and lets a caller reset them at any rate.
+ * An HTTP/2 server with idle timeouts and bounds on open and reset streams. Node's own has no timeouts, opens any
+ * number of streams and lets a caller reset them at any rate.
  */
 export function createGuardedHttp2Server(limits: Limits, calls: CallHandler): Http2Server {
   const toExchange = exchangeMaker();

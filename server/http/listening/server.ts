@@ -28,8 +28,8 @@ const DEFAULT_GRACE_MS = 10_000;
 const CERTIFICATE_CHECK_MS = 10_000;
 
 /**
- * Starts a server on one port that answers gRPC, gRPC-Web, Connect and plain HTTP over HTTP/1.1 and HTTP/2. Rejects with
- * the system's error if the port is taken, and with PiezaError if the certificate does not fit its key.
+ * Starts a server on one port that answers gRPC, gRPC-Web, Connect and plain HTTP over HTTP/1.1 and HTTP/2. Rejects
+ * with the system's error if the port is taken, and with PiezaError if the certificate does not fit its key.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const host = options.host ?? DEFAULT_HOST;
