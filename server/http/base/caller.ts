@@ -6,8 +6,8 @@ export type CallerOf = (request: RequestHead) => string;
 
 /**
  * Returns a function that reads the caller's address from the socket. For a request from a proxy in `trustedProxies`
- * (CIDR) it reads X-Forwarded-For from the end: each trusted proxy appends one address, and the caller may have written
- * the rest. Throws InvalidField for an entry that is no network.
+ * (CIDR) it reads X-Forwarded-For from the end: each trusted proxy appends one address, and the caller may have
+ * written the rest. Throws InvalidField for an entry that is no network.
  */
 export function createCallerOf(trustedProxies: readonly string[] = []): CallerOf {
   if (trustedProxies.length === 0) return socketAddress;
@@ -34,7 +34,7 @@ function parseHop(text: string): string | undefined {
   return /^[[\]\d.:a-f]+$/i.test(host) ? parseIp(host)?.toString() : undefined;
 }
 
-/** The remote address of the request's socket, "" if it is closed. IPv4 is in dotted form on a dual-stack socket too. */
+/** The remote address of the request's socket, "" if it is closed. A mapped IPv4 address is in dotted form. */
 export function socketAddress(request: RequestHead): string {
   const address = request.socket.remoteAddress ?? "";
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;

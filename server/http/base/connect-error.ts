@@ -3,9 +3,10 @@ import { codeFromString } from "@connectrpc/connect/protocol-connect";
 import { PiezaError } from "#core/base/errors.ts";
 
 /**
- * Returns the error that the caller is told for `error`, which a service threw. A PiezaError keeps its code and message;
- * its hint becomes the headers `retry-after` (whole seconds, RFC 9110, 10.2.3) and `retry-after-ms`. An unknown error
- * becomes "internal error" without its text, which may hold secrets; the original is the `cause`, for the log.
+ * Returns the error that the caller is told for `error`, which a service threw. A PiezaError keeps its code and
+ * message; its hint becomes the headers `retry-after` (whole seconds, RFC 9110, 10.2.3) and `retry-after-ms`. An
+ * unknown error becomes "internal error" without its text, which may hold secrets; the original is the `cause`, for
+ * the log.
  */
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;

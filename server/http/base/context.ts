@@ -6,8 +6,8 @@ import type { Reply } from "./http-types.ts";
 export const kCallerAddress = createContextKey("", { description: "caller address" });
 
 /**
- * Calls `done` once, when the whole answer has left or its caller is gone, so that the service can free what the answer
- * used. Without a server (a router in memory) it calls `done` at once.
+ * Calls `done` once, when the whole answer has left or its caller is gone, so that the service can free what the
+ * answer used. Without a server (a router in memory) it calls `done` at once.
  */
 export const kOnAnswered = createContextKey<(done: () => void) => void>((done) => done(), {
   description: "on answered",

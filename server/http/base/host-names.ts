@@ -5,9 +5,9 @@ import { unbracketed } from "./brackets.ts";
 const MAX_KNOWN = 64;
 
 /**
- * Returns a function that says whether a Host header names this server. On a loopback bind a foreign name is refused: a
- * web page may point its own name at 127.0.0.1 and then call this server as its own origin (DNS rebinding). On any other
- * bind every name is accepted.
+ * Returns a function that says whether a Host header names this server. On a loopback bind a foreign name is refused:
+ * a web page may point its own name at 127.0.0.1 and then call this server as its own origin (DNS rebinding). On any
+ * other bind every name is accepted.
  */
 export function hostCheck(options: {
   host: string;

@@ -17,13 +17,15 @@ export const limits = {
    */
   unreadBytes: 128 * MiB,
   /**
-   * Memory of one HTTP/2 connection in millions of bytes; Node refuses new streams above it. It has to be above what one
-   * address may have waiting in pieces, so that the upload budget refuses first: that tells the caller when to retry.
+   * Memory of one HTTP/2 connection in millions of bytes; Node refuses new streams above it. It has to be above what
+   * one address may have waiting in pieces, so that the upload budget refuses first: that tells the caller when to
+   * retry.
    *
    * Measured with 10 (Node's default), 64, 256 and no limit, in pieces of 1 MiB: of 20 connections that request ten
-   * pieces each and never read, 48 pieces are read from disk in all four cases, and the server grows by 10 MiB at most.
-   * Meanwhile a caller at another address gets 64 of 64 pieces, 16 at a time, and one that reads only after it has
-   * requested 16 gets all 16. So the budget stops the attack; this limit is for bytes that the budget does not count.
+   * pieces each and never read, 48 pieces are read from disk in all four cases, and the server grows by 10 MiB at
+   * most. Meanwhile a caller at another address gets 64 of 64 pieces, 16 at a time, and one that reads only after it
+   * has requested 16 gets all 16. So the budget stops the attack; this limit is for bytes that the budget does not
+   * count.
    */
   sessionMemoryMB: 256,
   /** From a connection's start to its first bytes; a TLS handshake may take as long again. */

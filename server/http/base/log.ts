@@ -9,3 +9,9 @@ export interface LogEvent {
 }
 
 export type Log = (line: LogEvent) => void;
+
+/** The line for an error that was not expected while `subject` was answered. */
+export function failure(event: string, subject: string, error: unknown): LogEvent {
+  const message = `${subject} failed: ${String(error).slice(0, 500)}`;
+  return { level: "error", event, message, stack: error instanceof Error ? error.stack : undefined };
+}

@@ -5,8 +5,8 @@ import { unbracketed } from "./brackets.ts";
 export type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 
 /**
- * The IP address that a host is, with or without brackets; undefined for a name other than localhost. Every spelling of
- * loopback becomes 127.0.0.1, and a mapped IPv4 address the IPv4 address that it maps.
+ * The IP address that a host is, with or without brackets; undefined for a name other than localhost. Every spelling
+ * of loopback becomes 127.0.0.1, and a mapped IPv4 address the IPv4 address that it maps.
  */
 export function parseIp(host: string): Ip | undefined {
   const bare = unbracketed(host);

@@ -6,8 +6,8 @@ export function isWildcard(host: string): boolean {
 }
 
 /**
- * The address at which other machines may reach a server on a wildcard bind: the first of an interface that is neither
- * loopback nor link-local. Undefined if there is none.
+ * The address at which other machines may reach a server on a wildcard bind: the first of an interface that is
+ * neither loopback nor link-local. Undefined if there is none.
  */
 export function outerAddress(host: string, interfaces = networkInterfaces()): string | undefined {
   return Object.values(interfaces)

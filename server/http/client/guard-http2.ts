@@ -2,10 +2,10 @@ import http2 from "node:http2";
 import { syncBuiltinESMExports } from "node:module";
 
 /**
- * Gives every HTTP/2 client session an "error" listener for life. Import this before anything that connects over HTTP/2.
- * When a peer sends GOAWAY on an idle connection, as every graceful stop does, Node emits "error" after the RPC library
- * has removed its listeners, and an "error" without a listener ends the process. Calls on the session still fail as
- * before. See https://github.com/connectrpc/connect-es/issues/1768.
+ * Gives every HTTP/2 client session an "error" listener for life. Import this before anything that connects over
+ * HTTP/2. When a peer sends GOAWAY on an idle connection, as every graceful stop does, Node emits "error" after the
+ * RPC library has removed its listeners, and an "error" without a listener ends the process. Calls on the session
+ * still fail as before. See https://github.com/connectrpc/connect-es/issues/1768.
  */
 const connect = http2.connect;
 

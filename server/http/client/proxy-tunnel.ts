@@ -14,11 +14,12 @@ const OPENING_MS = 10_000;
 export class NoTunnel extends Error {}
 
 /**
- * Connections for HTTP/2 sessions to one server, as tunnels through a proxy (CONNECT, RFC 9110, 9.3.6) with TLS inside for
- * https. A session takes its connection synchronously, so a tunnel is opened before: `connect` throws NoTunnel until then.
+ * Connections for HTTP/2 sessions to one server, as tunnels through a proxy (CONNECT, RFC 9110, 9.3.6) with TLS
+ * inside for https. A session takes its connection synchronously, so a tunnel is opened before: `connect` throws
+ * NoTunnel until then.
  *
- * The connections are the sockets themselves. Over a stream that wraps a socket, Node emits all frames of a short answer
- * at once, and the library misses its end.
+ * The connections are the sockets themselves. Over a stream that wraps a socket, Node emits all frames of a short
+ * answer at once, and the library misses its end.
  */
 export class Tunnels {
   readonly #url: URL;

@@ -8,8 +8,8 @@ const DEFAULT_PORTS: Readonly<Record<string, string>> = { "http:": "80", "https:
 
 /**
  * The proxy for an http or https URL, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY name it; their lowercase spellings come
- * first. Undefined to connect without a proxy, as always to this machine. Throws InvalidField if the variable's value is
- * not the URL of an HTTP proxy.
+ * first. Undefined to connect without a proxy, as always to this machine. Throws InvalidField if the variable's value
+ * is not the URL of an HTTP proxy.
  */
 export function proxyFor(url: string, env: Environment = process.env): URL | undefined {
   const name = url.startsWith("https:") ? "HTTPS_PROXY" : "HTTP_PROXY";
@@ -59,8 +59,9 @@ function isThisMachine(host: string): boolean {
 }
 
 /**
- * Whether an entry of NO_PROXY covers a target. An entry is "*", a domain (which covers its subdomains, with or without
- * "." or "*." in front), an IP address or a network such as 10.0.0.0/8. A domain may have a port, which must be equal.
+ * Whether an entry of NO_PROXY covers a target. An entry is "*", a domain (which covers its subdomains, with or
+ * without "." or "*." in front), an IP address or a network such as 10.0.0.0/8. A domain may have a port, which must
+ * be equal.
  */
 function covers(exception: string, { host, port }: { host: string; port: string | undefined }): boolean {
   if (exception === "*") return true;

@@ -16,8 +16,8 @@ const words: Readonly<Record<string, string>> = {
 };
 
 /**
- * Says for people why a TLS connection was not possible or not trusted, as a text to follow the server's name. Looks at
- * the causes of `error` too. Undefined if the error is not about TLS.
+ * Says for people why a TLS connection was not possible or not trusted, as a text to follow the server's name. Looks
+ * at the causes of `error` too. Undefined if the error is not about TLS.
  */
 export function tlsProblem(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;

@@ -20,7 +20,7 @@ export type TransportKind = "grpc" | "grpc-web" | "connect";
 export interface TransportOptions {
   /** PEM of an authority that https trusts besides the system's. */
   readonly ca?: string | Buffer | undefined;
-  /** Largest answer in bytes; a larger one fails before it is in memory. Default: 16 MiB + 1 KiB, the largest piece. */
+  /** Largest answer in bytes; a larger one fails unread. Default: 16 MiB + 1 KiB, for the largest piece. */
   readonly readMaxBytes?: number | undefined;
   /** Bearer token that is sent with every call. */
   readonly token?: string | undefined;
@@ -50,8 +50,8 @@ const IDLE_CONNECTION_MS = 30_000;
 const PING_INTERVAL_MS = 20_000;
 
 /**
- * Makes a transport to one server; `url` has its scheme, host and port. Opens no connection before the first call, and
- * connects through the environment's proxy (see proxyFor, whose InvalidField this throws).
+ * Makes a transport to one server; `url` has its scheme, host and port. Opens no connection before the first call,
+ * and connects through the environment's proxy (see proxyFor, whose InvalidField this throws).
  */
 export function openTransport(
   url: string,
@@ -83,7 +83,6 @@ export function openTransport(
   };
 }
 
-/** Options of the sockets. */
 interface SocketOptions {
   readonly minVersion: typeof MIN_TLS_VERSION;
   readonly ca?: (string | Buffer)[];

@@ -41,7 +41,7 @@ export function sendRpcError(contentType: string | undefined, error: ConnectErro
   }
 }
 
-/** Puts the gRPC status into the trailers over HTTP/2. gRPC over HTTP/1.1 is a mistake; its answer has it as headers. */
+/** Sends the gRPC status in trailers over HTTP/2. gRPC over HTTP/1.1 is a mistake and gets it in headers. */
 function sendGrpcError(type: string, error: ConnectError, reply: Reply): void {
   reply.statusCode = 200;
   reply.setHeader("content-type", type);

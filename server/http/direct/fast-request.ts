@@ -36,10 +36,10 @@ export interface FastRequest {
 }
 
 /**
- * Parses exactly one complete POST over HTTP/1.1 with a content-length, in the plain form that programs write. Returns
- * undefined for any other bytes, which Node then parses. Every request accepted here means the same to Node and to a
- * proxy in front (RFC 9112), so that no request can be smuggled past one. `before` is the head of the previous request,
- * which saves parsing an equal head.
+ * Parses exactly one complete POST over HTTP/1.1 with a content-length, in the plain form that programs write.
+ * Returns undefined for any other bytes, which Node then parses. Every request accepted here means the same to Node
+ * and to a proxy in front (RFC 9112), so that no request can be smuggled past one. `before` is the head of the
+ * previous request, which saves parsing an equal head.
  */
 export function fastRequest(bytes: Buffer, before: FastHead | undefined): FastRequest | undefined {
   const head = before && begins(bytes, before.text) ? before : parseHead(bytes);

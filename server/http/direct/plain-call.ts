@@ -80,7 +80,7 @@ export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], re
   }
 }
 
-/** Neighbouring parts are joined while they are shorter than this, so that a small answer is two writes and not five. */
+/** Neighbouring parts are joined while shorter than this, so that a small answer is two writes and not five. */
 const JOIN_BYTES = 1 << 10;
 
 /** Hands all parts to the system in one go, the last one together with the end of the answer. */

@@ -8,7 +8,7 @@ export interface BodyStart {
   readonly again: () => AsyncIterable<Uint8Array> | undefined;
 }
 
-/** Reads a body of at most `maxBytes` to its end, and of a longer one only the first chunks. Rejects with its error. */
+/** Reads a body of at most `maxBytes` to its end, a longer one only until it is longer. Rejects with its error. */
 export function readShortBody(body: Readable, maxBytes: number): Promise<BodyStart> {
   return new Promise((resolve, reject) => {
     const source: Source = body;
@@ -32,8 +32,8 @@ interface Reading {
   readonly reject: (error: unknown) => void;
 }
 
-// Listeners, because an async iterator costs as much as the rest of a small call; nor are they removed one by one. Keep
-// them module-level functions, shared by all calls: see docs/v8.md.
+// Listeners, because an async iterator costs as much as the rest of a small call; nor are they removed one by one.
+// Keep them module-level functions, shared by all calls: see docs/v8.md.
 
 function onData(this: Source, chunk: Uint8Array): void {
   const reading = this[kReading];

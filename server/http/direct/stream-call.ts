@@ -36,7 +36,7 @@ export class StreamHead implements RequestHead {
 
 const remotes = new WeakMap<Http2Session, RequestHead["socket"]>();
 
-/** The remote address, read once for each connection: the socket of Node's session is a proxy that is slow to read. */
+/** The remote address, read once for each connection: the socket of Node's session is a slow proxy object. */
 function remoteOf(session: Http2Session | undefined): RequestHead["socket"] {
   if (!session) return {};
   const known = remotes.get(session) ?? { remoteAddress: session.socket.remoteAddress };
@@ -46,7 +46,7 @@ function remoteOf(session: Http2Session | undefined): RequestHead["socket"] {
 
 type Headers = Record<string, string | number>;
 
-/** The answer of a call over HTTP/2, sent without making Node's response. Call finishCall() when the stream closes. */
+/** The answer of a call over HTTP/2 without Node's response. Call finishCall() when the stream closes. */
 export class StreamReply implements Reply, FrontEnd {
   readonly stream: ServerHttp2Stream;
   statusCode = 200;

@@ -34,8 +34,8 @@ interface CallParts<R extends Route> {
 }
 
 /**
- * One request of any front end: fast HTTP/1.1, Node's HTTP/1.1 or HTTP/2, with or without TLS. The gates and every way
- * to answer see this and nothing else of the front end.
+ * One request of any front end: fast HTTP/1.1, Node's HTTP/1.1 or HTTP/2, with or without TLS. The gates and every
+ * way to answer see this and nothing else of the front end.
  */
 export interface Call<R extends Route = Route> extends CallParts<R> {
   readonly caller: Caller;

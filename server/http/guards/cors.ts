@@ -3,24 +3,16 @@ import type { HttpRequest, HttpResponse, RequestHead } from "../base/http-types.
 
 const allowHeaders = [
   ...connectCors.allowedHeaders,
-  "Authorization",
-  "If-None-Match",
-  "Range",
-  "Traceparent",
+  ...["Authorization", "If-None-Match", "Range", "Traceparent"],
 ].join(", ");
 const exposeHeaders = [
   ...connectCors.exposedHeaders,
-  "Server-Timing",
-  "Retry-After",
-  "Retry-After-Ms",
-  "ETag",
-  "Accept-Ranges",
-  "Content-Range",
+  ...["Server-Timing", "Retry-After", "Retry-After-Ms", "ETag", "Accept-Ranges", "Content-Range"],
 ].join(", ");
 
 /**
- * CORS: pages of every origin may read, without credentials. Only the server's own page and pages of `allowOrigins` may
- * make calls that change something.
+ * CORS: pages of every origin may read, without credentials. Only the server's own page and pages of `allowOrigins`
+ * may make calls that change something.
  */
 export class Cors {
   readonly #allowed: ReadonlySet<string>;
@@ -29,7 +21,7 @@ export class Cors {
     this.#allowed = new Set(allowOrigins.map((origin) => new URL(origin).origin));
   }
 
-  /** Sets the CORS headers of the answer. Returns false if the page may not make this call: the call must not run then. */
+  /** Sets the CORS headers of the answer. Returns false if the page may not make the call, which must not run. */
   admit(request: RequestHead, response: Pick<HttpResponse, "setHeader">, changesSomething: boolean): boolean {
     const origin = request.headers.origin;
     if (!changesSomething) {

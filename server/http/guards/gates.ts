@@ -3,17 +3,15 @@ import { ENVELOPE_BYTES } from "../base/envelope.ts";
 import type { Call } from "./call.ts";
 import { authorityOf, type Cors } from "./cors.ts";
 import { Pace, type Paces } from "./pace.ts";
+import type { TakeRate } from "./rate-limit.ts";
 
 /** Lets a call pass, or throws the error for its caller. Returns a promise only if it asks another server. */
 export type Gate = (call: Call) => Promise<void> | void;
 
-/** Counts one call of this address. Throws PiezaError("resource_exhausted") if the address has made too many. */
-export type Admit = (address: string) => Promise<void> | void;
-
 export interface GateOptions {
   readonly knowsHost: (hostHeader: string | undefined) => boolean;
   readonly cors: Cors;
-  readonly admit: Admit;
+  readonly takeRate: TakeRate;
   readonly paces: Paces;
 }
 
@@ -29,10 +27,10 @@ export class RequestRefused extends Error {
 }
 
 /**
- * The gates that every call passes before it is answered, in the order of the result, whatever its front end, its format
- * and the way in which it is answered. The gates run before the body is read.
+ * The gates that every call passes before it is answered, in the order of the result, whatever its front end, its
+ * format and the way in which it is answered. The gates run before the body is read.
  */
-export function createGates({ knowsHost, cors, admit, paces }: GateOptions) {
+export function createGates({ knowsHost, cors, takeRate, paces }: GateOptions) {
   const hostName: Gate = ({ head }) => {
     if (!knowsHost(authorityOf(head))) throw new RequestRefused(421, "this server has another name");
   };
@@ -41,7 +39,11 @@ export function createGates({ knowsHost, cors, admit, paces }: GateOptions) {
       throw new RequestRefused(403, "pages of this origin may not change anything here");
     }
   };
-  const rate: Gate = ({ route, caller }) => (route.policy.rated ? admit(caller.address) : undefined);
+  const rate: Gate = ({ route, caller }) => {
+    if (!route.policy.rated) return;
+    const waitMs = takeRate(caller.address);
+    return typeof waitMs === "number" ? checkRate(waitMs) : waitMs.then(checkRate);
+  };
   const authority: Gate = ({ route, caller }) => route.policy.authority?.(caller);
   const pace: Gate = (call) => {
     takeRoom(call);
@@ -49,6 +51,11 @@ export function createGates({ knowsHost, cors, admit, paces }: GateOptions) {
     call.frontEnd.hold(call.pace);
   };
   return { hostName, origin, size, rate, authority, pace };
+}
+
+function checkRate(retryAfterMs: number): void {
+  if (retryAfterMs === 0) return;
+  throw new PiezaError("resource_exhausted", "too many calls from this address", { retryAfterMs });
 }
 
 /** Passes a call through all gates, in order. Throws, or rejects, at the first gate that refuses the call. */

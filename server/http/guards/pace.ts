@@ -7,8 +7,8 @@ const CHECK_MS = 1_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * Holds the bodies of one server to their pace, with one timer that runs while there is a body. Two timers for each call
- * took a tenth of the time of a short call.
+ * Holds the bodies of one server to their pace, with one timer that runs while there is a body. Two timers for each
+ * call took a tenth of the time of a short call.
  */
 export class Paces {
   readonly limits: Limits;
@@ -53,8 +53,8 @@ export interface Killable {
 }
 
 /**
- * Ends a call whose caller sends or reads too slowly. Each body may take `limits.bodyGraceMs` and the time that its bytes
- * need at `limits.minBytesPerSecond`. A caller that trickles bytes escapes every idle timeout, but not this.
+ * Ends a call whose caller sends or reads too slowly. Each body may take `limits.bodyGraceMs` and the time that its
+ * bytes need at `limits.minBytesPerSecond`. A caller that trickles bytes escapes every idle timeout, but not this.
  */
 export class Pace {
   /** Index in Paces, -1 while the pace is not checked. Only Paces sets it. */
@@ -82,8 +82,8 @@ export class Pace {
   }
 
   /**
-   * Returns the request's body, held to its pace from now until it ends or stopReading() is called. A reader that stops
-   * early does not stop the clock: the caller may go on sending after it has its answer.
+   * Returns the request's body, held to its pace from now until it ends or stopReading() is called. A reader that
+   * stops early does not stop the clock: the caller may go on sending after it has its answer.
    */
   reading(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     this.awaitShort();
@@ -94,8 +94,8 @@ export class Pace {
   }
 
   /**
-   * Reads the unread rest of the request's body and drops it, so that the caller reads the answer and its connection can
-   * be used again. Ends the call after MAX_DROPPED_BYTES. Call it when the answer is known. Never rejects.
+   * Reads the unread rest of the request's body and drops it, so that the caller reads the answer and its connection
+   * can be used again. Ends the call after MAX_DROPPED_BYTES. Call it when the answer is known. Never rejects.
    */
   async dropRest(): Promise<void> {
     const enough = this.#received + MAX_DROPPED_BYTES;
@@ -108,8 +108,8 @@ export class Pace {
   }
 
   /**
-   * Returns the answer's body. Each chunk is held to its pace, and to the memory that `take` gives or refuses, until the
-   * next chunk is requested; the last chunk until stopWriting().
+   * Returns the answer's body. Each chunk is held to its pace, and to the memory that `take` gives or refuses, until
+   * the next chunk is requested; the last chunk until stopWriting().
    */
   async *writing(
     body: AsyncIterable<Uint8Array>,
@@ -123,7 +123,7 @@ export class Pace {
     }
   }
 
-  /** Holds an answer of `bytes`, all handed to the system, to its pace until stopWriting(), which calls `giveBack`. */
+  /** Holds an answer of `bytes`, handed to the system, to its pace until stopWriting(), which calls `giveBack`. */
   sending(bytes: number, giveBack: () => void = nothing): void {
     this.#giveBack = giveBack;
     this.#writeByMs = performance.now() + this.#allowedMs(bytes);

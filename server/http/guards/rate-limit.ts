@@ -1,12 +1,12 @@
 import ipaddr from "ipaddr.js";
 import { LRUCache } from "lru-cache";
 
-/** Addresses that one server remembers. The address that has been quiet longest is forgotten first: it loses nothing. */
+/** Addresses that one server remembers. It forgets the longest quiet one first, which only helps that caller. */
 const MAX_ADDRESSES = 10_000;
 
 /** A count of calls that several servers share. */
 export interface SharedRate {
-  /** Counts one call. Returns 0 if the call may run, or if the count cannot be reached; else the milliseconds to wait. */
+  /** Counts one call. Returns 0 if it may run or the count is out of reach, else the milliseconds to wait. */
   take(network: string): Promise<number>;
 }
 
@@ -60,8 +60,9 @@ export class TokenBucket {
 
 /**
  * One token bucket for each address. Written here because it stands in front of every call: it takes 0.1 us of the
- * processor for a call, where rate-limiter-flexible in memory takes 0.39, and 0.92 for a refused one. That library also
- * keeps an entry and a timer for every address (487 MiB after a million), and counts in wall-clock time, which may jump.
+ * processor for a call, where rate-limiter-flexible in memory takes 0.39, and 0.92 for a refused one. That library
+ * also keeps an entry and a timer for every address (487 MiB after a million), and counts in wall-clock time, which
+ * may jump.
  */
 export class CallRate {
   readonly #newBucket: (nowMs: number) => TokenBucket;

@@ -14,7 +14,8 @@ export interface ServerToken {
 
 /**
  * Reads the token of a server that was given none from `dataDir/token` (mode 0600), or makes it at the first start.
- * Throws PiezaError("failed_precondition") if the file is empty, and the system's error if it cannot be read or written.
+ * Throws PiezaError("failed_precondition") if the file is empty, and the system's error if it cannot be read or
+ * written.
  */
 export async function loadOrMakeToken(dataDir: string): Promise<ServerToken> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -73,7 +74,7 @@ export function checkToken(expected: string, given: string | undefined): boolean
   return timingSafeEqual(digest(expected), digest(given));
 }
 
-/** Lets calls pass that carry this token. Undefined: every call passes, because the operator opened the server to all. */
+/** Lets calls pass that carry this token. Undefined: every call passes, as the operator wants. */
 export function tokenAuthority(expected: string | undefined): Authority | undefined {
   if (expected === undefined) return undefined;
   return ({ token }) => requireToken(expected, token);
@@ -86,8 +87,9 @@ function requireToken(expected: string, given: string | undefined): void {
 }
 
 /**
- * Stores the token for one origin ("http://127.0.0.1:8080"), so that this user's other programs send it to that origin
- * only. Each origin has its own file (mode 0600), so that servers that start together do not overwrite each other.
+ * Stores the token for one origin ("http://127.0.0.1:8080"), so that this user's other programs send it to that
+ * origin only. Each origin has its own file (mode 0600), so that servers that start together do not overwrite each
+ * other.
  */
 export async function rememberToken(dataDir: string, url: string, token: string): Promise<void> {
   const path = originPath(dataDir, url);

@@ -7,8 +7,8 @@ const RETRY_AFTER_MS = 250;
 /**
  * Bounds the bytes of bodies that a server holds in memory at once to `limitBytes`. It refuses and never queues.
  *
- * It is fair by address: an address may hold, with what it takes now, no more than is free. So one greedy address stops
- * at half, and a new one always finds room. A body larger than `limitBytes` passes while nothing else is held.
+ * It is fair by address: an address may hold, with what it takes now, no more than is free. So one greedy address
+ * stops at half, and a new one always finds room. A body larger than `limitBytes` passes while nothing else is held.
  */
 export class UploadBudget {
   readonly #limitBytes: number;

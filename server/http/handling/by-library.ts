@@ -8,9 +8,10 @@ import type { UploadBudget } from "../guards/upload-budget.ts";
 const ACCEPTED = ["accept-encoding", "connect-accept-encoding", "grpc-accept-encoding"];
 
 /**
- * Answers a call that has passed the gates with the library's handler. `begun` is the whole body from its first byte, if
- * some of it has been read already. Unlike the library's own adapter this logs nothing when a caller hangs up, and it
- * holds both bodies to the pace. Rejects if the caller has too many unread bytes or is gone, or its connection broke.
+ * Answers a call that has passed the gates with the library's handler. `begun` is the whole body from its first byte,
+ * if some of it has been read already. Unlike the library's own adapter this logs nothing when a caller hangs up, and
+ * it holds both bodies to the pace. Rejects if the caller has too many unread bytes or is gone, or its connection
+ * broke.
  */
 export async function answerByLibrary(
   handler: UniversalHandler,

@@ -4,7 +4,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { CallerOf } from "../base/caller.ts";
 import type { HttpRequest, HttpResponse, Reply, RequestHead } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
-import type { Log } from "../base/log.ts";
+import { failure, type Log } from "../base/log.ts";
 import {
   answerDirectly,
   type DirectCall,
@@ -16,9 +16,10 @@ import { sendRpcError } from "../direct/error-answer.ts";
 import { type PlainCall, plainCall } from "../direct/plain-call.ts";
 import { type Call, createCall, type FrontEnd, type Route } from "../guards/call.ts";
 import type { Cors } from "../guards/cors.ts";
-import { type Admit, createGates, type Gate, passGates, RequestRefused } from "../guards/gates.ts";
+import { createGates, type Gate, passGates, RequestRefused } from "../guards/gates.ts";
 import { Pace, Paces } from "../guards/pace.ts";
 import { plainPolicy, policyOf } from "../guards/policy.ts";
+import type { TakeRate } from "../guards/rate-limit.ts";
 import { UploadBudget } from "../guards/upload-budget.ts";
 import { answerByLibrary } from "./by-library.ts";
 import type { HealthState } from "./health.ts";
@@ -32,7 +33,7 @@ export interface CallHandlerOptions extends Pick<ServerOptions, "services" | "di
   readonly cors: Cors;
   readonly health: HealthState;
   readonly callerOf: CallerOf;
-  readonly admit: Admit;
+  readonly takeRate: TakeRate;
   readonly limits: Limits;
   readonly log: Log;
 }
@@ -84,27 +85,18 @@ export class CallHandler {
   }
 
   /**
-   * Answers a call over HTTP/1.1 that has arrived whole and that Node has not parsed, if a direct method answers it.
+   * Answers a call of which Node has made no request yet, if its method has a direct answer: making the request takes
+   * a quarter of the time of a short call. A whole body (a Buffer) has to be one that the direct method can read.
    * Otherwise returns false and does nothing.
    */
-  onWhole(path: string, head: RequestHead, body: Buffer, reply: Reply, frontEnd: FrontEnd): boolean {
-    const found = this.#directRoute(path, head);
-    const direct = found && directCall(found.direct, found.plain, body);
-    if (!found || !direct) return false;
-    const parts = { head, path, route: found.route, body, reply, frontEnd };
-    void this.#answer(createCall(parts, this.#options.callerOf), found.plain, direct);
-    return true;
-  }
-
-  /**
-   * Answers a call over HTTP/2 of which Node has made no request yet, if its method has a direct answer: making the
-   * request takes a quarter of the time of a short call. Otherwise returns false and does nothing.
-   */
-  onStream(path: string, head: RequestHead, body: Readable, reply: Reply, frontEnd: FrontEnd): boolean {
+  onUnparsed(path: string, head: RequestHead, body: Readable | Buffer, reply: Reply & FrontEnd): boolean {
     const found = this.#directRoute(path, head);
     if (!found) return false;
-    const parts = { head, path, route: found.route, body, reply, frontEnd };
-    void this.#answer(createCall(parts, this.#options.callerOf), found.plain);
+    const { route, plain } = found;
+    const direct = Buffer.isBuffer(body) ? directCall(found.direct, plain, body) : undefined;
+    if (Buffer.isBuffer(body) && !direct) return false;
+    const parts = { head, path, route, body, reply, frontEnd: reply };
+    void this.#answer(createCall(parts, this.#options.callerOf), plain, direct);
     return true;
   }
 
@@ -151,7 +143,7 @@ export class CallHandler {
     }
   }
 
-  /** Answers a call that a gate refuses, and returns false then. Returns a promise only if a gate asks another server. */
+  /** False, after the answer, if a gate refuses the call. A promise only if a gate asks another server. */
   #passes(call: Call): boolean | Promise<boolean> {
     const refused = (refusal: unknown) => {
       this.#refuse(call, refusal);
@@ -223,12 +215,7 @@ export class CallHandler {
       if (await http?.(request, response, call.caller)) this.#holdAnswer(call, response);
       else say(response, 404, "nothing here");
     } catch (error) {
-      log({
-        level: "error",
-        event: "request_failed",
-        message: `${request.method} ${call.path.slice(0, 200)} failed: ${String(error).slice(0, 500)}`,
-        stack: error instanceof Error ? error.stack : undefined,
-      });
+      log(failure("request_failed", `${request.method} ${call.path.slice(0, 200)}`, error));
       if (response.headersSent) response.destroy();
       else say(response, 500, "internal error");
     }

@@ -4,7 +4,7 @@ import { compressionGzip } from "@connectrpc/connect-node";
 import { PiezaError } from "#core/base/errors.ts";
 import { toConnectError } from "../base/connect-error.ts";
 import type { Limits } from "../base/limits.ts";
-import type { Log } from "../base/log.ts";
+import { failure, type Log } from "../base/log.ts";
 import { policyOf } from "../guards/policy.ts";
 import { implementationOf, type ServedService } from "./served-service.ts";
 
@@ -79,20 +79,13 @@ async function* converting<T>(messages: AsyncIterable<T>, convert: (error: unkno
 }
 
 /**
- * Returns the error that the caller is told for an error that a call threw (see toConnectError). Logs the error with its
- * stack unless a service has thrown it on purpose: as a PiezaError or a ConnectError.
+ * Returns the error that the caller is told for an error that a call threw (see toConnectError). Logs the error with
+ * its stack unless a service has thrown it on purpose: as a PiezaError or a ConnectError.
  */
 export function reportError(error: unknown, methodName: string, log: Log): ConnectError {
   const converted = toConnectError(error);
   const isOnPurpose = error instanceof PiezaError || error === converted;
-  if (converted.code === Code.Internal && !isOnPurpose) {
-    log({
-      level: "error",
-      event: "call_failed",
-      message: `${methodName} failed: ${String(error).slice(0, 500)}`,
-      stack: error instanceof Error ? error.stack : undefined,
-    });
-  }
+  if (converted.code === Code.Internal && !isOnPurpose) log(failure("call_failed", methodName, error));
   return converted;
 }
 

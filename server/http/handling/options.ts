@@ -13,7 +13,7 @@ export interface EdgeOptions {
   readonly port: number;
   /** Scheme, host and port at which others reach this server, if they differ from host and port. */
   readonly publicUrl?: string | undefined;
-  /** Path of a PEM file with the certificate chain. With it and tlsKey the port speaks TLS. A renewed file is noticed. */
+  /** Path of a PEM file: the certificate chain. With tlsKey, the port speaks TLS. A renewed file is noticed. */
   readonly tlsCert?: string | undefined;
   /** Path of a PEM file with the certificate's private key. */
   readonly tlsKey?: string | undefined;
@@ -57,8 +57,8 @@ export interface RunningServer {
   /** Sets the answer of health checks. It is true at the start. */
   setHealth(serving: boolean): void;
   /**
-   * Refuses new connections, ends streams, lets unary calls finish for `graceMs` (default 10,000), then ends them with
-   * `unavailable` and closes. Resolves when no socket is left. A second call waits for the same end.
+   * Refuses new connections, ends streams, lets unary calls finish for `graceMs` (default 10,000), then ends them
+   * with `unavailable` and closes. Resolves when no socket is left. A second call waits for the same end.
    */
   close(options?: { graceMs?: number }): Promise<void>;
 }

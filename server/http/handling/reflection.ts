@@ -11,7 +11,6 @@ import { type ServedService, served } from "./served-service.ts";
 
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
-/** gRPC status codes. */
 const NOT_FOUND = 5;
 const UNIMPLEMENTED = 12;
 

@@ -27,8 +27,8 @@ export class Certificate {
   }
 
   /**
-   * Reads the files; undefined without TLS. Rejects with PiezaError("invalid_argument") if only one is named or if they
-   * are not a certificate and its key, and with the system's error if they cannot be read.
+   * Reads the files; undefined without TLS. Rejects with PiezaError("invalid_argument") if only one is named or if
+   * they are not a certificate and its key, and with the system's error if they cannot be read.
    */
   static async open({ tlsCert, tlsKey }: EdgeOptions): Promise<Certificate | undefined> {
     if (!tlsCert && !tlsKey) return undefined;
@@ -44,36 +44,24 @@ export class Certificate {
   }
 
   /**
-   * Checks the files every `everyMs`, and gives changed ones to `server` for its new connections. If the new files cannot
-   * be used, it logs a warning and the server keeps the old certificate. Returns a function that ends the checks.
+   * Checks the files every `everyMs`, and gives changed ones to `server` for its new connections. If the new files
+   * cannot be used, it logs a warning and the server keeps the old certificate. Returns a function that ends the
+   * checks.
    */
   follow(server: Pick<tls.Server, "setSecureContext">, everyMs: number, log: Log): () => void {
-    let timer: NodeJS.Timeout | undefined;
-    let ended = false;
-    const check = async () => {
-      try {
-        if ((await this.#refresh()) && !ended) {
-          server.setSecureContext(this.files);
-          log({
-            level: "info",
-            event: "certificate_renewed",
-            message: "the server uses the new certificate",
-          });
-        }
-      } catch (error) {
-        const message = `the server goes on with the old certificate: ${(error as Error).message}`;
-        log({ level: "warn", event: "certificate_unusable", message });
-      }
-      if (!ended) schedule();
-    };
-    const schedule = () => {
-      timer = setTimeout(check, everyMs).unref();
-    };
-    schedule();
-    return () => {
-      ended = true;
-      clearTimeout(timer);
-    };
+    const timer = setInterval(() => void this.#check(server, log), everyMs).unref();
+    return () => clearInterval(timer);
+  }
+
+  async #check(server: Pick<tls.Server, "setSecureContext">, log: Log): Promise<void> {
+    try {
+      if (!(await this.#refresh())) return;
+      server.setSecureContext(this.files);
+      log({ level: "info", event: "certificate_renewed", message: "the server uses the new certificate" });
+    } catch (error) {
+      const message = `the server goes on with the old certificate: ${(error as Error).message}`;
+      log({ level: "warn", event: "certificate_unusable", message });
+    }
   }
 
   /** Reads the files if they have changed, and says whether they have. Rejects, once, if they cannot be used. */

@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from "node:http";
 import type { Http2Server, ServerHttp2Session } from "node:http2";
 import type net from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { FastPath } from "./fast-path.ts";
 
@@ -73,13 +74,9 @@ function keepUntilClose<T extends { once(event: "close", fn: () => void): unknow
 
 /** Whether `done` resolves within `ms`. */
 async function within(done: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([done.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const over = new AbortController();
+  const late = setTimeout(ms, false, { signal: over.signal }).catch(() => false);
+  const isDone = await Promise.race([done.then(() => true), late]);
+  over.abort();
+  return isDone;
 }

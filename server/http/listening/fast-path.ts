@@ -10,7 +10,7 @@ import type { CallHandler } from "../handling/call-handler.ts";
 
 export interface FastPathOptions {
   readonly limits: Limits;
-  readonly calls: Pick<CallHandler, "onWhole">;
+  readonly calls: Pick<CallHandler, "onUnparsed">;
   /** Takes a connection and the bytes that have been read of its next request. */
   readonly toNode: (socket: Socket, begun: Buffer) => void;
 }
@@ -19,29 +19,34 @@ export interface FastPathOptions {
 const CHECK_MS = 1_000;
 
 /**
- * Answers short calls over HTTP/1.1 on their socket, because making Node's request and response takes more than half of
- * the time of a short call. A connection stays here while short calls come one after the other, each in one chunk. With
- * the first request of any other shape it becomes Node's for good; so Node handles everything that is hard in HTTP.
+ * Answers short calls over HTTP/1.1 on their socket, because making Node's request and response takes more than half
+ * of the time of a short call. A connection stays here while short calls come one after the other, each in one chunk.
+ * With the first request of any other shape it becomes Node's for good; so Node handles everything that is hard in
+ * HTTP.
  */
 export class FastPath {
-  readonly #options: FastPathOptions;
-  readonly #connections = new Set<FastConnection>();
+  readonly options: FastPathOptions;
   /** The head that was parsed last. A new connection mostly sends the same one, because it is of the same program. */
-  readonly #latest: { head: FastHead | undefined } = { head: undefined };
+  latestHead: FastHead | undefined;
+  readonly #connections = new Set<FastConnection>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: FastPathOptions) {
-    this.#options = options;
+    this.options = options;
   }
 
   /** Takes a connection and the bytes that have been read from it. */
   serve(socket: Socket, begun: Buffer): void {
-    const onGone = () => this.#connections.delete(connection);
-    const connection = new FastConnection(socket, this.#options, this.#latest, onGone);
+    const connection = new FastConnection(socket, this);
     this.#connections.add(connection);
     if (begun.length > 0) connection.onData(begun);
-    const { keepAliveMs, headersMs } = this.#options.limits;
+    const { keepAliveMs, headersMs } = this.options.limits;
     this.#timer ??= setInterval(() => this.#check(), Math.min(CHECK_MS, keepAliveMs, headersMs)).unref();
+  }
+
+  /** Forgets a connection that has closed or that Node has taken over. */
+  remove(connection: FastConnection): void {
+    this.#connections.delete(connection);
   }
 
   /** Destroys the connections that are not waiting for an answer. */
@@ -60,10 +65,9 @@ export class FastPath {
 
 class FastConnection {
   readonly #socket: Socket;
+  readonly #path: FastPath;
   readonly #options: FastPathOptions;
-  readonly #onGone: () => void;
   readonly #listeners: readonly (readonly [event: string, listener: (bytes: Buffer) => void])[];
-  readonly #latest: { head: FastHead | undefined };
   #answering: SocketReply | undefined;
   #head: FastHead | undefined;
   /** Bytes that came while a call was being answered. */
@@ -74,18 +78,12 @@ class FastConnection {
   /** Longest wait for the next call. */
   #waitMs: number;
 
-  constructor(
-    socket: Socket,
-    options: FastPathOptions,
-    latest: { head: FastHead | undefined },
-    onGone: () => void,
-  ) {
+  constructor(socket: Socket, path: FastPath) {
     this.#socket = socket;
-    this.#options = options;
-    this.#latest = latest;
-    this.#head = latest.head;
-    this.#waitMs = options.limits.headersMs;
-    this.#onGone = onGone;
+    this.#path = path;
+    this.#options = path.options;
+    this.#head = path.latestHead;
+    this.#waitMs = path.options.limits.headersMs;
     this.#listeners = [
       ["data", (bytes) => this.onData(bytes)],
       ["end", () => this.#onEnd()],
@@ -122,13 +120,13 @@ class FastConnection {
 
   /** Answers the request. Returns false if no direct method does. */
   #answer({ head, body }: FastRequest): boolean {
-    if (head !== this.#head) this.#head = this.#latest.head = head;
+    if (head !== this.#head) this.#head = this.#path.latestHead = head;
     const socket = this.#socket;
     const reply = new SocketReply(socket, head.isLast, this.#options.limits.keepAliveMs);
     const requestHead = { method: "POST", headers: head.headers, httpVersionMajor: 1, socket };
     this.#answering = reply;
     reply.once("close", () => this.#onAnswered());
-    if (this.#options.calls.onWhole(head.path, requestHead, body, reply, reply)) return true;
+    if (this.#options.calls.onUnparsed(head.path, requestHead, body, reply)) return true;
     this.#answering = undefined;
     return false;
   }
@@ -150,7 +148,7 @@ class FastConnection {
   }
 
   #onClose(): void {
-    this.#onGone();
+    this.#path.remove(this);
     this.#early = [];
     this.#answering?.finish();
   }
@@ -159,7 +157,7 @@ class FastConnection {
   #handOver(...bytes: Buffer[]): void {
     const socket = this.#socket;
     for (const [event, listener] of this.#listeners) socket.off(event, listener);
-    this.#onGone();
+    this.#path.remove(this);
     // Node would not see the end of the caller's side, which has been read already.
     if (this.#hasEnded) socket.destroy();
     if (socket.destroyed) return;

@@ -7,8 +7,8 @@ import { TokenBucket } from "../guards/rate-limit.ts";
 import type { CallHandler } from "../handling/call-handler.ts";
 
 /**
- * An HTTP/2 server with idle timeouts and bounds on open and reset streams. Node's own has no timeouts, opens any number
- * of streams and lets a caller reset them at any rate.
+ * An HTTP/2 server with idle timeouts and bounds on open and reset streams. Node's own has no timeouts, opens any
+ * number of streams and lets a caller reset them at any rate.
  */
 export function createGuardedHttp2Server(limits: Limits, calls: CallHandler): Http2Server {
   const toExchange = exchangeMaker();
@@ -30,7 +30,7 @@ export function createGuardedHttp2Server(limits: Limits, calls: CallHandler): Ht
     // Set only here: the bodies of a direct call are held to their pace, and an idle session has its own timeout.
     const reply = new StreamReply(stream, toNode);
     stream.on("error", ignore);
-    if (calls.onStream(headers[":path"] ?? "", new StreamHead(stream, headers), stream, reply, reply)) return;
+    if (calls.onUnparsed(headers[":path"] ?? "", new StreamHead(stream, headers), stream, reply)) return;
     const exchange = toNode();
     calls.onRequest(exchange.request, exchange.response);
   });

@@ -21,7 +21,8 @@ export interface PortServers {
 const NOTHING = Buffer.alloc(0);
 
 /**
- * One port for HTTP/1.1 and HTTP/2. The first bytes of a connection tell which it is; over TLS the handshake does (ALPN).
+ * One port for HTTP/1.1 and HTTP/2. The first bytes of a connection tell which it is; over TLS the handshake does
+ * (ALPN).
  */
 export function createPort(servers: PortServers, limits: Limits, certificate?: Certificate) {
   const port = certificate ? tlsPort(servers, limits, certificate) : cleartextPort(servers, limits);
@@ -60,7 +61,7 @@ function tlsPort(servers: PortServers, limits: Limits, certificate: Certificate)
   return Object.assign(port, { setSecureContext: handshakes.setSecureContext.bind(handshakes) });
 }
 
-/** Hands a connection over once its first bytes tell its protocol. Destroys it if they do not come within `timeoutMs`. */
+/** Hands a connection over once its first bytes tell its protocol. Destroys it after `timeoutMs` without them. */
 function sniff<T>(
   socket: net.Socket,
   timeoutMs: number,

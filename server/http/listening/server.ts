@@ -1,15 +1,13 @@
 import { type EventEmitter, once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { PiezaError } from "#core/base/errors.ts";
 import { bracketed } from "../base/brackets.ts";
 import { createCallerOf } from "../base/caller.ts";
 import { hostCheck } from "../base/host-names.ts";
 import { limits as defaults, type Limits } from "../base/limits.ts";
 import { isWildcard, outerAddress } from "../base/outer-address.ts";
 import { Cors } from "../guards/cors.ts";
-import type { Admit } from "../guards/gates.ts";
-import { CallRate, sharedRate } from "../guards/rate-limit.ts";
+import { CallRate, sharedRate, type TakeRate } from "../guards/rate-limit.ts";
 import { CallHandler } from "../handling/call-handler.ts";
 import { HealthState } from "../handling/health.ts";
 import { createHandlers } from "../handling/library.ts";
@@ -30,8 +28,8 @@ const DEFAULT_GRACE_MS = 10_000;
 const CERTIFICATE_CHECK_MS = 10_000;
 
 /**
- * Starts a server on one port that answers gRPC, gRPC-Web, Connect and plain HTTP over HTTP/1.1 and HTTP/2. Rejects with
- * the system's error if the port is taken, and with PiezaError if the certificate does not fit its key.
+ * Starts a server on one port that answers gRPC, gRPC-Web, Connect and plain HTTP over HTTP/1.1 and HTTP/2. Rejects
+ * with the system's error if the port is taken, and with PiezaError if the certificate does not fit its key.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const host = options.host ?? DEFAULT_HOST;
@@ -40,7 +38,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const certificate = await Certificate.open(options);
   const shutdown = new Shutdown();
   const health = new HealthState(options.services.map(({ service }) => service.typeName));
-  const admit = createAdmit(options, limits);
   const services = withStandardServices(options.services, health);
   const signals = { unary: shutdown.calls.signal, streams: shutdown.streams.signal };
   const calls = new CallHandler({
@@ -52,7 +49,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     cors: new Cors(options.allowOrigins),
     health,
     callerOf: createCallerOf(options.trustedProxies),
-    admit,
+    takeRate: takeRateOf(options, limits),
     limits,
     log,
   });
@@ -114,20 +111,13 @@ function handOver(server: EventEmitter, socket: Socket, begun: Buffer): void {
   server.emit("connection", socket);
 }
 
-function createAdmit({ rateLimit, shareRate }: ServerOptions, limits: Limits): Admit {
-  if (rateLimit === false) return () => undefined;
+function takeRateOf({ rateLimit, shareRate }: ServerOptions, limits: Limits): TakeRate {
+  if (rateLimit === false) return () => 0;
   const { changesBurst, changesPerSecond } = limits;
-  const own = new CallRate(changesBurst, changesPerSecond);
-  const take = sharedRate(own, shareRate?.(changesBurst, changesPerSecond));
-  return (address) => {
-    const waitMs = take(address);
-    return typeof waitMs === "number" ? admitAfter(waitMs) : waitMs.then(admitAfter);
-  };
-}
-
-function admitAfter(retryAfterMs: number): undefined {
-  if (retryAfterMs === 0) return;
-  throw new PiezaError("resource_exhausted", "too many calls from this address", { retryAfterMs });
+  return sharedRate(
+    new CallRate(changesBurst, changesPerSecond),
+    shareRate?.(changesBurst, changesPerSecond),
+  );
 }
 
 function http1Options(limits: Limits) {
