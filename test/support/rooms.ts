@@ -36,10 +36,14 @@ export const rooms: readonly Room[] = [
   room("core/rpc", "the ports over Connect", "core/base core/torrent core/ports gen"),
   room("server/base", "Node's clock, hasher and package folder", "core/base"),
   room("server/http/base", "types, addresses, errors, log", "core/base"),
-  room("server/http/guards", "what a call has to pass before it is answered", "core/base server/http/base"),
+  room(
+    "server/http/guards",
+    "what a call has to pass before it is answered",
+    "core/base core/rpc server/http/base",
+  ),
   room(
     "server/http/direct",
-    "answers in front of the library's handlers",
+    "fast answers to plain calls, without the RPC library",
     "core/base core/torrent core/rpc server/http/base server/http/guards",
   ),
   room(
@@ -81,17 +85,17 @@ export const rooms: readonly Room[] = [
   ),
   room(
     "server/tracker/announce",
-    "takes announces, proves addresses",
+    "takes announces, dials peers to prove addresses",
     "core/* gen server/base server/http/base server/http/client server/http/direct server/tracker/store server/tracker/metrics server/tracker/replication",
   ),
   room(
     "server/tracker/locate",
-    "says which peer has which piece, in turns",
+    "names the peers that hold each piece, round-robin",
     "core/* gen server/http/direct server/tracker/store server/tracker/metrics server/tracker/announce",
   ),
   room(
     "server/tracker/legacy",
-    "the ancestor's contract",
+    "the legacy contract: RegisterPeer, GetFilePieces",
     "core/* gen server/http/base server/http/client server/http/direct server/tracker/store server/tracker/announce server/tracker/locate",
   ),
   room(
@@ -142,7 +146,7 @@ export const rooms: readonly Room[] = [
   room("server/catalog", "the web server of the torrents", "core/* gen server/base server/http/*"),
   room(
     "server/cli/line",
-    "flags, help, output, units, exit codes",
+    "flags, help, output, progress, units, exit codes",
     "core/base core/torrent core/download server/http/base",
   ),
   room(

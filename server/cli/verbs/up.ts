@@ -1,6 +1,6 @@
 import { copyFile, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isLoopback } from "../../http/base/host-names.ts";
+import { isLoopback } from "../../http/base/networks.ts";
 import { type RunningTracker, startTracker } from "../../tracker/tracker.ts";
 import { readCa } from "../clients/client-flags.ts";
 import { dataDir } from "../clients/data-dir.ts";

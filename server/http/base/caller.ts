@@ -1,3 +1,4 @@
+import ipaddr from "ipaddr.js";
 import type { RequestHead } from "./http-types.ts";
 import { Networks, parseIp } from "./networks.ts";
 
@@ -38,6 +39,12 @@ function parseHop(text: string): string | undefined {
 export function socketAddress(request: RequestHead): string {
   const address = request.socket.remoteAddress ?? "";
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+/** The key by which an address is counted. A caller that has one IPv6 address has its whole /64. */
+export function network(address: string): string {
+  if (!address.includes(":") || !ipaddr.IPv6.isValid(address)) return address;
+  return ipaddr.IPv6.parse(address).parts.slice(0, 4).join(":");
 }
 
 /** The bearer token in an Authorization header, at most 512 characters. Undefined without one. */

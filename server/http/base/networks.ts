@@ -1,6 +1,6 @@
 import ipaddr from "ipaddr.js";
 import { InvalidField } from "#core/base/errors.ts";
-import { unbracketed } from "./brackets.ts";
+import { withoutBrackets } from "#core/base/host.ts";
 
 export type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 
@@ -9,11 +9,18 @@ export type Ip = ipaddr.IPv4 | ipaddr.IPv6;
  * of loopback becomes 127.0.0.1, and a mapped IPv4 address the IPv4 address that it maps.
  */
 export function parseIp(host: string): Ip | undefined {
-  const bare = unbracketed(host);
+  const bare = withoutBrackets(host);
   if (/^localhost\.?$/i.test(bare)) return LOOPBACK;
   if (!ipaddr.isValid(bare)) return undefined;
   const ip = ipaddr.process(bare);
   return ip.kind() === "ipv6" && ip.range() === "loopback" ? LOOPBACK : ip;
+}
+
+/** Whether a host is "localhost" or a loopback address, with or without brackets. */
+export function isLoopback(host: string): boolean {
+  if (host === "localhost") return true;
+  const literal = withoutBrackets(host);
+  return ipaddr.isValid(literal) && ipaddr.process(literal).range() === "loopback";
 }
 
 /** A set of networks such as 10.0.0.0/8. */

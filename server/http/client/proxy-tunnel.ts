@@ -4,7 +4,7 @@ import https from "node:https";
 import type net from "node:net";
 import tls from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { unbracketed } from "../base/brackets.ts";
+import { withoutBrackets } from "#core/base/host.ts";
 import { proxyName } from "./proxy.ts";
 
 /** Time for a proxy to open a tunnel. */
@@ -42,7 +42,7 @@ export class Tunnels {
     if (!socket) throw new NoTunnel("no tunnel is open");
     if (socket.destroyed) throw this.#unavailable("it closed the connection");
     if (this.#url.protocol !== "https:") return socket;
-    const host = unbracketed(this.#url.hostname);
+    const host = withoutBrackets(this.#url.hostname);
     // TLS allows no IP address as the server name (RFC 6066, 3).
     const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
     return tls.connect({ ...this.#trusted, ...name, host, socket, ALPNProtocols: ["h2"] });
@@ -95,7 +95,7 @@ export class Tunnels {
     };
     const request = proxy.protocol === "https:" ? https.request : http.request;
     return request({
-      host: unbracketed(proxy.hostname),
+      host: withoutBrackets(proxy.hostname),
       ...(proxy.port !== "" && { port: proxy.port }),
       method: "CONNECT",
       path: target,

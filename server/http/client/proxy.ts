@@ -1,6 +1,6 @@
 import net from "node:net";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
-import { unbracketed } from "../base/brackets.ts";
+import { withoutBrackets } from "#core/base/host.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -86,5 +86,5 @@ function inNetwork(host: string, network: string, bits: number): boolean {
 
 /** A host without brackets and without the dot of the DNS root. */
 function bare(host: string): string {
-  return unbracketed(host).replace(/\.$/, "");
+  return withoutBrackets(host).replace(/\.$/, "");
 }

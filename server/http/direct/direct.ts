@@ -2,7 +2,7 @@ import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/proto
 import { PiezaError } from "#core/base/errors.ts";
 import type { Caller } from "../base/caller.ts";
 import type { Reply } from "../base/http-types.ts";
-import type { Call } from "../guards/call.ts";
+import type { Call } from "../guards/gates.ts";
 import { messageIn, type PlainCall, sendMessage } from "./plain-call.ts";
 import { type BodyStart, readShortBody } from "./short-body.ts";
 

@@ -12,7 +12,7 @@ import {
   trailerFlag,
   trailerSerialize,
 } from "@connectrpc/connect/protocol-grpc-web";
-import { envelopeOf } from "../base/envelope.ts";
+import { frameHead } from "#core/rpc/wire.ts";
 import type { Reply } from "../base/http-types.ts";
 
 const endStream = createEndStreamSerialization(undefined);
@@ -59,7 +59,7 @@ function send(reply: Reply, status: number, type: string, body: Uint8Array): voi
 }
 
 function enveloped(flags: number, data: Uint8Array): Uint8Array {
-  return Buffer.concat([envelopeOf(flags, data.byteLength), data]);
+  return Buffer.concat([frameHead(data.byteLength, flags), data]);
 }
 
 function formatOf({ binary }: { readonly binary: boolean }): "proto" | "json" {

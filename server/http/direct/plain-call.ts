@@ -1,6 +1,6 @@
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
-import { ENVELOPE_BYTES, envelopeOf } from "../base/envelope.ts";
+import { FRAME_HEAD_BYTES, frameHead } from "#core/rpc/wire.ts";
 import type { Reply, RequestHead } from "../base/http-types.ts";
 
 /** The protocol of a unary call: how its message and its answer lie in the HTTP bodies. */
@@ -49,9 +49,9 @@ function isIdentity(encoding: string | string[] | undefined): boolean {
 export function messageIn(format: WireFormat, body: Uint8Array): Uint8Array | undefined {
   if (format === "connect") return body;
   const { byteOffset, byteLength } = body;
-  if (byteLength < ENVELOPE_BYTES || body[0] !== 0) return undefined;
+  if (byteLength < FRAME_HEAD_BYTES || body[0] !== 0) return undefined;
   const length = new DataView(body.buffer, byteOffset, byteLength).getUint32(1);
-  return length === byteLength - ENVELOPE_BYTES ? body.subarray(ENVELOPE_BYTES) : undefined;
+  return length === byteLength - FRAME_HEAD_BYTES ? body.subarray(FRAME_HEAD_BYTES) : undefined;
 }
 
 /**
@@ -67,7 +67,7 @@ export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], re
     writeAll(parts, reply);
     return;
   }
-  const framed = [envelopeOf(0, length), ...parts];
+  const framed = [frameHead(length, 0), ...parts];
   // No content-length over HTTP/2: some proxies refuse it together with trailers.
   if (format === "grpc") {
     reply.setHeader("content-type", "application/grpc+proto");
@@ -75,8 +75,8 @@ export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], re
     writeAll(framed, reply);
   } else {
     reply.setHeader("content-type", "application/grpc-web+proto");
-    reply.setHeader("content-length", length + 2 * ENVELOPE_BYTES + TRAILERS.length);
-    writeAll([...framed, envelopeOf(TRAILERS_FLAG, TRAILERS.length), TRAILERS], reply);
+    reply.setHeader("content-length", length + 2 * FRAME_HEAD_BYTES + TRAILERS.length);
+    writeAll([...framed, frameHead(TRAILERS.length, TRAILERS_FLAG), TRAILERS], reply);
   }
 }
 
@@ -107,4 +107,13 @@ function writeAll(parts: readonly Uint8Array[], reply: Reply): void {
 /** The bytes as text of one character for each byte. */
 function latin1Of(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+}
+
+let latest = { ms: 0, text: "" };
+
+/** The current time as an HTTP date (RFC 9110, 5.6.7). The text is made once a second. */
+export function httpDate(): string {
+  const ms = Math.floor(Date.now() / 1_000) * 1_000;
+  if (ms !== latest.ms) latest = { ms, text: new Date(ms).toUTCString() };
+  return latest.text;
 }

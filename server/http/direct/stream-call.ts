@@ -6,10 +6,10 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { versions } from "node:process";
-import { httpDate } from "../base/http-date.ts";
 import type { NodeExchange, Reply, RequestHead } from "../base/http-types.ts";
-import type { FrontEnd } from "../guards/call.ts";
+import type { FrontEnd } from "../guards/gates.ts";
 import type { Pace } from "../guards/pace.ts";
+import { httpDate } from "./plain-call.ts";
 
 // Keep the listeners of streams module-level functions and the accessors those of classes, so that a finished call
 // leaves nothing in V8's old generation: see docs/v8.md.

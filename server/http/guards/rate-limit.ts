@@ -1,5 +1,5 @@
-import ipaddr from "ipaddr.js";
 import { LRUCache } from "lru-cache";
+import { network } from "../base/caller.ts";
 
 /** Addresses that one server remembers. It forgets the longest quiet one first, which only helps that caller. */
 const MAX_ADDRESSES = 10_000;
@@ -90,10 +90,4 @@ export class CallRate {
   empty(address: string, waitMs: number): void {
     this.#buckets.peek(network(address))?.empty(waitMs, this.#now());
   }
-}
-
-/** The key by which an address is counted. A caller that has one IPv6 address has its whole /64. */
-export function network(address: string): string {
-  if (!address.includes(":") || !ipaddr.IPv6.isValid(address)) return address;
-  return ipaddr.IPv6.parse(address).parts.slice(0, 4).join(":");
 }

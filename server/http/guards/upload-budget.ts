@@ -1,5 +1,5 @@
 import { PiezaError } from "#core/base/errors.ts";
-import { network } from "./rate-limit.ts";
+import { network } from "../base/caller.ts";
 
 /** When a refused caller may try again: about as long as 16 pieces of 1 MiB take on its share of a slow link. */
 const RETRY_AFTER_MS = 250;

@@ -1,7 +1,7 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { contextValuesOf } from "../base/context.ts";
-import type { Call } from "../guards/call.ts";
+import type { Call } from "../guards/gates.ts";
 import type { UploadBudget } from "../guards/upload-budget.ts";
 
 /** The headers in which callers of each protocol name the compressions that they accept. */

@@ -14,9 +14,17 @@ import {
 } from "../direct/direct.ts";
 import { sendRpcError } from "../direct/error-answer.ts";
 import { type PlainCall, plainCall } from "../direct/plain-call.ts";
-import { type Call, createCall, type FrontEnd, type Route } from "../guards/call.ts";
-import type { Cors } from "../guards/cors.ts";
-import { createGates, type Gate, passGates, RequestRefused } from "../guards/gates.ts";
+import {
+  type Call,
+  createCall,
+  createGates,
+  type FrontEnd,
+  type Gate,
+  passGates,
+  RequestRefused,
+  type Route,
+} from "../guards/gates.ts";
+import type { Cors } from "../guards/origins.ts";
 import { Pace, Paces } from "../guards/pace.ts";
 import { plainPolicy, policyOf } from "../guards/policy.ts";
 import type { TakeRate } from "../guards/rate-limit.ts";

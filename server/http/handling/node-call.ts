@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { constants } from "node:http2";
 import type { CallerOf } from "../base/caller.ts";
 import type { HttpRequest, HttpResponse, NodeExchange, Reply, RequestHead } from "../base/http-types.ts";
-import { type Call, createCall, type FrontEnd, type Route } from "../guards/call.ts";
+import { type Call, createCall, type FrontEnd, type Route } from "../guards/gates.ts";
 import type { Pace } from "../guards/pace.ts";
 
 /** Makes a Call of a request of Node's, of either HTTP version. */

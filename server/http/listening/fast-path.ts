@@ -1,10 +1,10 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { httpDate } from "../base/http-date.ts";
 import type { NodeExchange, Reply } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
 import { type FastHead, type FastRequest, fastRequest } from "../direct/fast-request.ts";
-import type { FrontEnd } from "../guards/call.ts";
+import { httpDate } from "../direct/plain-call.ts";
+import type { FrontEnd } from "../guards/gates.ts";
 import type { Pace } from "../guards/pace.ts";
 import type { CallHandler } from "../handling/call-handler.ts";
 

@@ -1,12 +1,11 @@
 import { type EventEmitter, once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { bracketed } from "../base/brackets.ts";
+import { withBrackets } from "#core/base/host.ts";
 import { createCallerOf } from "../base/caller.ts";
-import { hostCheck } from "../base/host-names.ts";
 import { limits as defaults, type Limits } from "../base/limits.ts";
 import { isWildcard, outerAddress } from "../base/outer-address.ts";
-import { Cors } from "../guards/cors.ts";
+import { Cors, hostCheck } from "../guards/origins.ts";
 import { CallRate, sharedRate, type TakeRate } from "../guards/rate-limit.ts";
 import { CallHandler } from "../handling/call-handler.ts";
 import { HealthState } from "../handling/health.ts";
@@ -135,5 +134,5 @@ function http1Options(limits: Limits) {
 function urlOf(isTls: boolean, host: string, port: number): string {
   const loopback = host === "::" ? "::1" : "127.0.0.1";
   const name = isWildcard(host) ? (outerAddress(host) ?? loopback) : host;
-  return `${isTls ? "https" : "http"}://${bracketed(name)}:${port}`;
+  return `${isTls ? "https" : "http"}://${withBrackets(name)}:${port}`;
 }

@@ -11,7 +11,7 @@ import { withBrackets, withoutBrackets } from "#core/base/host.ts";
 import type { Announced, AnnouncedTorrent, FailureReport, Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import { nodeClock } from "../../base/node-clock.ts";
-import { isLoopback } from "../../http/base/host-names.ts";
+import { isLoopback } from "../../http/base/networks.ts";
 import { isWildcard } from "../../http/base/outer-address.ts";
 import { openTransport } from "../../http/client/transports.ts";
 import { leaseInMemory, leaseOnDisk } from "./lease-file.ts";

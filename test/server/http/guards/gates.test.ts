@@ -1,8 +1,13 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { limits } from "../../../../server/http/base/limits.ts";
-import { type Call, createCall, type FrontEnd } from "../../../../server/http/guards/call.ts";
-import { type Gate, passGates } from "../../../../server/http/guards/gates.ts";
+import {
+  type Call,
+  createCall,
+  type FrontEnd,
+  type Gate,
+  passGates,
+} from "../../../../server/http/guards/gates.ts";
 import { plainPolicy } from "../../../../server/http/guards/policy.ts";
 
 function someCall(): Call {

@@ -1,5 +1,6 @@
 import { cors as connectCors } from "@connectrpc/connect";
 import type { HttpRequest, HttpResponse, RequestHead } from "../base/http-types.ts";
+import { isLoopback } from "../base/networks.ts";
 
 const allowHeaders = [
   ...connectCors.allowedHeaders,
@@ -58,4 +59,35 @@ export class Cors {
 export function authorityOf(request: RequestHead): string | undefined {
   const authority = request.headers[":authority"];
   return typeof authority === "string" ? authority : request.headers.host;
+}
+
+/** Accepted Host headers that are remembered, so that a repeated one is not parsed again. */
+const MAX_KNOWN = 64;
+
+/**
+ * Returns a function that says whether a Host header names this server. On a loopback bind a foreign name is refused:
+ * a web page may point its own name at 127.0.0.1 and then call this server as its own origin (DNS rebinding). On any
+ * other bind every name is accepted.
+ */
+export function hostCheck(options: {
+  host: string;
+  publicUrl?: string | undefined;
+  allowedHosts?: readonly string[] | undefined;
+}): (hostHeader: string | undefined) => boolean {
+  if (!isLoopback(options.host)) return () => true;
+  const names = new Set(["localhost", ...(options.allowedHosts ?? []).map((name) => name.toLowerCase())]);
+  if (options.publicUrl) names.add(hostName(new URL(options.publicUrl).host));
+  const known = new Set<string | undefined>();
+  return (hostHeader) => {
+    if (known.has(hostHeader)) return true;
+    const name = hostName(hostHeader ?? "");
+    const ours = names.has(name) || isLoopback(name);
+    if (ours && known.size < MAX_KNOWN) known.add(hostHeader);
+    return ours;
+  };
+}
+
+/** The name in a Host header, in lowercase, without the port and without the dot of the DNS root. */
+function hostName(hostHeader: string): string {
+  return hostHeader.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
 }
