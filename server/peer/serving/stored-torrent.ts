@@ -8,7 +8,6 @@ import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { replaceFile } from "../../base/replace-file.ts";
 import { FilePieceStore } from "../stores/file-piece-store.ts";
-import { indexOfNumber } from "./uploads.ts";
 
 const TORRENT_FILE = "torrent.json";
 /**
@@ -77,11 +76,6 @@ export class StoredTorrent {
 
   get heldBytes(): number {
     return this.store.geometry.bytesOf(this.store.held);
-  }
-
-  /** Throws out_of_range for a number that the torrent does not have. */
-  indexOf(number: number): PieceIndex {
-    return indexOfNumber(this.store.geometry, number);
   }
 
   /** Fails with InvalidField unless `data` is the piece. */
