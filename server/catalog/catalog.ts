@@ -6,7 +6,7 @@ import { packageVersion } from "../base/own-package.ts";
 import type { Log } from "../http/base/log.ts";
 import { directGetTorrent } from "../http/direct/direct-torrent.ts";
 import { served } from "../http/handling/served-service.ts";
-import { type EdgeOptions, startServer } from "../http/listening/server.ts";
+import { type EdgeOptions, type RunningServer, startServer } from "../http/listening/server.ts";
 import { catalogRoutes } from "./http-routes.ts";
 import { type PageFiles, readPageFiles } from "./page-files.ts";
 import { catalogPolicies, catalogService, keyOf } from "./service.ts";
@@ -34,13 +34,7 @@ export interface CatalogOptions extends EdgeOptions {
   readonly clock?: Clock | undefined;
 }
 
-export interface RunningCatalog {
-  /** Without a final slash. */
-  readonly url: string;
-  readonly port: number;
-  /** Gives running calls `graceMs` (default 10,000) to finish; resolves when every socket is closed. */
-  close(options?: { graceMs?: number }): Promise<void>;
-}
+export type RunningCatalog = Pick<RunningServer, "url" | "port" | "close">;
 
 /**
  * Starts a catalog. JSON files in the directory that are not torrents are logged and skipped. Fails with the system's

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { BigIntStats } from "node:fs";
-import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidField, messageOf, StoreFailed } from "#core/base/errors.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
@@ -63,7 +63,7 @@ export async function writeTorrentFile(directory: string, file: string, torrent:
   const temporary = join(directory, `.${randomBytes(8).toString("hex")}.tmp`);
   await attempt("writing a torrent", async () => {
     try {
-      await writeDurably(temporary, text);
+      await writeFile(temporary, text, { mode: 0o644, flag: "wx", flush: true });
       await rename(temporary, join(directory, file));
     } catch (error) {
       await rm(temporary, { force: true });
@@ -84,16 +84,6 @@ export function removeTorrentFile(directory: string, file: string): Promise<void
 /** Deletes the temporary files of a crashed writer. Only the single writer of the directory may call this. */
 export async function removeLeftovers(directory: string): Promise<void> {
   for (const file of await readdir(directory)) if (TEMPORARY.test(file)) await rm(join(directory, file));
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, "wx", 0o644);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 /** Flushes the names in a directory to disk. Windows has no such call and needs none. */

@@ -26,11 +26,6 @@ function makeOutput(flags: { json: boolean; quiet?: boolean; verbose?: boolean }
   return new Output({ quiet: false, verbose: false, ...flags, stdout, stderr });
 }
 
-/** The output for errors that occur before the flags are read. */
-function earlyOutput(): Output {
-  return makeOutput({ json: process.argv.includes("--json") || process.env.PIEZA_JSON === "1" });
-}
-
 async function runVerb({ spec, args, given }: Command & { kind: "run" }): Promise<void> {
   const flags = readFlags(optionsOf(spec), given, process.env);
   const out = makeOutput(flags);
@@ -77,5 +72,6 @@ if (process.connected) {
 try {
   await run(parseCommandLine(process.argv.slice(2), verbs));
 } catch (error) {
-  end(error, earlyOutput());
+  // The flags have not been read.
+  end(error, makeOutput({ json: process.argv.includes("--json") || process.env.PIEZA_JSON === "1" }));
 }

@@ -11,8 +11,7 @@ import { logRottenPiece } from "./rotten-piece.ts";
 import { Scrub } from "./serving/scrub.ts";
 import { type Serving, type ServingOptions, startServing } from "./serving/serving.ts";
 import { type StoredServing, StoredTorrents, type UploadOptions } from "./serving/stored-torrents.ts";
-import type { Uploads } from "./serving/uploads.ts";
-import type { Part, PieceCounts, ServedStore, ServedTorrents } from "./stores/served-torrents.ts";
+import type { Part, PieceCounts, ServedStore } from "./stores/served-torrents.ts";
 import { Volunteer, type VolunteerRules } from "./volunteer/volunteer.ts";
 
 export type { ServedStore } from "./stores/served-torrents.ts";
@@ -35,10 +34,7 @@ export interface PeerOptions
   readonly drainMs?: number | undefined;
 }
 
-export interface RunningPeer {
-  /** No slash at the end. */
-  readonly url: string;
-  readonly port: number;
+export interface RunningPeer extends Pick<RunningServer, "url" | "port"> {
   /** Serves and announces the pieces that `store` holds. Called again, it replaces the torrent's store. */
   add(torrent: Torrent, store: ServedStore): void;
   remove(infoHash: string): void;
@@ -114,9 +110,7 @@ interface Keeping {
 }
 
 class Peer implements RunningPeer, StoredServing, CopyServing {
-  readonly #server: RunningServer;
-  readonly #torrents: ServedTorrents;
-  readonly #uploads: Uploads;
+  readonly #serving: Serving;
   readonly #announcing: Announces;
   readonly #keeping: Keeping;
   readonly #scrub: Scrub | undefined;
@@ -127,18 +121,17 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
   #closing: Promise<void> | undefined;
 
   constructor(
-    { server, torrents, uploads, metrics }: Serving,
+    serving: Serving,
     announcing: Announces,
     keeping: Keeping,
     { scrub, drainMs = 0, log }: PeerOptions,
   ) {
-    this.#server = server;
-    this.#torrents = torrents;
-    this.#uploads = uploads;
+    this.#serving = serving;
     this.#announcing = announcing;
     this.#keeping = keeping;
     this.#drainMs = drainMs;
     const { copies } = keeping;
+    const { torrents, metrics } = serving;
     if (copies?.space) metrics.watchCopies(() => copies.space!());
     const onChecked = () => metrics.checked();
     const onRotten = (infoHash: string, index: PieceIndex) => {
@@ -151,20 +144,20 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
   }
 
   get url(): string {
-    return this.#server.url;
+    return this.#serving.server.url;
   }
 
   get port(): number {
-    return this.#server.port;
+    return this.#serving.server.port;
   }
 
   add(torrent: Torrent, store: ServedStore): void {
-    this.#torrents.add(torrent, store);
+    this.#serving.torrents.add(torrent, store);
     this.changed(torrent.infoHash);
   }
 
   storeOf(infoHash: string): ServedStore | undefined {
-    return this.#torrents.partOf(infoHash, "own");
+    return this.#serving.torrents.partOf(infoHash, "own");
   }
 
   remove(infoHash: string): void {
@@ -172,14 +165,14 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
   }
 
   #remove(infoHash: string, part: Part): void {
-    this.#torrents.remove(infoHash, part);
-    if (this.#torrents.get(infoHash)) this.changed(infoHash);
+    this.#serving.torrents.remove(infoHash, part);
+    if (this.#serving.torrents.get(infoHash)) this.changed(infoHash);
     else this.#announcing.leave(infoHash);
   }
 
   changed(infoHash: string): void {
-    this.#torrents.changed(infoHash);
-    const served = this.#torrents.get(infoHash);
+    this.#serving.torrents.changed(infoHash);
+    const served = this.#serving.torrents.get(infoHash);
     if (!served) return;
     const revision = Math.max(Date.now(), (this.#revisions.get(infoHash) ?? 0) + 1);
     this.#revisions.set(infoHash, revision);
@@ -196,7 +189,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
   }
 
   addCopies(torrent: Torrent, store: ServedStore): void {
-    this.#torrents.add(torrent, store, "copies");
+    this.#serving.torrents.add(torrent, store, "copies");
     this.changed(torrent.infoHash);
   }
 
@@ -218,7 +211,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
   }
 
   served(): ReadonlyMap<string, ReadonlyMap<number, PieceCounts>> {
-    return new Map([...this.#torrents].map(({ torrent, counts }) => [torrent.infoHash, counts]));
+    return new Map([...this.#serving.torrents].map(({ torrent, counts }) => [torrent.infoHash, counts]));
   }
 
   drain(): Promise<void> {
@@ -230,8 +223,8 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
     this.#keeping.copies?.leave();
     await atMost(GOODBYE_MS, this.#announcing.drain());
     await atMost(this.#drainMs, this.#announcing.handedOver());
-    this.#server.setHealth(false);
-    await atMost(DRAIN_MS, this.#uploads.drain());
+    this.#serving.server.setHealth(false);
+    await atMost(DRAIN_MS, this.#serving.uploads.drain());
     await this.#close(SMALL_CALLS_MS);
   }
 
@@ -246,7 +239,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
 
   async #closeAll(graceMs: number): Promise<void> {
     await atMost(GOODBYE_MS, this.#announcing.stop());
-    await this.#server.close({ graceMs });
+    await this.#serving.server.close({ graceMs });
     await this.#scrub?.stop();
     await this.#keeping.copies?.stop();
     await this.#keeping.stored?.stop();

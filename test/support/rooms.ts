@@ -34,12 +34,12 @@ export const rooms: readonly Room[] = [
   room("core/upload", "publishes a file to peers that store it", "core/base core/torrent core/ports"),
   room("core/replication", "plans which volunteer copies which piece", "core/base core/torrent core/ports"),
   room("core/rpc", "the ports over Connect", "core/base core/torrent core/ports gen"),
-  room("server/base", "Node's clock, hasher and package folder", "core/base"),
+  room("server/base", "Node's clock and hasher, package folder, file writes", "core/base"),
   room("server/http/base", "types, addresses, errors, log", "core/base"),
   room(
     "server/http/guards",
     "what a call has to pass before it is answered",
-    "core/base core/rpc server/http/base",
+    "core/base core/rpc server/base server/http/base",
   ),
   room(
     "server/http/direct",

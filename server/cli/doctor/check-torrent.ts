@@ -103,17 +103,15 @@ async function checkPeer(
     const has = await bitfieldOf(torrent, url, options);
     for (const index of has) together.set(index);
     const message = `it has ${has.count} of ${plural(has.size, "piece")}`;
-    return [...findings, has.count > 0 ? ok("peer", url, message) : emptyHanded(url, message)];
+    if (has.count > 0) return [...findings, ok("peer", url, message)];
+    const advice = "it is still downloading, so other peers need to have the pieces";
+    return [...findings, warning("peer", url, message, advice)];
   } catch (error) {
     options.signal.throwIfAborted();
     const advice =
       "the tracker names this peer, but it no longer serves this torrent; restart it or wait until its lease ends";
     return [...findings, problem("peer", url, messageOf(error), advice)];
   }
-}
-
-function emptyHanded(url: string, message: string): Finding {
-  return warning("peer", url, message, "it is still downloading, so other peers need to have the pieces");
 }
 
 async function bitfieldOf(torrent: Torrent, url: string, { ca, signal }: CheckOptions): Promise<Bitfield> {

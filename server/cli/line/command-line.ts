@@ -1,6 +1,6 @@
 import { nearest } from "./did-you-mean.ts";
 import { UsageError } from "./exit-code.ts";
-import { type GivenFlags, longFlag, shortFlag, takesValue } from "./invocation.ts";
+import { formsOf, type GivenFlags, longFlag, takesValue } from "./invocation.ts";
 import { type OptionName, type OptionSpec, options } from "./options.ts";
 import { optionsOf, type VerbSpec } from "./verb-spec.ts";
 
@@ -38,7 +38,7 @@ export function parseCommandLine(words: readonly string[], verbs: readonly VerbS
 
 /** Separates flags and arguments, which come in any order; every word after `--` is an argument. */
 export function parseWords(words: readonly string[], names: readonly OptionName[]) {
-  const byFlag = new Map(names.flatMap((name) => flagsOf(name).map((flag) => [flag, name] as const)));
+  const byFlag = new Map(names.flatMap((name) => formsOf(name).map((flag) => [flag, name] as const)));
   const args: string[] = [];
   const given = new Map<OptionName, string | string[]>();
   const rest = [...words];
@@ -57,11 +57,6 @@ export function parseWords(words: readonly string[], names: readonly OptionName[
     }
   }
   return { args, given };
-}
-
-function flagsOf(name: OptionName): string[] {
-  const short = shortFlag(name);
-  return short === undefined ? [longFlag(name)] : [longFlag(name), short];
 }
 
 /** Splits "--out=x" and "-ox" into flag and value. Of "-qv" it takes "-q" and puts "-v" back into `rest`. */

@@ -1,4 +1,4 @@
-import { environmentName, longFlag, shortFlag } from "./invocation.ts";
+import { environmentName, formsOf } from "./invocation.ts";
 import { type OptionName, type OptionSpec, options } from "./options.ts";
 import { optionsOf, type VerbSpec } from "./verb-spec.ts";
 
@@ -6,10 +6,7 @@ export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
 
 interface Flag {
-  readonly long: string;
-  /** One letter, or empty. */
-  readonly short: string;
-  /** The forms that are typed: "--out" and "-o". */
+  /** "--out" and, if it has one, "-o". */
   readonly forms: readonly string[];
   readonly help: string;
   /** The kind of the flag's value, or the words that it may be. */
@@ -29,13 +26,10 @@ export function flagsOf(spec: VerbSpec): Flag[] {
 
 function flagOf(name: OptionName): Flag {
   const spec: OptionSpec = options[name];
-  const [long, short] = [longFlag(name), shortFlag(name)];
   const kind = /<(\w+)>/.exec(spec.flags)?.[1];
   const help = `${spec.help} (${environmentName(name)})`;
   return {
-    long,
-    short: short?.slice(1) ?? "",
-    forms: short === undefined ? [long] : [long, short],
+    forms: formsOf(name),
     help,
     value: kind === undefined ? "none" : valueTaken(kind, spec.value.words),
   };
@@ -150,7 +144,7 @@ function fish(verbs: readonly VerbSpec[]): string[] {
     lines.push(`complete -c pieza -n __fish_use_subcommand -a ${spec.name} -d ${quoted(spec.summary)}`);
     if (takesFiles(spec)) lines.push(`complete -c pieza ${inVerb} -F`);
     for (const word of wordsOf(spec)) lines.push(`complete -c pieza ${inVerb} -a ${word}`);
-    for (const { long, short, help, value } of flagsOf(spec)) {
+    for (const { forms, help, value } of flagsOf(spec)) {
       const actions = {
         none: "",
         file: " -r -F",
@@ -158,8 +152,9 @@ function fish(verbs: readonly VerbSpec[]): string[] {
         text: " -x",
       };
       const action = typeof value === "string" ? actions[value] : ` -x -a ${quoted(value.join(" "))}`;
-      const letter = short ? ` -s ${short}` : "";
-      lines.push(`complete -c pieza ${inVerb} -l ${long.slice(2)}${letter}${action} -d ${quoted(help)}`);
+      const [long, short] = forms;
+      const letter = short ? ` -s ${short.slice(1)}` : "";
+      lines.push(`complete -c pieza ${inVerb} -l ${long!.slice(2)}${letter}${action} -d ${quoted(help)}`);
     }
   }
   return lines;

@@ -20,9 +20,10 @@ export function longFlag(name: OptionName): string {
   return /--[a-z-]+/.exec(options[name].flags)![0];
 }
 
-/** The short form of a flag, such as "-o", if it has one. */
-export function shortFlag(name: OptionName): string | undefined {
-  return /^-[a-zA-Z](?=,)/.exec(options[name].flags)?.[0];
+/** The forms of a flag that may be typed: "--out" and, if it has one, "-o". */
+export function formsOf(name: OptionName): string[] {
+  const short = /^-[a-zA-Z](?=,)/.exec(options[name].flags) ?? [];
+  return [longFlag(name), ...short];
 }
 
 export function takesValue(name: OptionName): boolean {

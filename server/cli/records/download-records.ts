@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { messageOf } from "#core/base/errors.ts";
 import type { Download } from "#core/download/download.ts";
 import type { DownloadAccount } from "#core/download/explain.ts";
 import type { DownloadSnapshot, DownloadState } from "#core/download/snapshot.ts";
 import { nodeClock } from "../../base/node-clock.ts";
+import { replaceFile } from "../../base/replace-file.ts";
 import { readTextFile } from "../clients/read-text-file.ts";
 
 /** The file that keeps a download's state for `status` and `explain`, while it runs and afterwards. */
@@ -79,13 +80,10 @@ export class RecordKeeper {
     const { infoHash, target } = this.#facts;
     const key = createHash("sha256").update(target).digest("hex").slice(0, 8);
     const path = join(this.#folder, `${infoHash.slice(0, 16)}-${key}.json`);
-    const temporary = `${path}.${process.pid}.new`;
     try {
       await mkdir(this.#folder, { recursive: true });
-      await writeFile(temporary, `${JSON.stringify(this.#record())}\n`);
-      await rename(temporary, path);
+      await replaceFile(path, `${JSON.stringify(this.#record())}\n`);
     } catch (error) {
-      await rm(temporary, { force: true }).catch(() => {});
       this.#onTrouble(`cannot write the record of this download: ${messageOf(error)}`);
     }
     if (this.#stopped) return;

@@ -1,11 +1,7 @@
 import { resolve } from "node:path";
-import type { Writable } from "node:stream";
-import type { RateLimit } from "#core/base/rate-limit.ts";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
-import type { Torrent } from "#core/torrent/torrent.ts";
-import { type RunningGet, startGet } from "../../peer/downloading/get.ts";
+import { type GetOptions, type RunningGet, startGet } from "../../peer/downloading/get.ts";
 import { GaveUp } from "../../peer/downloading/patience.ts";
-import type { SharedPeer } from "../../peer/downloading/shared-peer.ts";
 import { dataDir } from "../clients/data-dir.ts";
 import { CliError, ExitCode } from "../line/exit-code.ts";
 import type { CommonOption, Flags } from "../line/options.ts";
@@ -15,15 +11,9 @@ import { doneLine } from "../line/progress-lines.ts";
 import { RecordKeeper } from "../records/download-records.ts";
 
 /** One torrent to download. */
-export interface GetJob {
-  readonly torrent: Torrent;
-  readonly trackers: readonly string[];
-  /** The path of the finished file or folder, or a stream for the bytes. */
-  readonly target: string | Writable;
+export interface GetJob extends Pick<GetOptions, "torrent" | "trackers" | "target" | "select"> {
   /** The target's name in messages. */
   readonly shown: string;
-  /** Indexes of the files of a folder to download; undefined means all. */
-  readonly select: readonly number[] | undefined;
 }
 
 type GetFlags = Flags<
@@ -31,14 +21,11 @@ type GetFlags = Flags<
 >;
 
 /** Shared by the downloads of one run. */
-export interface GetContext {
+export interface GetContext extends Pick<GetOptions, "ca" | "limit" | "serve"> {
   readonly flags: GetFlags;
   readonly out: Output;
   readonly signal: AbortSignal;
   readonly board: ProgressBoard;
-  readonly ca: string | undefined;
-  readonly limit: RateLimit | undefined;
-  readonly serve: SharedPeer | undefined;
 }
 
 /** Downloads one torrent with progress, a record and a final message. The result seeds until it is stopped. */

@@ -1,7 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { constants, copyFile, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { constants, copyFile, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PiezaError } from "#core/base/errors.ts";
+import { replaceFile } from "../../base/replace-file.ts";
 import type { Authority } from "./policy.ts";
 
 export interface ServerToken {
@@ -23,7 +24,8 @@ export async function loadOrMakeToken(dataDir: string): Promise<ServerToken> {
   const known = await keptToken(path);
   if (known !== undefined) return { token: known, path, made: false };
   const token = randomBytes(24).toString("base64url");
-  const fresh = await writeBeside(path, token);
+  const fresh = `${path}.${randomBytes(6).toString("hex")}`;
+  await writeFile(fresh, `${token}\n`, { mode: 0o600, flag: "wx" });
   try {
     // Of servers that start at once only one can link its file, which is complete. A file created at `path` would be
     // empty at first, and another server could read it so.
@@ -39,13 +41,6 @@ export async function loadOrMakeToken(dataDir: string): Promise<ServerToken> {
   } finally {
     await rm(fresh, { force: true });
   }
-}
-
-/** Writes the token to a new file (mode 0600) in the folder of `path` and returns that file's path. */
-async function writeBeside(path: string, token: string): Promise<string> {
-  const fresh = `${path}.${randomBytes(6).toString("hex")}`;
-  await writeFile(fresh, `${token}\n`, { mode: 0o600, flag: "wx" });
-  return fresh;
 }
 
 async function keptToken(path: string): Promise<string | undefined> {
@@ -92,9 +87,7 @@ function requireToken(expected: string, given: string | undefined): void {
  * other.
  */
 export async function rememberToken(dataDir: string, url: string, token: string): Promise<void> {
-  const path = originPath(dataDir, url);
-  await mkdir(join(dataDir, "tokens"), { recursive: true, mode: 0o700 });
-  await rename(await writeBeside(path, token), path);
+  await replaceFile(originPath(dataDir, url), `${token}\n`, 0o600);
 }
 
 /** The token stored for the URL's origin. Undefined if there is none. */

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Lease } from "#core/ports/tracker.ts";
+import { replaceFile } from "../../base/replace-file.ts";
 import { codeOf } from "../stores/disk.ts";
 
 /** Keeps an announcer's lease between runs. */
@@ -36,12 +36,7 @@ export function leaseOnDisk(folder: string, trackerUrl: string): Leases {
         throw error;
       }
     },
-    async save({ id, secret }) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      const fresh = `${path}.${randomBytes(4).toString("hex")}`;
-      await writeFile(fresh, `${JSON.stringify({ id, secret })}\n`, { mode: 0o600, flag: "wx" });
-      await rename(fresh, path);
-    },
+    save: ({ id, secret }) => replaceFile(path, `${JSON.stringify({ id, secret })}\n`, 0o600),
   };
 }
 

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import type { Tracker } from "#core/ports/tracker.ts";
-import { remoteTracker } from "#core/rpc/rpc.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
-import { openTransport } from "../../http/client/transports.ts";
 import type { PeerOptions } from "../peer.ts";
 import { logRottenPiece } from "../rotten-piece.ts";
 import { Scrub } from "../serving/scrub.ts";
 import type { Lock } from "../stores/lock.ts";
 import { ServedTorrents } from "../stores/served-torrents.ts";
+import { trackerClient } from "../transports/connect-clients.ts";
+import type { OpenTracker } from "../transports/plain-tracker.ts";
 import { Volunteer, type VolunteerRules } from "../volunteer/volunteer.ts";
 import {
   type AllNews,
@@ -44,7 +44,7 @@ export class ReplicateRole {
   readonly #news: ToldFile<AllNews>;
   /** URLs under which trackers list this peer. */
   readonly #own = new Set<string>();
-  readonly #trackers = new Map<string, { tracker: Tracker; close: () => void }>();
+  readonly #trackers = new Map<string, OpenTracker>();
   readonly #said: Record<string, TrackerNews> = {};
   readonly #polling: Polling;
   readonly #options: ReplicateRoleOptions;
@@ -94,7 +94,7 @@ export class ReplicateRole {
     await this.#polling.stop();
     await this.#scrub?.stop();
     await this.#volunteer.stop();
-    for (const { close } of this.#trackers.values()) close();
+    for (const tracker of this.#trackers.values()) tracker.close();
     this.#lock.release();
   }
 
@@ -118,11 +118,8 @@ export class ReplicateRole {
   }
 
   #trackerAt(url: string): Tracker {
-    const known = this.#trackers.get(url);
-    if (known) return known.tracker;
-    const { transport, close } = openTransport(url, "grpc", { ca: this.#options.ca });
-    const tracker = remoteTracker({ url, transport });
-    this.#trackers.set(url, { tracker, close });
+    const tracker = this.#trackers.get(url) ?? trackerClient(url, this.#options.ca);
+    this.#trackers.set(url, tracker);
     return tracker;
   }
 }

@@ -1,6 +1,6 @@
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile, rm, stat } from "node:fs/promises";
 import { nodeClock } from "../../base/node-clock.ts";
+import { replaceFile } from "../../base/replace-file.ts";
 import { ignoreMissing } from "../stores/disk.ts";
 
 /** Version of the content of these files. A file of another version is ignored. */
@@ -37,10 +37,7 @@ export class ToldFile<T extends object> {
     while (this.#waiting) {
       const text = `${JSON.stringify(this.#waiting)}\n`;
       this.#waiting = undefined;
-      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-      const fresh = `${this.#path}.new`;
-      await writeFile(fresh, text, { mode: 0o600 });
-      await rename(fresh, this.#path);
+      await replaceFile(this.#path, text, 0o600);
     }
   }
 }

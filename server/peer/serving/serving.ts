@@ -44,7 +44,9 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     metrics.count(request);
     logRequest(options, request);
   };
-  const uploads = new Uploads(torrents, budget, logRequests ? countAndLog : metrics.count, limitOf(options));
+  const { limitBytesPerSecond: rate } = options;
+  const limit = rate === undefined ? undefined : new RateLimit(rate, nodeClock);
+  const uploads = new Uploads(torrents, budget, logRequests ? countAndLog : metrics.count, limit);
   const server = await startServer({
     ...options,
     services: [
@@ -54,10 +56,6 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     http: peerPages(torrents, uploads, metrics),
   });
   return { server, torrents, uploads, metrics };
-}
-
-function limitOf({ limitBytesPerSecond }: ServingOptions): RateLimit | undefined {
-  return limitBytesPerSecond === undefined ? undefined : new RateLimit(limitBytesPerSecond, nodeClock);
 }
 
 function logRequest({ log }: ServingOptions, request: UploadRecord): void {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { sha256 } from "#core/base/hash.ts";
@@ -6,8 +6,8 @@ import type { PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
+import { replaceFile } from "../../base/replace-file.ts";
 import { FilePieceStore } from "../stores/file-piece-store.ts";
-import { indexOfNumber } from "./uploads.ts";
 
 const TORRENT_FILE = "torrent.json";
 /**
@@ -49,11 +49,9 @@ export class StoredTorrent {
   static async begin(folder: string, torrent: Torrent, nowMs: number): Promise<StoredTorrent> {
     if (!torrent.lengths)
       throw new PiezaError("failed_precondition", "this torrent does not say its lengths");
-    await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = torrentFileOf(folder);
-    await writeFile(`${path}.new`, torrentText(torrent));
-    await utimes(`${path}.new`, nowMs / 1000, nowMs / 1000);
-    await rename(`${path}.new`, path);
+    await replaceFile(path, torrentText(torrent));
+    await utimes(path, nowMs / 1000, nowMs / 1000);
     return StoredTorrent.open(folder);
   }
 
@@ -78,11 +76,6 @@ export class StoredTorrent {
 
   get heldBytes(): number {
     return this.store.geometry.bytesOf(this.store.held);
-  }
-
-  /** Throws out_of_range for a number that the torrent does not have. */
-  indexOf(number: number): PieceIndex {
-    return indexOfNumber(this.store.geometry, number);
   }
 
   /** Fails with InvalidField unless `data` is the piece. */

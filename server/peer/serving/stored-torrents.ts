@@ -10,6 +10,7 @@ import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
 import type { ServedStore } from "../stores/served-torrents.ts";
 import { StoredTorrent } from "./stored-torrent.ts";
+import { indexOfNumber } from "./uploads.ts";
 
 /** The uploads that a peer's operator allows. */
 export interface UploadOptions {
@@ -104,8 +105,8 @@ export class StoredTorrents {
   /** Stores and serves one piece; resolves to whether it is new. Fails with StorePiece's errors and StoreFailed. */
   async store(infoHash: string, number: number, data: Uint8Array): Promise<boolean> {
     const stored = await this.#find(parseInfoHash(infoHash));
-    const index = stored.indexOf(number);
-    const { held } = stored.store;
+    const { geometry, held } = stored.store;
+    const index = indexOfNumber(geometry, number);
     if (held.has(index)) return false;
     await stored.check(index, data);
     if (held.has(index)) return false;

@@ -14,17 +14,13 @@ import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { ignoreMissing, nodeDisk } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
+import type { FilePieceStoreOptions } from "./file-piece-store.ts";
 import { PartFiles } from "./part-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
 import { storePaths } from "./store-paths.ts";
 
-export interface FollowedStoreOptions {
-  readonly torrent: Torrent;
-  readonly geometry: PieceGeometry;
-  /** The writer's target: see FilePieceStoreOptions. */
-  readonly target: string;
-  readonly hasher: Hasher;
-}
+/** `target` is the writer's. */
+export type FollowedStoreOptions = Pick<FilePieceStoreOptions, "torrent" | "geometry" | "target" | "hasher">;
 
 /** Bytes of journal records read at once. */
 const READ_BYTES = 1_024 * JOURNAL_RECORD_BYTES;

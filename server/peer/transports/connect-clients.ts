@@ -10,13 +10,16 @@ import type { OpenTracker } from "./plain-tracker.ts";
 /** Least limit on a peer's answers, for torrents of tiny pieces: a bitfield of the most pieces has 16 KiB. */
 const MIN_READ_BYTES = 64 << 10;
 
-export interface ConnectPeerOptions {
+export interface NamedPeer {
   readonly url: string;
-  /** Whether the peer is registered under the legacy contract. */
+  /** Whether the peer is registered under the legacy contract and may speak nothing but gRPC. */
   readonly legacy: boolean;
+  readonly pieceLength: (index: PieceIndex) => number;
+}
+
+export interface ConnectPeerOptions extends NamedPeer {
   readonly kind: TransportKind;
   readonly torrent: Torrent;
-  readonly pieceLength: (index: PieceIndex) => number;
   readonly ca: string | undefined;
 }
 

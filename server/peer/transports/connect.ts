@@ -1,14 +1,12 @@
 import type { RemotePeer } from "#core/ports/peer.ts";
-import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { proxyFor } from "../../http/client/proxy.ts";
 import type { TransportKind } from "../../http/client/transports.ts";
+import type { NamedPeer } from "./connect-clients.ts";
 import { LatePeer } from "./late-peer.ts";
 import { type OpenTracker, PlainTracker } from "./plain-tracker.ts";
 import { socketPeer } from "./socket-peer.ts";
-
-export type { OpenTracker } from "./plain-tracker.ts";
 
 /** How a download reaches trackers and peers. */
 export interface Ways {
@@ -19,13 +17,6 @@ export interface Ways {
   readonly transport: TransportKind | "auto";
   /** PEM, to trust besides the system's certificates. */
   readonly ca: string | undefined;
-}
-
-export interface NamedPeer {
-  readonly url: string;
-  /** Whether the peer is registered under the legacy contract and may speak nothing but gRPC. */
-  readonly legacy: boolean;
-  readonly pieceLength: (index: PieceIndex) => number;
 }
 
 // Loading the library takes longer than all else before a download's first request; most downloads never need it.

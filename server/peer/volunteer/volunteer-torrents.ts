@@ -1,10 +1,10 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { PiezaError } from "#core/base/errors.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import { torrentFromPeer } from "#core/rpc/rpc.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
+import { replaceFile } from "../../base/replace-file.ts";
 import { openTransport } from "../../http/client/transports.ts";
 
 /** Torrents remembered; beyond that the oldest are forgotten. */
@@ -87,9 +87,6 @@ export class VolunteerTorrents {
     this.#known.set(infoHash, target);
     const [oldest] = this.#known.keys();
     if (this.#known.size > MAX_KNOWN) this.#known.delete(oldest!);
-    const { file } = this.#options;
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(`${file}.new`, JSON.stringify(Object.fromEntries(this.#known)));
-    await rename(`${file}.new`, file);
+    await replaceFile(this.#options.file, JSON.stringify(Object.fromEntries(this.#known)));
   }
 }

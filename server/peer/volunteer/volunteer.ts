@@ -6,6 +6,7 @@ import { RateLimit } from "#core/base/rate-limit.ts";
 import type { Download } from "#core/download/download.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/ports/tracker.ts";
+import { rangesOf, wordsOf } from "#core/replication/words.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
@@ -331,7 +332,7 @@ export class Volunteer implements Copying, CopyKeeper {
     for (const { torrent, store, heldBytes } of byAge) {
       const { infoHash } = torrent;
       if (heldBytes === 0 || this.#orders.acceptedOf(infoHash, now).length > 0) continue;
-      const ranges = rangesOf(store.held);
+      const ranges = rangesOf(wordsOf(store.held));
       // Ranges that do not fit an announce cannot be asked for, and dropping only some frees no space.
       if (ranges.length > MAX_RANGES) continue;
       yield { infoHash, totalPieces: store.held.size, ranges, bytes: heldBytes };
@@ -352,14 +353,4 @@ function refusalOf({ totalPieces }: KeptOrder, torrent: Torrent): DeclineReason 
 
 function* indicesIn(ranges: readonly PieceRange[]): Generator<number> {
   for (const { first, last } of ranges) for (let index = first; index <= last; index++) yield index;
-}
-
-function rangesOf(pieces: Bitfield): PieceRange[] {
-  const ranges: { first: number; last: number }[] = [];
-  for (const index of pieces) {
-    const open = ranges.at(-1);
-    if (open?.last === index - 1) open.last = index;
-    else ranges.push({ first: index, last: index });
-  }
-  return ranges;
 }

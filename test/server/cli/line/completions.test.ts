@@ -43,7 +43,8 @@ describe("completions", () => {
       const script = completionScript(shell, verbs);
       for (const spec of verbs) {
         expect(script).toContain(spec.name);
-        for (const { long } of flagsOf(spec)) {
+        for (const { forms } of flagsOf(spec)) {
+          const long = forms[0]!;
           expect(script).toContain(shell === "fish" ? `-l ${long.slice(2)}` : long);
         }
       }
