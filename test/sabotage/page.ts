@@ -77,9 +77,8 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   {
     what: "of the page: what a tab verified is asked for again after a reload",
     file: "web/src/worker/storage/opfs-piece-store.ts",
-    find: "if (believed || (await holds(data, geometry, index, torrent, hasher))) held.set(index);",
-    replace:
-      "if (believed && (await holds(data, geometry, index, torrent, hasher)) && index < 0) held.set(index);",
+    find: "if (believed || (await holds(index))) held.set(index);",
+    replace: "if (believed && (await holds(index)) && index < 0) held.set(index);",
     test: "test/web/opfs-piece-store.test.ts",
     name: "holds what was committed and only that",
     project: "browser",

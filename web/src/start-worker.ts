@@ -1,12 +1,11 @@
 import workerUrl from "./worker/download.worker.ts?worker&url";
 
+interface ScriptUrls {
+  createScriptURL(url: string): string;
+}
+
 interface TrustedTypes {
-  createPolicy(
-    name: string,
-    rules: { createScriptURL(url: string): string },
-  ): {
-    createScriptURL(url: string): string;
-  };
+  createPolicy(name: string, rules: ScriptUrls): ScriptUrls;
 }
 
 /**

@@ -16,8 +16,3 @@ export type CheckedPeer = Pick<PeerLease, "url" | "source" | "identifyKey">;
 export interface ReachabilityCheck {
   check(peer: CheckedPeer, signal: AbortSignal): Promise<Reachability>;
 }
-
-/** Lists every peer whose address is allowed, without a call. Proves nothing: downloaders find out themselves. */
-export const trustAllowedNetworks: ReachabilityCheck = {
-  check: async () => ({ listed: true, reason: "", proven: false }),
-};

@@ -114,11 +114,11 @@ export class Replicator {
     this.#cursor = cursor;
     for (const key of keys) this.#queue.changed(key);
     await this.#pool.refresh(now);
-    const taken = this.#queue.take(now, MAX_VISITS);
     this.#workedMs = 0;
-    for (const [at, key] of taken.entries()) {
+    for (const key of this.#queue.take(now, MAX_VISITS)) {
       if (this.#workedMs < MAX_WORK_MS) await this.#visit(key, now);
-      else return this.#queue.putBack(taken.slice(at));
+      // Puts it back behind those that changed before.
+      else this.#queue.changed(key);
     }
   }
 

@@ -43,11 +43,6 @@ export class SwarmQueue {
     return taken;
   }
 
-  /** Puts back swarms that were taken and not planned, behind those that changed before. */
-  putBack(keys: readonly SwarmKey[]): void {
-    for (const key of keys) this.changed(key);
-  }
-
   /** Notes the state of a planned swarm. Returns whether it has lost more pieces than before. */
   seen(key: SwarmKey, state: CopyState | undefined, nowMs: number): boolean {
     const before = this.#needy.get(swarmText(key));

@@ -5,8 +5,8 @@
 import { setFlagsFromString } from "node:v8";
 import { nodeClock } from "../../../server/base/node-clock.ts";
 import { shapeTrackerHeap } from "../../../server/cli/servers/tracker-heap.ts";
-import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
+import { trustAllowedNetworks } from "../../support/swarms/trust-allowed-networks.ts";
 
 setFlagsFromString("--semi-space-growth-factor=1");
 shapeTrackerHeap();

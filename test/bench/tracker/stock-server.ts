@@ -10,8 +10,8 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { nodeClock } from "../../../server/base/node-clock.ts";
 import { socketAddress } from "../../../server/http/base/caller.ts";
 import { kCallerAddress } from "../../../server/http/base/context.ts";
-import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { composeTracker } from "../../../server/tracker/tracker.ts";
+import { trustAllowedNetworks } from "../../support/swarms/trust-allowed-networks.ts";
 import { routesOf } from "../../support/wire/routes-of.ts";
 
 const { services } = composeTracker({

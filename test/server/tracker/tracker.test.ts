@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import { openTransport } from "../../../server/http/client/transports.ts";
-import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../server/tracker/tracker.ts";
 import { neverBusy } from "../../support/swarms/never-busy.ts";
 import { infoHash } from "../../support/swarms/router-tracker.ts";
+import { trustAllowedNetworks } from "../../support/swarms/trust-allowed-networks.ts";
 
 const run = promisify(execFile);
 

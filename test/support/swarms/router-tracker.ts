@@ -7,11 +7,11 @@ import { TrackerService as LegacyTrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../../../server/http/base/context.ts";
 import type { LogEvent } from "../../../server/http/base/log.ts";
 import { reportErrors } from "../../../server/http/handling/library.ts";
-import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { composeTracker, type TrackerOptions } from "../../../server/tracker/tracker.ts";
 import { FakeClock } from "../fake-clock.ts";
 import { routesOf } from "../wire/routes-of.ts";
 import { neverBusy } from "./never-busy.ts";
+import { trustAllowedNetworks } from "./trust-allowed-networks.ts";
 
 /** A tracker without a network: the real service, on a clock that is moved by hand, that can die and come back. */
 export class RouterTracker {

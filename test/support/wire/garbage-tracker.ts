@@ -4,8 +4,8 @@
  * great collection does.
  */
 import { getHeapSpaceStatistics } from "node:v8";
-import { trustAllowedNetworks } from "../../../server/tracker/announce/reachability.ts";
 import { startTracker } from "../../../server/tracker/tracker.ts";
+import { trustAllowedNetworks } from "../swarms/trust-allowed-networks.ts";
 
 const tracker = await startTracker({ port: 0, reachability: trustAllowedNetworks });
 const collect = (globalThis as unknown as { gc: (options?: { type: "minor" }) => void }).gc;

@@ -17,10 +17,7 @@ export class CallFailed extends Error {
 /** Messages that the worker sends without a call. */
 export type News = Exclude<WorkerMessage, { type: "answer" | "failure" }>;
 
-interface Waiting {
-  resolve(answer: unknown): void;
-  reject(error: Error): void;
-}
+type Waiting = Omit<PromiseWithResolvers<unknown>, "promise">;
 
 /** Calls the worker and receives its news. */
 export class Engine {

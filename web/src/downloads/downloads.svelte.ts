@@ -169,6 +169,12 @@ export class Downloads {
   }
 }
 
+/** What a component of one download gets. */
+export interface DownloadProps {
+  downloads: Downloads;
+  view: ShownDownload;
+}
+
 /** Whether a file may be the JSON of a torrent, by its name and size. */
 export function mayBeTorrent({ name, size }: File): boolean {
   return name.endsWith(".json") && size <= MAX_TORRENT_JSON_BYTES;

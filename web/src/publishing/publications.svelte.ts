@@ -1,6 +1,7 @@
 import type { Engine, News } from "../base/engine.ts";
 import type { PublicationRecord } from "../base/messages.ts";
 import { keepToken, keptToken } from "../base/token.ts";
+import type { Downloads } from "../downloads/downloads.svelte.ts";
 import { type Published, publishedList } from "./published-list.ts";
 import type { PublishSource } from "./sources.ts";
 
@@ -79,6 +80,12 @@ export class Publications {
     const here = new Set(this.list.map(({ infoHash }) => infoHash));
     this.earlier = publishedList.read().filter(({ infoHash }) => !here.has(infoHash));
   }
+}
+
+/** What the parts of the page get. */
+export interface PageProps {
+  downloads: Downloads;
+  publications: Publications;
 }
 
 function token(): { token?: string } {

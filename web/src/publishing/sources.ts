@@ -3,10 +3,7 @@ import type { PublishAsk } from "../base/messages.ts";
 /** A file or a folder that the person chose. */
 export type PublishSource = Omit<PublishAsk, "token">;
 
-interface SourceFile {
-  readonly path: string;
-  readonly file: File;
-}
+type SourceFile = PublishAsk["files"][number];
 
 export function sourceOfFile(file: File): PublishSource {
   return { fileName: file.name, folder: false, files: [{ path: file.name, file }] };

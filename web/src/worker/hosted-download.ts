@@ -9,14 +9,14 @@ import { piecesOfFiles } from "#core/torrent/selection.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { EarlierRun, Stage } from "../base/messages.ts";
 import { browserClock } from "./browser-clock.ts";
-import { exportedFiles, placedFiles } from "./exported.ts";
+import { placedFiles } from "./exported.ts";
 import { findGeometry } from "./geometry.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { KeptDownload } from "./kept-downloads.ts";
 import { KeptTimeline } from "./kept-timeline.ts";
 import { type OpenStore, openStore } from "./open-store.ts";
 import { type Release, tryLock, waitForLock } from "./storage/tab-lock.ts";
-import { zipOf } from "./storage/zip.ts";
+import { type ZipFile, zipOf } from "./storage/zip.ts";
 import { maxInFlightPerPeer } from "./transport.ts";
 
 /** At 100 ms between snapshots, drawing one download at full rate took a tenth of a core. */
@@ -140,9 +140,14 @@ export class HostedDownload {
     return { blob: await store.blob(placed.start, placed.end), name: placed.path.split("/").at(-1)! };
   }
 
-  /** The finished files of a folder, one by one. */
-  files(): Promise<{ path: string; blob: Blob }[]> {
-    return exportedFiles(this.torrent, this.#completeStore(), this.#selected);
+  /** The finished files of a folder as Blobs backed by the store. Read one by one, because there may be many. */
+  async files(): Promise<ZipFile[]> {
+    const store = this.#completeStore();
+    const files: ZipFile[] = [];
+    for (const { path, start, end } of placedFiles(this.torrent, this.#selected)) {
+      files.push({ path, blob: await store.blob(start, end) });
+    }
+    return files;
   }
 
   /** The file was saved, or the browser is saving it. The copy kept here is deleted at the next start. */

@@ -1,12 +1,10 @@
 import type { Bitfield } from "#core/base/bitfield.ts";
 import { StoreFailed } from "#core/base/errors.ts";
-import type { Hasher } from "#core/base/hash.ts";
 import { MemoryPieceStore, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
-import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Stage, StorageInfo } from "../base/messages.ts";
 import type { KeptDownload } from "./kept-downloads.ts";
-import { endOf, OpfsPieceStore } from "./storage/opfs-piece-store.ts";
+import { endOf, OpfsPieceStore, type OpfsPieceStoreOptions } from "./storage/opfs-piece-store.ts";
 import { freeBytes } from "./storage/storage.ts";
 
 /** A piece store, with the room for its pieces and their bytes as a Blob. */
@@ -21,12 +19,7 @@ export interface OpenStore {
   blob(start: number, end: number): Promise<Blob>;
 }
 
-export interface OpenStoreInput {
-  readonly torrent: Torrent;
-  readonly geometry: PieceGeometry;
-  /** The pieces to download; undefined for all. */
-  readonly wanted: Bitfield | undefined;
-  readonly hasher: Hasher;
+export interface OpenStoreInput extends Omit<OpfsPieceStoreOptions, "folder"> {
   readonly storage: StorageInfo;
   /** The folder of the download; undefined without storage. */
   readonly kept: KeptDownload | undefined;
@@ -64,13 +57,13 @@ function bytesOf(geometry: PieceGeometry, wanted: Bitfield | undefined): number 
 }
 
 async function openOnDisk(input: OpenStoreInput, kept: KeptDownload): Promise<OpenStore | Stage> {
-  const { torrent, geometry, wanted, hasher } = input;
+  const { geometry, wanted } = input;
   const availableBytes = await freeBytes();
   // The file ends with the last wanted piece, so skipped pieces before it take room too.
   const neededBytes = endOf(geometry, wanted) - (await kept.sizeBytes());
   if (neededBytes > availableBytes) return { kind: "too large", neededBytes, availableBytes, memory: false };
   try {
-    const pieces = await OpfsPieceStore.open({ folder: kept.folder, torrent, geometry, hasher, wanted });
+    const pieces = await OpfsPieceStore.open({ ...input, folder: kept.folder });
     return {
       pieces,
       want: (now) => pieces.want(now),

@@ -1,6 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { joinBytes } from "#core/base/bytes.ts";
 import type { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
 import {
   type CappedFetchOptions,
@@ -9,7 +10,7 @@ import {
   type Fetch,
   type WholeAnswer,
 } from "#core/rpc/capped-fetch.ts";
-import { fieldsOf } from "#core/rpc/wire.ts";
+import { FRAME_HEAD_BYTES, fieldsOf, frameHead, readFrameHead } from "#core/rpc/wire.ts";
 
 export interface PeerTransportOptions extends CappedFetchOptions {
   /** Scheme, host and port. */
@@ -19,8 +20,6 @@ export interface PeerTransportOptions extends CappedFetchOptions {
   readonly buffers?: AnswerBuffers | undefined;
 }
 
-/** Bytes of the flags and the length in front of a message and of the trailers. */
-const HEAD_BYTES = 5;
 const TRAILERS_FLAG = 0x80;
 /** Number of the field `data` in GetPieceResponse. */
 const DATA_FIELD = 1;
@@ -65,10 +64,7 @@ function requestHeaders(given: HeadersInit | undefined, timeoutMs: number | unde
 
 function framed<T extends DescMessage>(schema: T, message: MessageInitShape<T>): Uint8Array<ArrayBuffer> {
   const bytes = toBinary(schema, create(schema, message));
-  const frame = new Uint8Array(HEAD_BYTES + bytes.length);
-  new DataView(frame.buffer).setUint32(1, bytes.length);
-  frame.set(bytes, HEAD_BYTES);
-  return frame;
+  return joinBytes([frameHead(bytes.length), bytes]) as Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -76,18 +72,18 @@ function framed<T extends DescMessage>(schema: T, message: MessageInitShape<T>):
  * grpc-status 0.
  */
 function pieceIn({ response, bytes }: WholeAnswer): Uint8Array | undefined {
-  if (response.status !== 200 || response.headers.has("grpc-status") || bytes.length < 2 * HEAD_BYTES)
+  if (response.status !== 200 || response.headers.has("grpc-status") || bytes.length < 2 * FRAME_HEAD_BYTES)
     return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const messageEnd = HEAD_BYTES + view.getUint32(1);
-  const isMessage = bytes[0] === 0 && messageEnd + HEAD_BYTES <= bytes.length;
-  if (!isMessage || bytes[messageEnd] !== TRAILERS_FLAG) return undefined;
-  const trailersAt = messageEnd + HEAD_BYTES;
-  if (trailersAt + view.getUint32(messageEnd + 1) !== bytes.length) return undefined;
+  const message = readFrameHead(bytes);
+  const messageEnd = FRAME_HEAD_BYTES + message.length;
+  const trailersAt = messageEnd + FRAME_HEAD_BYTES;
+  if (message.flags !== 0 || trailersAt > bytes.length) return undefined;
+  const end = readFrameHead(bytes, messageEnd);
+  if (end.flags !== TRAILERS_FLAG || trailersAt + end.length !== bytes.length) return undefined;
   const trailers = new TextDecoder().decode(bytes.subarray(trailersAt));
   if (!/^grpc-status: ?0\r\n$/i.test(trailers)) return undefined;
   try {
-    const [data, ...others] = fieldsOf(bytes.subarray(HEAD_BYTES, messageEnd));
+    const [data, ...others] = fieldsOf(bytes.subarray(FRAME_HEAD_BYTES, messageEnd));
     return data?.number === DATA_FIELD && others.length === 0 ? data.bytes : undefined;
   } catch {
     return undefined;

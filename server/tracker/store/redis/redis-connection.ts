@@ -88,7 +88,9 @@ export class RedisConnection {
     } catch (error) {
       this.#errors++;
       if (messageOf(error) === "Command timed out") this.#drop();
-      throw unavailable(error);
+      const retryAfterMs = Math.round(RETRY_AFTER_MS * (1 + Math.random()));
+      const message = "the tracker's store does not answer";
+      throw new PiezaError("unavailable", message, { cause: error, retryAfterMs });
     }
   }
 
@@ -130,9 +132,4 @@ export class RedisConnection {
     const message = `Redis is away: ${messageOf(error)}`;
     this.#options.log?.({ level: "warn", event: "store_away", message });
   }
-}
-
-function unavailable(cause?: unknown): PiezaError {
-  const retryAfterMs = Math.round(RETRY_AFTER_MS * (1 + Math.random()));
-  return new PiezaError("unavailable", "the tracker's store does not answer", { cause, retryAfterMs });
 }

@@ -4,10 +4,10 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { PiezaError } from "#core/base/errors.ts";
 import type { AnnounceEvent } from "#core/ports/tracker.ts";
 import { EventLoopDelay, Overload } from "../../../../server/tracker/announce/overload.ts";
-import { trustAllowedNetworks } from "../../../../server/tracker/announce/reachability.ts";
 import { within } from "../../../support/deadline.ts";
 import { seededRandom } from "../../../support/swarms/fake-swarm.ts";
 import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
+import { trustAllowedNetworks } from "../../../support/swarms/trust-allowed-networks.ts";
 
 const PEERS = 1_000;
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };

@@ -4,10 +4,10 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, type AnnounceRequestSchema, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { TrackerService as LegacyTrackerService } from "#gen/tracker_pb.ts";
 import { startServer } from "../../../../server/http/listening/server.ts";
-import { trustAllowedNetworks } from "../../../../server/tracker/announce/reachability.ts";
 import { composeTracker } from "../../../../server/tracker/tracker.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { infoHash } from "../../../support/swarms/router-tracker.ts";
+import { trustAllowedNetworks } from "../../../support/swarms/trust-allowed-networks.ts";
 import { type RawAnswer, RawClient, type RawRequest } from "../../../support/wire/raw-call.ts";
 import {
   callOf,

@@ -3,10 +3,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { openTransport, type TransportKind } from "../../../../server/http/client/transports.ts";
-import { trustAllowedNetworks } from "../../../../server/tracker/announce/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../../server/tracker/tracker.ts";
 import { neverBusy } from "../../../support/swarms/never-busy.ts";
 import { infoHash } from "../../../support/swarms/router-tracker.ts";
+import { trustAllowedNetworks } from "../../../support/swarms/trust-allowed-networks.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
 const KINDS: readonly TransportKind[] = ["grpc", "grpc-web", "connect"];

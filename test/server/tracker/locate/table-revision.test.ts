@@ -2,8 +2,8 @@ import { toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { AnnounceEvent, LocatePiecesResponseSchema } from "#gen/pieza/v1/tracker_pb.ts";
-import { trustAllowedNetworks } from "../../../../server/tracker/announce/reachability.ts";
 import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
+import { trustAllowedNetworks } from "../../../support/swarms/trust-allowed-networks.ts";
 
 const PIECES = 100_000;
 const PEERS = 50;

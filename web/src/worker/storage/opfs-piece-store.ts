@@ -57,12 +57,12 @@ export class OpfsPieceStore implements PieceStore {
 
   /** Opens the store with the pieces of the last run, or an empty one. Fails with StoreFailed. */
   static async open(options: OpfsPieceStoreOptions): Promise<OpfsPieceStore> {
-    const { folder, torrent, geometry, hasher, wanted } = options;
+    const { folder, geometry, wanted } = options;
     const data = await OpfsFile.open(folder, DATA_FILE);
     try {
       const journal = await OpfsFile.open(folder, JOURNAL_FILE);
       try {
-        const { held, lost } = await resumed(data, journal, torrent, geometry, hasher);
+        const { held, lost } = await resumed(data, journal, options);
         const store = new OpfsPieceStore(geometry, data, journal, held);
         store.want(wanted);
         store.#append("lost", lost);
@@ -155,13 +155,15 @@ export class OpfsPieceStore implements PieceStore {
 async function resumed(
   data: OpfsFile,
   journal: OpfsFile,
-  torrent: Torrent,
-  geometry: PieceGeometry,
-  hasher: Hasher,
+  { torrent, geometry, hasher }: OpfsPieceStoreOptions,
 ): Promise<{ held: Bitfield; lost: number[] }> {
   const state = parseJournal(journal.read(0, journal.sizeBytes), torrent.infoHash, geometry);
   const held = new Bitfield(geometry.count);
   const lost: number[] = [];
+  const holds = async (index: PieceIndex) => {
+    const bytes = data.read(geometry.offset(index), geometry.lengthOf(index));
+    return (await sha256(hasher, bytes)) === torrent.pieces[index];
+  };
   const durable = Bitfield.of(
     geometry.count,
     [...(state?.pieces ?? [])].flatMap(([n, kind]) => (kind === "durable" ? [n] : [])),
@@ -176,7 +178,7 @@ async function resumed(
   for (const [n, kind] of state?.pieces ?? []) {
     const index = geometry.index(n);
     const believed = kind === "durable" && sizeRight;
-    if (believed || (await holds(data, geometry, index, torrent, hasher))) held.set(index);
+    if (believed || (await holds(index))) held.set(index);
     else lost.push(index);
   }
   return { held, lost };
@@ -188,15 +190,4 @@ export function endOf(geometry: PieceGeometry, pieces: Bitfield | undefined): nu
   let end = 0;
   for (const n of pieces) end = geometry.offset(geometry.index(n)) + geometry.lengthOf(geometry.index(n));
   return end;
-}
-
-async function holds(
-  data: OpfsFile,
-  geometry: PieceGeometry,
-  index: PieceIndex,
-  torrent: Torrent,
-  hasher: Hasher,
-): Promise<boolean> {
-  const bytes = data.read(geometry.offset(index), geometry.lengthOf(index));
-  return (await sha256(hasher, bytes)) === torrent.pieces[index];
 }

@@ -1,3 +1,4 @@
+import { joinBytes } from "#core/base/bytes.ts";
 import { crc32 } from "#core/ports/journal.ts";
 
 /** One file of an archive; `path` has "/" between its parts. */
@@ -26,7 +27,7 @@ const MAX_32 = 0xffffffff;
  * file.
  */
 export async function zipOf(files: readonly ZipFile[]): Promise<Blob> {
-  const parts: BlobPart[] = [];
+  const parts: (Uint8Array | Blob)[] = [];
   const entries: Entry[] = [];
   let offset = 0;
   for (const { path, blob } of files) {
@@ -44,7 +45,7 @@ export async function zipOf(files: readonly ZipFile[]): Promise<Blob> {
   const directory = entries.map(directoryHeader);
   const directoryBytes = directory.reduce((sum, header) => sum + header.byteLength, 0);
   parts.push(...directory, endOfArchive(entries.length, offset, directoryBytes));
-  return new Blob(parts, { type: "application/zip" });
+  return new Blob(parts as BlobPart[], { type: "application/zip" });
 }
 
 async function crcOf(blob: Blob): Promise<number> {
@@ -58,7 +59,7 @@ async function crcOf(blob: Blob): Promise<number> {
 }
 
 /** The part that the local and the directory header share: from "version needed" to the length of the extra field. */
-function common(entry: Entry, extraBytes: number): Uint8Array<ArrayBuffer> {
+function common(entry: Entry, extraBytes: number): Uint8Array {
   return fields([
     [2, ZIP64_VERSION],
     [2, UTF8_NAMES],
@@ -73,17 +74,17 @@ function common(entry: Entry, extraBytes: number): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-function localHeader(entry: Entry): Uint8Array<ArrayBuffer> {
+function localHeader(entry: Entry): Uint8Array {
   const extra = fields([
     [2, 1],
     [2, 16],
     [8, entry.sizeBytes],
     [8, entry.sizeBytes],
   ]);
-  return joined(fields([[4, 0x04034b50]]), common(entry, extra.length), entry.name, extra);
+  return joinBytes([fields([[4, 0x04034b50]]), common(entry, extra.length), entry.name, extra]);
 }
 
-function directoryHeader(entry: Entry): Uint8Array<ArrayBuffer> {
+function directoryHeader(entry: Entry): Uint8Array {
   const extra = fields([
     [2, 1],
     [2, 24],
@@ -102,11 +103,11 @@ function directoryHeader(entry: Entry): Uint8Array<ArrayBuffer> {
     [4, 0],
     [4, MAX_32],
   ]);
-  return joined(start, common(entry, extra.length), rest, entry.name, extra);
+  return joinBytes([start, common(entry, extra.length), rest, entry.name, extra]);
 }
 
 /** The zip64 end record, the locator that points to it, and the old end record that sends readers to the locator. */
-function endOfArchive(count: number, directoryAt: number, directoryBytes: number): Uint8Array<ArrayBuffer> {
+function endOfArchive(count: number, directoryAt: number, directoryBytes: number): Uint8Array {
   const end64 = fields([
     [4, 0x06064b50],
     [8, 44],
@@ -135,11 +136,11 @@ function endOfArchive(count: number, directoryAt: number, directoryBytes: number
     [4, MAX_32],
     [2, 0],
   ]);
-  return joined(end64, locator, end);
+  return joinBytes([end64, locator, end]);
 }
 
 /** Little-endian numbers of 2, 4 or 8 bytes, one after the other. */
-function fields(values: readonly (readonly [bytes: 2 | 4 | 8, value: number])[]): Uint8Array<ArrayBuffer> {
+function fields(values: readonly (readonly [bytes: 2 | 4 | 8, value: number])[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(values.reduce((sum, [bytes]) => sum + bytes, 0)));
   let at = 0;
   for (const [bytes, value] of values) {
@@ -149,14 +150,4 @@ function fields(values: readonly (readonly [bytes: 2 | 4 | 8, value: number])[])
     at += bytes;
   }
   return new Uint8Array(view.buffer);
-}
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -8,13 +8,13 @@ import type { Tracker } from "#core/ports/tracker.ts";
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import { nodeClock } from "../../../../../server/base/node-clock.ts";
 import { openTransport } from "../../../../../server/http/client/transports.ts";
-import { trustAllowedNetworks } from "../../../../../server/tracker/announce/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../../../server/tracker/tracker.ts";
 import { within } from "../../../../support/deadline.ts";
 import { PiezaProcess } from "../../../../support/processes/pieza-process.ts";
 import { RedisServer } from "../../../../support/processes/redis-server.ts";
 import { neverBusy } from "../../../../support/swarms/never-busy.ts";
 import { infoHash } from "../../../../support/swarms/router-tracker.ts";
+import { trustAllowedNetworks } from "../../../../support/swarms/trust-allowed-networks.ts";
 
 const swarm = { infoHash: infoHash("a"), totalPieces: 8 };
 const PEERS = 5;

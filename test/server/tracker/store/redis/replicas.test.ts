@@ -6,12 +6,12 @@ import type { Announced, Lease, SwarmTable, Tracker } from "#core/ports/tracker.
 import { remoteTracker } from "#core/rpc/rpc.ts";
 import { nodeClock } from "../../../../../server/base/node-clock.ts";
 import { openTransport } from "../../../../../server/http/client/transports.ts";
-import { trustAllowedNetworks } from "../../../../../server/tracker/announce/reachability.ts";
 import { type RunningTracker, startTracker } from "../../../../../server/tracker/tracker.ts";
 import { within } from "../../../../support/deadline.ts";
 import { RedisServer } from "../../../../support/processes/redis-server.ts";
 import { neverBusy } from "../../../../support/swarms/never-busy.ts";
 import { infoHash, RouterTracker } from "../../../../support/swarms/router-tracker.ts";
+import { trustAllowedNetworks } from "../../../../support/swarms/trust-allowed-networks.ts";
 
 const PIECES = 8;
 const AT_ONCE = 20;
