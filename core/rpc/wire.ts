@@ -117,9 +117,8 @@ export const FRAME_HEAD_BYTES = 5;
 /** The head of a frame; `flags` are 0 for an uncompressed message, and 0x80 for the trailers of gRPC-Web. */
 export function frameHead(length: number, flags = 0): Uint8Array<ArrayBuffer> {
   const head = new Uint8Array(FRAME_HEAD_BYTES);
-  const view = new DataView(head.buffer);
-  view.setUint8(0, flags);
-  view.setUint32(1, length);
+  head[0] = flags;
+  for (let at = FRAME_HEAD_BYTES - 1, rest = length; at > 0; at--, rest >>>= 8) head[at] = rest;
   return head;
 }
 

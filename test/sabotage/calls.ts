@@ -21,8 +21,9 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
   {
     what: "a direct answer passes no gate",
     file: "server/http/handling/call-handler.ts",
-    find: "return passGates(this.#gates, call)?",
-    replace: "return passGates(call.route.method?.localName === 'locatePieces' ? [] : this.#gates, call)?",
+    find: "const waiting = passGates(this.#gates, call);",
+    replace:
+      "const waiting = passGates(call.route.method?.localName === 'locatePieces' ? [] : this.#gates, call);",
     test: "test/server/http/handling/gates.test.ts",
     name: "a direct answer",
   },

@@ -65,25 +65,37 @@ export function directCall(method: DirectMethod, plain: PlainCall, body: Uint8Ar
   return request === undefined ? undefined : { plain, method, request };
 }
 
-/** Reads the body of a plain call, held to its pace. Rejects with the body's error. */
-export async function readDirectBody({ body, pace }: Call): Promise<BodyStart> {
-  if (Buffer.isBuffer(body)) return { whole: body, again: () => undefined };
+/** Reads the body of a plain call, which its pace limits to a short time. Rejects with the body's error. */
+export function readDirectBody({ body, pace }: Call): Promise<BodyStart> {
+  if (Buffer.isBuffer(body)) return Promise.resolve({ whole: body, again: () => undefined });
   pace?.awaitShort();
-  const start = await readShortBody(body, MAX_REQUEST_BYTES);
-  if (start.whole) pace?.stopReading();
-  return start;
+  return readShortBody(body, MAX_REQUEST_BYTES);
 }
 
-/** Sends the answer and returns its length in bytes. Rejects with the method's error before anything is sent. */
-export async function answerDirectly(call: Call, { plain, method, request }: DirectCall): Promise<number> {
+/**
+ * Sends the answer, or by `sendError` the method's error, and holds it to the call's pace. Rejects if it fails after
+ * something has been sent.
+ */
+export async function answerDirectly(
+  call: Call,
+  { plain, method, request }: DirectCall,
+  sendError: (call: Call, error: unknown) => void,
+): Promise<void> {
   const { reply } = call;
-  const onGone = (fn: () => void) => void reply.once("close", fn);
-  const answering = method.answer(request, call.caller, onGone);
-  const { timeoutMs } = plain;
-  const answer = timeoutMs === undefined ? await answering : await inTime(answering, timeoutMs);
-  if (reply.closed || reply.destroyed) answer.done?.();
-  else send(answer, plain, reply);
-  return answer.parts.reduce((sum, part) => sum + part.byteLength, 0);
+  let bytes = 0;
+  try {
+    const onGone = (fn: () => void) => void reply.once("close", fn);
+    const answering = method.answer(request, call.caller, onGone);
+    const { timeoutMs } = plain;
+    const answer = timeoutMs === undefined ? await answering : await inTime(answering, timeoutMs);
+    for (const part of answer.parts) bytes += part.byteLength;
+    if (reply.closed || reply.destroyed) answer.done?.();
+    else send(answer, plain, reply);
+  } catch (error) {
+    if (reply.headersSent || reply.closed) throw error;
+    sendError(call, error);
+  }
+  if (!reply.closed) call.pace?.sending(bytes);
 }
 
 /** Rejects as the library does after `timeoutMs`, and calls `done` of an answer that comes later. */

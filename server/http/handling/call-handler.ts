@@ -138,10 +138,11 @@ export class CallHandler {
       let direct = known;
       if (!direct && plain && method) {
         const { whole, again } = await readDirectBody(call);
+        if (whole) call.pace?.stopReading();
         direct = whole && directCall(method, plain, whole);
         if (!direct) begun = again();
       }
-      if (direct) await this.#answerDirectly(call, direct);
+      if (direct) await answerDirectly(call, direct, this.#sendError);
       else await answerByLibrary(handler, call, begun, this.#unread);
     } catch {
       // The caller has too many unread bytes or is gone, or its connection broke.
@@ -153,33 +154,30 @@ export class CallHandler {
 
   /** False, after the answer, if a gate refuses the call. A promise only if a gate asks another server. */
   #passes(call: Call): boolean | Promise<boolean> {
-    const refused = (refusal: unknown) => {
+    try {
+      const waiting = passGates(this.#gates, call);
+      return waiting ? this.#passesLater(call, waiting) : true;
+    } catch (refusal) {
       this.#refuse(call, refusal);
       return false;
-    };
+    }
+  }
+
+  async #passesLater(call: Call, waiting: Promise<void>): Promise<boolean> {
     try {
-      return passGates(this.#gates, call)?.then(() => true, refused) ?? true;
+      await waiting;
+      return true;
     } catch (refusal) {
-      return refused(refusal);
+      this.#refuse(call, refusal);
+      return false;
     }
   }
 
-  async #answerDirectly(call: Call, direct: DirectCall): Promise<void> {
-    let bytes = 0;
-    try {
-      bytes = await answerDirectly(call, direct);
-    } catch (error) {
-      if (call.reply.headersSent || call.reply.closed) throw error;
-      this.#sendError(call, error);
-    }
-    if (!call.reply.closed) call.pace!.sending(bytes);
-  }
-
-  #sendError({ head, route, reply }: Call, error: unknown): void {
+  readonly #sendError = ({ head, route, reply }: Call, error: unknown): void => {
     const { method } = route;
     const name = method ? `${method.parent.typeName}.${method.name}` : "plain HTTP";
     sendRpcError(head.headers["content-type"], reportError(error, name, this.#options.log), reply);
-  }
+  };
 
   /** Answers a refused call, and drops the rest of its body. See Pace.dropRest. */
   #refuse(call: Call, refusal: unknown): void {
