@@ -52,6 +52,14 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     name: "has the headers of the gates",
   },
   {
+    what: "over HTTP/2, a request that Node answers by itself ends the server",
+    file: "server/http/listening/h2-guards.ts",
+    find: "if (exchange) calls.onRequest(exchange.request, exchange.response);",
+    replace: "calls.onRequest(exchange!.request, exchange!.response);",
+    test: "test/server/http/listening/h2-short-call.test.ts",
+    name: "ends no server, and repeats no earlier request",
+  },
+  {
     what: "a page that may not change anything makes a short call",
     file: "server/http/guards/gates.ts",
     find: "if (!cors.admit(head, reply, route.policy.changes)) {",

@@ -149,7 +149,10 @@ function takeRoom({ head, route, caller, reply }: Call): void {
   const { room, requestBytes } = route.policy;
   if (!room) return;
   const stated = statedBytes(head.headers["content-length"]) ?? requestBytes;
-  reply.once("close", room.take(caller.address, Math.min(requestBytes, stated)));
+  const giveBack = room.take(caller.address, Math.min(requestBytes, stated));
+  // A gate before this one may have waited, and the caller may have left meanwhile.
+  if (reply.closed) giveBack();
+  else reply.once("close", giveBack);
 }
 
 function statedBytes(length: string | undefined): number | undefined {

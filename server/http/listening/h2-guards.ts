@@ -28,27 +28,36 @@ export function createGuardedHttp2Server(limits: Limits, calls: CallHandler): Ht
       return toExchange(stream, headers, flags, rawHeaders);
     };
     // Set only here: the bodies of a direct call are held to their pace, and an idle session has its own timeout.
-    const reply = new StreamReply(stream, toNode);
+    const reply = new StreamReply(stream, () => {
+      const exchange = toNode();
+      if (!exchange) throw new Error("Node has answered this call by itself");
+      return exchange;
+    });
     stream.on("error", ignore);
     if (calls.onUnparsed(headers[":path"] ?? "", new StreamHead(stream, headers), stream, reply)) return;
     const exchange = toNode();
-    calls.onRequest(exchange.request, exchange.response);
+    if (exchange) calls.onRequest(exchange.request, exchange.response);
   });
   server.on("sessionError", ignore);
   server.on("session", (session) => guardSession(session, limits));
   return server;
 }
 
-/** Returns a function that takes the arguments of a "stream" event and makes Node's request and response of them. */
-function exchangeMaker(): (...stream: unknown[]) => NodeExchange {
+/**
+ * Returns a function that takes the arguments of a "stream" event and makes Node's request and response of them.
+ * Undefined: Node has answered by itself, as it does to CONNECT (405) and to an unknown Expect header (417).
+ */
+function exchangeMaker(): (...stream: unknown[]) => NodeExchange | undefined {
   let made: NodeExchange | undefined;
   // This server never listens. Node makes both objects synchronously, within emit().
   const server = createServer((request, response) => {
     made = { request, response };
   });
   return (...stream) => {
+    // An exchange of an earlier stream must never be answered again.
+    made = undefined;
     server.emit("stream", ...stream);
-    return made!;
+    return made;
   };
 }
 

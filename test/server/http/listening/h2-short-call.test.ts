@@ -1,9 +1,15 @@
 import { once } from "node:events";
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
+import {
+  type ClientHttp2Session,
+  connect,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { GetBitfieldRequestSchema, type PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import type { DirectMethod } from "../../../../server/http/direct/direct.ts";
+import type { PlainHttp, ServerOptions } from "../../../../server/http/handling/options.ts";
 import type { ServiceOptions } from "../../../../server/http/handling/served-service.ts";
 import { within } from "../../../support/deadline.ts";
 import { startTestPeer, swarm } from "../../../support/swarms/test-peer.ts";
@@ -17,8 +23,11 @@ function dial(answer: DirectMethod["answer"]): Promise<ClientHttp2Session> {
   return dialTo({ direct: { getBitfield: { read: (message) => message, answer } } });
 }
 
-async function dialTo(peer: ServiceOptions<typeof PeerService>): Promise<ClientHttp2Session> {
-  const server = await startTestPeer({}, {}, peer);
+async function dialTo(
+  peer: ServiceOptions<typeof PeerService>,
+  options: Partial<ServerOptions> = {},
+): Promise<ClientHttp2Session> {
+  const server = await startTestPeer({}, options, peer);
   const session = connect(server.url);
   onTestFinished(async () => {
     session.destroy();
@@ -91,3 +100,36 @@ describe("a short call over HTTP/2", () => {
     expect((await call(session)).headers.date).toBe("Tue, 01 Jan 2030 00:00:01 GMT");
   });
 });
+
+describe("a request over HTTP/2 that Node answers by itself", () => {
+  it.each([
+    ["CONNECT", { ":method": "CONNECT", ":authority": "localhost:1" }, 405],
+    ["an unknown Expect", { ":path": "/page", expect: "wonders" }, 417],
+  ])("%s: ends no server, and repeats no earlier request", async (_what, headers, status) => {
+    const crashes: unknown[] = [];
+    const noteCrash = (error: unknown) => void crashes.push(error);
+    process.on("uncaughtException", noteCrash);
+    onTestFinished(() => void process.off("uncaughtException", noteCrash));
+    let pages = 0;
+    const http: PlainHttp = (_request, response) => {
+      pages++;
+      response.end("page");
+      return true;
+    };
+    const session = await dialTo({}, { http });
+    expect(await statusOf(session, headers)).toBe(status);
+    expect(await statusOf(session, { ":path": "/page" })).toBe(200);
+    expect(await statusOf(session, headers)).toBe(status);
+    expect(pages).toBe(1);
+    expect(await statusOf(session, { ":path": "/page" })).toBe(200);
+    expect(pages).toBe(2);
+    expect(crashes).toEqual([]);
+  });
+});
+
+async function statusOf(session: ClientHttp2Session, headers: OutgoingHttpHeaders): Promise<unknown> {
+  const stream = session.request(headers).on("error", () => {});
+  const [answer] = (await within(HANG_MS, "the answer", once(stream, "response"))) as [IncomingHttpHeaders];
+  stream.close();
+  return answer[":status"];
+}
