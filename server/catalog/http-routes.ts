@@ -1,7 +1,7 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
+import { prefersHtml } from "../http/base/accept.ts";
 import type { HttpRequest, HttpResponse } from "../http/base/http-types.ts";
-import { prefersHtml } from "./accept.ts";
 import type { PageFile, PageFiles } from "./page-files.ts";
 import { pageHeaders } from "./page-headers.ts";
 import type { TorrentDirectory } from "./torrent-directory.ts";

@@ -13,6 +13,7 @@ export interface Room {
 /** The packages that a house may import. The first pattern that fits the room's path counts. */
 const packages: readonly [room: RegExp, allowed: RegExp][] = [
   [/^core\/rpc$/, /^@(connectrpc\/connect|bufbuild\/protobuf)(\/|$)/],
+  [/^core\/content$/, /^mime$/],
   [/^core\//, /^$/],
   [/^web\//, /^(?!node:|@connectrpc\/connect-node)/],
   [/^/, /^/],
@@ -33,6 +34,7 @@ export const rooms: readonly Room[] = [
   room("core/announce", "keeps a peer announced to its trackers", "core/base core/torrent core/ports"),
   room("core/upload", "publishes a file to peers that store it", "core/base core/torrent core/ports"),
   room("core/replication", "plans which volunteer copies which piece", "core/base core/torrent core/ports"),
+  room("core/content", "content URLs: paths, conditions, ranges, lists", "core/base core/torrent"),
   room("core/rpc", "the ports over Connect", "core/base core/torrent core/ports gen"),
   room("server/base", "Node's clock and hasher, package folder, file writes", "core/base"),
   room("server/http/base", "types, addresses, errors, log", "core/base"),

@@ -130,6 +130,11 @@ export class Pace {
     this.#paces.add(this);
   }
 
+  /** Call it when the bytes given to `sending` have left and the next ones are not known yet. */
+  sent(): void {
+    this.#stopWriting();
+  }
+
   stopReading(): void {
     this.#readByMs = NEVER;
     this.#removeIfDone();

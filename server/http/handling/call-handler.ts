@@ -218,8 +218,9 @@ export class CallHandler {
       return;
     }
     try {
-      if (await http?.(request, response, call.caller)) this.#holdAnswer(call, response);
-      else say(response, 404, "nothing here");
+      const answered = await http?.(request, response, call.caller, call.pace!);
+      if (answered === true) this.#holdAnswer(call, response);
+      else if (!answered) say(response, 404, "nothing here");
     } catch (error) {
       log(failure("request_failed", `${request.method} ${call.path.slice(0, 200)}`, error));
       if (response.headersSent) response.destroy();

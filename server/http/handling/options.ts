@@ -2,6 +2,7 @@ import type { Caller } from "../base/caller.ts";
 import type { HttpRequest, HttpResponse } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import type { Pace } from "../guards/pace.ts";
 import type { SharedRate } from "../guards/rate-limit.ts";
 import type { ServedService } from "./served-service.ts";
 
@@ -27,12 +28,18 @@ export interface EdgeOptions {
   readonly log?: Log | undefined;
 }
 
-/** Answers a plain HTTP request and returns true, or leaves the request alone and returns false. */
+/**
+ * Answers a plain HTTP request and returns true, or leaves the request alone and returns false. "paced": the route has
+ * sent the answer in parts and has held each part to the pace itself, so the answer may have any length.
+ */
 export type PlainHttp = (
   request: HttpRequest,
   response: HttpResponse,
   caller: Caller,
-) => boolean | Promise<boolean>;
+  pace: Pace,
+) => PlainAnswered | Promise<PlainAnswered>;
+
+export type PlainAnswered = boolean | "paced";
 
 export interface ServerOptions extends EdgeOptions {
   readonly services: readonly ServedService[];

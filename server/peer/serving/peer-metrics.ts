@@ -13,6 +13,11 @@ export class PeerMetrics {
     ["info_hash", "outcome"],
   );
   readonly #bytes = this.#counter("pieza_piece_bytes_sent_total", "Bytes of pieces sent.", ["info_hash"]);
+  readonly #content = this.#counter(
+    "pieza_content_bytes_sent_total",
+    "Bytes of files sent at content URLs.",
+    ["info_hash"],
+  );
   readonly #checked = this.#counter(
     "pieza_pieces_checked_total",
     "Held pieces that were read and hashed again.",
@@ -33,6 +38,10 @@ export class PeerMetrics {
   readonly count = ({ infoHash, outcome, bytes }: UploadRecord): void => {
     this.#requests.inc({ info_hash: infoHash, outcome });
     if (outcome === "ok") this.#bytes.inc({ info_hash: infoHash }, bytes);
+  };
+
+  readonly contentSent = (infoHash: string, bytes: number): void => {
+    this.#content.inc({ info_hash: infoHash }, bytes);
   };
 
   checked(): void {

@@ -1,18 +1,32 @@
-import type { Caller } from "../../http/base/caller.ts";
-import type { HttpRequest, HttpResponse } from "../../http/base/http-types.ts";
+import { contentPath, parseContentPath } from "#core/content/content-path.ts";
+import type { HttpResponse } from "../../http/base/http-types.ts";
+import { pathOf, say } from "../../http/handling/node-call.ts";
+import type { PlainHttp } from "../../http/handling/options.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
+import { type ContentParts, serveContent } from "./content.ts";
 import type { PeerMetrics } from "./peer-metrics.ts";
 import { servePiece } from "./raw-pieces.ts";
-import type { Uploads } from "./uploads.ts";
+
+export interface PeerPagesParts {
+  readonly torrents: ServedTorrents;
+  readonly metrics: PeerMetrics;
+  readonly content: ContentParts;
+}
 
 /**
- * The plain HTTP pages of a peer, beside its RPCs: `/`, `/metrics` and `/pieces/...`, for people, curl, caches and
- * Prometheus. Resolves to false for other paths and methods.
+ * The plain HTTP of a peer beside its RPCs, for people, curl, caches and Prometheus: `/`, `/metrics`, `/content/...`
+ * and `/pieces/...`.
  */
-export function peerPages(torrents: ServedTorrents, uploads: Uploads, metrics: PeerMetrics) {
-  return async (request: HttpRequest, response: HttpResponse, caller: Caller): Promise<boolean> => {
-    if (request.method !== "GET" && request.method !== "HEAD") return false;
-    const path = new URL(request.url ?? "/", "http://peer").pathname;
+export function peerPages({ torrents, metrics, content }: PeerPagesParts): PlainHttp {
+  return async (request, response, caller, pace) => {
+    const { address } = caller;
+    const path = pathOf(request);
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      if (!parseContentPath(path)) return false;
+      response.setHeader("allow", "GET, HEAD");
+      say(response, 405, "only GET and HEAD are allowed here");
+      return true;
+    }
     if (path === "/") {
       sendText(response, "application/json", `${JSON.stringify(overview(torrents), null, 2)}\n`);
       return true;
@@ -21,7 +35,8 @@ export function peerPages(torrents: ServedTorrents, uploads: Uploads, metrics: P
       sendText(response, metrics.contentType, await metrics.text());
       return true;
     }
-    return servePiece(path, { request, response, address: caller.address }, uploads);
+    const answered = await serveContent(path, { request, response, pace, address }, content);
+    return answered || servePiece(path, { request, response, address }, content.uploads);
   };
 }
 
@@ -37,11 +52,13 @@ function overview(torrents: ServedTorrents) {
       file_name: torrent.fileName,
       total_pieces: torrent.pieces.length,
       pieces_held: store.held.count,
+      ...(store.held.complete && { content: contentPath(torrent.infoHash, [], true) }),
     });
   }
   return {
     service: "pieza peer",
     endpoints: {
+      content: "/content/<info_hash>/<file_name>",
       pieces: "/pieces/<info_hash>/<number>",
       rpc: "/pieza.v1.PeerService/<Identify, GetTorrent, GetBitfield or GetPiece>",
       health: "/healthz",

@@ -1,8 +1,7 @@
-import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { PiezaError } from "#core/base/errors.ts";
-import { toConnectError } from "../../http/base/connect-error.ts";
+import { parseRange } from "#core/content/byte-range.ts";
 import type { HttpRequest, HttpResponse } from "../../http/base/http-types.ts";
-import { parseRange } from "./byte-range.ts";
+import { sendPlainError } from "./plain-error.ts";
 import { PIECE_CACHE_CONTROL, pieceETag, serverTiming } from "./service.ts";
 import type { Offer, Uploads } from "./uploads.ts";
 
@@ -30,7 +29,7 @@ export async function servePiece(path: string, exchange: PieceExchange, uploads:
     else sendHeaders(offer, request, response);
   } catch (error) {
     if (!(error instanceof PiezaError)) throw error;
-    sendError(error, response);
+    sendPlainError(error, response);
   }
   return true;
 }
@@ -97,13 +96,4 @@ function isFresh(request: HttpRequest, { hash }: Offer): boolean {
 
 function isOfThisPiece(ifRange: string | string[] | undefined, { hash }: Offer): boolean {
   return ifRange === undefined || ifRange === pieceETag(hash);
-}
-
-function sendError(error: PiezaError, response: HttpResponse): void {
-  const { code, metadata } = toConnectError(error);
-  for (const [name, value] of metadata) response.setHeader(name, value);
-  response.statusCode = codeToHttpStatus(code);
-  response.setHeader("content-type", "application/json");
-  response.setHeader("cache-control", "no-store");
-  response.end(`${JSON.stringify({ code: error.code, message: error.message })}\n`);
 }

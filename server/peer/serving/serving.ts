@@ -3,6 +3,8 @@ import { nodeClock } from "../../base/node-clock.ts";
 import { UploadBudget } from "../../http/guards/upload-budget.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../../http/listening/server.ts";
 import { ServedTorrents } from "../stores/served-torrents.ts";
+import type { ContentParts } from "./content.ts";
+import { type ContentSource, heldContent } from "./content-source.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { peerPages } from "./peer-pages.ts";
 import { servedLegacyPeer, servedPeer } from "./served-peer.ts";
@@ -18,6 +20,8 @@ export interface ServingOptions extends EdgeOptions {
   readonly logRequests?: boolean | undefined;
   /** Whether plain calls of pieces and torrents are answered without the Connect library. Default true. */
   readonly direct?: boolean | undefined;
+  /** Where the bytes of content URLs come from. Default: from what this peer holds. */
+  readonly contentSource?: ((torrents: ServedTorrents) => ContentSource) | undefined;
   /** Keys that Identify proves to know; at most 16. */
   readonly identifyKeys?: readonly Uint8Array[] | undefined;
   /** The torrents whose pieces others may store here, and the token for it. Default: this peer takes no uploads. */
@@ -53,9 +57,26 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
       servedPeer({ torrents, uploads, identifyKeys: options.identifyKeys ?? [], stored: options.stored }),
       servedLegacyPeer(torrents, uploads),
     ],
-    http: peerPages(torrents, uploads, metrics),
+    http: peerPages({ torrents, metrics, content: contentParts(torrents, uploads, metrics, options) }),
   });
   return { server, torrents, uploads, metrics };
+}
+
+function contentParts(
+  torrents: ServedTorrents,
+  uploads: Uploads,
+  metrics: PeerMetrics,
+  { log, contentSource = heldContent }: ServingOptions,
+): ContentParts {
+  return {
+    source: contentSource(torrents),
+    uploads,
+    onSent: metrics.contentSent,
+    onCut(infoHash, reason) {
+      const message = `an answer of ${infoHash} ended early: ${reason}`;
+      log?.({ level: "warn", event: "content_cut", message, info_hash: infoHash, reason });
+    },
+  };
 }
 
 function logRequest({ log }: ServingOptions, request: UploadRecord): void {

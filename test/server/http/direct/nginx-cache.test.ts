@@ -1,12 +1,7 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { type Serving, startServing } from "../../../../server/peer/serving/serving.ts";
-import { freePort } from "../../../support/free-port.ts";
+import { startNginx } from "../../../support/processes/nginx.ts";
 import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
 const PIECE = 64 << 10;
@@ -18,7 +13,7 @@ let cacheUrl: string;
 beforeAll(async () => {
   made = await makeTorrent({ length: 7 * PIECE + 100, pieceLength: PIECE });
   peers = await Promise.all([startSeeder(), startSeeder()]);
-  cacheUrl = await startNginx(peers.map(({ server }) => new URL(server.url).host));
+  cacheUrl = await startCache(peers.map(({ server }) => new URL(server.url).host));
 }, 30_000);
 afterAll(async () => {
   for (const end of ends.splice(0).reverse()) await end();
@@ -37,41 +32,15 @@ async function startSeeder(): Promise<Serving> {
 }
 
 /** A cache in front of the peers, with a configuration that says no more than it must. */
-async function startNginx(hosts: readonly string[]): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "pieza-nginx-"));
-  ends.push(() => rm(folder, { recursive: true, force: true }));
-  const port = await freePort();
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-  const configuration = `
-    daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log;
-    events {}
-    http {
-      access_log off;
-      ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join(" ")}
+async function startCache(hosts: readonly string[]): Promise<string> {
+  const nginx = await startNginx({
+    http: (folder) => `
       proxy_cache_path ${folder}/cache keys_zone=pieces:1m;
-      upstream pieza-peers { ${hosts.map((host) => `server ${host};`).join(" ")} }
-      server {
-        listen 127.0.0.1:${port};
-        location /pieces/ { proxy_pass http://pieza-peers; proxy_cache pieces; }
-      }
-    }`;
-  await writeFile(join(folder, "nginx.conf"), configuration);
-  const nginx = spawn("/usr/sbin/nginx", [
-    "-p",
-    folder,
-    "-e",
-    `${folder}/error.log`,
-    "-c",
-    `${folder}/nginx.conf`,
-  ]);
-  const gone = once(nginx, "exit");
-  ends.push(async () => {
-    nginx.kill("SIGKILL");
-    await gone;
+      upstream pieza-peers { ${hosts.map((host) => `server ${host};`).join(" ")} }`,
+    server: () => "location /pieces/ { proxy_pass http://pieza-peers; proxy_cache pieces; }",
   });
-  const url = `http://127.0.0.1:${port}`;
-  await vi.waitFor(() => fetch(url), { timeout: 10_000 });
-  return url;
+  ends.push(() => nginx.stop());
+  return nginx.url;
 }
 
 function pieceUrl(number: number): string {

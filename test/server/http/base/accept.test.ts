@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { prefersHtml } from "../../../server/catalog/accept.ts";
+import { prefersHtml, prefersJson } from "../../../../server/http/base/accept.ts";
 
 it.each([
   "text/html",
@@ -21,3 +21,10 @@ it.each([
   "image/png",
   ",;,",
 ])("%s gets JSON", (accept) => expect(prefersHtml(accept)).toBe(false));
+
+it("JSON is preferred only by callers that name it", () => {
+  expect(prefersJson("application/json")).toBe(true);
+  expect(prefersJson("text/html;q=0.5, application/json")).toBe(true);
+  for (const accept of [undefined, "*/*", "text/html", "application/json, text/html"])
+    expect(prefersJson(accept), accept).toBe(false);
+});

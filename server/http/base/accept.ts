@@ -6,6 +6,11 @@ export function prefersHtml(accept: string | undefined): boolean {
   return quality(accept, "text/html") > quality(accept, "application/json");
 }
 
+/** Whether an Accept header prefers application/json to text/html. That of a browser or of curl does not. */
+export function prefersJson(accept: string | undefined): boolean {
+  return quality(accept, "application/json") > quality(accept, "text/html");
+}
+
 /** The quality of a media type, 0 to 1, by the most specific range that matches it (RFC 9110, section 12.5.1). */
 function quality(accept = "*/*", type: string): number {
   const ranges = new Map(accept.split(",").map(parseRange));

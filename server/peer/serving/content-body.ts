@@ -1,0 +1,128 @@
+import { sleep } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { ByteRange } from "#core/content/byte-range.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
+import { nodeClock } from "../../base/node-clock.ts";
+import type { HttpResponse } from "../../http/base/http-types.ts";
+import type { Pace } from "../../http/guards/pace.ts";
+import type { ServedTorrent } from "../stores/served-torrents.ts";
+import type { ContentReader } from "./content-source.ts";
+import { onAbort, type Upload, type Uploads } from "./uploads.ts";
+
+/** Pause before a piece is read again where the server does not say when it has room. */
+const RETRY_MS = 250;
+
+export interface ContentBodyParts {
+  readonly served: ServedTorrent;
+  readonly reader: ContentReader;
+  readonly uploads: Uploads;
+  /** The address of the caller. */
+  readonly address: string;
+  /** Aborted when the caller has left. */
+  readonly gone: AbortSignal;
+  /** Called with the bytes of each part that has left. */
+  readonly onSent: (bytes: number) => void;
+}
+
+/** The bytes of a range, piece by piece. While one piece leaves, the next one is read. */
+export class ContentBody {
+  readonly #parts: ContentBodyParts;
+  readonly #range: ByteRange;
+  #next: Promise<Upload> | undefined;
+
+  constructor(parts: ContentBodyParts, range: ByteRange) {
+    this.#parts = parts;
+    this.#range = range;
+  }
+
+  /** Reads the first piece, so that an error can still be the answer. Fails with PiezaError. */
+  async begin(): Promise<void> {
+    const { start, end } = this.#range;
+    if (start === end) return;
+    const first = await this.#read(this.#pieceAt(start));
+    this.#next = Promise.resolve(first);
+  }
+
+  /** Sends the range. Rejects if a piece cannot be had or the caller leaves. Call it after `begin`. */
+  async send(response: HttpResponse, pace: Pace): Promise<void> {
+    const { geometry } = this.#parts.served.store;
+    const { start, end } = this.#range;
+    for (let at = start; at < end; ) {
+      const index = this.#pieceAt(at);
+      const offset = geometry.offset(index);
+      const pieceEnd = Math.min(offset + geometry.lengthOf(index), end);
+      const upload = await this.#next!;
+      try {
+        this.#next = pieceEnd < end ? this.#ahead(this.#pieceAt(pieceEnd)) : undefined;
+        const part = upload.bytes.subarray(at - offset, pieceEnd - offset);
+        pace.sending(part.length);
+        await this.#write(response, part);
+        pace.sent();
+        this.#parts.onSent(part.length);
+      } finally {
+        upload.done();
+      }
+      at = pieceEnd;
+    }
+  }
+
+  /** Gives back what was read ahead. */
+  close(): void {
+    this.#next?.then(
+      (upload) => upload.done(),
+      () => {},
+    );
+    this.#next = undefined;
+  }
+
+  #pieceAt(byte: number): PieceIndex {
+    const { geometry } = this.#parts.served.store;
+    return geometry.index(Math.floor(byte / geometry.pieceLength));
+  }
+
+  /** Reads the piece when it can be had. Its failure is told when the reader gets there. */
+  #ahead(index: PieceIndex): Promise<Upload> {
+    const reading = this.#readWhenRoom(index);
+    reading.catch(() => {});
+    return reading;
+  }
+
+  /** Other callers may fill the server's memory for a while. An answer that has begun waits for its room. */
+  async #readWhenRoom(index: PieceIndex): Promise<Upload> {
+    for (;;) {
+      try {
+        return await this.#read(index);
+      } catch (error) {
+        if (!(error instanceof PiezaError) || error.code !== "resource_exhausted") throw error;
+        await sleep(nodeClock, error.retryAfterMs ?? RETRY_MS, this.#parts.gone);
+      }
+    }
+  }
+
+  async #read(index: PieceIndex): Promise<Upload> {
+    const { served, reader, uploads, address, gone } = this.#parts;
+    await reader.ready(index);
+    gone.throwIfAborted();
+    const offer = uploads.find(served.torrent.infoHash, index + 1, address);
+    return uploads.read(offer, address, onAbort(gone));
+  }
+
+  /** Resolves when the system has taken the bytes, which may be reused then. */
+  #write(response: HttpResponse, part: Uint8Array): Promise<void> {
+    const { gone } = this.#parts;
+    return new Promise((resolve, reject) => {
+      const onGone = () => reject(gone.reason);
+      if (gone.aborted) return onGone();
+      gone.addEventListener("abort", onGone, { once: true });
+      (response.write as (chunk: Uint8Array, done: (error?: Error | null) => void) => boolean).call(
+        response,
+        part,
+        (error) => {
+          gone.removeEventListener("abort", onGone);
+          if (error) reject(error);
+          else resolve();
+        },
+      );
+    });
+  }
+}
