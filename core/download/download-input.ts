@@ -17,6 +17,8 @@ export interface DownloadInput {
   readonly store: PieceStore;
   /** The pieces to get, by default all. The download is complete when these are held. */
   readonly wanted?: Bitfield | undefined;
+  /** The download never completes, because readers may need more pieces later: see Download.focus. Default false. */
+  readonly openEnded?: boolean | undefined;
   /** The held pieces that were fetched for this download before it began. */
   readonly learned?: ReadonlyMap<PieceIndex, PieceSource> | undefined;
   /** In order of preference; at least one. */

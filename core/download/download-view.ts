@@ -43,6 +43,7 @@ export class DownloadView {
   readonly #ended = Promise.withResolvers<DownloadSnapshot>();
   readonly #subscribers = new Set<() => void>();
   readonly #counts = { totalPieces: 0, heldPieces: 0, totalBytes: 0, heldBytes: 0, downloadedBytes: 0 };
+  #wanted: Bitfield | undefined;
   #snapshot: DownloadSnapshot | undefined;
   #toldMs = Number.NEGATIVE_INFINITY;
   #cancelTelling: (() => void) | undefined;
@@ -64,6 +65,7 @@ export class DownloadView {
 
   /** Sets the pieces to get from now on; undefined: all. */
   want(wanted: Bitfield | undefined): void {
+    this.#wanted = wanted;
     const { geometry, held } = this.#input.store;
     Object.assign(this.#counts, { totalPieces: 0, heldPieces: 0, totalBytes: 0, heldBytes: 0 });
     for (const index of geometry.indices()) {
@@ -87,9 +89,17 @@ export class DownloadView {
 
   onHeld(index: PieceIndex, slot: number, bytes: number): void {
     this.#map[index] = PieceMap.from(slot);
-    this.#count(bytes);
+    if (this.#wanted?.has(index) !== false) this.#count(bytes);
     this.#counts.downloadedBytes += bytes;
     this.#meter.add(this.#input.clock.now(), bytes);
+  }
+
+  onLost(index: PieceIndex): void {
+    const wasHeld = PieceMap.isHeld(this.#map[index]!);
+    this.#map[index] = PieceMap.MISSING;
+    if (!wasHeld || this.#wanted?.has(index) === false) return;
+    this.#counts.heldPieces--;
+    this.#counts.heldBytes -= this.#input.store.geometry.lengthOf(index);
   }
 
   /** A piece that is held already was fetched for this download before it began. */

@@ -1,17 +1,20 @@
 import type { Bitfield } from "../base/bitfield.ts";
 import { type ErrorCode, PeerFailed, PiezaError, WrongPiece } from "../base/errors.ts";
 import { locateQuery, type SwarmTable } from "../ports/tracker.ts";
+import type { PieceIndex } from "../torrent/piece.ts";
 import type { Torrent } from "../torrent/torrent.ts";
 import { Assigner, type Assignment } from "./assigner.ts";
+import { creditLearned } from "./credit-learned.ts";
 import type { DownloadEvent } from "./download-event.ts";
 import type { DownloadInput } from "./download-input.ts";
 import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
 import { DownloadView } from "./download-view.ts";
 import { Account, type Doing, type DownloadAccount } from "./explain.ts";
+import { Focus, type FocusRange, needless } from "./focus.ts";
 import { locateLoop } from "./locate-loop.ts";
 import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
 import { PiecePicker } from "./picker.ts";
-import { PieceReceiver } from "./receiver.ts";
+import { beginRequest } from "./piece-request.ts";
 import type { DownloadSnapshot } from "./snapshot.ts";
 import { Swarm } from "./swarm.ts";
 
@@ -40,6 +43,8 @@ export class Download {
   readonly #stop = new AbortController();
   readonly #workers = new Set<Promise<void>>();
   readonly #assigner: Assigner;
+  readonly #focus = new Focus();
+  #wanted: Bitfield | undefined;
   #cancelTick = () => {};
   #endedMs: number | undefined;
 
@@ -50,6 +55,7 @@ export class Download {
     const { random, store, clock, wanted, connect, isSelf } = input;
     const picker = new PiecePicker(store.held, { random, sequential: this.#options.sequential, wanted });
     this.#picker = picker;
+    this.#wanted = wanted;
     this.#swarm = new Swarm({ picker, connect, isSelf, clock, random, options: this.#options });
     this.#assigner = new Assigner({
       picker,
@@ -71,7 +77,7 @@ export class Download {
       startedMs,
     });
     this.#account = new Account(startedMs, this.#swarm.peers, store.held, store.geometry.count);
-    this.#creditLearned();
+    creditLearned(input, { swarm: this.#swarm, view: this.#view, account: this.#account });
     this.whenDone = this.#view.whenEnded;
   }
 
@@ -103,8 +109,7 @@ export class Download {
     const isIdle = () => this.#assigner.idle && this.#view.phase !== "paused";
     const onFailure = (reason: string) => this.#handle({ type: "trackerFailed", reason });
     const asked = { trackers, swarm: locateQuery(torrent), clock, random, onTable, onFailure, isIdle };
-    if (this.#picker.done) this.#finish();
-    else this.#work(locateLoop(asked, this.#stop.signal));
+    if (!this.#finishIfDone()) this.#work(locateLoop(asked, this.#stop.signal));
     this.#tick();
   }
 
@@ -116,14 +121,31 @@ export class Download {
 
   /** Gets exactly these pieces from now on. Returns false if it is too late: ended, or finishing with all pieces. */
   want(wanted: Bitfield): boolean {
-    if (this.#view.ended || this.#picker.done) return false;
-    const requests = this.#swarm.peers.flatMap((peer) => [...peer.requests.values()]);
-    for (const request of requests) if (!wanted.has(request.index)) this.#cancel(request);
+    if (this.#view.ended || this.#isDone) return false;
+    this.#wanted = wanted;
+    for (const request of this.#swarm.requests()) if (!wanted.has(request.index)) this.#cancel(request);
     this.#picker.want(wanted, this.#input.store.held);
     this.#view.want(wanted);
-    if (this.#picker.done) this.#finish();
+    this.#finishIfDone();
     this.#advance();
     return true;
+  }
+
+  /** Gets the pieces that a reader needs before all others, wanted or not, until called again with undefined. */
+  focus(reader: object, range: FocusRange | undefined): void {
+    if (this.#view.ended) return;
+    const { held, geometry } = this.#input.store;
+    const pieces = this.#focus.move(reader, range, held);
+    for (const request of needless(this.#swarm.requests(), pieces, this.#wanted, geometry))
+      this.#cancel(request);
+    this.#picker.focus(pieces);
+    this.#advance();
+  }
+
+  /** Call it when the store does not hold a piece any more. */
+  lost(index: PieceIndex): void {
+    this.#picker.onLost(index);
+    this.#view.onLost(index);
   }
 
   /** Stops requesting and drops the requests under way, until `resume`. */
@@ -151,17 +173,6 @@ export class Download {
   async stop(): Promise<void> {
     this.#end("stopped");
     while (this.#workers.size > 0) await Promise.allSettled(this.#workers);
-  }
-
-  #creditLearned(): void {
-    const { learned = [], store } = this.#input;
-    for (const [index, source] of learned) {
-      const bytes = store.geometry.lengthOf(index);
-      const peer = this.#swarm.onLearned(source, index, bytes, store.geometry.count);
-      if (!peer) continue;
-      this.#view.onLearned(index, peer.slot, bytes, source.endedAtMs);
-      this.#account.onLearned(peer, index, source);
-    }
   }
 
   #handle(event: DownloadEvent): void {
@@ -223,12 +234,11 @@ export class Download {
   }
 
   #doing(): Doing {
-    if (this.#picker.done) return "finishing";
-    if (this.#view.phase === "paused") return "paused";
+    if (this.#isDone) return "finishing";
+    if (this.#view.phase === "paused" || this.#picker.done) return "paused";
     if (this.#assigner.inFlightBytes > 0) return "downloading";
     if (this.#assigner.heldBack) return this.#assigner.heldBack;
-    if (!this.#view.located) return "tracker";
-    return this.#swarm.peers.some((peer) => peer.connecting) ? "connecting" : "waiting";
+    return !this.#view.located ? "tracker" : this.#swarm.connecting ? "connecting" : "waiting";
   }
 
   #tick(): void {
@@ -252,21 +262,12 @@ export class Download {
   }
 
   #request({ peer, index, others }: Assignment): void {
-    const { store, hasher, torrent, clock } = this.#input;
-    const receiver = new PieceReceiver({
-      index,
-      hash: torrent.pieces[index]!,
-      store,
-      hasher,
-      direct: this.#picker.requesters(index) === 0,
-      lengthKnown: torrent.lengths !== undefined,
-      clock,
-    });
-    const request = { peer, index, receiver, abort: new AbortController(), startedMs: clock.now() };
+    const { geometry } = this.#input.store;
+    const request = beginRequest(peer, index, this.#picker.requesters(index) === 0, this.#input);
     peer.onRequested(request);
     this.#account.onRequested(request, others);
     this.#picker.onRequested(peer.slot, index);
-    this.#assigner.inFlightBytes += store.geometry.lengthOf(index);
+    this.#assigner.inFlightBytes += geometry.lengthOf(index);
     this.#view.onRequested(index, peer.slot);
     this.#work(this.#fetch(request));
   }
@@ -302,14 +303,14 @@ export class Download {
     const bytes = this.#input.store.geometry.lengthOf(index);
     // If the download was paused or the peer banned meanwhile, the piece is in the store all the same. A later
     // request for it is not needed, or was even faster.
-    if (this.#picker.isHeld(index)) return;
+    if (this.#picker.isOver(index)) return;
     if (peer.requests.get(index) === request) this.#endRequest(request, bytes);
     this.#cancelOthers(request);
     this.#account.onHeld(request, this.#input.clock.now());
     this.#picker.onHeld(index);
     this.#view.onHeld(index, peer.slot, bytes);
     this.#input.onHeld?.(index);
-    if (this.#picker.done) this.#finish();
+    this.#finishIfDone();
   }
 
   #onRequestFailed(request: PieceRequest, error: unknown): void {
@@ -356,13 +357,19 @@ export class Download {
     this.#view.onUnrequested(index, this.#swarm.requesterOf(index)?.slot);
   }
 
-  #finish(): void {
+  get #isDone(): boolean {
+    return this.#picker.done && !this.#input.openEnded;
+  }
+
+  #finishIfDone(): boolean {
+    if (!this.#isDone) return false;
     this.#work(
       this.#input.store.finish().then(
         () => this.#handle({ type: "finished" }),
         (error: unknown) => this.#handle({ type: "failed", error }),
       ),
     );
+    return true;
   }
 
   #fail(error: unknown): void {

@@ -8,6 +8,8 @@ export type PeerId = number;
 const HELD = 0;
 const IDLE = 1;
 const IN_FLIGHT = 2;
+/** Neither held nor to be picked, unless it is focused. */
+const UNWANTED = 3;
 
 /** Rarest pieces probed before the picker turns to the peer's own list. */
 const MAX_PROBES = 256;
@@ -27,8 +29,8 @@ interface Peer {
 /**
  * Decides which piece to request from a peer: rarest first, ties at random.
  *
- * Invariant: every wanted piece is exactly one of held, idle (then it is in the bucket of its availability) and in
- * flight (then it has at least one requester). `checkInvariant` asserts it in tests.
+ * Invariant: every wanted or focused piece is exactly one of held, idle (then it is in the bucket of its availability)
+ * and in flight (then it has at least one requester). `checkInvariant` asserts it in tests.
  *
  * Pure: the owner reports events and calls `pick`; no clock, no promise, no connection. A pick is O(1) amortised:
  * idle pieces are in buckets by availability, so the rarest are found without sorting; a peer without any of them has
@@ -46,21 +48,24 @@ export class PiecePicker {
   readonly #requesters = new Map<number, Set<PeerId>>();
   #seeders = 0;
   #idle = 0;
-  #held: number;
+  #inFlight = 0;
   #lowestIdle = 0;
   /** Counts the pieces that became idle again. */
   #returned = 0;
   #horizon = Number.POSITIVE_INFINITY;
+  /** The pieces to pick, focused or not; undefined: all. */
+  #wanted: Bitfield | undefined;
+  /** Picked before all others, in this order. */
+  #focus: readonly PieceIndex[] = [];
 
-  /** `wanted`: the pieces to pick, by default all. Other pieces count as held. */
+  /** `wanted`: the pieces to pick, by default all. */
   constructor(
     held: Bitfield,
     options: { random: Random; sequential?: boolean; wanted?: Bitfield | undefined },
   ) {
     this.#random = options.random;
     this.#sequential = options.sequential ?? false;
-    this.#state = new Uint8Array(held.size).fill(HELD);
-    this.#held = held.size;
+    this.#state = new Uint8Array(held.size).fill(UNWANTED);
     this.#copies = new Uint32Array(held.size);
     this.#place = new Uint32Array(held.size);
     this.want(options.wanted, held);
@@ -71,29 +76,80 @@ export class PiecePicker {
     return this.#idle;
   }
 
-  isHeld(index: PieceIndex): boolean {
-    return this.#state[index] === HELD;
+  /** No request for this piece is needed: it is held, or neither wanted nor focused. */
+  isOver(index: PieceIndex): boolean {
+    return this.#isOver(index);
   }
 
   get done(): boolean {
-    return this.#held === this.#state.length;
+    return this.#idle + this.#inFlight === 0;
   }
 
-  /** Picks exactly these pieces from now on, without those `held`. No other piece may be in flight. O(pieces). */
+  /**
+   * Picks exactly these pieces, and those in focus, from now on, without those `held`. No other piece may be in flight.
+   * O(pieces).
+   */
   want(wanted: Bitfield | undefined, held: Bitfield): void {
+    this.#wanted = wanted;
+    const focused = new Set<number>(this.#focus);
     for (let index = 0; index < this.#state.length; index++) {
-      const over = held.has(index) || wanted?.has(index) === false;
-      if (over && this.#state[index] === IDLE) {
-        this.#remove(index);
-        this.#state[index] = HELD;
-        this.#held++;
-      } else if (!over && this.#state[index] === HELD) {
-        this.#state[index] = IDLE;
-        this.#held--;
-        this.#insert(index);
-      }
+      if (held.has(index)) this.#settle(index, HELD);
+      else if (wanted?.has(index) === false && !focused.has(index)) this.#settle(index, UNWANTED);
+      else this.#release(index);
     }
-    // The peers' own lists lack pieces that were not wanted before.
+    this.#onReleased();
+  }
+
+  /**
+   * Picks these pieces before all others, in this order, wanted or not, in place of the former ones. No former one
+   * that is neither wanted nor among these may be in flight. O(pieces in both lists).
+   */
+  focus(pieces: readonly PieceIndex[]): void {
+    const focused = new Set(pieces);
+    for (const index of this.#focus) {
+      if (this.#wanted?.has(index) === false && !focused.has(index) && this.#state[index] === IDLE)
+        this.#settle(index, UNWANTED);
+    }
+    this.#focus = pieces;
+    let released = false;
+    for (const index of pieces) {
+      if (this.#state[index] !== UNWANTED) continue;
+      this.#release(index);
+      released = true;
+    }
+    if (released) this.#onReleased();
+  }
+
+  /** A held piece is not held any more. It is picked again if it is wanted or focused. */
+  onLost(index: PieceIndex): void {
+    if (this.#state[index] !== HELD) return;
+    this.#state[index] = UNWANTED;
+    if (this.#wanted?.has(index) === false && !this.#focus.includes(index)) return;
+    this.#release(index);
+    this.#onReleased();
+  }
+
+  #isOver(index: number | undefined): boolean {
+    const state = index === undefined ? undefined : this.#state[index];
+    return state === HELD || state === UNWANTED;
+  }
+
+  /** Takes an idle piece out of its bucket. A piece in flight stays. */
+  #settle(index: number, state: typeof HELD | typeof UNWANTED): void {
+    if (this.#state[index] === IN_FLIGHT) return;
+    if (this.#state[index] === IDLE) this.#remove(index);
+    this.#state[index] = state;
+  }
+
+  /** Puts a piece that is over among the idle ones. */
+  #release(index: number): void {
+    if (this.#state[index] === IDLE || this.#state[index] === IN_FLIGHT) return;
+    this.#state[index] = IDLE;
+    this.#insert(index);
+  }
+
+  /** The peers' own lists lack the pieces that have just become idle. */
+  #onReleased(): void {
     for (const peer of this.#peers.values()) peer.own = undefined;
     this.#returned++;
   }
@@ -140,6 +196,7 @@ export class PiecePicker {
     if (this.#state[index] === IDLE) {
       this.#remove(index);
       this.#state[index] = IN_FLIGHT;
+      this.#inFlight++;
       this.#requesters.set(index, new Set());
     }
     this.#requesters.get(index)?.add(id);
@@ -151,17 +208,17 @@ export class PiecePicker {
     if (!requesters?.delete(id) || requesters.size > 0) return;
     this.#requesters.delete(index);
     this.#state[index] = IDLE;
+    this.#inFlight--;
     this.#insert(index);
     this.#returned++;
   }
 
   /** The piece is verified and stored. */
   onHeld(index: PieceIndex): void {
-    if (this.#state[index] === HELD) return;
     if (this.#state[index] === IDLE) this.#remove(index);
+    if (this.#state[index] === IN_FLIGHT) this.#inFlight--;
     this.#requesters.delete(index);
     this.#state[index] = HELD;
-    this.#held++;
   }
 
   /** Requests for this piece that have not ended. */
@@ -176,6 +233,8 @@ export class PiecePicker {
   pick(id: PeerId, prefer?: (index: PieceIndex) => boolean): PieceIndex | undefined {
     const peer = this.#peers.get(id);
     if (!peer || this.#idle === 0 || peer.dryAt === this.#returned) return undefined;
+    const focused = this.#focus.find((one) => this.#state[one] === IDLE && peer.has.has(one));
+    if (focused !== undefined) return focused;
     const index = this.#sequential ? this.#first(peer) : (this.#rarest(peer, prefer) ?? this.#own(peer));
     if (index === undefined) peer.dryAt = this.#returned;
     return index as PieceIndex | undefined;
@@ -184,6 +243,7 @@ export class PiecePicker {
   /** Throws if the invariant does not hold. O(pieces): for tests. */
   checkInvariant(): void {
     let idle = 0;
+    let inFlight = 0;
     for (const [index, state] of this.#state.entries()) {
       const inBucket = this.#buckets[this.#copies[index]!]?.[this.#place[index]!] === index;
       if (inBucket !== (state === IDLE))
@@ -192,7 +252,9 @@ export class PiecePicker {
       if (requesters > 0 !== (state === IN_FLIGHT))
         throw new Error(`piece ${index}: ${requesters} requesters`);
       if (state === IDLE) idle++;
+      if (state === IN_FLIGHT) inFlight++;
     }
+    if (inFlight !== this.#inFlight) throw new Error("pieces in flight miscounted");
     if (idle !== this.#idle || this.#buckets.flat().length !== idle)
       throw new Error("idle pieces miscounted");
   }
@@ -205,7 +267,7 @@ export class PiecePicker {
 
   #ownFirst(peer: Peer): number | undefined {
     peer.own ??= [...peer.has].reverse();
-    while (this.#state[peer.own.at(-1)!] === HELD) peer.own.pop();
+    while (this.#isOver(peer.own.at(-1))) peer.own.pop();
     return peer.own.findLast((index) => this.#state[index] === IDLE);
   }
 
@@ -241,7 +303,7 @@ export class PiecePicker {
     let looked = 0;
     for (let at = own.length - 1; at >= 0 && looked < OWN_LIST_SAMPLE; at--) {
       const index = own[at]!;
-      if (this.#state[index] === HELD) {
+      if (this.#isOver(index)) {
         own[at] = own.at(-1)!;
         own.pop();
       } else if (this.#state[index] === IDLE) {
@@ -254,7 +316,7 @@ export class PiecePicker {
 
   #shuffledIdle(has: Bitfield): number[] {
     const list: number[] = [];
-    for (const index of has) if (this.#state[index] !== HELD) list.push(index);
+    for (const index of has) if (!this.#isOver(index)) list.push(index);
     for (let at = list.length - 1; at > 0; at--) {
       const other = Math.floor(this.#random() * (at + 1));
       [list[at], list[other]] = [list[other]!, list[at]!];

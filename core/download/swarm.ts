@@ -5,7 +5,7 @@ import type { RemotePeer } from "../ports/peer.ts";
 import type { SwarmPeer, SwarmTable } from "../ports/tracker.ts";
 import { type PieceIndex, pieceNumber } from "../torrent/piece.ts";
 import type { DownloadInput } from "./download-input.ts";
-import { DownloadPeer, pauseEndMs } from "./download-peer.ts";
+import { DownloadPeer, type PieceRequest, pauseEndMs } from "./download-peer.ts";
 import type { PieceSource } from "./learned-pieces.ts";
 import type { DownloadOptions } from "./options.ts";
 import type { PiecePicker } from "./picker.ts";
@@ -63,6 +63,15 @@ export class Swarm {
   }
 
   /** A peer that is being asked for the piece now. */
+  /** The requests under way at all peers, by slot. */
+  requests(): PieceRequest[] {
+    return this.peers.flatMap((peer) => [...peer.requests.values()]);
+  }
+
+  get connecting(): boolean {
+    return this.peers.some((peer) => peer.connecting);
+  }
+
   requesterOf(index: PieceIndex): DownloadPeer | undefined {
     return this.peers.find((peer) => peer.requests.has(index));
   }

@@ -124,14 +124,44 @@ describe("picker", () => {
   });
 });
 
+describe("a picker with a focus", () => {
+  it("picks the focused pieces in their order before the rarest", () => {
+    const made = picker(["******", " *  * "]);
+    made.focus([4, 1, 3] as PieceIndex[]);
+    expect(order(made).slice(0, 3)).toEqual([4, 1, 3]);
+  });
+
+  it("leaves a focused piece to a peer that has it", () => {
+    const made = picker(["*  ", "***"]);
+    made.focus([2] as PieceIndex[]);
+    expect(made.pick(0)).toBe(0);
+    expect(made.pick(1)).toBe(2);
+  });
+
+  it("picks a focused piece that is not wanted, until the focus moves on", () => {
+    const made = picker(["****"]);
+    made.want(picture("    "), picture("    "));
+    expect(made.done).toBe(true);
+    made.focus([2, 3] as PieceIndex[]);
+    expect(made.pick(0)).toBe(2);
+    made.focus([3] as PieceIndex[]);
+    expect(order(made)).toEqual([3]);
+    made.onHeld(3 as PieceIndex);
+    expect(made.done).toBe(true);
+  });
+
+  it("picks a piece again that was lost", () => {
+    const made = picker(["****"], { held: "****" });
+    made.onLost(1 as PieceIndex);
+    expect(order(made)).toEqual([1]);
+  });
+});
+
 const SIZE = 12;
-type Step = readonly [
-  kind: "bitfield" | "gone" | "request" | "fail" | "held" | "pick",
-  id: number,
-  bits: number,
-];
+const kinds = ["bitfield", "gone", "request", "fail", "held", "pick", "want", "focus", "lost"] as const;
+type Step = readonly [kind: (typeof kinds)[number], id: number, bits: number];
 const step: fc.Arbitrary<Step> = fc.tuple(
-  fc.constantFrom("bitfield", "gone", "request", "fail", "held", "pick"),
+  fc.constantFrom(...kinds),
   fc.nat({ max: 4 }),
   fc.nat({ max: 2 ** SIZE - 1 }),
 );
@@ -157,9 +187,16 @@ class Model {
   readonly has = new Map<number, Bitfield>();
   readonly requests = new Map<number, Set<number>>();
   readonly held = new Set<number>();
+  wanted = Bitfield.full(SIZE);
+  focus: PieceIndex[] = [];
+
+  /** Wanted or focused, and not held. */
+  needed(index: number): boolean {
+    return !this.held.has(index) && (this.wanted.has(index) || this.focus.includes(index as PieceIndex));
+  }
 
   idle(index: number): boolean {
-    return !this.held.has(index) && !(this.requests.get(index)?.size ?? 0);
+    return this.needed(index) && !(this.requests.get(index)?.size ?? 0);
   }
 
   copies(index: number): number {
@@ -170,17 +207,27 @@ class Model {
 function apply(made: PiecePicker, model: Model, kind: Step[0], id: number, bits: number): void {
   const index = (bits % SIZE) as PieceIndex;
   const requesters = model.requests.get(index) ?? new Set();
+  const marked = [...Array(SIZE).keys()].filter((bit) => bits & (1 << bit));
   if (kind === "bitfield") {
-    const has = Bitfield.of(
-      SIZE,
-      [...Array(SIZE).keys()].filter((bit) => bits & (1 << bit)),
-    );
+    const has = Bitfield.of(SIZE, marked);
     model.has.set(id, has);
     made.onBitfield(id, has);
   } else if (kind === "gone") {
     model.has.delete(id);
     made.onPeerGone(id);
-  } else if (kind === "request" && !model.held.has(index)) {
+  } else if (kind === "want") {
+    model.wanted = Bitfield.of(SIZE, marked);
+    endNeedless(made, model);
+    made.want(model.wanted, Bitfield.of(SIZE, [...model.held]));
+  } else if (kind === "focus") {
+    model.focus = marked
+      .slice(0, 4)
+      .sort((a, b) => ((a * 7 + id) % SIZE) - ((b * 7 + id) % SIZE)) as PieceIndex[];
+    endNeedless(made, model);
+    made.focus(model.focus);
+  } else if (kind === "lost" && model.held.delete(index)) {
+    made.onLost(index);
+  } else if (kind === "request" && model.needed(index)) {
     model.requests.set(index, requesters.add(id));
     made.onRequested(id, index);
   } else if (kind === "fail" && requesters.delete(id)) {
@@ -192,10 +239,21 @@ function apply(made: PiecePicker, model: Model, kind: Step[0], id: number, bits:
   } else if (kind === "pick") {
     const offered = [...Array(SIZE).keys()].filter((n) => model.idle(n) && model.has.get(id)?.has(n));
     const picked = made.pick(id);
+    const focused = model.focus.find((one) => offered.includes(one));
     if (offered.length === 0) expect(picked).toBeUndefined();
+    else if (focused !== undefined) expect(picked).toBe(focused);
     else
       expect(
         offered.filter((n) => model.copies(n) === Math.min(...offered.map((m) => model.copies(m)))),
       ).toContain(picked);
+  }
+}
+
+/** The owner's part of `want` and `focus`: requests for pieces that nobody needs end first. */
+function endNeedless(made: PiecePicker, model: Model): void {
+  for (const [index, requesters] of model.requests) {
+    if (model.needed(index)) continue;
+    for (const id of requesters) made.onFailed(id, index as PieceIndex);
+    model.requests.delete(index);
   }
 }
