@@ -354,6 +354,7 @@ export class Download {
     this.#assigner.inFlightBytes -= this.#input.store.geometry.lengthOf(index);
     if (bytes > 0 || this.#input.store.held.has(index)) return;
     this.#picker.onFailed(peer.slot, index);
+    if (this.#picker.requesters(index) === 0) this.#input.store.drop?.(index);
     this.#view.onUnrequested(index, this.#swarm.requesterOf(index)?.slot);
   }
 

@@ -19,6 +19,8 @@ export interface PieceStore {
    * for a held piece, which late bytes must not spoil. Throws RangeError outside the piece.
    */
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void;
+  /** No request for the piece is under way any more: what was written to it may go. */
+  drop?(index: PieceIndex): void;
   /** Holds the piece; the caller has verified everything written to it. Ignored for a held piece. */
   commit(index: PieceIndex): void | Promise<void>;
   /**

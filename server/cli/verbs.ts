@@ -8,6 +8,7 @@ const code: { [Verb in VerbName]: () => Promise<(invocation: VerbInvocation<Verb
   tracker: async () => (await import("./verbs/tracker.ts")).runTracker,
   catalog: async () => (await import("./verbs/catalog.ts")).runCatalog,
   peer: async () => (await import("./verbs/peer.ts")).runPeer,
+  gateway: async () => (await import("./verbs/gateway.ts")).runGateway,
   create: async () => (await import("./verbs/create.ts")).runCreate,
   seed: async () => (await import("./verbs/seed.ts")).runSeed,
   publish: async () => (await import("./verbs/publish.ts")).runPublish,
@@ -43,6 +44,13 @@ export const verbs: readonly VerbSpec[] = [
     "pieza peer shakira.mp3 --torrent shakira.json --inventory peer-1.json",
     "pieza peer --volunteer 50GB --zone rack-7 --tracker http://tracker.example:50050 --catalog https://catalog.example",
     "pieza peer --accept-uploads 50GB --allow-origin https://catalog.example --catalog https://catalog.example",
+  ),
+  verb(
+    "gateway",
+    "",
+    "serve every torrent of a catalog at plain URLs, for curl, players and every other program",
+    "pieza gateway --catalog https://catalog.example --cache 50GB",
+    "curl -O http://127.0.0.1:8090/content/<info hash>/<file name>",
   ),
   verb(
     "create",

@@ -7,6 +7,7 @@ import type { RunningServer } from "../http/listening/server.ts";
 import { type Announces, Announcing, type AnnouncingOptions } from "./announcing/announcing.ts";
 import { atMost } from "./announcing/at-most.ts";
 import type { CopyKeeper, CopyServing } from "./announcing/copy-keeper.ts";
+import { Gateway, type GatewayRules, type GatewayServing } from "./gateway/gateway.ts";
 import { logRottenPiece } from "./rotten-piece.ts";
 import { Scrub } from "./serving/scrub.ts";
 import { type Serving, type ServingOptions, startServing } from "./serving/serving.ts";
@@ -17,7 +18,7 @@ import { Volunteer, type VolunteerRules } from "./volunteer/volunteer.ts";
 export type { ServedStore } from "./stores/served-torrents.ts";
 
 export interface PeerOptions
-  extends Omit<ServingOptions, "identifyKeys" | "stored">,
+  extends Omit<ServingOptions, "identifyKeys" | "stored" | "contentSource">,
     Pick<AnnouncingOptions, "trackers" | "ca" | "onStatus" | "zone"> {
   /** Holds leases, stored torrents and copies, in a subfolder of the port. With port 0 leases are not kept. */
   readonly dataDir: string;
@@ -25,6 +26,8 @@ export interface PeerOptions
   readonly uploads?: UploadOptions | undefined;
   /** Space in `dataDir` that this peer lends to the swarm for copies. Default: none. */
   readonly volunteer?: VolunteerRules | undefined;
+  /** Makes the content of every torrent of these catalogs readable, through a cache in `dataDir`. Default: no. */
+  readonly gateway?: GatewayRules | undefined;
   /** Set where other processes announce the torrents and keep the copies: see roles/. Default: this process. */
   readonly announces?: Announces | undefined;
   readonly copies?: CopyKeeper | undefined;
@@ -68,6 +71,8 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   const volunteer =
     options.volunteer &&
     new Volunteer({ ...options.volunteer, ca, log, zone, folder: join(folder, "copies") });
+  const gateway =
+    options.gateway && new Gateway({ ...options.gateway, ca, log, folder: join(folder, "cache") });
   const announcing =
     options.announces ??
     new Announcing({
@@ -81,11 +86,17 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
     torrents: new StoredTorrents({ ...uploads, folder: join(folder, "stored"), log }),
   };
   try {
-    const serving = await startServing({ ...options, identifyKeys: announcing.identifyKeys, stored });
-    const peer = new Peer(serving, announcing, { stored: stored?.torrents, copies }, options);
+    const serving = await startServing({
+      ...options,
+      identifyKeys: announcing.identifyKeys,
+      stored,
+      contentSource: gateway && ((torrents) => gateway.source(torrents)),
+    });
+    const peer = new Peer(serving, announcing, { stored: stored?.torrents, copies, gateway }, options);
     try {
       await stored?.torrents.start(peer);
       await copies?.start(peer);
+      await gateway?.start(peer);
     } catch (error) {
       await serving.server.close({ graceMs: 0 });
       throw error;
@@ -107,9 +118,10 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
 interface Keeping {
   readonly stored: StoredTorrents | undefined;
   readonly copies: CopyKeeper | undefined;
+  readonly gateway: Gateway | undefined;
 }
 
-class Peer implements RunningPeer, StoredServing, CopyServing {
+class Peer implements RunningPeer, StoredServing, CopyServing, GatewayServing {
   readonly #serving: Serving;
   readonly #announcing: Announces;
   readonly #keeping: Keeping;
@@ -130,8 +142,9 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
     this.#announcing = announcing;
     this.#keeping = keeping;
     this.#drainMs = drainMs;
-    const { copies } = keeping;
+    const { copies, gateway } = keeping;
     const { torrents, metrics } = serving;
+    if (gateway) metrics.watchCache(() => gateway.space());
     if (copies?.space) metrics.watchCopies(() => copies.space!());
     const onChecked = () => metrics.checked();
     const onRotten = (infoHash: string, index: PieceIndex) => {
@@ -188,6 +201,15 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
     });
   }
 
+  addCached(torrent: Torrent, store: ServedStore): void {
+    this.#serving.torrents.add(torrent, store, "cached");
+    this.changed(torrent.infoHash);
+  }
+
+  removeCached(infoHash: string): void {
+    this.#remove(infoHash, "cached");
+  }
+
   addCopies(torrent: Torrent, store: ServedStore): void {
     this.#serving.torrents.add(torrent, store, "copies");
     this.changed(torrent.infoHash);
@@ -239,6 +261,7 @@ class Peer implements RunningPeer, StoredServing, CopyServing {
 
   async #closeAll(graceMs: number): Promise<void> {
     await atMost(GOODBYE_MS, this.#announcing.stop());
+    await this.#keeping.gateway?.stop();
     await this.#serving.server.close({ graceMs });
     await this.#scrub?.stop();
     await this.#keeping.copies?.stop();

@@ -131,9 +131,14 @@ export const rooms: readonly Room[] = [
     "core/* server/base server/http/base server/http/client server/peer/stores server/peer/transports server/peer/announcing server/peer/serving",
   ),
   room(
+    "server/peer/gateway",
+    "fetches, caches and verifies what content URLs ask for",
+    "core/* server/base server/http/base server/peer/stores server/peer/transports server/peer/serving",
+  ),
+  room(
     "server/peer",
     "starts a peer from these rooms",
-    "core/* server/base server/http/listening server/peer/stores server/peer/announcing server/peer/serving server/peer/volunteer",
+    "core/* server/base server/http/listening server/peer/stores server/peer/announcing server/peer/serving server/peer/volunteer server/peer/gateway",
   ),
   room(
     "server/peer/downloading",
@@ -218,6 +223,7 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
   "server/peer": [
     "peer.ts",
     "downloading/get.ts",
+    "gateway/gateway.ts",
     "downloading/patience.ts",
     "downloading/shared-peer.ts",
     "roles/announce-role.ts",

@@ -46,6 +46,7 @@ export const options = {
   trackerPort: portOption("--port <port>", 50_050),
   catalogPort: portOption("--port <port>", 8080),
   peerPort: portOption("--port <port>", 50_051),
+  gatewayPort: portOption("--port <port>", 8090),
   getPort: portOption("--port <port>", 0, "port to serve the downloaded pieces on (default: any free one)"),
   publicUrl: option("--public-url <url>", "URL at which others reach this server", url.optional()),
   tlsCert: textOption("--tls-cert <file>", "serve TLS with this certificate chain (PEM)"),
@@ -102,6 +103,20 @@ export const options = {
     "--limit-copies <rate>",
     "limit the bytes per second of copying for --volunteer, such as 2MiB",
   ),
+  gateway: flagOption(
+    "--gateway",
+    "serve every torrent of --catalog at content URLs; pieces that are missing here are fetched from the swarm",
+  ),
+  cache: option(
+    "--cache <size>",
+    "space for the pieces that a gateway fetches (default 10GB)",
+    parsed(parseSize).default(10_000_000_000),
+  ),
+  gatewayGiveUpAfter: option(
+    "--give-up-after <time>",
+    "answer 504 after this long in which no piece arrives for a reader (default 30s)",
+    parsed(parseDuration).default(30_000),
+  ),
   zone: textOption(
     "--zone <name>",
     "name of a group of near machines, such as a rack: its peers are asked first, copies spread over zones",
@@ -130,6 +145,7 @@ export const options = {
   // up
   upTrackerPort: portOption("--tracker-port <port>", 50_050),
   upCatalogPort: portOption("--catalog-port <port>", 8080),
+  upGatewayPort: portOption("--gateway-port <port>", 8090),
   upPeerPort: portOption(
     "--peer-port <port>",
     50_051,

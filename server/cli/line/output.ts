@@ -15,7 +15,15 @@ export interface Events {
   /** A part of a peer that has no URL is running. */
   working: { verb: string; role: string; pid: number };
   /** `up` has started everything. */
-  ready: { page: string; catalog: string; tracker: string; peers: readonly { url: string; pid: number }[] };
+  ready: {
+    page: string;
+    catalog: string;
+    tracker: string;
+    gateway: string;
+    /** The content URL of one of the demo's files. */
+    content: string;
+    peers: readonly { url: string; pid: number }[];
+  };
   /** `create` or `seed` made a torrent. */
   created: {
     file: string | undefined;

@@ -27,7 +27,7 @@ export async function volunteerRules(
   };
 }
 
-async function catalogOf(flags: Flags<CommonOption | "catalog">): Promise<Catalog> {
+export async function catalogOf(flags: Flags<CommonOption | "catalog">): Promise<Catalog> {
   const { transport } = openTransport(flags.catalog, "grpc", { ca: await readCa(flags) });
   return remoteCatalog({ url: flags.catalog, transport, hasher: nodeHasher });
 }

@@ -11,7 +11,7 @@ import { learnGeometry } from "../clients/learn-geometry.ts";
 import { checkExists } from "../clients/make-torrent.ts";
 import { readTorrentFile } from "../clients/torrent-source.ts";
 import { UsageError } from "../line/exit-code.ts";
-import type { CommonOption, Flags, ServerOption } from "../line/options.ts";
+import type { CommonOption, Flags, OptionName, ServerOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 import { type NumberRanges, plural } from "../line/units.ts";
 import { edgeOptions, startOn } from "./serve.ts";
@@ -29,8 +29,11 @@ export interface Seeding {
 /** Options of a peer beyond serving its user's files. */
 export type ForOthers = Pick<
   PeerOptions,
-  "uploads" | "volunteer" | "zone" | "scrub" | "drainMs" | "announces" | "copies"
->;
+  "uploads" | "volunteer" | "gateway" | "zone" | "scrub" | "drainMs" | "announces" | "copies"
+> & {
+  /** The flag that sets the port, for errors. Default: that of a peer. */
+  readonly portOption?: OptionName | undefined;
+};
 
 /**
  * Starts a peer that serves these paths; --inventory or --pieces limits the pieces that it serves. Fails with
@@ -41,7 +44,7 @@ export async function startSeeding(
   trackers: readonly string[],
   flags: SeedingFlags,
   out: Output,
-  forOthers: ForOthers = {},
+  { portOption = "peerPort", ...forOthers }: ForOthers = {},
 ): Promise<RunningPeer> {
   const piecesOf = await readPieces(flags, seedings.length);
   const withdrawn = (infoHash: string) => peer.changed(infoHash);
@@ -51,7 +54,7 @@ export async function startSeeding(
     opened.push({ torrent: seeding.torrent, store });
   }
   const ca = await readCa(flags);
-  const peer = await startOn("peerPort", () =>
+  const peer = await startOn(portOption, () =>
     startPeer({
       ...edgeOptions(flags, flags.peerPort, out),
       trackers,

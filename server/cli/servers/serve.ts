@@ -64,7 +64,11 @@ export async function startOn<Server>(port: OptionName, start: () => Promise<Ser
 }
 
 /** Reports that a verb's server listens at `url`. */
-export function sayListening(verb: "tracker" | "catalog" | "peer" | "seed", url: string, out: Output): void {
+export function sayListening(
+  verb: "tracker" | "catalog" | "peer" | "gateway" | "seed",
+  url: string,
+  out: Output,
+): void {
   const server = verb === "seed" ? "Peer" : `${verb[0]!.toUpperCase()}${verb.slice(1)}`;
   out.event("listening", { verb, url, pid: process.pid }, `${server} at ${url}`);
 }

@@ -5,6 +5,7 @@ import { UsageError } from "../line/exit-code.ts";
 import type { Output } from "../line/output.ts";
 import type { VerbFlags, VerbInvocation } from "../line/verb-options.ts";
 import { rememberUploadToken, uploadOptions, volunteerRules } from "../servers/accept-uploads.ts";
+import { gatewayRules } from "../servers/gateway.ts";
 import { pairWithTorrents, startSeeding, trackersOfSeedings } from "../servers/seeding.ts";
 import { sayListening, serveUntilSignalled } from "../servers/serve.ts";
 
@@ -30,6 +31,7 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
     ...(role === "serve"
       ? await servingPart(flags, out)
       : { zone: flags.zone, volunteer: await volunteerRules(flags) }),
+    ...(flags.gateway && { gateway: await gatewayRules(flags, signal) }),
     // Only this peer can notice that uploads and copies on its disk have gone bad, so it scrubs them.
     ...((uploads || (!role && flags.volunteer)) && { scrub: scrubbing(flags) }),
   });
@@ -39,13 +41,17 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
 }
 
 function check(args: readonly string[], flags: PeerFlags): void {
-  const { role, peerPort, volunteer, acceptUploads, zone } = flags;
+  const { role, peerPort, volunteer, acceptUploads, gateway, zone } = flags;
   if (role !== undefined && peerPort === 0)
     throw new UsageError("--role needs a --port other than 0, the same for all parts of the peer");
   if (role === "replicate" && volunteer === undefined)
     throw new UsageError("--role replicate needs --volunteer");
-  if (!role && args.length === 0 && acceptUploads === undefined && volunteer === undefined)
-    throw new UsageError("nothing to serve: give a file or folder, --volunteer or --accept-uploads");
+  if (gateway && role) throw new UsageError("--gateway does not go with --role");
+  const serves = args.length > 0 || gateway || acceptUploads !== undefined || volunteer !== undefined;
+  if (!role && !serves)
+    throw new UsageError(
+      "nothing to serve: give a file or folder, --volunteer, --accept-uploads or --gateway",
+    );
   if (zone !== undefined && Buffer.byteLength(zone) > MAX_ZONE_BYTES)
     throw new UsageError(`--zone takes at most ${MAX_ZONE_BYTES} bytes`);
 }

@@ -1,6 +1,8 @@
 import { copyFile, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { contentPath } from "#core/content/content-path.ts";
 import { isLoopback } from "../../http/base/networks.ts";
+import type { RunningPeer } from "../../peer/peer.ts";
 import { type RunningTracker, startTracker } from "../../tracker/tracker.ts";
 import { readCa } from "../clients/client-flags.ts";
 import { dataDir } from "../clients/data-dir.ts";
@@ -11,10 +13,16 @@ import type { Events } from "../line/output.ts";
 import { plural } from "../line/units.ts";
 import type { VerbInvocation } from "../line/verb-options.ts";
 import { startCatalogServer, torrentsDir } from "../servers/catalog-server.ts";
+import { startGateway } from "../servers/gateway.ts";
 import { buildPageIfOld, inCheckout } from "../servers/page.ts";
 import { edgeOptions, startOn } from "../servers/serve.ts";
 
 type UpInvocation = VerbInvocation<"up">;
+
+/** The file of the demo that is shown to people who try it. */
+const SHOWN = "ocean-64MiB.bin";
+const GATEWAY_CACHE_BYTES = 1 << 30;
+const GATEWAY_GIVE_UP_MS = 30_000;
 
 export async function runUp(invocation: UpInvocation): Promise<void> {
   const { flags, out, signal } = invocation;
@@ -41,8 +49,15 @@ export async function runUp(invocation: UpInvocation): Promise<void> {
     const servers = { tracker: tracker.url, catalog: catalog.url, token, pageOrigins };
     const list = await startPeers(peers, demo, servers, invocation);
     uploadPeers.push(...list.map(({ url }) => url));
+    const gateway = await startUpGateway(servers, invocation);
+    closers.push(() => gateway.close());
     const page = `${catalog.url}/${token === undefined ? "" : `#token=${encodeURIComponent(token)}`}`;
-    const ready = { page, catalog: catalog.url, tracker: tracker.url, peers: list };
+    const { infoHash, fileName } = demo.torrents.find(({ name }) => name === SHOWN)!.torrent;
+    const ready = {
+      ...{ page, catalog: catalog.url, tracker: tracker.url, gateway: gateway.url },
+      content: `${gateway.url}${contentPath(infoHash, [fileName])}`,
+      peers: list,
+    };
     out.event("ready", ready, ...readyLines(ready, flags.ca));
   } catch (error) {
     for (const peer of peers) peer.kill();
@@ -69,6 +84,21 @@ async function startUpTracker(invocation: UpInvocation): Promise<RunningTracker>
       ca,
     }),
   );
+}
+
+/** A gateway to the catalog of the demo. */
+async function startUpGateway(
+  { tracker, catalog }: Pick<ChildPeerOptions, "tracker" | "catalog">,
+  { flags, out, signal }: UpInvocation,
+): Promise<RunningPeer> {
+  const noRateLimit = flags.noRateLimit || isLoopback(flags.host ?? "127.0.0.1");
+  const own = {
+    ...flags,
+    ...{ tracker: [tracker], catalog, publicUrl: undefined, noRateLimit },
+    ...{ peerPort: flags.upGatewayPort, cache: GATEWAY_CACHE_BYTES, gatewayGiveUpAfter: GATEWAY_GIVE_UP_MS },
+    ...{ limitUpload: undefined, logRequests: false },
+  };
+  return startGateway(own, out, signal, { portOption: "upGatewayPort" });
 }
 
 /** Copies the demo's torrents into the catalog's folder, except where the name is taken. */
@@ -105,7 +135,7 @@ async function startPeers(
 }
 
 /** Tells the user what to try first. */
-function readyLines({ page, catalog, peers }: Events["ready"], ca: string | undefined): string[] {
+function readyLines({ page, catalog, content, peers }: Events["ready"], ca: string | undefined): string[] {
   const pieza = inCheckout ? "npm run -s pieza --" : "pieza";
   const where = catalog === "http://127.0.0.1:8080" ? "" : ` --catalog ${catalog}`;
   const [trustInCurl, trust] = ca === undefined ? ["", ""] : [`--cacert ${ca} `, ` --ca ${ca}`];
@@ -113,7 +143,8 @@ function readyLines({ page, catalog, peers }: Events["ready"], ca: string | unde
     "",
     `The page:   ${page}`,
     `With curl:  curl ${trustInCurl}${catalog}/files/shakira.json`,
-    `To a file:  ${pieza} get ocean-64MiB.bin${where}${trust}`,
+    `            curl ${trustInCurl}-O ${content}`,
+    `To a file:  ${pieza} get ${SHOWN}${where}${trust}`,
     "",
     `${plural(peers.length, "peer")}, none of which has every piece; kill one and watch the others take over:`,
     ...peers.map(({ url, pid }) => `  ${url}  kill ${pid}`),

@@ -10,7 +10,7 @@ export interface ContentReader {
    * deadline_exceeded where a source has waited for peers in vain.
    */
   ready(index: PieceIndex): Promise<void> | void;
-  /** Call it when the reader has left or has everything. */
+  /** Call it when the reader has left or has everything; ignored the second time. Calls of `ready` fail then. */
   close(): void;
 }
 

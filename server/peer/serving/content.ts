@@ -97,8 +97,11 @@ async function sendFile(
   }
   const range = { start: file.offset + answer.body.start, end: file.offset + answer.body.end };
   const gone = new AbortController();
-  response.once("close", () => gone.abort(new PiezaError("unavailable", "the caller has left")));
   const reader = source.read(served, range);
+  response.once("close", () => {
+    gone.abort(new PiezaError("unavailable", "the caller has left"));
+    reader.close();
+  });
   const sent = (bytes: number) => onSent(infoHash, bytes);
   const body = new ContentBody({ served, reader, uploads, address, gone: gone.signal, onSent: sent }, range);
   try {

@@ -64,6 +64,13 @@ export class PeerMetrics {
       this.#gauge(`pieza_copies_${name}_bytes`, help, (gauge) => gauge.set(space()[figure]));
   }
 
+  /** Adds the figures of a gateway's cache. */
+  watchCache(space: () => { readonly usedBytes: number; readonly capacityBytes: number }): void {
+    const show = (figure: "usedBytes" | "capacityBytes") => (gauge: Gauge) => gauge.set(space()[figure]);
+    this.#gauge("pieza_cache_used_bytes", "Bytes of cached pieces.", show("usedBytes"));
+    this.#gauge("pieza_cache_capacity_bytes", "Bytes that cached pieces may take.", show("capacityBytes"));
+  }
+
   get contentType(): string {
     return this.#registry.contentType;
   }

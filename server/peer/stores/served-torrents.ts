@@ -24,14 +24,17 @@ export interface ServedTorrent {
   readonly counts: Map<number, PieceCounts>;
 }
 
-/** "own": served for the operator or for publishers. "copies": kept for the swarm on a tracker's orders. */
-export type Part = "own" | "copies";
+/**
+ * "own": served for the operator or for publishers. "copies": kept for the swarm on a tracker's orders. "cached":
+ * fetched for readers of content URLs.
+ */
+export type Part = "own" | "copies" | "cached";
 
 interface Entry extends ServedTorrent {
   readonly parts: ReadonlyMap<Part, ServedStore>;
 }
 
-/** The torrents that a peer serves, by info hash. Both parts of one torrent may be served, from separate stores. */
+/** The torrents that a peer serves, by info hash. All parts of one torrent may be served, from separate stores. */
 export class ServedTorrents {
   readonly #byInfoHash = new Map<string, Entry>();
 
@@ -79,8 +82,7 @@ export class ServedTorrents {
   }
 
   #put(torrent: Torrent, parts: ReadonlyMap<Part, ServedStore>, counts: Map<number, PieceCounts>): void {
-    const [first, second] = [...parts.values()];
-    const store = second ? joinStores(first!, second) : first!;
+    const store = [...parts.values()].reduce(joinStores);
     this.#byInfoHash.set(torrent.infoHash, { torrent, store, counts, parts });
   }
 }

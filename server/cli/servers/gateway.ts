@@ -1,0 +1,56 @@
+import { messageOf } from "#core/base/errors.ts";
+import { type GatewayRules, MIN_CACHE_BYTES } from "../../peer/gateway/gateway.ts";
+import type { RunningPeer } from "../../peer/peer.ts";
+import { trackersOfCatalog } from "../clients/find-trackers.ts";
+import { UsageError } from "../line/exit-code.ts";
+import type { CommonOption, Flags, ServerOption } from "../line/options.ts";
+import type { Output } from "../line/output.ts";
+import { formatBytes } from "../line/units.ts";
+import { catalogOf } from "./accept-uploads.ts";
+import { type ForOthers, type SeedingFlags, startSeeding } from "./seeding.ts";
+
+export type GatewayFlags = Flags<CommonOption | "catalog" | "tracker" | "cache" | "gatewayGiveUpAfter">;
+
+/** What a gateway serves, and with which space. Fails with UsageError for too small a cache. */
+export async function gatewayRules(flags: GatewayFlags, signal: AbortSignal): Promise<GatewayRules> {
+  if (flags.cache < MIN_CACHE_BYTES)
+    throw new UsageError(`--cache takes at least ${formatBytes(MIN_CACHE_BYTES)}`);
+  return {
+    catalogs: [await catalogOf(flags)],
+    cacheBytes: flags.cache,
+    giveUpAfterMs: flags.gatewayGiveUpAfter,
+    async trackersOf({ trackers }) {
+      const known = [...new Set([...trackers, ...flags.tracker])];
+      return known.length > 0 ? known : trackersOfCatalog(flags.catalog, flags, signal);
+    },
+  };
+}
+
+/** The trackers to which a gateway announces what it has cached. A catalog that does not answer names none. */
+async function trackersToTell(
+  flags: GatewayFlags,
+  out: Output,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (flags.tracker.length > 0) return flags.tracker;
+  try {
+    return await trackersOfCatalog(flags.catalog, flags, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    out.warn(`what is cached is not announced to any tracker: ${messageOf(error)}`);
+    return [];
+  }
+}
+
+/** Starts a peer that serves nothing of its own, as a gateway. */
+export async function startGateway(
+  flags: GatewayFlags & Omit<SeedingFlags, "inventory" | "pieces"> & Flags<ServerOption>,
+  out: Output,
+  signal: AbortSignal,
+  forOthers: ForOthers = {},
+): Promise<RunningPeer> {
+  const gateway = await gatewayRules(flags, signal);
+  const trackers = await trackersToTell(flags, out, signal);
+  const seedingFlags = { ...flags, inventory: undefined, pieces: undefined };
+  return startSeeding([], trackers, seedingFlags, out, { ...forOthers, gateway });
+}

@@ -1,0 +1,210 @@
+import { Bitfield } from "#core/base/bitfield.ts";
+import { type Clock, sleep } from "#core/base/clock.ts";
+import { PiezaError } from "#core/base/errors.ts";
+import type { ByteRange } from "#core/content/byte-range.ts";
+import { Download } from "#core/download/download.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
+import { nodeHasher } from "../../base/node-hasher.ts";
+import type { ContentReader } from "../serving/content-source.ts";
+import { connectPeer, openTracker } from "../transports/connect.ts";
+import type { OpenTracker } from "../transports/plain-tracker.ts";
+import type { CachedPieces } from "./cached-pieces.ts";
+
+export interface GatewayTorrentOptions {
+  readonly pieces: CachedPieces;
+  /** The trackers to ask, URLs. Called when the first reader comes. */
+  readonly trackersOf: (torrent: Torrent) => Promise<readonly string[]>;
+  /** The pieces that this server holds: cached ones and others. */
+  readonly holds: (index: PieceIndex) => boolean;
+  readonly isSelf: (url: string) => boolean;
+  /** Longest wait of a reader without any piece of the torrent arriving. */
+  readonly giveUpAfterMs: number;
+  readonly ca: string | undefined;
+  readonly clock: Clock;
+}
+
+/** A reader's pieces are fetched ahead of it: two at first, then as many bytes again as it has read, up to this. */
+const MAX_AHEAD_BYTES = 16 << 20;
+/** Assumed time that a reader takes for one piece: it only orders the pieces of several readers. */
+const STEP_MS = 100;
+/** The download of a torrent without readers ends after this time. */
+const IDLE_MS = 30_000;
+
+interface Wait {
+  readonly reader: object;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** One torrent of a gateway: fetches the pieces that its readers need, and wakes them when they are held. */
+export class GatewayTorrent {
+  readonly pieces: CachedPieces;
+  readonly #options: GatewayTorrentOptions;
+  readonly #waits = new Map<PieceIndex, Set<Wait>>();
+  readonly #readers = new Set<object>();
+  #source: Promise<Source> | undefined;
+  /** When a piece was last held. */
+  #heldMs = Number.NEGATIVE_INFINITY;
+  #cancelIdle = () => {};
+
+  constructor(options: GatewayTorrentOptions) {
+    this.#options = options;
+    this.pieces = options.pieces;
+  }
+
+  /** Whether a reader is there or was within IDLE_MS. */
+  get busy(): boolean {
+    return this.#readers.size > 0 || this.#source !== undefined;
+  }
+
+  /** A reader of these bytes, in order. */
+  read({ start, end }: ByteRange): ContentReader {
+    const { geometry } = this.pieces;
+    const reader = {};
+    const endPiece = Math.ceil(end / geometry.pieceLength);
+    this.#readers.add(reader);
+    this.#cancelIdle();
+    return {
+      ready: (index) => {
+        const readBytes = Math.max(0, geometry.offset(index) - start);
+        const ahead = Math.max(2, Math.ceil(Math.min(readBytes, MAX_AHEAD_BYTES) / geometry.pieceLength));
+        const waiting = this.#options.holds(index) ? undefined : this.#wait(reader, index);
+        void this.#focus(reader, index, Math.min(endPiece, index + ahead));
+        return waiting;
+      },
+      close: () => this.#leave(reader),
+    };
+  }
+
+  onHeld(index: PieceIndex): void {
+    this.#heldMs = this.#options.clock.now();
+    for (const wait of this.#waits.get(index) ?? []) wait.resolve();
+  }
+
+  async onLost(index: PieceIndex): Promise<void> {
+    (await this.#source?.catch(() => undefined))?.download.lost(index);
+  }
+
+  /** Ends the download and fails every wait. */
+  async stop(): Promise<void> {
+    this.#cancelIdle();
+    this.#failAll(new PiezaError("unavailable", "this gateway is shutting down"));
+    await this.#close();
+  }
+
+  async #focus(reader: object, index: PieceIndex, end: number): Promise<void> {
+    try {
+      this.#source ??= this.#open();
+      const { download } = await this.#source;
+      if (!this.#readers.has(reader)) return;
+      const byMs = this.#options.clock.now();
+      download.focus(reader, { first: index, end, byMs, stepMs: STEP_MS });
+    } catch (error) {
+      this.#source = undefined;
+      this.#failAll(error);
+    }
+  }
+
+  #leave(reader: object): void {
+    if (!this.#readers.delete(reader)) return;
+    this.#failAll(new PiezaError("unavailable", "the reader has left"), (wait) => wait.reader === reader);
+    void this.#source?.then(({ download }) => download.focus(reader, undefined)).catch(() => {});
+    if (this.#readers.size > 0) return;
+    this.#cancelIdle = this.#options.clock.after(IDLE_MS, () => void this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const source = await this.#source?.catch(() => undefined);
+    this.#source = undefined;
+    await source?.close();
+  }
+
+  /** Resolves when the piece is held. Rejects when no piece of the torrent has arrived for `giveUpAfterMs`. */
+  async #wait(reader: object, index: PieceIndex): Promise<void> {
+    const { clock, giveUpAfterMs } = this.#options;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const wait = { reader, resolve, reject };
+    const waits = this.#waits.get(index) ?? new Set();
+    this.#waits.set(index, waits.add(wait));
+    const startedMs = clock.now();
+    const over = new AbortController();
+    const watch = async () => {
+      for (let leftMs = giveUpAfterMs; leftMs > 0; ) {
+        await sleep(clock, leftMs, over.signal);
+        leftMs = Math.max(startedMs, this.#heldMs) + giveUpAfterMs - clock.now();
+      }
+      reject(await this.#gaveUp(index));
+    };
+    watch().catch(() => {});
+    try {
+      await promise;
+    } finally {
+      over.abort();
+      waits.delete(wait);
+      if (waits.size === 0) this.#waits.delete(index);
+    }
+  }
+
+  async #gaveUp(index: PieceIndex): Promise<PiezaError> {
+    const source = await this.#source?.catch(() => undefined);
+    const why = source?.download.peek().reason || "no peer gives it";
+    const seconds = Math.round(this.#options.giveUpAfterMs / 1000);
+    return new PiezaError(
+      "deadline_exceeded",
+      `piece ${index + 1} did not arrive within ${seconds} s: ${why}`,
+    );
+  }
+
+  #failAll(error: unknown, which = (_: Wait) => true): void {
+    for (const waits of this.#waits.values()) for (const wait of waits) if (which(wait)) wait.reject(error);
+  }
+
+  async #open(): Promise<Source> {
+    const { pieces, trackersOf, isSelf, ca, clock } = this.#options;
+    const { torrent, geometry } = pieces;
+    const urls = await trackersOf(torrent);
+    if (urls.length === 0) throw new PiezaError("unavailable", "no tracker is known for this torrent");
+    const trackers = await Promise.all(urls.map((url) => openTracker(url, { transport: "auto", ca })));
+    const pieceLength = (index: PieceIndex) => geometry.lengthOf(index);
+    const download = new Download({
+      torrent,
+      store: pieces,
+      wanted: new Bitfield(geometry.count),
+      openEnded: true,
+      trackers,
+      connect: (url, legacy) => connectPeer(torrent, { transport: "auto", ca }, { url, legacy, pieceLength }),
+      hasher: nodeHasher,
+      clock,
+      random: Math.random,
+      isSelf,
+    });
+    void download.whenDone.then(({ state }) => {
+      if (state === "failed") this.#onFailed(download);
+    });
+    download.start();
+    return new Source(download, trackers);
+  }
+
+  /** The cache's disk has failed. The next reader starts anew. */
+  #onFailed({ failure }: Download): void {
+    this.#failAll(failure);
+    void this.#close();
+  }
+}
+
+/** A running download and its trackers. */
+class Source {
+  readonly download: Download;
+  readonly #trackers: readonly OpenTracker[];
+
+  constructor(download: Download, trackers: readonly OpenTracker[]) {
+    this.download = download;
+    this.#trackers = trackers;
+  }
+
+  async close(): Promise<void> {
+    await this.download.stop();
+    for (const tracker of this.#trackers) tracker.close();
+  }
+}
