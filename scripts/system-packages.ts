@@ -35,6 +35,7 @@ export const program = (name: string, file: string): SystemPackage => ({
 });
 
 const packages: readonly SystemPackage[] = [
+  program("aria2", "aria2c"),
   {
     // The path in vitest.config.ts.
     name: "chromium",
@@ -46,17 +47,20 @@ const packages: readonly SystemPackage[] = [
     name: "firefox-esr",
     isPresent: () => isExecutable(process.env.PIEZA_TEST_FIREFOX ?? "/usr/bin/firefox-esr"),
   },
+  program("ffmpeg", "ffmpeg"),
   program("git", "git"),
   program("iproute2", "ip"),
   program("nghttp2-client", "h2load"),
   { name: "nginx-light", isPresent: () => isExecutable("/usr/sbin/nginx") },
   program("openssl", "openssl"),
+  program("rclone", "rclone"),
   program("redis-server", "redis-server"),
   {
     // Debian's packages belong to this interpreter; another python3 may come first on PATH.
     name: "python3-grpcio",
     isPresent: async () => (await runCommand("/usr/bin/python3", ["-c", "import grpc"])).ok,
   },
+  program("wget", "wget"),
 ];
 
 async function missingOf(wanted: readonly SystemPackage[]): Promise<string[]> {

@@ -16,7 +16,14 @@ let curls: string[];
 let folder: string;
 let env: NodeJS.ProcessEnv;
 let up: ChildProcess;
-let ready: { catalog: string; tracker: string; page: string; peers: { pid: number }[] };
+let ready: {
+  catalog: string;
+  tracker: string;
+  page: string;
+  gateway: string;
+  content: string;
+  peers: { pid: number }[];
+};
 
 /** The lines of the README's shell blocks, comments left out. */
 async function shellBlocks(): Promise<string[][]> {
@@ -33,7 +40,12 @@ async function shellBlocks(): Promise<string[][]> {
 beforeAll(async () => {
   [commands, curls] = (await shellBlocks()) as [string[], string[]];
   folder = await mkdtemp(join(tmpdir(), "pieza-readme-"));
-  const ports = { PIEZA_TRACKER_PORT: "0", PIEZA_CATALOG_PORT: "0", PIEZA_PEER_PORT: "0" };
+  const ports = {
+    PIEZA_TRACKER_PORT: "0",
+    PIEZA_CATALOG_PORT: "0",
+    PIEZA_GATEWAY_PORT: "0",
+    PIEZA_PEER_PORT: "0",
+  };
   env = { ...process.env, PIEZA_DATA: join(folder, "data"), PIEZA_JSON: "1" };
   const start = commands[0]!.replace(/^npm ci && /, "");
   expect(start).toBe("npm start");
@@ -81,6 +93,16 @@ it("downloads the file of the second command", async () => {
   expect(await sha256sum(join(folder, name!))).toMatch(/^[0-9a-f]{64}$/);
   const torrent = await (await fetch(`${ready.catalog}/files/${get.split(" ").at(-1)}.json`)).json();
   expect(name).toBe((torrent as Awaited<ReturnType<typeof readTorrentJson>>).file_name);
+});
+
+it("gives the file of the third command, at the URL that it prints too", async () => {
+  const curl = commands[2]!;
+  expect(curl).toMatch(/^curl -O http:/);
+  const here = curl.replace("http://127.0.0.1:8090", ready.gateway);
+  expect(here.split(" ").at(-1)).toBe(ready.content);
+  const at = join(folder, "by-curl.bin");
+  await run("sh", ["-c", here.replace("-O", `-sS --fail -o ${at}`)]);
+  expect(await sha256sum(at)).toBe(await sha256sum(join(folder, "data/demo/files/ocean-64MiB.bin")));
 });
 
 it("answers the curl lines", async () => {

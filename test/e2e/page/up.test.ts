@@ -15,7 +15,7 @@ let browser: PageDriver;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "pieza-up-"));
-  const ports = ["--tracker-port", "0", "--catalog-port", "0", "--peer-port", "0"];
+  const ports = ["--tracker-port", "0", "--catalog-port", "0", "--gateway-port", "0", "--peer-port", "0"];
   up = new PiezaProcess(["up", ...ports, "--json", "--data", join(folder, "data")], { cwd: folder });
   browser = await PageDriver.start();
 });

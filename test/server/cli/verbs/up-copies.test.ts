@@ -36,7 +36,7 @@ it("what a killed peer of the demo had alone with one other is copied again by t
   const page = join(folder, "page");
   await mkdir(page);
   await writeFile(join(page, "index.html"), "<!doctype html><title>Pieza</title>");
-  const ports = ["--tracker-port", "0", "--catalog-port", "0", "--peer-port", "0"];
+  const ports = ["--tracker-port", "0", "--catalog-port", "0", "--gateway-port", "0", "--peer-port", "0"];
   const args = ["up", ...ports, "--json", "--data", join(folder, "data"), "--page", page];
   const up = new PiezaProcess(args, { cwd: folder });
   try {

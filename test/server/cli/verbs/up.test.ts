@@ -14,7 +14,7 @@ import { TestAuthority } from "../../../support/wire/certificates.ts";
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const shell = promisify(exec);
-const anyPorts = ["--tracker-port", "0", "--catalog-port", "0", "--peer-port", "0"];
+const anyPorts = ["--tracker-port", "0", "--catalog-port", "0", "--gateway-port", "0", "--peer-port", "0"];
 
 interface Ready {
   page: string;
