@@ -1,14 +1,16 @@
 /**
- * The Content-Security-Policy of the page. `connect-src` allows any host, because peers and trackers may be anywhere;
- * everything else comes from this server. Of the trusted-types policies, Svelte creates the first for its templates
+ * The Content-Security-Policy of the page. `connect-src` allows any host, because peers and trackers may be anywhere,
+ * and so do images and media, which a page without a service worker plays from a peer. Frames show PDFs of this
+ * origin. Everything else comes from this server. Of the trusted-types policies, Svelte creates the first for its templates
  * and the page the second for the URL of its worker.
  */
 export const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
-  "img-src 'self' data: blob:",
-  "media-src blob:",
+  "img-src 'self' data: blob: http: https:",
+  "media-src 'self' blob: http: https:",
+  "frame-src 'self'",
   "font-src 'self'",
   "worker-src 'self'",
   "connect-src 'self' http: https:",

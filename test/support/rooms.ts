@@ -182,13 +182,15 @@ export const rooms: readonly Room[] = [
   room(
     "web/src/base",
     "words, formats, messages to the worker",
-    "core/base core/torrent core/ports core/download core/upload",
+    "core/base core/torrent core/ports core/content core/download core/upload",
   ),
+  room("web/src/service", "the service worker: content URLs of the page's origin", "web/src/base"),
   room("web/src/swarm", "the map and the table of peers", "core/base core/ports core/download web/src/base"),
+  room("web/src/preview", "shows files while they are downloaded", "core/content web/src/base"),
   room(
     "web/src/downloads",
     "cards of downloads, saving",
-    "core/torrent core/ports core/download web/src/base web/src/swarm",
+    "core/torrent core/ports core/download web/src/base web/src/swarm web/src/preview",
   ),
   room(
     "web/src/catalog",
@@ -209,7 +211,7 @@ export const rooms: readonly Room[] = [
   room(
     "web/src",
     "puts the page together",
-    "web/src/base web/src/downloads web/src/catalog web/src/publishing web/src/worker",
+    "web/src/base web/src/preview web/src/downloads web/src/catalog web/src/publishing web/src/worker",
   ),
 ];
 

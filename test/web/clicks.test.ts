@@ -16,9 +16,15 @@ import OpenedTorrent from "../../web/src/catalog/OpenedTorrent.svelte";
 import { Torrents } from "../../web/src/catalog/torrents.svelte.ts";
 import DownloadCard from "../../web/src/downloads/DownloadCard.svelte";
 import { Downloads } from "../../web/src/downloads/downloads.svelte.ts";
+import { ContentService } from "../../web/src/preview/content-service.ts";
 import { Publications } from "../../web/src/publishing/publications.svelte.ts";
 import type { HostPorts } from "../../web/src/worker/host-ports.ts";
 import { HostedDownload } from "../../web/src/worker/hosted-download.ts";
+
+/** Downloads of a page that shows no file. */
+function downloadsOf(engine: Engine): Downloads {
+  return new Downloads(engine, new ContentService(engine, async () => {}));
+}
 
 const infoHash = "ab".repeat(32);
 const torrent: TorrentSummary = {
@@ -105,7 +111,7 @@ describe("a click on the page", () => {
   /** The card of a download that wants the first file, with its list of files open. */
   async function openedCard(): Promise<WorkerByHand> {
     const worker = new WorkerByHand();
-    const downloads = new Downloads(engineOf(worker));
+    const downloads = downloadsOf(engineOf(worker));
     worker.record({ kind: "open" }, [0]);
     worker.say({ type: "snapshot", infoHash, snapshot });
     mounted = mount(DownloadCard, {
@@ -147,7 +153,7 @@ describe("a click on the page", () => {
   it("on None keeps Download from starting until a file is chosen", async () => {
     const worker = new WorkerByHand();
     const props = {
-      downloads: new Downloads(engineOf(worker)),
+      downloads: downloadsOf(engineOf(worker)),
       key: { infoHash },
       onStarted: () => undefined,
     };

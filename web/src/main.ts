@@ -4,11 +4,13 @@ import "./base/app.css";
 import { Engine } from "./base/engine.ts";
 import { takeToken } from "./base/token.ts";
 import { Downloads } from "./downloads/downloads.svelte.ts";
+import { ContentService } from "./preview/content-service.ts";
 import { Publications } from "./publishing/publications.svelte.ts";
-import { startWorker } from "./start-worker.ts";
+import { registerContentWorker, startWorker } from "./start-worker.ts";
 
 takeToken();
 addEventListener("hashchange", takeToken);
 const engine = new Engine(startWorker());
-const props = { downloads: new Downloads(engine), publications: new Publications(engine) };
+const content = new ContentService(engine, registerContentWorker);
+const props = { downloads: new Downloads(engine, content), publications: new Publications(engine) };
 mount(App, { target: document.body, props });

@@ -2,6 +2,8 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import { type Clock, sleep } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { ByteRange } from "#core/content/byte-range.ts";
+import { PieceWaits } from "#core/content/piece-waits.ts";
+import { type ReaderPieces, readAhead } from "#core/content/read-ahead.ts";
 import { Download } from "#core/download/download.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
@@ -24,25 +26,17 @@ export interface GatewayTorrentOptions {
   readonly clock: Clock;
 }
 
-/** A reader's pieces are fetched ahead of it: two at first, then as many bytes again as it has read, up to this. */
-const MAX_AHEAD_BYTES = 16 << 20;
 /** Assumed time that a reader takes for one piece: it only orders the pieces of several readers. */
 const STEP_MS = 100;
 /** The download of a torrent without readers ends after this time. */
 const IDLE_MS = 30_000;
 
-interface Wait {
-  readonly reader: object;
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
 /** One torrent of a gateway: fetches the pieces that its readers need, and wakes them when they are held. */
 export class GatewayTorrent {
   readonly pieces: CachedPieces;
   readonly #options: GatewayTorrentOptions;
-  readonly #waits = new Map<PieceIndex, Set<Wait>>();
-  readonly #readers = new Set<object>();
+  readonly #waits = new PieceWaits();
+  readonly #readers = new Set<AbortController>();
   #source: Promise<Source> | undefined;
   /** When a piece was last held. */
   #heldMs = Number.NEGATIVE_INFINITY;
@@ -59,18 +53,14 @@ export class GatewayTorrent {
   }
 
   /** A reader of these bytes, in order. */
-  read({ start, end }: ByteRange): ContentReader {
-    const { geometry } = this.pieces;
-    const reader = {};
-    const endPiece = Math.ceil(end / geometry.pieceLength);
+  read(range: ByteRange): ContentReader {
+    const reader = new AbortController();
     this.#readers.add(reader);
     this.#cancelIdle();
     return {
       ready: (index) => {
-        const readBytes = Math.max(0, geometry.offset(index) - start);
-        const ahead = Math.max(2, Math.ceil(Math.min(readBytes, MAX_AHEAD_BYTES) / geometry.pieceLength));
-        const waiting = this.#options.holds(index) ? undefined : this.#wait(reader, index);
-        void this.#focus(reader, index, Math.min(endPiece, index + ahead));
+        const waiting = this.#options.holds(index) ? undefined : this.#wait(reader.signal, index);
+        void this.#focus(reader, readAhead(this.pieces.geometry, range, index));
         return waiting;
       },
       close: () => this.#leave(reader),
@@ -79,7 +69,7 @@ export class GatewayTorrent {
 
   onHeld(index: PieceIndex): void {
     this.#heldMs = this.#options.clock.now();
-    for (const wait of this.#waits.get(index) ?? []) wait.resolve();
+    this.#waits.onHeld(index);
   }
 
   async onLost(index: PieceIndex): Promise<void> {
@@ -89,26 +79,26 @@ export class GatewayTorrent {
   /** Ends the download and fails every wait. */
   async stop(): Promise<void> {
     this.#cancelIdle();
-    this.#failAll(new PiezaError("unavailable", "this gateway is shutting down"));
+    this.#waits.fail(new PiezaError("unavailable", "this gateway is shutting down"));
     await this.#close();
   }
 
-  async #focus(reader: object, index: PieceIndex, end: number): Promise<void> {
+  async #focus(reader: AbortController, pieces: ReaderPieces): Promise<void> {
     try {
       this.#source ??= this.#open();
       const { download } = await this.#source;
       if (!this.#readers.has(reader)) return;
       const byMs = this.#options.clock.now();
-      download.focus(reader, { first: index, end, byMs, stepMs: STEP_MS });
+      download.focus(reader, { ...pieces, byMs, stepMs: STEP_MS });
     } catch (error) {
       this.#source = undefined;
-      this.#failAll(error);
+      this.#waits.fail(error);
     }
   }
 
-  #leave(reader: object): void {
+  #leave(reader: AbortController): void {
     if (!this.#readers.delete(reader)) return;
-    this.#failAll(new PiezaError("unavailable", "the reader has left"), (wait) => wait.reader === reader);
+    reader.abort(new PiezaError("unavailable", "the reader has left"));
     void this.#source?.then(({ download }) => download.focus(reader, undefined)).catch(() => {});
     if (this.#readers.size > 0) return;
     this.#cancelIdle = this.#options.clock.after(IDLE_MS, () => void this.#close());
@@ -121,28 +111,26 @@ export class GatewayTorrent {
   }
 
   /** Resolves when the piece is held. Rejects when no piece of the torrent has arrived for `giveUpAfterMs`. */
-  async #wait(reader: object, index: PieceIndex): Promise<void> {
-    const { clock, giveUpAfterMs } = this.#options;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const wait = { reader, resolve, reject };
-    const waits = this.#waits.get(index) ?? new Set();
-    this.#waits.set(index, waits.add(wait));
-    const startedMs = clock.now();
+  async #wait(reader: AbortSignal, index: PieceIndex): Promise<void> {
     const over = new AbortController();
-    const watch = async () => {
-      for (let leftMs = giveUpAfterMs; leftMs > 0; ) {
-        await sleep(clock, leftMs, over.signal);
-        leftMs = Math.max(startedMs, this.#heldMs) + giveUpAfterMs - clock.now();
-      }
-      reject(await this.#gaveUp(index));
-    };
-    watch().catch(() => {});
+    const startedMs = this.#options.clock.now();
+    this.#untilGaveUp(startedMs, over.signal).then(
+      async () => over.abort(await this.#gaveUp(index)),
+      () => {},
+    );
     try {
-      await promise;
+      await this.#waits.wait(index, AbortSignal.any([reader, over.signal]));
     } finally {
       over.abort();
-      waits.delete(wait);
-      if (waits.size === 0) this.#waits.delete(index);
+    }
+  }
+
+  /** Resolves when no piece was held for `giveUpAfterMs` since `startedMs`. */
+  async #untilGaveUp(startedMs: number, signal: AbortSignal): Promise<void> {
+    const { clock, giveUpAfterMs } = this.#options;
+    for (let leftMs = giveUpAfterMs; leftMs > 0; ) {
+      await sleep(clock, leftMs, signal);
+      leftMs = Math.max(startedMs, this.#heldMs) + giveUpAfterMs - clock.now();
     }
   }
 
@@ -154,10 +142,6 @@ export class GatewayTorrent {
       "deadline_exceeded",
       `piece ${index + 1} did not arrive within ${seconds} s: ${why}`,
     );
-  }
-
-  #failAll(error: unknown, which = (_: Wait) => true): void {
-    for (const waits of this.#waits.values()) for (const wait of waits) if (which(wait)) wait.reject(error);
   }
 
   async #open(): Promise<Source> {
@@ -188,7 +172,7 @@ export class GatewayTorrent {
 
   /** The cache's disk has failed. The next reader starts anew. */
   #onFailed({ failure }: Download): void {
-    this.#failAll(failure);
+    this.#waits.fail(failure);
     void this.#close();
   }
 }

@@ -1,6 +1,7 @@
 import { sleep } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { ByteRange } from "#core/content/byte-range.ts";
+import { pieceAt } from "#core/content/read-ahead.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { HttpResponse } from "../../http/base/http-types.ts";
@@ -76,8 +77,7 @@ export class ContentBody {
   }
 
   #pieceAt(byte: number): PieceIndex {
-    const { geometry } = this.#parts.served.store;
-    return geometry.index(Math.floor(byte / geometry.pieceLength));
+    return pieceAt(this.#parts.served.store.geometry, byte);
   }
 
   /** Reads the piece when it can be had. Its failure is told when the reader gets there. */

@@ -12,6 +12,8 @@ const args = [
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
+  // Sound would go to PulseAudio, which leaves a folder for temporary files.
+  "--disable-audio-output",
 ];
 
 /** How long what a page should show is waited for. Where a test is wanted to fail, nobody has to wait so long for it. */

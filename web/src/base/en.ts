@@ -89,6 +89,16 @@ export const en = {
   free: (size: string) => `Free ${size}`,
   saveFailed: "It could not be saved:",
 
+  preview: { video: "Play", audio: "Play", image: "Show", document: "Read", text: "Read" },
+  previewNamed: (name: string) => `Show ${name}`,
+  previewOf: (name: string) => `${name}, shown while it downloads`,
+  closePreview: "Close",
+  previewWaiting: "Waiting for the pieces that come next…",
+  previewBeginning: "This is the beginning. Save the file to see all of it.",
+  previewFailed: "This browser cannot show the file. Save it and open it with another program.",
+  previewNeeds:
+    "A file can be shown here on a page by https or on localhost, or when one peer has all of it. Save it instead.",
+
   mapLabel: "Piece map",
   mapNow: (number: string, total: string, what: string) => `Piece ${number} of ${total}: ${what}`,
   mapMissing: "missing",
@@ -104,6 +114,7 @@ export const en = {
     before: "held before",
     inFlight: "on its way",
     held: "verified",
+    place: "being read",
   },
 
   peers: "Peers",

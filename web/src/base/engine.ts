@@ -1,3 +1,4 @@
+import type { ContentAsk } from "./content-messages.ts";
 import type { CallName, Calls, WorkerMessage } from "./messages.ts";
 import type { Failure } from "./trouble.ts";
 
@@ -46,6 +47,11 @@ export class Engine {
       this.#waiting.set(id, { resolve: resolve as Waiting["resolve"], reject });
       this.#worker.postMessage({ id, call, ask });
     });
+  }
+
+  /** Has the worker answer a request for a content URL through `port`. */
+  answerContent(ask: ContentAsk, port: MessagePort): void {
+    this.#worker.postMessage(ask, [port]);
   }
 
   #onMessage(message: WorkerMessage): void {

@@ -217,6 +217,8 @@ export type WorkerMessage =
   /** At most five a second for each download. */
   | { readonly type: "snapshot"; readonly infoHash: string; readonly snapshot: DownloadSnapshot }
   | { readonly type: "removed"; readonly infoHash: string }
+  /** The indexes of the pieces that players and other readers of the download are at. */
+  | { readonly type: "places"; readonly infoHash: string; readonly places: readonly number[] }
   /** News of the watched swarm, at most two a second. */
   | { readonly type: "swarm"; readonly news: SwarmNews }
   /** A publication is new or made progress; at most ten a second for each. */

@@ -6,6 +6,7 @@ import type { NameOrInfoHash, StorageInfo, TabDownload } from "../base/messages.
 import { noNews } from "../base/no-news.ts";
 import { Timeline } from "../base/timeline.ts";
 import { failureOf } from "../base/trouble.ts";
+import type { ContentService } from "../preview/content-service.ts";
 import { RateHistory } from "../swarm/rate-history.ts";
 import type { WatchedSwarm } from "../swarm/watched-swarm.svelte.ts";
 import { keepTrackers, keptTrackers } from "./kept-trackers.ts";
@@ -17,6 +18,8 @@ export class ShownDownload {
   record: TabDownload = $state.raw()!;
   /** Undefined until the engine runs. */
   snapshot: DownloadSnapshot | undefined = $state.raw();
+  /** Indexes of the pieces that players are at. */
+  places: readonly number[] = $state.raw([]);
   /** Rates of the last minute, in total and by peer. */
   readonly rates = new RateHistory();
   /** Rates since the engine was started. */
@@ -46,9 +49,12 @@ export class Downloads {
   #watching: { readonly infoHash: string; readonly swarm: WatchedSwarm } | undefined;
   trackers: readonly string[] = $state.raw(keptTrackers());
   readonly engine: Engine;
+  /** Shows files while they are downloaded. */
+  readonly content: ContentService;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, content: ContentService) {
     this.engine = engine;
+    this.content = content;
     addEventListener("online", () => void engine.call("wake", undefined));
     engine.listen((news) => this.#onNews(news));
     engine.call("start", { trackers: this.trackers }).then(
@@ -152,6 +158,11 @@ export class Downloads {
         const view = this.find({ infoHash: news.record.torrent.infoHash });
         if (view) view.record = news.record;
         else this.list = [new ShownDownload(news.record), ...this.list];
+        break;
+      }
+      case "places": {
+        const view = this.find({ infoHash: news.infoHash });
+        if (view) view.places = news.places;
         break;
       }
       case "snapshot":

@@ -8,14 +8,19 @@ const IN_FLIGHT_OPACITY = 0.34;
 /** Squares below this pitch have no room for a pattern. */
 const PATTERN_MIN_PX = 9;
 
-/**
- * Paints the whole map: at most some thousand squares, at most five times a second. Missing pieces that are not
- * `wanted` are outlines; `wanted` undefined means all.
- */
+/** The pieces of a download as a map shows them. */
+export interface MappedPieces {
+  readonly map: Uint16Array;
+  /** Missing pieces that are not wanted are outlines; undefined: all are wanted. */
+  readonly wanted: Bitfield | undefined;
+  /** Pieces that players are at: their squares have a frame. */
+  readonly places: readonly number[];
+}
+
+/** Paints the whole map: at most some thousand squares, at most five times a second. */
 export function drawMap(
   canvas: HTMLCanvasElement,
-  map: Uint16Array,
-  wanted: Bitfield | undefined,
+  { map, wanted, places }: MappedPieces,
   grid: PieceGrid,
   scale: number,
 ): void {
@@ -50,6 +55,14 @@ export function drawMap(
       pen.globalAlpha = 1;
     }
   }
+  pen.strokeStyle = getComputedStyle(canvas).getPropertyValue("--text").trim();
+  pen.lineWidth = Math.max(1, Math.round(2 * scale));
+  for (const place of places) {
+    const n = Math.floor(place / grid.perCell);
+    const [x, y] = [edge(n % grid.columns, grid.pitch), edge(Math.floor(n / grid.columns), grid.rowPitch)];
+    pen.strokeRect(x, y, edge(1, grid.pitch) - gap, edge(1, grid.rowPitch) - gap);
+  }
+  pen.lineWidth = 1;
 }
 
 /** Whether any piece of the square is wanted. */

@@ -1,6 +1,8 @@
 import { PiezaError } from "#core/base/errors.ts";
+import { parseContentPath } from "#core/content/content-path.ts";
 import { torrentSummary } from "#core/ports/torrent-summary.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import type { ContentAsk, ContentReply } from "../base/content-messages.ts";
 import type { CallName, Calls, Handlers, NameOrInfoHash, StorageInfo } from "../base/messages.ts";
 import { httpUrl, torrentFromFileOrUrl } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
@@ -56,6 +58,13 @@ export class DownloadHost {
   constructor(ports: HostPorts) {
     this.#ports = ports;
     this.#watch = new SwarmWatch(ports);
+  }
+
+  /** Answers a request for a content URL. Undefined if no running download of this tab has the file. */
+  content(ask: ContentAsk): ContentReply | undefined {
+    const path = parseContentPath(ask.path);
+    if (!path || path === "malformed" || path.isList) return undefined;
+    return this.#downloads.get(path.infoHash)?.content(path.names, ask);
   }
 
   /** Reopens the kept downloads in the background and deletes those that were handed over. */

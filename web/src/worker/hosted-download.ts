@@ -7,8 +7,11 @@ import { torrentSummary } from "#core/ports/torrent-summary.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import type { ContentAsk, ContentReply } from "../base/content-messages.ts";
 import type { EarlierRun, Stage } from "../base/messages.ts";
 import { browserClock } from "./browser-clock.ts";
+import { contentReply } from "./content-reply.ts";
+import { ContentReaders } from "./content-stream.ts";
 import { placedFiles } from "./exported.ts";
 import { findGeometry } from "./geometry.ts";
 import type { HostPorts } from "./host-ports.ts";
@@ -28,6 +31,8 @@ interface Running {
   readonly download: Download;
   readonly timeline: KeptTimeline;
   readonly unsubscribe: () => void;
+  /** The readers of the content and the pieces that they are at. */
+  readonly readers: ContentReaders;
 }
 
 interface ToRun extends Pick<DownloadInput, "trackers" | "learned"> {
@@ -157,6 +162,12 @@ export class HostedDownload {
     this.#tell();
   }
 
+  /** Answers a request for a content URL of this torrent. Undefined if it does not run here or has no such file. */
+  content(names: readonly string[], ask: ContentAsk): ContentReply | undefined {
+    const running = this.#running;
+    return running && contentReply(this.torrent, names, ask, running);
+  }
+
   #completeStore(): OpenStore {
     if (this.#running?.download.peek().state !== "complete") {
       throw new PiezaError("failed_precondition", "the download is not complete");
@@ -219,7 +230,9 @@ export class HostedDownload {
   }
 
   #run({ store, trackers, learned }: ToRun): void {
-    const { hasher, random, connect } = this.#ports;
+    const { hasher, random, connect, post } = this.#ports;
+    const { infoHash } = this.torrent;
+    const readers = new ContentReaders((places) => post({ type: "places", infoHash, places }));
     const download = new Download({
       torrent: this.torrent,
       store: store.pieces,
@@ -230,11 +243,12 @@ export class HostedDownload {
       hasher,
       clock: browserClock,
       random,
+      onHeld: (index) => readers.waits.onHeld(index),
       options: { maxInFlightPerPeer, snapshotMs: SNAPSHOT_MS },
     });
     const timeline = new KeptTimeline(this.#kept, this.#earlier ?? []);
     const unsubscribe = download.subscribe(() => this.#tellSnapshot(download, timeline));
-    this.#running = { store, download, timeline, unsubscribe };
+    this.#running = { store, download, timeline, unsubscribe, readers };
     this.#become({ kind: "open" });
     download.start();
     if (this.#paused) download.pause();
@@ -257,6 +271,7 @@ export class HostedDownload {
     this.#running = undefined;
     if (!running) return;
     running.unsubscribe();
+    running.readers.waits.fail(new DOMException("the download was closed", "AbortError"));
     await running.download.stop();
     await running.store.pieces.close();
     this.#earlier = await running.timeline.close();

@@ -1,0 +1,162 @@
+import { execFile } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DownloadOnPage, PageDriver } from "../../support/page/page-driver.ts";
+import { pictures } from "../../support/page/pictures.ts";
+import { LocalSwarm } from "../../support/swarms/local-swarm.ts";
+
+const run = promisify(execFile);
+const FILM_S = 40;
+/** A browser and ten processes share the machine. */
+const slow = { timeout: 60_000 };
+
+let swarm: LocalSwarm;
+let browser: PageDriver;
+
+beforeAll(async () => {
+  swarm = await LocalSwarm.start();
+  browser = await PageDriver.start();
+  await mkdir(swarm.path("show/season 1"), { recursive: true });
+  await makeFilm(swarm.path("film.webm"));
+  await makeFilm(swarm.path("show/season 1/one.webm"), 5);
+  await makeFilm(swarm.path("show/season 1/two.webm"), 7);
+  await run("ffmpeg", [
+    ...quiet,
+    "-f",
+    "lavfi",
+    "-i",
+    "testsrc=size=320x200",
+    "-frames:v",
+    "1",
+    swarm.path("show/cover.png"),
+  ]);
+  await run("ffmpeg", [...quiet, "-f", "lavfi", "-i", "sine=duration=5", swarm.path("show/song.ogg")]);
+  await writeFile(swarm.path("show/notes.txt"), `Überschrift\n${"a line of text\n".repeat(40_000)}`);
+  await writeFile(swarm.path("show/broken.mp4"), "this is no film");
+  for (const name of ["film.webm", "show"]) await swarm.publish(name, "--piece-length", "64KiB");
+  // Slower than the browser would read, so that the film plays while most of it is missing.
+  await swarm.peer("a", "film.webm", undefined, "0", "--limit-upload", "120KiB");
+  await swarm.peer("b", "film.webm", undefined, "0", "--limit-upload", "120KiB");
+  await swarm.peer("c", "show");
+}, 240_000);
+afterAll(async () => {
+  await browser?.stop();
+  await swarm?.stop();
+});
+
+const quiet = ["-v", "error", "-y"];
+
+async function makeFilm(path: string, seconds = FILM_S): Promise<void> {
+  const source = `testsrc2=duration=${seconds}:size=240x136:rate=3,noise=alls=40:allf=t`;
+  const video = [
+    "-f",
+    "lavfi",
+    "-i",
+    source,
+    "-c:v",
+    "libvpx",
+    "-b:v",
+    "2M",
+    "-deadline",
+    "realtime",
+    "-cpu-used",
+    "8",
+  ];
+  await run("ffmpeg", [...quiet, ...video, "-g", "6", path]);
+}
+
+/** The state of the element that plays. */
+function player(page: Page) {
+  const media = page.locator("video, audio");
+  return {
+    media,
+    time: () => media.evaluate((element: HTMLMediaElement) => element.currentTime),
+    duration: () => media.evaluate((element: HTMLMediaElement) => element.duration),
+    seek: (seconds: number) =>
+      media.evaluate((element: HTMLMediaElement, to) => {
+        element.muted = true;
+        element.currentTime = to;
+        void element.play();
+      }, seconds),
+  };
+}
+
+async function verified(page: Page): Promise<string> {
+  return page.locator("article").first().innerText();
+}
+
+describe("a film", () => {
+  it("plays while it downloads, and after a jump, and the map shows where", async () => {
+    const page = await browser.open(swarm.catalogUrl);
+    const download = await new DownloadOnPage(page, "film.webm").start();
+    await page.getByRole("button", { name: "Play" }).click();
+    const { time, duration, seek } = player(page);
+    await seek(0);
+    await expect.poll(time, slow).toBeGreaterThan(1);
+    expect(await duration()).toBeCloseTo(FILM_S, 0);
+    expect(await verified(page)).not.toContain("Complete");
+    await expect.poll(() => verified(page), slow).toContain("being read");
+    await page.screenshot({ path: join(pictures, "preview.png"), fullPage: true });
+
+    await seek(0.8 * FILM_S);
+    await expect.poll(time, slow).toBeGreaterThan(0.8 * FILM_S + 1);
+    expect(await verified(page)).not.toContain("Complete");
+    await page.getByRole("button", { name: "Close" }).click();
+    await download.becomes("Complete");
+    expect(browser.problems).toEqual([]);
+    await page.close();
+  });
+
+  it("plays when all of it is there", async () => {
+    const page = await browser.open(swarm.catalogUrl);
+    await page.getByRole("button", { name: "Play" }).click();
+    const { time, seek } = player(page);
+    await seek(20);
+    await expect.poll(time, slow).toBeGreaterThan(21);
+    await page.close();
+  });
+});
+
+describe("a folder", () => {
+  let page: Page;
+  beforeAll(async () => {
+    page = await browser.open(swarm.catalogUrl);
+    await new DownloadOnPage(page, "show").start();
+    await page.locator("summary", { hasText: "Files" }).first().click();
+  });
+
+  const show = (path: string) => page.getByRole("button", { name: `Show ${path}` }).click();
+
+  it("plays each of several films, and music", async () => {
+    for (const [path, seconds] of [
+      ["season 1/one.webm", 5],
+      ["season 1/two.webm", 7],
+      ["song.ogg", 5],
+    ] as const) {
+      await show(path);
+      const { duration } = player(page);
+      await expect.poll(duration, slow).toBeCloseTo(seconds, 0);
+    }
+  });
+
+  it("shows a picture and the beginning of a text", async () => {
+    await show("cover.png");
+    const width = () =>
+      page.locator(".preview img").evaluate((image: HTMLImageElement) => image.naturalWidth);
+    await expect.poll(width, slow).toBe(320);
+    await show("notes.txt");
+    const text = page.locator(".preview textarea");
+    await expect.poll(() => text.inputValue(), slow).toMatch(/^Überschrift\na line/);
+    await expect.poll(() => page.locator(".preview").innerText(), slow).toContain("This is the beginning");
+  });
+
+  it("says in words that a file cannot be shown", async () => {
+    await show("broken.mp4");
+    await expect
+      .poll(() => page.locator(".preview").innerText())
+      .toContain("This browser cannot show the file");
+  });
+});
