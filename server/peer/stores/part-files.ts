@@ -54,17 +54,21 @@ export class PartFiles {
     return this.#placed;
   }
 
-  /** Moves a file to its place under `root`. False if another file is there and `replace` is not set. */
+  /**
+   * Moves a file to its place under `root`. False if another file is there and `replace` is not set, or if what is
+   * there is neither a file nor a link.
+   */
   place(file: number, root: string, replace = false): boolean {
     if (this.#placed.has(file)) return true;
     const { path } = this.map.files[file]!;
     const from = this.#pathOf(file);
     const to = `${root}/${path}`;
     for (const folder of ["", ...foldersOf(path)]) this.#ensureFolder(under(root, folder));
+    const there = this.#disk.look(to);
     if (replace) {
+      if (there && there.kind !== "file" && there.kind !== "link") return false;
       this.#disk.rename(from, to);
     } else {
-      const there = this.#disk.look(to);
       const cutOff = there !== undefined && there.identity === this.#disk.look(from)?.identity;
       if (!cutOff && (there || !this.#disk.link(from, to))) return false;
       this.#disk.remove(from);
@@ -108,10 +112,19 @@ export class PartFiles {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    for (const { file, position, at, length } of this.map.segments(offset, bytes.length)) {
-      this.#unsynced.add(file);
-      this.#disk.write(this.#handle(file).descriptor, bytes.subarray(at, at + length), position);
+    for (const segment of this.map.segments(offset, bytes.length)) this.#writeSegment(segment, bytes);
+  }
+
+  /** Like `write`, but leaves the files in their final place as they are: the caller knows that those have the bytes. */
+  fill(offset: number, bytes: Uint8Array): void {
+    for (const segment of this.map.segments(offset, bytes.length)) {
+      if (!this.#placed.has(segment.file)) this.#writeSegment(segment, bytes);
     }
+  }
+
+  #writeSegment({ file, position, at, length }: Segment, bytes: Uint8Array): void {
+    this.#unsynced.add(file);
+    this.#disk.write(this.#handle(file).descriptor, bytes.subarray(at, at + length), position);
   }
 
   /** Reads to the start of `into`, or to a new buffer. Fails with StoreFailed if the files are too short. */
@@ -211,6 +224,6 @@ function under(root: string, path: string): string {
 }
 
 /** The parent folders of a relative path, outermost first. */
-function* foldersOf(path: string): Generator<string> {
+export function* foldersOf(path: string): Generator<string> {
   for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) yield path.slice(0, at);
 }

@@ -134,17 +134,14 @@ describe("FilePieceStore", () => {
       expect([...(await here.open(made)).held]).toEqual([0]);
     });
 
-    it("starts again when the working file is gone, and when the journal is", async () => {
+    it("starts again when the working file is gone", async () => {
       const made = await makeTorrent({ length: 2 * PIECE });
-      for (const suffix of [".part", ".journal"]) {
-        const store = await here.open(made);
-        await fill(store, made, [0]);
-        await store.close();
-        await rm(working(suffix));
-        const again = await here.open(made);
-        expect(again.held.count).toBe(0);
-        await again.close();
-      }
+      const store = await here.open(made);
+      await fill(store, made, [0]);
+      await store.close();
+      await rm(working(".part"));
+      const again = await here.open(made);
+      expect(again.held.count).toBe(0);
     });
 
     it("with the journal torn at any byte, holds only pieces that are really there", async () => {
@@ -162,7 +159,8 @@ describe("FilePieceStore", () => {
         for (const index of store.held) {
           expect(Buffer.compare(await store.read(made.at(index)), made.bytes(index))).toBe(0);
         }
-        expect(store.held.count).toBe(length >= 64 + 24 ? 2 : length >= 64 + 12 ? 1 : 0);
+        // Without a header it is no journal, and the pieces are found by their hashes.
+        expect(store.held.count).toBe(length >= 64 + 24 ? 2 : length >= 64 + 12 ? 1 : length >= 64 ? 0 : 2);
         await store.close();
       }
     });
@@ -265,17 +263,12 @@ describe("FilePieceStore", () => {
       expect(readdirSync("/proc/self/fd").length).toBe(before);
     });
 
-    it("never touches a folder that has the name, unless told to replace it", async () => {
+    it("never touches a folder that has the name", async () => {
       const made = await makeTorrent({ files: [{ path: "a/b", length: 5 }], fileName: "folder" });
       await mkdir(join(here.path, "folder"));
       await writeFile(join(here.path, "folder", "mine"), "mine");
       await expect(here.open(made)).rejects.toMatchObject({ code: "already_exists" });
       expect(await readFile(join(here.path, "folder", "mine"), "utf8")).toBe("mine");
-      const store = await here.open(made, { replace: true });
-      await fill(store, made);
-      await store.finish();
-      expect(here.names()).toEqual(["folder"]);
-      expect(await readFile(join(here.path, "folder", "a", "b"))).toHaveLength(5);
     });
   });
 

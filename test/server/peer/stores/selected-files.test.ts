@@ -144,4 +144,36 @@ describe("a store of some files of a folder", () => {
     expect(Buffer.compare(await readFile(at("b/c.bin")), bytesOf(made, 1))).toBe(0);
     expect(existsSync(join(here.path, part, "b/c.bin"))).toBe(false);
   });
+
+  it("gives only these their places where their pieces are all there are, and the others later from what it has", async () => {
+    const made = await makeTorrent({ files, fileName: "folder", pieceLength: 1 << 20 });
+    expect(made.geometry.count).toBe(1);
+    const store = await here.open(made, { select: [1, 2] });
+    await fill(store, made);
+    await store.finish();
+    await store.close();
+    expect(readdirSync(at(".")).sort()).toEqual(["b"]);
+    expect(readdirSync(at("b")).sort()).toEqual(["c.bin", "empty.bin"]);
+    const again = await here.open(made, { select: [1, 2] });
+    expect(again.held.complete).toBe(true);
+    await again.finish();
+    await again.close();
+    expect(readdirSync(at(".")).sort()).toEqual(["b"]);
+    const rest = await here.open(made);
+    expect(rest.held.complete).toBe(true);
+    await rest.finish();
+    await rest.close();
+    expect(here.names()).toEqual(["folder"]);
+    for (const [n, { path }] of files.entries())
+      expect(Buffer.compare(await readFile(at(path)), bytesOf(made, n))).toBe(0);
+  });
+
+  it("leaves nothing behind when the last of them are selected", async () => {
+    const made = await half();
+    const store = await here.open(made, { select: [0, 3] });
+    await fillOnly(store, made, [0, 3]);
+    await store.finish();
+    await store.close();
+    expect(here.names()).toEqual(["folder"]);
+  });
 });
