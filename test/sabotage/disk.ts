@@ -123,4 +123,20 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     test: "test/server/peer/stores/reuse.test.ts",
     name: "are taken from another version, and its unchanged files are not even moved",
   },
+  {
+    what: "a download to a stream is over before its last byte is written",
+    file: "server/peer/stores/stream-store.ts",
+    find: " && this.#unconfirmed === 0",
+    replace: "",
+    test: "test/server/peer/stores/stream-store.test.ts",
+    name: "is over only when the output has confirmed the last byte",
+  },
+  {
+    what: "a reader that leaves counts as success",
+    file: "server/cli/line/exit-code.ts",
+    find: `super(signal === "SIGPIPE" ? ExitCode.READER_LEFT : ExitCode.INTERRUPTED, "interrupted");`,
+    replace: `super(signal === "SIGPIPE" ? ExitCode.DONE : ExitCode.INTERRUPTED, "interrupted");`,
+    test: "test/server/cli/line/lost-output.test.ts",
+    name: "ends a download to it with 141",
+  },
 ];
