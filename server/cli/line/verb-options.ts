@@ -66,6 +66,8 @@ export const verbOptions = {
     "select",
     "jobs",
     "overwrite",
+    "reuse",
+    "removeStale",
     "sequential",
     "giveUpAfter",
     "seedAfter",
