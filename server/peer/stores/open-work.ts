@@ -10,7 +10,7 @@ import { JournalFile } from "./journal.ts";
 import { type Lock, takeLock } from "./lock.ts";
 import { PartFiles } from "./part-files.ts";
 import { findRight, type PieceCheck, readRight } from "./piece-check.ts";
-import { checkNoDevice, checkReplaceable } from "./replaceable.ts";
+import { checkNamesOnWindows, checkNoDevice, checkReplaceable } from "./replaceable.ts";
 import { resume } from "./resume.ts";
 import { reuse } from "./reuse.ts";
 import type { StorePaths } from "./store-paths.ts";
@@ -44,6 +44,8 @@ export interface WorkOptions extends PieceCheck {
    * They are only read. The target and the working files are looked at without being named.
    */
   readonly reuse?: readonly string[] | undefined;
+  /** Whether the names of files have to be possible on Windows. Default: on Windows. */
+  readonly onWindows?: boolean | undefined;
   /** Chooses the durable pieces that are hashed again at the start. Default Math.random. */
   readonly random?: Random | undefined;
 }
@@ -60,6 +62,7 @@ export function wantedPieces({ torrent, geometry, select }: WorkOptions): Bitfie
 
 /** Takes the lock and finds out where the last run stopped: before the start, half way, or during the clean-up. */
 export async function openWork(job: Job, paths: StorePaths, disk: Disk): Promise<Work> {
+  if (job.onWindows ?? process.platform === "win32") checkNamesOnWindows(job.torrent, job.select);
   const lock = takeLock(paths.lock, basename(paths.target));
   try {
     const opened = (await openFinished(job, paths, disk)) ?? (await openPart(job, paths, disk));

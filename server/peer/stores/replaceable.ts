@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { PiezaError } from "#core/base/errors.ts";
+import { windowsProblem } from "#core/base/file-name.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Disk, FileFacts } from "./disk.ts";
 import { foldersOf } from "./part-files.ts";
@@ -38,6 +39,19 @@ export function checkReplaceable(
     if (inside === "folder")
       throw inTheWay(`${name}/${path}`, "is a folder, and the torrent has a file there");
     if (inside === "other") throw inTheWay(`${name}/${path}`, "is a device, a FIFO or a socket");
+  }
+}
+
+/** Refuses wanted files that Windows would write under another name, as a stream of another file, or to a device. */
+export function checkNamesOnWindows(
+  { files = [] }: Pick<Torrent, "files">,
+  select: readonly number[] | undefined,
+): void {
+  for (const { path } of select ? select.map((index) => files[index]!) : files) {
+    const problem = windowsProblem(path);
+    if (!problem) continue;
+    const message = `Windows cannot write ${path}, whose name ${problem}; select the other files`;
+    throw new PiezaError("invalid_argument", message);
   }
 }
 

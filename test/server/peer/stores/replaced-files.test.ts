@@ -110,6 +110,29 @@ describe("a folder that is replaced", () => {
   });
 });
 
+describe("a folder with names that Windows cannot write", () => {
+  const here = storeFolder();
+  const names = [
+    { path: "12:30.txt", length: 9 },
+    { path: "aux.c", length: 9 },
+    { path: "b", length: 9 },
+  ];
+
+  it("is downloaded elsewhere as it is, and on Windows without these files", async () => {
+    const made = await makeTorrent({ files: names, fileName: "folder" });
+    await expect(here.open(made, { onWindows: true })).rejects.toThrow(
+      "Windows cannot write 12:30.txt, whose name contains :; select the other files",
+    );
+    expect(here.names()).toEqual([]);
+    const some = await here.open(made, { onWindows: true, select: [2] });
+    await some.close();
+    const store = await here.open(made, { onWindows: false });
+    await fill(store, made);
+    await store.finish();
+    expect(readdirSync(join(here.path, "folder")).sort()).toEqual(["12:30.txt", "aux.c", "b"]);
+  });
+});
+
 describe("what is no regular file", () => {
   const here = storeFolder();
 
