@@ -139,4 +139,12 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     test: "test/server/cli/line/lost-output.test.ts",
     name: "ends a download to it with 141",
   },
+  {
+    what: "a download goes on whose working files were removed",
+    file: "server/peer/stores/file-piece-store.ts",
+    find: "if (this.#disk.look(part)?.identity === this.#identity) return;",
+    replace: "if (this.#disk.look(part)?.identity === this.#identity || part) return;",
+    test: "test/server/peer/stores/file-piece-store.test.ts",
+    name: "end the download soon, in words, and the next one starts again",
+  },
 ];

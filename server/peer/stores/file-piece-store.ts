@@ -56,6 +56,8 @@ export class FilePieceStore implements PieceStore {
   readonly #disk: Disk;
   readonly #files: PartFiles;
   readonly #lock: Lock;
+  /** As `Work.identity`. */
+  readonly #identity: string | undefined;
   /** Undefined once the target has its name. */
   #journal: JournalFile | undefined;
   /** Held pieces that the journal records only as "written". */
@@ -82,6 +84,7 @@ export class FilePieceStore implements PieceStore {
     this.#disk = disk;
     this.#files = work.files;
     this.#lock = work.lock;
+    this.#identity = work.identity;
     this.#journal = work.journal;
     this.#unsynced = work.unsynced;
     this.reusedBytes = this.geometry.bytesOf(Bitfield.of(this.geometry.count, work.reused));
@@ -172,6 +175,7 @@ export class FilePieceStore implements PieceStore {
     for (const index of this.#wanted) {
       if (!this.held.has(index)) throw new PiezaError("failed_precondition", "a wanted piece is missing");
     }
+    if (!this.#named) this.#checkNotRemoved();
     if (this.#sync !== "none") {
       await this.#flush();
       await this.#files.sync();
@@ -285,12 +289,20 @@ export class FilePieceStore implements PieceStore {
     if (indices.length === 0 || this.#failure) return;
     this.#unsynced = [];
     try {
+      if (!this.#named) this.#checkNotRemoved();
       await this.#syncFiles(indices);
       this.#journal!.append("durable", indices);
       await this.#journal!.sync();
     } catch (error) {
       this.#failure = { error };
     }
+  }
+
+  /** A person who removes the working files wants the space back, which this process would keep until it ends. */
+  #checkNotRemoved(): void {
+    const { part } = this.#paths;
+    if (this.#disk.look(part)?.identity === this.#identity) return;
+    throw new StoreFailed(`${basename(part)} was removed during the download`);
   }
 
   /**

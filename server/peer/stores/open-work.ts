@@ -21,6 +21,8 @@ export interface Work {
   readonly lock: Lock;
   /** Undefined if the target is already complete. */
   readonly journal: JournalFile | undefined;
+  /** Of the working file or folder; undefined if the target is already complete. */
+  readonly identity: string | undefined;
   readonly held: readonly number[];
   /** Pieces of `held` that may not have reached the disk. */
   readonly unsynced: number[];
@@ -88,7 +90,8 @@ async function openFinished(job: Job, paths: StorePaths, disk: Disk): Promise<Op
   try {
     if (await holdsAll(job, files)) {
       for (const leftover of [paths.part, paths.journal]) disk.remove(leftover);
-      return { files, journal: undefined, held: [...job.geometry.indices()], unsynced: [], reused: [] };
+      const held = [...job.geometry.indices()];
+      return { files, journal: undefined, identity: undefined, held, unsynced: [], reused: [] };
     }
   } catch (error) {
     await files.close();
@@ -154,7 +157,14 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
     // Without a journal it is unknown what the working files have.
     const own = old || allocatedBytes === 0 ? [] : [files];
     const reused = await reuseFiles(job, paths, disk, { missing, inPlace, files, journal, own });
-    return { files, journal, held: [...held, ...reused], unsynced: [...unsynced, ...reused], reused };
+    return {
+      files,
+      journal,
+      identity: disk.look(paths.part)?.identity,
+      held: [...held, ...reused],
+      unsynced: [...unsynced, ...reused],
+      reused,
+    };
   } catch (error) {
     await files.close();
     journal?.close();

@@ -225,6 +225,28 @@ describe("FilePieceStore", () => {
     });
   });
 
+  describe("working files that are removed", () => {
+    it.each([{ length: 3 * PIECE }, { files: [{ path: "a/b", length: 3 * PIECE }], fileName: "folder" }])(
+      "end the download soon, in words, and the next one starts again",
+      async (shape) => {
+        const clock = new FakeClock();
+        const made = await makeTorrent(shape);
+        const store = await here.open(made, { clock });
+        await fill(store, made, [0]);
+        const part = working(".part");
+        await rm(part, { recursive: true });
+        await clock.tick(1_000);
+        const commit = () => fill(store, made, [1, 2]);
+        await expect
+          .poll(() => commit().catch((error) => error.message))
+          .toMatch(/^\..*\.part was removed during/);
+        await store.close();
+        const again = await here.open(made);
+        expect(again.held.count).toBe(0);
+      },
+    );
+  });
+
   describe("folders", () => {
     const files = Array.from({ length: 1_000 }, (_, n) => ({
       path: `${String(n % 7)}/${String(n).padStart(4, "0")}.txt`,
