@@ -10,20 +10,21 @@ import { verbs } from "./verbs.ts";
 /** The width of help if that of the terminal is unknown. */
 const DEFAULT_COLUMNS = 80;
 
-/** Aborted by the first signal, or when the output fails. */
-const ending = new AbortController();
-/** Set once standard output or standard error takes no more: the reason of whatever fails after that. */
-let lost: CliError | undefined;
-
-/** Lets the first SIGINT, SIGTERM or SIGHUP end the run. The second one ends the process at once. */
-function listenForSignals(): void {
+/** Returns a signal that the first SIGINT, SIGTERM or SIGHUP aborts. The second one ends the process at once. */
+function untilSignalled(): AbortSignal {
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
       if (ending.signal.aborted) process.exit(new Interrupted(name).exitCode);
       ending.abort(new Interrupted(name));
     });
   }
+  return ending.signal;
 }
+
+/** Aborted by the first signal, or when the output takes no more. */
+const ending = new AbortController();
+/** Set once standard output or standard error takes no more: the reason of whatever fails after that. */
+let lost: CliError | undefined;
 
 /** Ends the run. A reader that has left wants no message. */
 function onLost(error: CliError): void {
@@ -43,8 +44,7 @@ async function runVerb({ spec, args, given }: Command & { kind: "run" }): Promis
   const flags = readFlags(optionsOf(spec), given, process.env);
   const out = makeOutput(flags);
   try {
-    listenForSignals();
-    await spec.run({ args, flags, out, signal: ending.signal });
+    await spec.run({ args, flags, out, signal: untilSignalled() });
   } catch (error) {
     end(error, out);
   }

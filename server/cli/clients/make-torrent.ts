@@ -1,11 +1,10 @@
 import { stat } from "node:fs/promises";
-import { windowsProblem } from "#core/base/file-name.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { createTorrentFromPath } from "../../peer/stores/source.ts";
 import { UsageError } from "../line/exit-code.ts";
 import type { CommonOption, Flags } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
-import { formatBytes, plural } from "../line/units.ts";
+import { formatBytes } from "../line/units.ts";
 
 type MakeFlags = Flags<CommonOption | "pieceLength" | "comment" | "replicationTarget" | "tracker">;
 
@@ -29,20 +28,7 @@ export async function makeTorrent(
     ...(picture && { onProgress: (bytes: number) => out.draw(() => [`hashed ${formatBytes(bytes)}`]) }),
   });
   if (picture) out.erase();
-  warnOfNames(torrent, out);
   return torrent;
-}
-
-/** Warnings about names that are printed. */
-const MAX_NAMES = 5;
-
-function warnOfNames({ fileName, files = [] }: Torrent, out: Output): void {
-  const problems = [fileName, ...files.map(({ path }) => path)].flatMap((path) => {
-    const problem = windowsProblem(path);
-    return problem ? [`Windows cannot write ${path}, whose name ${problem}`] : [];
-  });
-  for (const problem of problems.slice(0, MAX_NAMES)) out.warn(problem);
-  if (problems.length > MAX_NAMES) out.warn(`nor ${plural(problems.length - MAX_NAMES, "other name")}`);
 }
 
 /** Fails with UsageError if there is no file or folder at the path. */

@@ -68,7 +68,7 @@ async function* checkTorrent(
   // The catalog does not answer, so it is checked instead of the torrent.
   if (!found) return yield* (await checkServer(flags.catalog, "catalog", options)).findings;
   const trackers = await trackersFor(found, flags, signal);
-  yield checkSpace(found.torrent, flags.dir ?? ".");
+  yield checkSpace(found.torrent, flags.dir);
   yield* await checkMachine();
   if (trackers.length === 0) {
     const advice = "give --tracker, or let the catalog name one (pieza catalog --tracker)";

@@ -68,12 +68,12 @@ async function prepare(name: string | undefined, invocation: GetInvocation): Pro
   const { flags, out, signal } = invocation;
   const found = await find(name, invocation);
   const { torrent } = found;
-  const select = selectedFiles(torrent, flags.select);
-  const place = await targetOf(torrent, select, flags);
-  const reuse = await reusePaths(torrent, flags.reuse, out);
   const trackers = await trackersFor(found, flags, signal);
   if (trackers.length === 0)
     throw new UsageError(`no tracker is known for ${torrent.fileName}; give --tracker`);
+  const select = selectedFiles(torrent, flags.select);
+  const place = await targetOf(torrent, select, flags);
+  const reuse = await reusePaths(torrent, flags.reuse, out);
   const { target } = place;
   const stale =
     typeof target === "string" ? staleParts(target, torrent.infoHash, flags.removeStale, out) : [];
