@@ -3,6 +3,7 @@ import { Bitfield } from "#core/base/bitfield.ts";
 import type { Random } from "#core/base/clock.ts";
 import { PiezaError, StoreFailed } from "#core/base/errors.ts";
 import type { JournalState } from "#core/ports/journal.ts";
+import type { PieceGeometry } from "#core/torrent/piece.ts";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
 import { type Disk, diskThroughLinks, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
@@ -143,10 +144,16 @@ async function openPart(job: Job, paths: StorePaths, disk: Disk): Promise<Opened
   const files = new PartFiles(disk, paths.part, new FileMap(torrent.files, geometry.length), "update");
   let journal = old?.journal;
   try {
-    const inPlace = torrent.files ? await findPlaced(job, files, paths, old?.state) : new Set<number>();
+    const recorded = filesOf(files.map, geometry, old?.state.pieces.keys() ?? []);
+    const needed = job.select
+      ? new Set([...job.select, ...filesOf(files.map, geometry, wantedPieces(job)), ...recorded])
+      : new Set(files.map.files.keys());
+    const inPlace = torrent.files
+      ? await findPlaced(job, files, paths, needed, old?.state)
+      : new Set<number>();
     const allocatedBytes = files.allocatedBytes();
     checkSpace(job.neededBytes - allocatedBytes, paths, disk);
-    const intact = files.prepare();
+    const intact = files.prepare(needed, recorded);
     journal ??= await JournalFile.create(disk, paths.journal, torrent.infoHash, geometry);
     // The names that an earlier run gave may not have reached the disk.
     await files.syncFolders();
@@ -218,13 +225,14 @@ async function reuseFiles(
 
 /**
  * Checks the files in their final place, which their owner may have changed. A file counts if all of its pieces are
- * right, and is never written to. Any other file there is forgotten with `replace`, else it is in the way. Returns the
- * right pieces that lie in counted files alone.
+ * right, and is never written to. Any other file there is forgotten with `replace` or if it is not needed, else it is in
+ * the way. Returns the right pieces that lie in counted files alone.
  */
 async function findPlaced(
   job: Job,
   files: PartFiles,
   paths: StorePaths,
+  needed: ReadonlySet<number>,
   state: JournalState | undefined,
 ): Promise<Set<number>> {
   files.findPlaced(paths.target);
@@ -240,7 +248,7 @@ async function findPlaced(
     }
     if (right) continue;
     const { path } = files.map.files[file]!;
-    if (!job.replace) {
+    if (!job.replace && needed.has(file)) {
       throw new PiezaError(
         "already_exists",
         `${basename(paths.target)}/${path} is there and has other bytes`,
@@ -249,6 +257,16 @@ async function findPlaced(
     files.forgetPlaced(file);
   }
   return new Set([...checked].filter(([index, right]) => right && liesIn(job, files, index)).map(([n]) => n));
+}
+
+/** The files that have bytes of these pieces. */
+function filesOf(map: FileMap, geometry: PieceGeometry, pieces: Iterable<number>): Set<number> {
+  const files = new Set<number>();
+  for (const piece of pieces) {
+    const index = geometry.index(piece);
+    for (const { file } of map.segments(geometry.offset(index), geometry.lengthOf(index))) files.add(file);
+  }
+  return files;
 }
 
 /** The pieces that have bytes of a file. */

@@ -78,13 +78,17 @@ export class PartFiles {
     return true;
   }
 
-  /** Creates missing files and folders and gives each file its size. Returns true if nothing had to be changed. */
-  prepare(): boolean {
+  /**
+   * Creates the missing ones of the files `needed` and their folders, and gives each file its size. Returns true if no
+   * file of `recorded`, in which an earlier run has stored pieces, had to be changed.
+   */
+  prepare(needed: Iterable<number>, recorded: ReadonlySet<number>): boolean {
     let intact = true;
     if (this.map.isFolder) this.#ensureFolder(this.#root);
     const known = new Set<string>();
-    for (const [file, { path, length }] of this.map.files.entries()) {
+    for (const file of needed) {
       if (this.#placed.has(file)) continue;
+      const { path, length } = this.map.files[file]!;
       for (const folder of foldersOf(path)) {
         if (known.has(folder)) continue;
         known.add(folder);
@@ -92,7 +96,7 @@ export class PartFiles {
       }
       const found = this.#disk.look(this.#pathOf(file));
       if (isFileOf(length, found)) continue;
-      intact = false;
+      intact &&= !recorded.has(file);
       if (!found) this.#disk.close(this.#disk.open(this.#pathOf(file), "create"));
       this.#disk.truncate(this.#handle(file).descriptor, length);
     }

@@ -176,4 +176,34 @@ describe("a store of some files of a folder", () => {
     await store.close();
     expect(here.names()).toEqual(["folder"]);
   });
+
+  it("makes no working files that the selected ones do not need, and later the others without hashing all again", async () => {
+    const made = await make();
+    const store = await here.open(made, { select: [3] });
+    const part = join(here.path, working().find((name) => name.endsWith(".part"))!);
+    expect(readdirSync(part).sort()).toEqual(["b", "d.bin"]);
+    expect(readdirSync(join(part, "b"))).toEqual(["c.bin"]);
+    await fillOnly(store, made, [3]);
+    await store.finish();
+    await store.close();
+    let hashed = 0;
+    const onChecked = () => hashed++;
+    const all = await here.open(made, { onChecked });
+    expect(hashed).toBeLessThanOrEqual(2 * all.held.count);
+    await fill(all, made);
+    await all.finish();
+    expect(here.names()).toEqual(["folder"]);
+    for (const [n, { path }] of files.entries())
+      expect(Buffer.compare(await readFile(at(path)), bytesOf(made, n))).toBe(0);
+  });
+
+  it("is not disturbed by a person's own file where a file is that was not selected", async () => {
+    const made = await half([3]);
+    await writeFile(at("a.bin"), Buffer.alloc(PIECE + 10, 7));
+    const store = await here.open(made, { select: [3] });
+    await store.finish();
+    await store.close();
+    await expect(here.open(made)).rejects.toMatchObject({ code: "already_exists" });
+    expect((await readFile(at("a.bin")))[0]).toBe(7);
+  });
 });
