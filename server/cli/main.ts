@@ -29,10 +29,11 @@ let lost: CliError | undefined;
 /** Ends the run. A reader that has left wants no message. */
 function onLost(error: CliError): void {
   lost = error;
+  if (!(error instanceof Interrupted)) {
+    process.exitCode = error.exitCode;
+    makeOutput({ json: false }).error(error);
+  }
   ending.abort(error);
-  if (error instanceof Interrupted) return;
-  process.exitCode = error.exitCode;
-  makeOutput({ json: false }).error(error);
 }
 
 function makeOutput(flags: { json: boolean; quiet?: boolean; verbose?: boolean }): Output {
