@@ -1,7 +1,8 @@
 import { packageVersion } from "../base/own-package.ts";
 import { type Command, parseCommandLine } from "./line/command-line.ts";
-import { ExitCode, exitCodeOf, Interrupted } from "./line/exit-code.ts";
+import { type CliError, ExitCode, exitCodeOf, Interrupted } from "./line/exit-code.ts";
 import { readFlags } from "./line/invocation.ts";
+import { watchOutput } from "./line/lost-output.ts";
 import { Output } from "./line/output.ts";
 import { optionsOf } from "./line/verb-spec.ts";
 import { verbs } from "./verbs.ts";
@@ -11,14 +12,28 @@ const DEFAULT_COLUMNS = 80;
 
 /** Returns a signal that the first SIGINT, SIGTERM or SIGHUP aborts. The second one ends the process at once. */
 function untilSignalled(): AbortSignal {
-  const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(new Interrupted(name).exitCode);
-      controller.abort(new Interrupted(name));
+      if (ending.signal.aborted) process.exit(new Interrupted(name).exitCode);
+      ending.abort(new Interrupted(name));
     });
   }
-  return controller.signal;
+  return ending.signal;
+}
+
+/** Aborted by the first signal, or when the output takes no more. */
+const ending = new AbortController();
+/** Set once standard output or standard error takes no more: the reason of whatever fails after that. */
+let lost: CliError | undefined;
+
+/** Ends the run. A reader that has left wants no message. */
+function onLost(error: CliError): void {
+  lost = error;
+  if (!(error instanceof Interrupted)) {
+    process.exitCode = error.exitCode;
+    makeOutput({ json: false }).error(error);
+  }
+  ending.abort(error);
 }
 
 function makeOutput(flags: { json: boolean; quiet?: boolean; verbose?: boolean }): Output {
@@ -52,15 +67,11 @@ async function run(command: Command): Promise<void> {
 }
 
 function end(error: unknown, out: Output): void {
-  process.exitCode = exitCodeOf(error);
-  if (process.exitCode !== 0) out.error(error);
+  process.exitCode = exitCodeOf(lost ?? error);
+  if (process.exitCode !== 0 && !lost) out.error(error);
 }
 
-// The reader of a pipe may stop reading, as in `pieza ls | head`.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit();
-  throw error;
-});
+watchOutput(onLost);
 
 // A peer that `pieza up` started ends when `up` does, because the channel between them closes. The listener alone
 // does not keep the process alive.

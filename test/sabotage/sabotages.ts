@@ -378,8 +378,8 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a run builds on names that are not on the disk",
     file: "server/peer/stores/open-work.ts",
-    find: "    await disk.syncFolder(paths.folder);\n    if (fresh)",
-    replace: "    if (fresh) await disk.syncFolder(paths.folder);\n    if (fresh)",
+    find: "    await disk.syncFolder(paths.folder);\n",
+    replace: "    if (!old) await disk.syncFolder(paths.folder);\n",
     test: "test/server/peer/stores/power-cut.test.ts",
     name: "(sync piece), leaves no piece held",
   },

@@ -238,6 +238,7 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
     "stores/in-place-store.ts",
     "stores/part-files.ts",
     "stores/source.ts",
+    "stores/stale-parts.ts",
     "transports/plain-calls.ts",
     "transports/unusual-answer.ts",
     "volunteer/volunteer.ts",

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { InvalidField, PiezaError } from "#core/base/errors.ts";
+import { InvalidField, messageOf, PiezaError } from "#core/base/errors.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
@@ -32,19 +32,22 @@ export async function findTorrent(
   flags: SourceFlags,
   signal: AbortSignal,
 ): Promise<FoundTorrent> {
-  if (await isFile(text)) return { torrent: await fileNotName(text), catalogUrl: flags.catalog };
+  if (await isFile(text)) return fileOrName(text, flags, signal);
   if (/^https?:\/\//i.test(text)) return torrentAt(text, flags, signal);
   return torrentNamed(keyOf(text), flags.catalog, flags, signal);
 }
 
-/** A file takes precedence over a name in the catalog, so the error for a finished download says how to name that. */
-async function fileNotName(path: string): Promise<Torrent> {
+/** A torrent file takes precedence over a name in the catalog. Another file may be a download of that name. */
+async function fileOrName(text: string, flags: SourceFlags, signal: AbortSignal): Promise<FoundTorrent> {
   try {
-    return await readTorrentFile(path);
+    return { torrent: await readTorrentFile(text), catalogUrl: flags.catalog };
   } catch (cause) {
-    if (!(cause instanceof UsageError) || path.endsWith(".json")) throw cause;
-    const hint = `for the torrent in the catalog, say ${path}.json`;
-    throw new UsageError(`the file ${path} is not a torrent; ${hint}`, { cause });
+    if (!(cause instanceof UsageError) || /\.json$|[/\\]/.test(text)) throw cause;
+    return torrentNamed(keyOf(text), flags.catalog, flags, signal).catch((problem) => {
+      signal.throwIfAborted();
+      const both = `the file ${text} is not a torrent, and as a name in the catalog: ${messageOf(problem)}`;
+      throw new UsageError(both, { cause });
+    });
   }
 }
 

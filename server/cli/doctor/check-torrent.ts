@@ -16,10 +16,10 @@ import { type CheckOptions, type Finding, ok, problem, warning } from "./finding
 /** Peers that are checked at the same time. */
 const AT_ONCE = 8;
 
-/** Checks the free space in an existing folder. */
+/** Checks the free space in an existing folder; default: the current one. */
 export function checkSpace(
   { lengths, fileName }: Torrent,
-  folder: string,
+  folder = ".",
   freeBytes: (path: string) => number = nodeDisk.freeBytes,
 ): Finding {
   const free = freeBytes(folder);

@@ -20,6 +20,8 @@ export const ExitCode = {
   /** The token is missing or wrong. */
   REFUSED: 8,
   INTERRUPTED: 130,
+  /** The reader of the output has left, as in `| head`: the code that shells give to SIGPIPE. */
+  READER_LEFT: 141,
 } as const;
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
@@ -42,12 +44,15 @@ export class UsageError extends CliError {
   }
 }
 
-/** A signal ended the run. A server that SIGTERM stops does not throw this; it exits with 0. */
+/**
+ * A signal ended the run. A server that SIGTERM stops does not throw this; it exits with 0. Node hides SIGPIPE and
+ * fails the write instead, which counts as that signal here.
+ */
 export class Interrupted extends CliError {
   readonly signal: NodeJS.Signals;
 
   constructor(signal: NodeJS.Signals) {
-    super(ExitCode.INTERRUPTED, "interrupted");
+    super(signal === "SIGPIPE" ? ExitCode.READER_LEFT : ExitCode.INTERRUPTED, "interrupted");
     this.signal = signal;
   }
 }

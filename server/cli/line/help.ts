@@ -2,7 +2,8 @@ import { commonOptions, type OptionName, options, serverOptions } from "./option
 import type { VerbSpec } from "./verb-spec.ts";
 
 const EXIT_CODES = `Exit codes: 0 success, 1 failure, 2 wrong usage or bad input file, 3 no such torrent, 4 no peer had the missing pieces,
-  5 verification failed, 6 no space or disk error, 7 tracker or catalog unreachable, 8 token refused, 130 interrupted.
+  5 verification failed, 6 no space or disk error, 7 tracker or catalog unreachable, 8 token refused, 130 interrupted,
+  141 the reader of the output left.
 Every flag can be set by an environment variable: PIEZA_PUBLIC_URL for --public-url.
 `;
 

@@ -8,7 +8,7 @@ export interface Invocation<Name extends OptionName> {
   readonly args: readonly string[];
   readonly flags: Flags<Name>;
   readonly out: Output;
-  /** Aborted by the first SIGINT or SIGTERM; its reason is an Interrupted. */
+  /** Aborted by the first SIGINT or SIGTERM, or when nobody takes the output any more; its reason is a CliError. */
   readonly signal: AbortSignal;
 }
 

@@ -198,7 +198,7 @@ export const options = {
 
   // Downloads
   out: textOption("-o, --out <path>", "path of the finished file or folder, - for standard output"),
-  dir: option("-d, --dir <dir>", "folder for the file (default: the current one)", text.default(".")),
+  dir: textOption("-d, --dir <dir>", "folder for the file (default: the current one)"),
   select: textsOption(
     "--select <files>",
     "files of a folder: numbers from `pieza info`, such as 1,3-5, or a pattern such as '*.pdf' (repeatable)",
@@ -208,7 +208,15 @@ export const options = {
     "torrents to download at a time (default 3)",
     wholeNumber(1, 64, "a whole number, 1 to 64").default(3),
   ),
-  overwrite: flagOption("--replace", "replace an existing file"),
+  overwrite: flagOption("--replace", "replace an existing file; in a folder, only the torrent's own files"),
+  reuse: textsOption(
+    "--reuse <path>",
+    "file or folder, such as an older version, whose right pieces are taken and not downloaded (repeatable)",
+  ),
+  removeStale: flagOption(
+    "--remove-stale",
+    "afterwards, remove what unfinished downloads of other versions have left beside the file",
+  ),
   sync: option(
     "--sync <when>",
     "flush to disk after each piece, in batches, or never: piece, batch or none (default batch)",

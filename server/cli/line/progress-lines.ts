@@ -102,14 +102,15 @@ function coloured(text: string, slot: number): string {
   return `\x1b[38;5;${COLOURS[slot % COLOURS.length]}m${text}\x1b[39m`;
 }
 
-/** The last line of a finished download. */
-export function doneLine(path: string, snapshot: DownloadSnapshot): string {
+/** The last line of a finished download. `reusedBytes`: of pieces that were found on this machine. */
+export function doneLine(path: string, snapshot: DownloadSnapshot, reusedBytes = 0): string {
   const { totalBytes, downloadedBytes, elapsedMs, wastedBytes, peers } = snapshot;
   const used = peers.filter(({ servedPieces }) => servedPieces > 0).length;
-  const before = totalBytes - downloadedBytes;
+  const before = totalBytes - downloadedBytes - reusedBytes;
   const parts = [`${formatBytes(totalBytes)} in ${formatDuration(elapsedMs)}`];
   if (elapsedMs > 0 && downloadedBytes > 0) parts.push(formatRate((downloadedBytes * 1000) / elapsedMs));
   parts.push(`from ${plural(used, "peer")}`);
+  if (reusedBytes > 0) parts.push(`${formatBytes(reusedBytes)} reused`);
   if (before > 0) parts.push(`${formatBytes(before)} had been downloaded before`);
   parts.push(`${formatBytes(wastedBytes)} wasted`);
   return `${path}: ${parts.join(", ")}`;

@@ -3,6 +3,8 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Output } from "./output.ts";
 import { type Canvas, headLine, progressLines } from "./progress-lines.ts";
 import { SteadyEta } from "./steady-eta.ts";
+import { truncate } from "./table.ts";
+import { printable } from "./units.ts";
 
 /** The shortest pauses between two pictures, two "progress" events and two lines of text. */
 const DRAW_MS = 100;
@@ -40,6 +42,32 @@ export class ProgressBoard {
     return this.#showPicture(torrent.fileName, download);
   }
 
+  /** Shows one line on a terminal, from half a second after this call until `end`, for work before a download. */
+  showLine(): { say(line: string): void; end(): void } {
+    const out = this.#out;
+    if (out.json || this.#options.noProgress || out.quiet || !out.terminal)
+      return { say: () => {}, end: () => {} };
+    let drawnMs = performance.now() + EVENT_MS - DRAW_MS;
+    let text = "";
+    const picture: Picture = ({ columns }) => [truncate(printable(text), columns - 1)];
+    return {
+      say: (line) => {
+        text = line;
+        if (performance.now() - drawnMs < DRAW_MS) return;
+        drawnMs = performance.now();
+        this.#pictures.add(picture);
+        this.#draw();
+      },
+      end: () => {
+        if (this.#pictures.delete(picture)) out.erase();
+      },
+    };
+  }
+
+  #draw(): void {
+    this.#out.draw((canvas) => [...this.#pictures].flatMap((draw) => draw(canvas)));
+  }
+
   #showPicture(name: string, download: Watched): () => void {
     const eta = new SteadyEta();
     const picture: Picture = (canvas) => {
@@ -49,9 +77,7 @@ export class ProgressBoard {
       return this.#pictures.size > 1 ? lines.slice(0, LINES_EACH) : lines;
     };
     this.#pictures.add(picture);
-    const stop = watch(download, DRAW_MS, () =>
-      this.#out.draw((canvas) => [...this.#pictures].flatMap((draw) => draw(canvas))),
-    );
+    const stop = watch(download, DRAW_MS, () => this.#draw());
     return () => {
       stop();
       this.#pictures.delete(picture);

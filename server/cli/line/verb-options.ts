@@ -82,6 +82,8 @@ export const verbOptions = {
     "select",
     "jobs",
     "overwrite",
+    "reuse",
+    "removeStale",
     "sequential",
     "giveUpAfter",
     "seedAfter",

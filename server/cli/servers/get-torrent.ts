@@ -2,22 +2,34 @@ import { resolve } from "node:path";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import { type GetOptions, type RunningGet, startGet } from "../../peer/downloading/get.ts";
 import { GaveUp } from "../../peer/downloading/patience.ts";
+import type { StalePart } from "../../peer/stores/stale-parts.ts";
 import { dataDir } from "../clients/data-dir.ts";
 import { CliError, ExitCode } from "../line/exit-code.ts";
 import type { CommonOption, Flags } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 import { downloadPeerFields, type ProgressBoard } from "../line/progress.ts";
 import { doneLine } from "../line/progress-lines.ts";
+import { formatBytes } from "../line/units.ts";
 import { RecordKeeper } from "../records/download-records.ts";
+import { removeStaleParts } from "./get-reuse.ts";
+import type { GetTarget } from "./get-target.ts";
 
 /** One torrent to download. */
-export interface GetJob extends Pick<GetOptions, "torrent" | "trackers" | "target" | "select"> {
-  /** The target's name in messages. */
-  readonly shown: string;
+export interface GetJob extends GetTarget, Pick<GetOptions, "torrent" | "trackers" | "select" | "reuse"> {
+  /** What other downloads to this target have left. */
+  readonly stale: readonly StalePart[];
 }
 
 type GetFlags = Flags<
-  CommonOption | "sync" | "overwrite" | "giveUpAfter" | "seedAfter" | "sequential" | "transport" | "zone"
+  | CommonOption
+  | "sync"
+  | "overwrite"
+  | "giveUpAfter"
+  | "seedAfter"
+  | "sequential"
+  | "transport"
+  | "zone"
+  | "removeStale"
 >;
 
 /** Shared by the downloads of one run. */
@@ -40,7 +52,8 @@ export async function getTorrent(job: GetJob, context: GetContext): Promise<Runn
     const last = await running.done;
     stopShowing();
     await keeper.stop();
-    sayDone(job, last, out);
+    sayDone(job, last, running.reusedBytes, out);
+    if (context.flags.removeStale) removeStaleParts(job.stale, out);
     return running;
   } catch (error) {
     stopShowing();
@@ -55,10 +68,18 @@ export async function getTorrent(job: GetJob, context: GetContext): Promise<Runn
   }
 }
 
-function start({ torrent, trackers, target, select }: GetJob, context: GetContext): Promise<RunningGet> {
-  const { flags, out, signal, ca, limit, serve } = context;
+function start(job: GetJob, context: GetContext): Promise<RunningGet> {
+  const { torrent, trackers, target, select, stale, shown } = job;
+  const { flags, out, signal, ca, limit, serve, board } = context;
+  const reuse = [...stale.map(({ part }) => part), ...(job.reuse ?? [])];
+  const checking = board.showLine();
+  let checkedBytes = 0;
+  const onChecked = (bytes: number) => {
+    checkedBytes += bytes;
+    checking.say(`${shown}: checked ${formatBytes(checkedBytes)} that are here already`);
+  };
   return startGet({
-    ...{ torrent, trackers, target, select, ca, limit, serve, signal },
+    ...{ torrent, trackers, target, select, ca, limit, serve, signal, reuse, onChecked },
     transport: flags.transport,
     zone: flags.zone,
     sync: flags.sync,
@@ -67,9 +88,11 @@ function start({ torrent, trackers, target, select }: GetJob, context: GetContex
     seedWhenDone: flags.seedAfter !== undefined,
     download: { sequential: flags.sequential },
     onWaiting: (reason) => out.detail(`waiting: ${reason}`),
-  }).catch((error) => {
-    throw gaveUp(error);
-  });
+  })
+    .catch((error) => {
+      throw gaveUp(error);
+    })
+    .finally(() => checking.end());
 }
 
 function keepRecord({ torrent, trackers, target }: GetJob, { flags, out }: GetContext, running: RunningGet) {
@@ -86,7 +109,12 @@ function gaveUp(error: unknown): unknown {
   return new CliError(code, error.message, { cause: error });
 }
 
-function sayDone({ torrent, target, shown, select }: GetJob, last: DownloadSnapshot, out: Output): void {
+function sayDone(
+  { torrent, target, shown, select }: GetJob,
+  last: DownloadSnapshot,
+  reusedBytes: number,
+  out: Output,
+): void {
   const { totalBytes, downloadedBytes, wastedBytes, elapsedMs } = last;
   const fields = {
     file: shown,
@@ -94,10 +122,15 @@ function sayDone({ torrent, target, shown, select }: GetJob, last: DownloadSnaps
     bytes: totalBytes,
     downloaded_bytes: downloadedBytes,
     wasted_bytes: wastedBytes,
+    reused_bytes: reusedBytes,
     elapsed_ms: Math.round(elapsedMs),
     rate: elapsedMs > 0 ? Math.round((downloadedBytes * 1000) / elapsedMs) : 0,
     peers: last.peers.map(downloadPeerFields),
     ...(select && { selected_files: select.map((index) => torrent.files![index]!.path) }),
   };
-  out.event("done", fields, doneLine(typeof target === "string" ? shown : torrent.fileName, last));
+  out.event(
+    "done",
+    fields,
+    doneLine(typeof target === "string" ? shown : torrent.fileName, last, reusedBytes),
+  );
 }

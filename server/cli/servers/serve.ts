@@ -2,7 +2,7 @@ import { isWildcard } from "../../http/base/outer-address.ts";
 import { loadOrMakeToken } from "../../http/guards/token.ts";
 import type { EdgeOptions } from "../../http/handling/options.ts";
 import { serverDir } from "../clients/data-dir.ts";
-import { CliError, ExitCode, type Interrupted } from "../line/exit-code.ts";
+import { CliError, ExitCode, Interrupted } from "../line/exit-code.ts";
 import { environmentName, longFlag } from "../line/invocation.ts";
 import type { CommonOption, Flags, OptionName, ServerOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
@@ -73,11 +73,11 @@ export function sayListening(
   out.event("listening", { verb, url, pid: process.pid }, `${server} at ${url}`);
 }
 
-/** Resolves with the first signal that the process receives. */
-function signalled(signal: AbortSignal): Promise<Interrupted> {
+/** Resolves with the reason to end: the first signal that the process receives, or output that nobody takes. */
+function signalled(signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve(signal.reason as Interrupted);
-    signal.addEventListener("abort", () => resolve(signal.reason as Interrupted), { once: true });
+    if (signal.aborted) return resolve(signal.reason);
+    signal.addEventListener("abort", () => resolve(signal.reason), { once: true });
   });
 }
 
@@ -86,10 +86,10 @@ export async function serveUntilSignalled(
   signal: AbortSignal,
   server: { close(options?: { graceMs?: number }): Promise<void>; drain?(): Promise<void> },
 ): Promise<void> {
-  const interrupted = await signalled(signal);
-  if (interrupted.signal !== "SIGTERM") {
+  const reason = await signalled(signal);
+  if (!(reason instanceof Interrupted && reason.signal === "SIGTERM")) {
     await server.close({ graceMs: 0 });
-    throw interrupted;
+    throw reason;
   }
   await server.drain?.();
   await server.close();

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
 import { makeTorrent } from "../clients/make-torrent.ts";
+import { warnOfNames } from "../clients/name-warnings.ts";
 import type { Output } from "../line/output.ts";
 import { formatBytes, plural } from "../line/units.ts";
 import type { VerbInvocation } from "../line/verb-options.ts";
@@ -18,6 +19,7 @@ export async function runCreate({ args, flags, out, signal }: VerbInvocation<"cr
 
 /** Reports a new torrent; `file` is undefined if the torrent was not written to a file. */
 export function sayCreated(torrent: Torrent, file: string | undefined, out: Output): void {
+  warnOfNames(torrent, out);
   const { fileName, infoHash, pieces } = torrent;
   const { length, pieceLength } = torrent.lengths!;
   out.event(

@@ -1,5 +1,3 @@
-import { mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { sleep } from "#core/base/clock.ts";
 import { InvalidField, messageOf } from "#core/base/errors.ts";
 import { RateLimit } from "#core/base/rate-limit.ts";
@@ -17,6 +15,8 @@ import { ProgressBoard } from "../line/progress.ts";
 import { askForName } from "../line/prompt.ts";
 import { plural } from "../line/units.ts";
 import type { VerbFlags, VerbInvocation } from "../line/verb-options.ts";
+import { reusePaths, staleParts } from "../servers/get-reuse.ts";
+import { checkTargetFlags, targetOf } from "../servers/get-target.ts";
 import { type GetContext, type GetJob, getTorrent } from "../servers/get-torrent.ts";
 
 type GetInvocation = VerbInvocation<"get">;
@@ -27,7 +27,7 @@ const MAX_TRACKERS = 16;
 
 export async function runGet(invocation: GetInvocation): Promise<void> {
   const { args, flags, out } = invocation;
-  checkUsage(args, flags);
+  checkTargetFlags(args.length, flags);
   if (flags.out === "-") out.freeStdout();
   const jobs: GetJob[] = [];
   for (const name of args.length > 0 ? args : [undefined]) jobs.push(await prepare(name, invocation));
@@ -39,15 +39,6 @@ export async function runGet(invocation: GetInvocation): Promise<void> {
   } finally {
     for (const get of running) await get.stop();
     await context.serve?.close();
-  }
-}
-
-function checkUsage(args: readonly string[], flags: GetFlags): void {
-  if (args.length > 1 && flags.out !== undefined) {
-    throw new UsageError("--out is for one torrent; use -d to choose a folder for several");
-  }
-  if (flags.out === "-" && flags.seedAfter !== undefined) {
-    throw new UsageError("--seed-after: a file that goes to standard output is not kept to be served");
   }
 }
 
@@ -74,21 +65,19 @@ async function makeContext(
 }
 
 async function prepare(name: string | undefined, invocation: GetInvocation): Promise<GetJob> {
-  const { flags, signal } = invocation;
+  const { flags, out, signal } = invocation;
   const found = await find(name, invocation);
   const { torrent } = found;
   const trackers = await trackersFor(found, flags, signal);
   if (trackers.length === 0)
     throw new UsageError(`no tracker is known for ${torrent.fileName}; give --tracker`);
   const select = selectedFiles(torrent, flags.select);
-  if (flags.out !== "-") {
-    const target = await targetOf(torrent, flags);
-    return { torrent, trackers, select, target, shown: target };
-  }
-  if (torrent.files && select?.length !== 1) {
-    throw new UsageError("standard output takes no folder; --select one file of it, or use -d");
-  }
-  return { torrent, trackers, select, target: process.stdout, shown: "-" };
+  const place = await targetOf(torrent, select, flags);
+  const reuse = await reusePaths(torrent, flags.reuse, out);
+  const { target } = place;
+  const stale =
+    typeof target === "string" ? staleParts(target, torrent.infoHash, flags.removeStale, out) : [];
+  return { torrent, trackers, select, ...place, reuse, stale };
 }
 
 async function find(name: string | undefined, { flags, out, signal }: GetInvocation): Promise<FoundTorrent> {
@@ -106,19 +95,6 @@ function selectedFiles({ files, fileName }: Torrent, patterns: readonly string[]
     if (!(cause instanceof InvalidField)) throw cause;
     throw new UsageError(`--${cause.message}; pieza info lists the files`, { cause });
   }
-}
-
-/** The path of the finished file or folder. */
-async function targetOf(torrent: Torrent, flags: GetFlags): Promise<string> {
-  if (flags.out !== undefined) {
-    const facts = await stat(flags.out).catch(() => undefined);
-    if (facts?.isDirectory() && !torrent.files) {
-      throw new UsageError(`${flags.out} is a folder; use -d to download into it`);
-    }
-    return flags.out;
-  }
-  await mkdir(flags.dir, { recursive: true });
-  return join(flags.dir, torrent.fileName);
 }
 
 /** Downloads --jobs torrents at a time, also after one has failed. Adds finished downloads that seed to `running`. */

@@ -8,7 +8,7 @@ import { readCa } from "../clients/client-flags.ts";
 import { dataDir } from "../clients/data-dir.ts";
 import { type ChildPeer, type ChildPeerOptions, startChildPeer } from "../demo/child-peer.ts";
 import { type Demo, prepareDemo } from "../demo/demo.ts";
-import { ExitCode, type Interrupted } from "../line/exit-code.ts";
+import { ExitCode, exitCodeOf, Interrupted } from "../line/exit-code.ts";
 import type { Events } from "../line/output.ts";
 import { plural } from "../line/units.ts";
 import type { VerbInvocation } from "../line/verb-options.ts";
@@ -30,7 +30,9 @@ export async function runUp(invocation: UpInvocation): Promise<void> {
   // Ctrl-C stops the demo at once, without draining. Peers that are still starting end with this process.
   signal.addEventListener("abort", () => {
     for (const peer of peers) peer.kill();
-    process.exit((signal.reason as Interrupted).signal === "SIGTERM" ? ExitCode.DONE : ExitCode.INTERRUPTED);
+    const { reason } = signal;
+    const isAsked = reason instanceof Interrupted && reason.signal === "SIGTERM";
+    process.exit(isAsked ? ExitCode.DONE : exitCodeOf(reason));
   });
   if (flags.page === undefined) await buildPageIfOld(out);
   const demo = await prepareDemo(join(dataDir(flags), "demo"));

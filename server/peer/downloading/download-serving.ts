@@ -23,6 +23,8 @@ export class DownloadServing {
   readonly #shared: Pick<SharedPeer, "start">;
   readonly #torrent: Torrent;
   readonly #store: PieceStore;
+  /** Whether the target has only some files of a folder. */
+  readonly #isPartial: boolean;
   readonly #clock: Clock;
   #peer: RunningPeer | undefined;
   #starting: Promise<RunningPeer | undefined> | undefined;
@@ -35,9 +37,10 @@ export class DownloadServing {
     shared: Pick<SharedPeer, "start">,
     torrent: Torrent,
     store: PieceStore,
-    clock: Clock = nodeClock,
+    { isPartial = false, clock = nodeClock }: { isPartial?: boolean; clock?: Clock } = {},
   ) {
     this.#shared = shared;
+    this.#isPartial = isPartial;
     this.#clock = clock;
     this.#torrent = torrent;
     this.#store = store;
@@ -114,7 +117,7 @@ export class DownloadServing {
   async #inPlace(path: string, onWithdrawn: () => void): Promise<ServedStore | undefined> {
     const torrent = this.#torrent;
     const { geometry, held } = this.#store;
-    if (!held.complete) return checkedStore(torrent, this.#store, onWithdrawn);
+    if (this.#isPartial || !held.complete) return checkedStore(torrent, this.#store, onWithdrawn);
     const { openInPlaceStore } = await import("../stores/in-place-store.ts");
     // Any failure here, such as a file that was deleted already, only ends the serving.
     const store = await openInPlaceStore({ torrent, geometry, path, onWithdrawn }).catch(() => undefined);

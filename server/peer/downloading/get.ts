@@ -25,7 +25,7 @@ import { WaitLimit } from "./patience.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 
 export interface GetOptions
-  extends Pick<FilePieceStoreOptions, "torrent" | "sync" | "replace">,
+  extends Pick<FilePieceStoreOptions, "torrent" | "sync" | "replace" | "reuse" | "onChecked">,
     Pick<PeerOptions, "ca"> {
   /** Path of the finished file or folder, or a stream that is given the bytes in order and is not closed. */
   readonly target: string | Writable;
@@ -54,6 +54,8 @@ export interface GetOptions
 
 export interface RunningGet {
   readonly download: Download;
+  /** Bytes of the pieces that were found in the target or in files of `reuse`. */
+  readonly reusedBytes: number;
   /**
    * Resolves when the file has its name. Rejects with the download's failure, GaveUp, or an AbortError after `stop`.
    */
@@ -103,7 +105,8 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
     }
     download.start();
     serving?.watch(download);
-    return run({ download, serving, failures, options, cleanUp });
+    const reusedBytes = store instanceof FilePieceStore ? store.reusedBytes : 0;
+    return { reusedBytes, ...run({ download, serving, failures, options, cleanUp }) };
   } catch (error) {
     await inOrder(cleanUp);
     throw error;
@@ -120,7 +123,7 @@ interface Parts {
   readonly cleanUp: readonly CleanUp[];
 }
 
-function run({ download, serving, failures, options, cleanUp }: Parts): RunningGet {
+function run({ download, serving, failures, options, cleanUp }: Parts): Omit<RunningGet, "reusedBytes"> {
   const { target, seedWhenDone = true } = options;
   const waitLimit = new WaitLimit(options.giveUpAfterMs);
   const unsubscribe = download.subscribe(() => {
@@ -160,8 +163,9 @@ function run({ download, serving, failures, options, cleanUp }: Parts): RunningG
 }
 
 /** Bytes written to a stream cannot be read again, so they are not served. */
-function servingOf({ serve, torrent }: GetOptions, store: PieceStore): DownloadServing | undefined {
-  return serve && !(store instanceof StreamStore) ? new DownloadServing(serve, torrent, store) : undefined;
+function servingOf({ serve, torrent, select }: GetOptions, store: PieceStore): DownloadServing | undefined {
+  if (!serve || store instanceof StreamStore) return undefined;
+  return new DownloadServing(serve, torrent, store, { isPartial: select !== undefined });
 }
 
 async function ended(download: Download): Promise<DownloadSnapshot> {
@@ -171,9 +175,11 @@ async function ended(download: Download): Promise<DownloadSnapshot> {
 }
 
 async function openStore(options: GetOptions, geometry: PieceGeometry): Promise<PieceStore> {
-  const { torrent, target, select, sync, replace } = options;
+  const { torrent, target, select } = options;
   if (typeof target === "string") {
-    return FilePieceStore.open({ torrent, geometry, target, select, sync, replace, hasher: nodeHasher });
+    const { sync, replace, reuse, onChecked, signal } = options;
+    const files = { target, select, sync, replace, reuse };
+    return FilePieceStore.open({ torrent, geometry, ...files, onChecked, signal, hasher: nodeHasher });
   }
   return new StreamStore({ geometry, output: target, range: select && rangeOf(torrent, select[0]!) });
 }

@@ -4,7 +4,8 @@ import { StoreFailed } from "#core/base/errors.ts";
 
 /** Metadata of a file or folder. */
 export interface FileFacts {
-  readonly kind: "file" | "folder" | "other";
+  /** "other" is a device, a FIFO or a socket. */
+  readonly kind: "file" | "folder" | "link" | "other";
   /** Bytes. */
   readonly size: number;
   /** Bytes allocated on the disk: fewer than `size` for a sparse file. */
@@ -43,7 +44,7 @@ export interface Disk {
   freeBytes(path: string): number;
 }
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_RDONLY, O_RDWR } = fs.constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = fs.constants;
 const FLAGS = { create: O_RDWR | O_CREAT | O_EXCL, update: O_RDWR, read: O_RDONLY };
 
 const readAsync = promisify(fs.read);
@@ -53,14 +54,14 @@ const fdatasync = promisify(fs.fdatasync);
 export const nodeDisk: Disk = {
   open: (path, mode) =>
     attempt("opening a file", () => {
-      const file = fs.openSync(path, FLAGS[mode] | O_NOFOLLOW, 0o666);
+      // Without O_NONBLOCK, opening a FIFO would wait for its other end.
+      const file = fs.openSync(path, FLAGS[mode] | O_NOFOLLOW | O_NONBLOCK, 0o666);
       if (fs.fstatSync(file).isFile()) return file;
       fs.closeSync(file);
       throw new Error("not a regular file");
     }),
   close: (file) => attempt("closing a file", () => fs.closeSync(file)),
-  look: (path) =>
-    attempt("reading a file's status", () => facts(fs.lstatSync(path, { throwIfNoEntry: false }))),
+  look: (path) => attempt("reading a file's status", () => facts(statOf(path))),
   write: (file, bytes, position) =>
     attempt("writing", () => {
       for (let done = 0; done < bytes.length; ) {
@@ -91,11 +92,36 @@ export const nodeDisk: Disk = {
     }),
 };
 
+/** Like `nodeDisk`, but `open` follows links: for files of a person that are only read. */
+export const diskThroughLinks: Disk = {
+  ...nodeDisk,
+  open: (path, mode) =>
+    nodeDisk.open(
+      attempt("opening a file", () => fs.realpathSync(path)),
+      mode,
+    ),
+};
+
+function statOf(path: string): fs.Stats | undefined {
+  try {
+    return fs.lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    // A file is where the path has a folder.
+    if (codeOf(error) === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
 function facts(stat: fs.Stats | undefined): FileFacts | undefined {
   if (!stat) return undefined;
-  const kind = stat.isFile() ? "file" : stat.isDirectory() ? "folder" : "other";
   const allocatedBytes = (stat.blocks ?? 0) * 512;
-  return { kind, size: stat.size, allocatedBytes, identity: `${stat.dev}:${stat.ino}` };
+  return { kind: kindOf(stat), size: stat.size, allocatedBytes, identity: `${stat.dev}:${stat.ino}` };
+}
+
+function kindOf(stat: fs.Stats): FileFacts["kind"] {
+  if (stat.isFile()) return "file";
+  if (stat.isDirectory()) return "folder";
+  return stat.isSymbolicLink() ? "link" : "other";
 }
 
 function link(from: string, to: string): boolean {

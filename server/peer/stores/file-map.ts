@@ -52,6 +52,11 @@ export class FileMap {
     }
   }
 
+  /** Offset of the file's first byte in the torrent. */
+  startOf(file: number): number {
+    return this.#starts[file]!;
+  }
+
   /** The last file that starts at or before `offset`. A binary search, because folders may have many files. */
   #fileAt(offset: number): number {
     let low = 0;

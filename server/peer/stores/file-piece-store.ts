@@ -5,13 +5,13 @@ import { PiezaError, StoreFailed } from "#core/base/errors.ts";
 import { sha256 } from "#core/base/hash.ts";
 import { checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
-import { piecesOfFiles } from "#core/torrent/selection.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { type Disk, nodeDisk } from "./disk.ts";
 import type { JournalFile } from "./journal.ts";
 import type { Lock } from "./lock.ts";
-import { openWork, type Work, type WorkOptions } from "./open-work.ts";
+import { openWork, type Work, type WorkOptions, wantedPieces } from "./open-work.ts";
 import type { PartFiles } from "./part-files.ts";
+import { checkNoDevice } from "./replaceable.ts";
 import { type StorePaths, storePaths } from "./store-paths.ts";
 
 export interface FilePieceStoreOptions extends WorkOptions {
@@ -23,11 +23,6 @@ export interface FilePieceStoreOptions extends WorkOptions {
    * end may spoil a file that already has its name, as with most programs. Default "batch".
    */
   readonly sync?: SyncMode | undefined;
-  /**
-   * For a folder, the indices of the files that `finish` moves to their places in the target. All other data stays in
-   * the working files, and a later store for the rest continues from there. Default: all files.
-   */
-  readonly select?: readonly number[] | undefined;
   /** Free bytes that the disk must have at the start. Default: the wanted bytes that are not there yet. */
   readonly neededBytes?: number | undefined;
   /** Default: nodeClock. */
@@ -52,6 +47,8 @@ const BATCH_MS = 1_000;
 export class FilePieceStore implements PieceStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
+  /** Bytes of the pieces that this run found in the target, or in files that the caller named. */
+  readonly reusedBytes: number;
   readonly #options: FilePieceStoreOptions;
   readonly #paths: StorePaths;
   readonly #wanted: Bitfield;
@@ -59,6 +56,8 @@ export class FilePieceStore implements PieceStore {
   readonly #disk: Disk;
   readonly #files: PartFiles;
   readonly #lock: Lock;
+  /** As `Work.identity`. */
+  readonly #identity: string | undefined;
   /** Undefined once the target has its name. */
   #journal: JournalFile | undefined;
   /** Held pieces that the journal records only as "written". */
@@ -85,8 +84,10 @@ export class FilePieceStore implements PieceStore {
     this.#disk = disk;
     this.#files = work.files;
     this.#lock = work.lock;
+    this.#identity = work.identity;
     this.#journal = work.journal;
     this.#unsynced = work.unsynced;
+    this.reusedBytes = this.geometry.bytesOf(Bitfield.of(this.geometry.count, work.reused));
   }
 
   /**
@@ -99,7 +100,14 @@ export class FilePieceStore implements PieceStore {
     const paths = storePaths(options.target, options.torrent.infoHash);
     const neededBytes = options.neededBytes ?? options.geometry.bytesOf(wantedPieces(options));
     const work = await openWork({ ...options, neededBytes }, paths, disk);
-    return new FilePieceStore(options, paths, disk, work);
+    const store = new FilePieceStore(options, paths, disk, work);
+    try {
+      if (store.#sync === "piece") await store.#flush();
+      return store;
+    } catch (error) {
+      await store.close().catch(() => {});
+      throw error;
+    }
   }
 
   /** Ignores bytes of a held piece: late bytes from a second peer must not spoil it. */
@@ -167,13 +175,15 @@ export class FilePieceStore implements PieceStore {
     for (const index of this.#wanted) {
       if (!this.held.has(index)) throw new PiezaError("failed_precondition", "a wanted piece is missing");
     }
+    if (!this.#named) this.#checkNotRemoved();
     if (this.#sync !== "none") {
       await this.#flush();
       await this.#files.sync();
       await this.#files.syncFolders();
     }
-    if (!this.held.complete) {
-      this.#placeFiles(this.#options.select!);
+    const { select } = this.#options;
+    if (select && this.#leavesOut(select)) {
+      this.#placeFiles(select);
       await this.#files.syncFolders();
       return this.#disk.syncFolder(this.#paths.folder);
     }
@@ -189,13 +199,20 @@ export class FilePieceStore implements PieceStore {
     this.#journal.close();
     this.#journal = undefined;
     this.#disk.remove(this.#paths.journal);
-    this.#disk.remove(this.#paths.replaced);
     await this.#disk.syncFolder(this.#paths.folder);
     this.#lock.release();
   }
 
+  /** Whether some file of a folder is neither selected nor in its place already. */
+  #leavesOut(select: readonly number[]): boolean {
+    const { map, placed } = this.#files;
+    return map.isFolder && new Set([...select, ...placed]).size < map.files.length;
+  }
+
   #nameFile(): void {
     const { part, target } = this.#paths;
+    const there = this.#disk.look(target);
+    if (there) checkNoDevice(target, there);
     if (this.#options.replace) this.#disk.rename(part, target);
     else if (!this.#disk.link(part, target)) throw this.#taken();
     else this.#disk.remove(part);
@@ -203,21 +220,17 @@ export class FilePieceStore implements PieceStore {
 
   /**
    * Renames the working folder to the target. No system call renames a folder only if the new name is free, but a
-   * rename can replace at most an empty folder that was made in between.
+   * rename can replace at most an empty folder that was made in between. In a folder that is there already, each file
+   * is replaced by itself, because a person's own files may be in it.
    */
   #nameFolder(): void {
-    const { part, target, replaced } = this.#paths;
-    if (this.#files.placed.size > 0) {
-      this.#placeFiles([...this.#files.map.files.keys()]);
-      this.#disk.remove(part);
+    const { part, target } = this.#paths;
+    if (this.#files.placed.size === 0 && !this.#disk.look(target)) {
+      this.#disk.rename(part, target);
       return;
     }
-    if (this.#disk.look(target)) {
-      if (!this.#options.replace) throw this.#taken();
-      this.#disk.remove(replaced);
-      this.#disk.rename(target, replaced);
-    }
-    this.#disk.rename(part, target);
+    this.#placeFiles([...this.#files.map.files.keys()]);
+    this.#disk.remove(part);
   }
 
   #placeFiles(files: readonly number[]): void {
@@ -276,12 +289,20 @@ export class FilePieceStore implements PieceStore {
     if (indices.length === 0 || this.#failure) return;
     this.#unsynced = [];
     try {
+      if (!this.#named) this.#checkNotRemoved();
       await this.#syncFiles(indices);
       this.#journal!.append("durable", indices);
       await this.#journal!.sync();
     } catch (error) {
       this.#failure = { error };
     }
+  }
+
+  /** A person who removes the working files wants the space back, which this process would keep until it ends. */
+  #checkNotRemoved(): void {
+    const { part } = this.#paths;
+    if (this.#disk.look(part)?.identity === this.#identity) return;
+    throw new StoreFailed(`${basename(part)} was removed during the download`);
   }
 
   /**
@@ -319,9 +340,4 @@ export class FilePieceStore implements PieceStore {
   #throwIfFailed(): void {
     if (this.#failure) throw this.#failure.error;
   }
-}
-
-function wantedPieces({ torrent, geometry, select }: FilePieceStoreOptions): Bitfield {
-  if (!select || !torrent.files) return Bitfield.full(geometry.count);
-  return piecesOfFiles(torrent.files, select, geometry);
 }

@@ -33,6 +33,12 @@ export function takeLock(path: string, what: string): Lock {
   };
 }
 
+/** Whether a living process has the lock. */
+export function isHeld(path: string): boolean {
+  const owner = ownerOf(path);
+  return owner !== undefined && lives(owner);
+}
+
 /**
  * Writes the lock to a draft beside `path` and links it there, so that no process ever reads half a lock. A file
  * system without links gets the lock written to `path` directly.

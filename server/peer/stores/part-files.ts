@@ -54,17 +54,21 @@ export class PartFiles {
     return this.#placed;
   }
 
-  /** Moves a file to its place under `root`. False if another file is there and `replace` is not set. */
+  /**
+   * Moves a file to its place under `root`. False if another file is there and `replace` is not set, or if what is
+   * there is neither a file nor a link.
+   */
   place(file: number, root: string, replace = false): boolean {
     if (this.#placed.has(file)) return true;
     const { path } = this.map.files[file]!;
     const from = this.#pathOf(file);
     const to = `${root}/${path}`;
     for (const folder of ["", ...foldersOf(path)]) this.#ensureFolder(under(root, folder));
+    const there = this.#disk.look(to);
     if (replace) {
+      if (there && there.kind !== "file" && there.kind !== "link") return false;
       this.#disk.rename(from, to);
     } else {
-      const there = this.#disk.look(to);
       const cutOff = there !== undefined && there.identity === this.#disk.look(from)?.identity;
       if (!cutOff && (there || !this.#disk.link(from, to))) return false;
       this.#disk.remove(from);
@@ -74,13 +78,17 @@ export class PartFiles {
     return true;
   }
 
-  /** Creates missing files and folders and gives each file its size. Returns true if nothing had to be changed. */
-  prepare(): boolean {
+  /**
+   * Creates the missing ones of the files `needed` and their folders, and gives each file its size. Returns true if no
+   * file of `recorded`, in which an earlier run has stored pieces, had to be changed.
+   */
+  prepare(needed: Iterable<number>, recorded: ReadonlySet<number>): boolean {
     let intact = true;
     if (this.map.isFolder) this.#ensureFolder(this.#root);
     const known = new Set<string>();
-    for (const [file, { path, length }] of this.map.files.entries()) {
+    for (const file of needed) {
       if (this.#placed.has(file)) continue;
+      const { path, length } = this.map.files[file]!;
       for (const folder of foldersOf(path)) {
         if (known.has(folder)) continue;
         known.add(folder);
@@ -88,7 +96,7 @@ export class PartFiles {
       }
       const found = this.#disk.look(this.#pathOf(file));
       if (isFileOf(length, found)) continue;
-      intact = false;
+      intact &&= !recorded.has(file);
       if (!found) this.#disk.close(this.#disk.open(this.#pathOf(file), "create"));
       this.#disk.truncate(this.#handle(file).descriptor, length);
     }
@@ -108,10 +116,19 @@ export class PartFiles {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    for (const { file, position, at, length } of this.map.segments(offset, bytes.length)) {
-      this.#unsynced.add(file);
-      this.#disk.write(this.#handle(file).descriptor, bytes.subarray(at, at + length), position);
+    for (const segment of this.map.segments(offset, bytes.length)) this.#writeSegment(segment, bytes);
+  }
+
+  /** Like `write`, but leaves the files in their final place as they are: the caller knows that those have the bytes. */
+  fill(offset: number, bytes: Uint8Array): void {
+    for (const segment of this.map.segments(offset, bytes.length)) {
+      if (!this.#placed.has(segment.file)) this.#writeSegment(segment, bytes);
     }
+  }
+
+  #writeSegment({ file, position, at, length }: Segment, bytes: Uint8Array): void {
+    this.#unsynced.add(file);
+    this.#disk.write(this.#handle(file).descriptor, bytes.subarray(at, at + length), position);
   }
 
   /** Reads to the start of `into`, or to a new buffer. Fails with StoreFailed if the files are too short. */
@@ -211,6 +228,6 @@ function under(root: string, path: string): string {
 }
 
 /** The parent folders of a relative path, outermost first. */
-function* foldersOf(path: string): Generator<string> {
+export function* foldersOf(path: string): Generator<string> {
   for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) yield path.slice(0, at);
 }

@@ -9,8 +9,6 @@ export interface StorePaths {
   readonly part: string;
   readonly journal: string;
   readonly lock: string;
-  /** Name of the old target folder while it is being replaced. */
-  readonly replaced: string;
 }
 
 /** Longest file name on common file systems, in bytes. */
@@ -27,7 +25,6 @@ export function storePaths(target: string, infoHash: string): StorePaths {
     part: `${prefix}.part`,
     journal: `${prefix}.journal`,
     lock: `${prefix}.lock`,
-    replaced: `${prefix}.old`,
   };
 }
 

@@ -1,8 +1,9 @@
 import type { Writable } from "node:stream";
 import { Bitfield } from "#core/base/bitfield.ts";
-import { PiezaError, StoreFailed } from "#core/base/errors.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { bufferOf, checkWrite, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
+import { storeFailed } from "./disk.ts";
 
 export interface StreamStoreOptions {
   readonly geometry: PieceGeometry;
@@ -34,6 +35,8 @@ export class StreamStore implements PieceStore {
   #next: number;
   readonly #stop: number;
   #full = false;
+  /** Writes that the output has not confirmed. */
+  #unconfirmed = 0;
   #failure: unknown;
   #finished = Promise.withResolvers<void>();
 
@@ -95,7 +98,8 @@ export class StreamStore implements PieceStore {
         Math.max(0, this.#start - offset),
         Math.min(bytes.length, this.#end - offset),
       );
-      this.#full = !this.#output.write(wanted);
+      this.#unconfirmed++;
+      this.#full = !this.#output.write(wanted, this.#onWritten);
       if (this.#full) this.#output.once("drain", this.#onDrain);
     }
     if (!this.#full) this.#settleIfDone();
@@ -108,12 +112,18 @@ export class StreamStore implements PieceStore {
   };
 
   readonly #onError = (cause: unknown): void => {
-    this.#failure = new StoreFailed("writing to the output failed", { cause });
+    this.#failure = storeFailed("writing to the output", cause);
     this.#finished.reject(this.#failure);
   };
 
+  readonly #onWritten = (error?: Error | null): void => {
+    this.#unconfirmed--;
+    if (error) this.#onError(error);
+    else this.#settleIfDone();
+  };
+
   #settleIfDone(): void {
-    if (this.#next >= this.#stop) this.#finished.resolve();
+    if (this.#next >= this.#stop && this.#unconfirmed === 0) this.#finished.resolve();
   }
 
   #throwIfFailed(): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { InvalidField } from "#core/base/errors.ts";
-import { checkFileName, checkName, checkPath, foldName } from "#core/base/file-name.ts";
+import { checkFileName, checkName, checkPath, foldName, windowsProblem } from "#core/base/file-name.ts";
 
 /** Names that could leave a folder, name a device, hide what they are, or not fit, on one system or another. */
 const refused: [name: unknown, problem: RegExp][] = [
@@ -151,9 +151,12 @@ describe("a catalog name", () => {
 });
 
 describe("a path", () => {
-  it.each(["a", "a/b", "a b/ç/日本.txt", `${"a".repeat(255)}/b`])("%j is kept as given", (path) => {
-    expect(checkPath(path, "path")).toBe(path);
-  });
+  it.each(["a", "a/b", "a b/ç/日本.txt", `${"a".repeat(255)}/b`, "a/12:30.txt", "nul/aux.c", "a./b "])(
+    "%j is kept as given",
+    (path) => {
+      expect(checkPath(path, "path")).toBe(path);
+    },
+  );
 
   it.each([
     "",
@@ -167,16 +170,36 @@ describe("a path", () => {
     "a/../../b",
     "a/..",
     "a\\b",
-    "C:/x",
-    "a/nul/b",
-    "a./b",
-    "a /b",
-    "a/b:c",
+    "a/\u200d/b",
+    "a/\0/b",
     "a/\u202eb",
     `${"a".repeat(256)}/b`,
     Array(600).fill("a").join("/"),
     undefined,
   ])("%j is refused", (path) => expect(() => checkPath(path, "path")).toThrow(InvalidField));
+});
+
+describe("a path on Windows", () => {
+  it.each([
+    ["a/12:30.txt", "contains :"],
+    ["C:/x", "contains :"],
+    ["what?.txt", "contains ?"],
+    ['a"b', 'contains "'],
+    ["a<b>|c*", "contains <"],
+    ["a./b", "ends in a dot or a space"],
+    ["a/b ", "ends in a dot or a space"],
+    ["a/b.\u200d", "ends in a dot or a space"],
+    ["src/aux.c", "is a device name there"],
+    ["NUL/x", "is a device name there"],
+    ["com1 .txt", "is a device name there"],
+  ])("%j %s", (path, problem) => {
+    expect(windowsProblem(path)).toBe(problem);
+    expect(checkPath(path, "path")).toBe(path);
+  });
+
+  it.each(["a", "a/b.c", " a/..b", "com10/nullable", "日本/語.txt"])("%j can be written", (path) => {
+    expect(windowsProblem(path)).toBeUndefined();
+  });
 });
 
 describe("folded names", () => {

@@ -31,7 +31,8 @@ const names = [
 
 it.each(names)("a file named %s is created and found right", async (name) => {
   await writeFile(join(folder, name), `the bytes of ${name}\n`);
-  expect(await run("create", "--", name)).toMatchObject({ code: 0, stderr: "" });
+  const warning = /["?]/.test(name) ? /^pieza: warning: Windows cannot write .*\n$/ : /^$/;
+  expect(await run("create", "--", name)).toMatchObject({ code: 0, stderr: expect.stringMatching(warning) });
   expect((await readTorrentJson(join(folder, `${name}.json`))).file_name).toBe(name);
   expect(await run("verify", "--", `${name}.json`)).toMatchObject({ code: 0, stderr: "" });
 });
@@ -96,6 +97,20 @@ describe("verify", () => {
 });
 
 describe("create", () => {
+  it("warns of names that Windows cannot write, and goes on", async () => {
+    const path = join(folder, "talks");
+    await mkdir(path);
+    for (const name of ["12:30.txt", "aux.c", "plain"]) await writeFile(join(path, name), name);
+    const { code, stderr } = await run("create", path);
+    expect(stderr.split("\n")).toEqual([
+      "pieza: warning: Windows cannot write 12:30.txt, whose name contains :",
+      "pieza: warning: Windows cannot write aux.c, whose name is a device name there",
+      "",
+    ]);
+    expect(code).toBe(0);
+    expect(await run("verify", "talks.json")).toMatchObject({ code: 0 });
+  });
+
   it("writes to standard output, and nothing else there", async () => {
     await writeFile(join(folder, "out.txt"), "out");
     const { code, stdout } = await run("create", "out.txt", "-o", "-", "--comment", "kept as it is");

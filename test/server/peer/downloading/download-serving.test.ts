@@ -46,7 +46,7 @@ describe("serving while downloading", () => {
         return peer;
       },
     };
-    const serving = new DownloadServing(shared, made.torrent, new MemoryPieceStore(made.geometry), clock);
+    const serving = new DownloadServing(shared, made.torrent, new MemoryPieceStore(made.geometry), { clock });
     serving.watch({ peek: () => snapshot as DownloadSnapshot });
     return { clock, serving, snapshot, starts: () => starts };
   }
@@ -83,8 +83,8 @@ describe("serving while downloading", () => {
 
 describe("serving what was selected of a folder", () => {
   /** The second of two files has been got, and is served. */
-  async function served() {
-    const made = await makeTorrent({ files, fileName: "folder" });
+  async function served(pieceLength = PIECE) {
+    const made = await makeTorrent({ files, fileName: "folder", pieceLength });
     const target = join(folder, "folder");
     const { torrent, geometry } = made;
     const store = await FilePieceStore.open({ torrent, geometry, target, select: [1], hasher: nodeHasher });
@@ -93,7 +93,7 @@ describe("serving what was selected of a folder", () => {
     await store.finish();
     const shared = new SharedPeer({ port: 0, trackers: [], dataDir: folder });
     ends.push(() => shared.close());
-    const serving = new DownloadServing(shared, torrent, store);
+    const serving = new DownloadServing(shared, torrent, store, { isPartial: true });
     ends.push(() => serving.stop());
     const peer = await serving.seed(target);
     const piece = async (number: number) => {
@@ -111,6 +111,14 @@ describe("serving what was selected of a folder", () => {
       expect(bytes.equals(made.bytes(number - 1))).toBe(true);
     }
     expect((await piece(1)).status).toBe(404);
+  });
+
+  it("goes on where the selected file's piece is the whole folder", async () => {
+    const { made, piece } = await served(1 << 20);
+    expect(made.geometry.count).toBe(1);
+    const { status, bytes } = await piece(1);
+    expect(status).toBe(200);
+    expect(bytes.equals(made.bytes(0))).toBe(true);
   });
 
   it("gives out nothing of what the file's owner has changed", async () => {

@@ -144,4 +144,66 @@ describe("a store of some files of a folder", () => {
     expect(Buffer.compare(await readFile(at("b/c.bin")), bytesOf(made, 1))).toBe(0);
     expect(existsSync(join(here.path, part, "b/c.bin"))).toBe(false);
   });
+
+  it("gives only these their places where their pieces are all there are, and the others later from what it has", async () => {
+    const made = await makeTorrent({ files, fileName: "folder", pieceLength: 1 << 20 });
+    expect(made.geometry.count).toBe(1);
+    const store = await here.open(made, { select: [1, 2] });
+    await fill(store, made);
+    await store.finish();
+    await store.close();
+    expect(readdirSync(at(".")).sort()).toEqual(["b"]);
+    expect(readdirSync(at("b")).sort()).toEqual(["c.bin", "empty.bin"]);
+    const again = await here.open(made, { select: [1, 2] });
+    expect(again.held.complete).toBe(true);
+    await again.finish();
+    await again.close();
+    expect(readdirSync(at(".")).sort()).toEqual(["b"]);
+    const rest = await here.open(made);
+    expect(rest.held.complete).toBe(true);
+    await rest.finish();
+    await rest.close();
+    expect(here.names()).toEqual(["folder"]);
+    for (const [n, { path }] of files.entries())
+      expect(Buffer.compare(await readFile(at(path)), bytesOf(made, n))).toBe(0);
+  });
+
+  it("leaves nothing behind when the last of them are selected", async () => {
+    const made = await half();
+    const store = await here.open(made, { select: [0, 3] });
+    await fillOnly(store, made, [0, 3]);
+    await store.finish();
+    await store.close();
+    expect(here.names()).toEqual(["folder"]);
+  });
+
+  it("makes no working files that the selected ones do not need, and later the others without hashing all again", async () => {
+    const made = await make();
+    const store = await here.open(made, { select: [3] });
+    const part = join(here.path, working().find((name) => name.endsWith(".part"))!);
+    expect(readdirSync(part).sort()).toEqual(["b", "d.bin"]);
+    expect(readdirSync(join(part, "b"))).toEqual(["c.bin"]);
+    await fillOnly(store, made, [3]);
+    await store.finish();
+    await store.close();
+    let hashed = 0;
+    const onChecked = () => hashed++;
+    const all = await here.open(made, { onChecked });
+    expect(hashed).toBeLessThanOrEqual(2 * all.held.count);
+    await fill(all, made);
+    await all.finish();
+    expect(here.names()).toEqual(["folder"]);
+    for (const [n, { path }] of files.entries())
+      expect(Buffer.compare(await readFile(at(path)), bytesOf(made, n))).toBe(0);
+  });
+
+  it("is not disturbed by a person's own file where a file is that was not selected", async () => {
+    const made = await half([3]);
+    await writeFile(at("a.bin"), Buffer.alloc(PIECE + 10, 7));
+    const store = await here.open(made, { select: [3] });
+    await store.finish();
+    await store.close();
+    await expect(here.open(made)).rejects.toMatchObject({ code: "already_exists" });
+    expect((await readFile(at("a.bin")))[0]).toBe(7);
+  });
 });

@@ -74,11 +74,14 @@ describe("a torrent of a path", () => {
     expect(skipped.sort()).toEqual(["passwd is a link", "sub/loop is a link"]);
   });
 
-  it("refuses a name that is not safe everywhere, and names the path", async () => {
-    const root = await folder({ "sub/aux.txt": "x" });
+  it("takes names that only Windows cannot write, and refuses one that hides what it is, with its path", async () => {
+    const root = await folder({ "sub/aux.txt": "x", "sub/12:30.txt": "y" });
+    const { files } = await createTorrentFromPath(root);
+    expect(files?.map(({ path }) => path)).toEqual(["sub/12:30.txt", "sub/aux.txt"]);
+    await writeFile(join(root, "sub/\u202etxt.exe"), "z");
     await expect(createTorrentFromPath(root)).rejects.toMatchObject({
       code: "invalid_argument",
-      message: "sub/aux.txt: is a device name on Windows",
+      message: "sub/\u202etxt.exe: must not contain control or invisible characters",
     });
   });
 

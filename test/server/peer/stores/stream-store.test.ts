@@ -1,4 +1,4 @@
-import { PassThrough } from "node:stream";
+import { PassThrough, Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { piecesOfFiles } from "#core/torrent/selection.ts";
 import { StreamStore, type StreamStoreOptions } from "../../../../server/peer/stores/stream-store.ts";
@@ -93,5 +93,36 @@ describe("a download into a stream", () => {
     await swarm.until("failed", () => download.peek().state === "failed");
     expect(download.peek().reason).toContain("writing to the output failed");
     await download.stop();
+  });
+
+  it("is over only when the output has confirmed the last byte", async () => {
+    const swarm = new FakeSwarm({ pieces: 2 });
+    const confirm: ((error?: Error) => void)[] = [];
+    const output = new Writable({ write: (_chunk, _encoding, callback) => void confirm.push(callback) });
+    output.on("error", () => {});
+    const store = new StreamStore({ geometry: swarm.geometry, output });
+    let state = "writing";
+    store.finish().then(
+      () => {
+        state = "finished";
+      },
+      (error) => {
+        state = error.message;
+      },
+    );
+    for (const index of swarm.geometry.indices()) {
+      store.write(
+        index,
+        0,
+        swarm.bytes.subarray(swarm.geometry.offset(index)).subarray(0, swarm.geometry.lengthOf(index)),
+      );
+      store.commit(index);
+    }
+    confirm[0]!();
+    await new Promise(setImmediate);
+    expect(state).toBe("writing");
+    confirm[1]!(Object.assign(new Error("full"), { code: "ENOSPC" }));
+    await new Promise(setImmediate);
+    expect(state).toBe("writing to the output failed: no space is left on the disk");
   });
 });
