@@ -5,14 +5,20 @@ import type { Torrent } from "../torrent/torrent.ts";
 import { Assigner, type Assignment } from "./assigner.ts";
 import type { DownloadEvent } from "./download-event.ts";
 import type { DownloadInput } from "./download-input.ts";
-import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
+import {
+  CancelledRequest,
+  type DownloadPeer,
+  type EndedWithout,
+  type PieceRequest,
+} from "./download-peer.ts";
 import { DownloadView } from "./download-view.ts";
 import { Account, type Doing, type DownloadAccount } from "./explain.ts";
 import { locateLoop } from "./locate-loop.ts";
+import { newRequest } from "./new-request.ts";
 import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
 import { PiecePicker } from "./picker.ts";
-import { PieceReceiver } from "./receiver.ts";
 import type { DownloadSnapshot } from "./snapshot.ts";
+import { unlessStalled } from "./stall.ts";
 import { Swarm } from "./swarm.ts";
 
 /** How often back-offs, overdue requests and rates are checked. */
@@ -200,8 +206,10 @@ export class Download {
       case "failed":
         this.#fail(event.error);
         break;
-      case "room":
       case "tick":
+        this.#swarm.markProgress(now);
+        break;
+      case "room":
         break;
     }
     if (!this.#view.ended) this.#advance();
@@ -251,22 +259,13 @@ export class Download {
     );
   }
 
-  #request({ peer, index, others }: Assignment): void {
-    const { store, hasher, torrent, clock } = this.#input;
-    const receiver = new PieceReceiver({
-      index,
-      hash: torrent.pieces[index]!,
-      store,
-      hasher,
-      direct: this.#picker.requesters(index) === 0,
-      lengthKnown: torrent.lengths !== undefined,
-      clock,
-    });
-    const request = { peer, index, receiver, abort: new AbortController(), startedMs: clock.now() };
+  #request({ peer, index, others, replaces }: Assignment): void {
+    if (replaces) this.#giveUp(replaces);
+    const request = newRequest(this.#input, peer, index, this.#picker.requesters(index) === 0);
     peer.onRequested(request);
     this.#account.onRequested(request, others);
     this.#picker.onRequested(peer.slot, index);
-    this.#assigner.inFlightBytes += store.geometry.lengthOf(index);
+    this.#assigner.inFlightBytes += this.#input.store.geometry.lengthOf(index);
     this.#view.onRequested(index, peer.slot);
     this.#work(this.#fetch(request));
   }
@@ -274,7 +273,8 @@ export class Download {
   async #fetch(request: PieceRequest): Promise<void> {
     const { peer, index, receiver, abort } = request;
     try {
-      await peer.remote!.getPiece(index, receiver, abort.signal);
+      const ask = (signal: AbortSignal) => peer.remote!.getPiece(index, receiver, signal);
+      await unlessStalled(ask, () => receiver.arrivedBytes, this.#input.clock, abort.signal);
       if (await receiver.finish(() => this.#claim(request))) this.#handle({ type: "held", request });
     } catch (error) {
       this.#handle({ type: "requestFailed", request, error });
@@ -291,10 +291,14 @@ export class Download {
   #cancelOthers(request: PieceRequest): void {
     for (const peer of this.#swarm.peers) {
       const other = peer.requests.get(request.index);
-      if (!other || other === request) continue;
-      this.#account.onOvertaken(peer, this.#input.clock.now());
-      this.#cancel(other);
+      if (other && other !== request) this.#giveUp(other);
     }
+  }
+
+  /** Another peer was quicker, or is to be. */
+  #giveUp(request: PieceRequest): void {
+    this.#account.onOvertaken(request.peer, this.#input.clock.now());
+    this.#cancel(request);
   }
 
   #onHeld(request: PieceRequest): void {
@@ -303,7 +307,10 @@ export class Download {
     // If the download was paused or the peer banned meanwhile, the piece is in the store all the same. A later
     // request for it is not needed, or was even faster.
     if (this.#picker.isHeld(index)) return;
-    if (peer.requests.get(index) === request) this.#endRequest(request, bytes);
+    if (peer.requests.get(index) === request) {
+      peer.onServed(request, this.#input.clock.now(), bytes);
+      this.#assigner.inFlightBytes -= bytes;
+    }
     this.#cancelOthers(request);
     this.#account.onHeld(request, this.#input.clock.now());
     this.#picker.onHeld(index);
@@ -315,7 +322,7 @@ export class Download {
   #onRequestFailed(request: PieceRequest, error: unknown): void {
     const { peer, index } = request;
     if (peer.requests.get(index) !== request) return;
-    this.#cancel(request);
+    this.#cancel(request, "failed");
     if (error instanceof WrongPiece) this.#exclude(peer, "banned", error);
     else if (!(error instanceof PeerFailed)) this.#fail(error);
     else if (peer.legacy && error.code === "unimplemented")
@@ -335,25 +342,23 @@ export class Download {
     for (const request of [...peer.requests.values()]) this.#cancel(request);
   }
 
-  #cancel(request: PieceRequest): void {
-    const { received } = request.receiver;
-    this.#view.wastedBytes += received;
-    this.#input.limit?.giveBack(Math.max(0, this.#input.store.geometry.lengthOf(request.index) - received));
-    request.receiver.close();
-    this.#endRequest(request, 0);
-    request.abort.abort(
-      new CancelledRequest(`piece ${request.index + 1} is not needed from ${request.peer.url}`),
-    );
-  }
-
-  /** Removes the request from every book. `bytes`: of a verified piece, or 0. */
-  #endRequest(request: PieceRequest, bytes: number): void {
-    const { peer, index } = request;
-    peer.onEnded(request, this.#input.clock.now(), bytes);
-    this.#assigner.inFlightBytes -= this.#input.store.geometry.lengthOf(index);
-    if (bytes > 0 || this.#input.store.held.has(index)) return;
-    this.#picker.onFailed(peer.slot, index);
-    this.#view.onUnrequested(index, this.#swarm.requesterOf(index)?.slot);
+  /** Ends a request without its piece, and removes it from every book. */
+  #cancel(request: PieceRequest, how: EndedWithout = "given up"): void {
+    const { peer, index, receiver } = request;
+    const { store, limit, clock } = this.#input;
+    const bytes = store.geometry.lengthOf(index);
+    const arrived = receiver.arrivedBytes;
+    this.#view.wastedBytes += arrived;
+    limit?.giveBack(Math.max(0, bytes - arrived));
+    receiver.close();
+    peer.onEndedWithout(request, clock.now(), how);
+    this.#assigner.inFlightBytes -= bytes;
+    // The piece may be stored all the same: then an event is about to say so.
+    if (!store.held.has(index)) {
+      this.#picker.onFailed(peer.slot, index);
+      this.#view.onUnrequested(index, this.#swarm.requesterOf(index)?.slot);
+    }
+    request.abort.abort(new CancelledRequest(`piece ${index + 1} is not needed from ${peer.url}`));
   }
 
   #finish(): void {

@@ -13,6 +13,8 @@ export interface PeerTiming {
 export interface PieceSink {
   /** The caller may reuse the bytes when the call or its promise ends. `slice` does not copy those of a Buffer. */
   write(bytes: Uint8Array): void | Promise<void>;
+  /** Called as bytes arrive, by a client that puts the piece together before it writes it. */
+  coming?(bytes: number): void;
   /** Called with the peer's times, if the head of its answer has them. */
   timed?(timing: PeerTiming): void;
 }

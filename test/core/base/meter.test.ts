@@ -25,7 +25,7 @@ function paced(batches: number, inFlight: number, ms: number, idleMs = 0): PeerP
   for (let batch = 0; batch < batches; batch++) {
     for (let n = 0; n < inFlight; n++) pace.onRequested(now);
     now += ms;
-    for (let n = 0; n < inFlight; n++) pace.onEnded(now, 1_000, ms);
+    for (let n = 0; n < inFlight; n++) pace.onServed(now, 1_000, ms);
     now += idleMs;
   }
   return pace;
@@ -47,7 +47,7 @@ describe("a peer's pace", () => {
   it("a failed request says nothing about the rate", () => {
     const pace = paced(10, 1, 100);
     pace.onRequested(1_000);
-    pace.onEnded(9_000, 0, 8_000);
+    pace.onFailed(9_000);
     expect(pace.rate).toBeCloseTo(10_000);
   });
 
