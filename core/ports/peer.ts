@@ -34,7 +34,8 @@ export interface RemotePeer {
   getBitfield(signal: AbortSignal): Promise<Bitfield>;
   /**
    * Requests one piece and writes it to `sink`, which decides whether it is the piece. Resolves when the peer has
-   * sent everything. Reads at most the piece's length and 1 KiB: an answer that is longer, or says so, is a
+   * sent everything. The sink hears of bytes as they arrive, by `write` or by `coming`: a request of which it hears
+   * nothing for long counts as stalled. Reads at most the piece's length and 1 KiB: an answer that is longer, or says so, is a
    * WrongPiece.
    */
   getPiece(index: PieceIndex, sink: PieceSink, signal: AbortSignal): Promise<void>;
