@@ -120,6 +120,11 @@ export class DownloadPeer {
     return this.requests.size;
   }
 
+  /** The peer is asked, and has not failed or been given up as slow since its last piece. */
+  get promising(): boolean {
+    return this.inFlight > 0 && this.failures === 0 && (this.proven || this.pace.rate === undefined);
+  }
+
   onRequested(request: PieceRequest): void {
     this.requests.set(request.index, request);
     this.pace.onRequested(request.startedMs);

@@ -148,6 +148,7 @@ export class DownloadView {
       state,
       reason: this.#reason(state, now),
       trouble: this.#trouble(state),
+      promising: this.#promising,
       located: this.located,
       ...this.#counts,
       wastedBytes: this.wastedBytes,
@@ -159,15 +160,19 @@ export class DownloadView {
     };
   }
 
+  get #isWhole(): boolean {
+    return this.#counts.heldPieces === this.#counts.totalPieces;
+  }
+
+  get #promising(): boolean {
+    return this.#isWhole || this.heldBack || this.#input.peers.some((peer) => peer.promising);
+  }
+
   #state(): DownloadState {
     if (this.phase === "new") return "starting";
     if (this.phase !== "running") return this.phase;
     const { peers } = this.#input;
-    const busy =
-      this.#counts.heldPieces === this.#counts.totalPieces ||
-      this.heldBack ||
-      peers.some((peer) => peer.inFlight > 0);
-    if (busy) return "downloading";
+    if (this.#isWhole || this.heldBack || peers.some((peer) => peer.inFlight > 0)) return "downloading";
     const asking = peers.some((peer) => peer.connecting);
     return asking || (!this.located && this.trackerProblem === undefined) ? "starting" : "waiting";
   }

@@ -27,6 +27,11 @@ export interface DownloadSnapshot {
   readonly reason: string;
   /** The same as a code, for callers with words of their own; undefined if `reason` is empty. */
   readonly trouble: Trouble | Lack | undefined;
+  /**
+   * A piece may be on its way: a peer is asked that has not disappointed since its last piece, or requests are held
+   * back by the rate limit or the store. False while only doomed requests are made, whatever the state.
+   */
+  readonly promising: boolean;
   /** A tracker has answered in this run. */
   readonly located: boolean;
   /** Wanted pieces: all, unless only some files are wanted. */

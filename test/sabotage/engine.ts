@@ -114,4 +114,12 @@ export const sabotagesOfTheEngine: readonly Sabotage[] = [
     test: "test/core/rpc/peer.test.ts",
     name: "lets the sink hear of bytes while the answer is under way",
   },
+  {
+    what: "each doomed request starts --give-up-after anew",
+    file: "server/peer/downloading/patience.ts",
+    find: "if (heldPieces > this.#heldPieces) {",
+    replace: 'if (heldPieces > this.#heldPieces || state === "downloading") {',
+    test: "test/server/peer/downloading/patience.test.ts",
+    name: "ends a download whose only peer answers each request with a page",
+  },
 ];
