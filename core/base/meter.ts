@@ -18,17 +18,34 @@ export class RateMeter {
     this.#forget(now);
   }
 
-  /** Bytes per second; 0 if nothing arrived within the window. */
+  /** Bytes per second; 0 if nothing arrived within the window, unless bytes come as rarely as that. */
   rate(now: number): number {
     this.#forget(now);
-    const bytes = this.#samples.reduce((sum, sample) => sum + sample.bytes, 0);
+    const recent = this.#samples.filter(({ at }) => at > now - this.#windowMs);
+    if (recent.length < 2) return this.#rareRate(now) ?? this.#over(recent, now);
+    return this.#over(recent, now);
+  }
+
+  #over(samples: readonly { bytes: number }[], now: number): number {
+    const bytes = samples.reduce((sum, sample) => sum + sample.bytes, 0);
     const spanMs = Math.min(this.#windowMs, Math.max(now - this.#since, 200));
     return (bytes * 1000) / spanMs;
   }
 
+  /** Large pieces at a low rate come further apart than the window is long: then the last pause counts. */
+  #rareRate(now: number): number | undefined {
+    const [before, last] = this.#samples.slice(-2);
+    if (!before || !last) return undefined;
+    const pauseMs = last.at - before.at;
+    if (pauseMs < this.#windowMs || now - last.at > 2 * pauseMs) return undefined;
+    return (last.bytes * 1000) / Math.max(pauseMs, now - last.at);
+  }
+
+  /** Keeps what is in the window, and at least two samples. */
   #forget(now: number): void {
     const keep = this.#samples.findIndex((sample) => sample.at > now - this.#windowMs);
-    if (keep !== 0) this.#samples.splice(0, keep < 0 ? this.#samples.length : keep);
+    const old = keep < 0 ? this.#samples.length : keep;
+    this.#samples.splice(0, Math.min(old, Math.max(0, this.#samples.length - 2)));
   }
 }
 

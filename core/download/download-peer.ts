@@ -181,10 +181,18 @@ export class DownloadPeer {
     return offers;
   }
 
-  snapshot(now: number): PeerSnapshot {
+  /** The peer has asked for its pause: it is there, and busy. */
+  get busy(): boolean {
+    const { standing } = this;
+    return standing.kind === "backing off" && troubleOf(standing.because) === "resource_exhausted";
+  }
+
+  /** `heldBack`: the download could make a request and does not, because of a limit of its own. */
+  snapshot(now: number, heldBack = false): PeerSnapshot {
     const { standing } = this;
     const { kind } = standing;
-    const connected = this.inFlight > 0 ? "active" : this.has ? "idle" : "connecting";
+    const isActive = this.inFlight > 0 || (heldBack && this.proven);
+    const connected = isActive ? "active" : this.has ? "idle" : "connecting";
     return {
       slot: this.slot,
       url: this.url,

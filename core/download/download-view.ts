@@ -155,7 +155,7 @@ export class DownloadView {
       rate,
       etaMs: rate > 0 ? ((totalBytes - heldBytes) * 1000) / rate : undefined,
       elapsedMs: now - startedMs,
-      peers: peers.map((peer) => peer.snapshot(now)),
+      peers: peers.map((peer) => peer.snapshot(now, this.heldBack)),
       pieceMap: this.#map.slice(),
     };
   }
@@ -166,6 +166,16 @@ export class DownloadView {
 
   get #promising(): boolean {
     return this.#isWhole || this.heldBack || this.#input.peers.some((peer) => peer.promising);
+  }
+
+  /** Whether a peer that asked for a pause has missing pieces. */
+  get #busyHolder(): boolean {
+    const { peers, store, wanted } = this.#input;
+    return peers.some(({ busy, has }) => {
+      if (!busy || !has) return false;
+      for (const index of has.without(store.held)) if (wanted?.has(index) !== false) return true;
+      return false;
+    });
   }
 
   #state(): DownloadState {
@@ -180,6 +190,7 @@ export class DownloadView {
   #trouble(state: DownloadState): DownloadSnapshot["trouble"] {
     if (state === "failed") return troubleOf(this.failure);
     if (state !== "waiting") return undefined;
+    if (this.#busyHolder) return "busy_holder";
     if (this.#input.peers.length > 0) return "no_holder";
     return this.trackerProblem === undefined ? "no_peer" : "no_tracker";
   }
@@ -199,6 +210,9 @@ export class DownloadView {
       return [`${url} ${standing.kind}: ${messageOf(standing.because)}${pause}`];
     });
     const pieces = missing === 1 ? "the missing piece" : `the ${missing} missing pieces`;
-    return [`no reachable peer has ${pieces}`, ...excuses.slice(0, MAX_EXCUSES)].join("; ");
+    const what = this.#busyHolder
+      ? `every reachable peer that has ${pieces} is busy`
+      : `no reachable peer has ${pieces}`;
+    return [what, ...excuses.slice(0, MAX_EXCUSES)].join("; ");
   }
 }

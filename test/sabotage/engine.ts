@@ -122,4 +122,12 @@ export const sabotagesOfTheEngine: readonly Sabotage[] = [
     test: "test/server/peer/downloading/patience.test.ts",
     name: "ends a download whose only peer answers each request with a page",
   },
+  {
+    what: "a seeder over its upload limit counts as nobody",
+    file: "core/download/download-view.ts",
+    find: 'if (this.#busyHolder) return "busy_holder";',
+    replace: "",
+    test: "test/simulation/limits.test.ts",
+    name: "never says that nobody has the missing pieces",
+  },
 ];

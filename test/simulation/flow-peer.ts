@@ -1,18 +1,23 @@
 import { Bitfield } from "#core/base/bitfield.ts";
 import { sleep } from "#core/base/clock.ts";
 import { PeerFailed } from "#core/base/errors.ts";
+import { RateLimit } from "#core/base/rate-limit.ts";
 import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import type { Flow, FlowNet, Link } from "./flow-net.ts";
 
 /** As our own clients do: a call fails after so long without a byte. */
 const SILENCE_MS = 10_000;
+/** A peer over its limit by more than this asks for a pause. */
+const MAX_WAIT_MS = 1_000;
 
 /** A peer of a scene. */
 export interface FlowPlan {
   /** Bytes per second; with the number of pieces that it has sent. */
   readonly rate: number | ((sent: number) => number);
   readonly latencyMs: number;
+  /** Bytes per second that it lets out over time: it asks a caller to wait, as `--limit-upload` does. Default: none. */
+  readonly uploadLimit?: number | undefined;
   /** When the tracker names it. Default 0. */
   readonly joinsMs?: number;
   /**
@@ -33,6 +38,7 @@ export class FlowPeer implements RemotePeer, Link {
   readonly #net: FlowNet;
   readonly #geometry: PieceGeometry;
   readonly #bytes: Uint8Array;
+  readonly #limit: RateLimit | undefined;
 
   constructor(url: string, plan: FlowPlan, net: FlowNet, geometry: PieceGeometry, bytes: Uint8Array) {
     this.url = url;
@@ -40,6 +46,7 @@ export class FlowPeer implements RemotePeer, Link {
     this.#net = net;
     this.#geometry = geometry;
     this.#bytes = bytes;
+    this.#limit = plan.uploadLimit === undefined ? undefined : new RateLimit(plan.uploadLimit, net.clock);
   }
 
   get rate(): number {
@@ -57,6 +64,7 @@ export class FlowPeer implements RemotePeer, Link {
     try {
       if (this.plan.lie === "dead") await this.#silence(signal);
       await sleep(this.#net.clock, this.plan.latencyMs, signal);
+      this.#keepLimit(this.#geometry.lengthOf(index));
       await this.#send(index, sink, signal);
       this.#sent++;
     } finally {
@@ -65,6 +73,17 @@ export class FlowPeer implements RemotePeer, Link {
   }
 
   close(): void {}
+
+  #keepLimit(bytes: number): void {
+    const limit = this.#limit;
+    if (!limit) return;
+    const aheadMs = limit.waitMs(bytes) - (bytes * 1000) / limit.bytesPerSecond;
+    if (aheadMs > MAX_WAIT_MS) {
+      const retryAfterMs = Math.ceil(aheadMs - MAX_WAIT_MS / 2);
+      throw new PeerFailed("resource_exhausted", "this peer's upload limit is reached", { retryAfterMs });
+    }
+    limit.book(bytes);
+  }
 
   async #silence(signal: AbortSignal): Promise<never> {
     await sleep(this.#net.clock, SILENCE_MS, signal);

@@ -11,6 +11,14 @@ describe("a rate meter", () => {
     expect(meter.rate(16_000)).toBe(0);
   });
 
+  it("says the rate of pieces that come further apart than its window, and nothing once they stay away", () => {
+    const meter = new RateMeter(0);
+    for (let at = 10_000; at <= 40_000; at += 10_000) meter.add(at, 1_000_000);
+    for (const at of [40_000, 44_000, 49_900]) expect(meter.rate(at)).toBeCloseTo(100_000);
+    expect(meter.rate(55_000)).toBeLessThan(100_000);
+    expect(meter.rate(61_000)).toBe(0);
+  });
+
   it("does not exaggerate the first bytes", () => {
     const meter = new RateMeter(0);
     meter.add(1, 1_000);
