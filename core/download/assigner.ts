@@ -1,8 +1,9 @@
 import type { RateLimit } from "../base/rate-limit.ts";
 import type { PieceGeometry, PieceIndex } from "../torrent/piece.ts";
-import { MAX_REQUESTERS, tooSlow, worthHedging } from "./assignment.ts";
-import type { DownloadPeer, PieceRequest } from "./download-peer.ts";
+import { tooSlow } from "./assignment.ts";
+import type { DownloadPeer } from "./download-peer.ts";
 import { ASKED, MAX_EXPLAINED_PEERS, type WhyNot } from "./explain.ts";
+import { type Choice, Hedging } from "./hedging.ts";
 import type { Swarm, SwarmInput } from "./swarm.ts";
 
 export interface AssignerInput extends Pick<SwarmInput, "picker" | "clock" | "options"> {
@@ -14,9 +15,8 @@ export interface AssignerInput extends Pick<SwarmInput, "picker" | "clock" | "op
 }
 
 /** One piece to request from one peer. */
-export interface Assignment {
+export interface Assignment extends Choice {
   readonly peer: DownloadPeer;
-  readonly index: PieceIndex;
   /** Why no other peer is asked: see PieceAccounts in explain.ts. */
   readonly others: string;
 }
@@ -30,15 +30,21 @@ export class Assigner {
   /** A request was possible but held back: by the rate limit, or by a store that takes the pieces in order. */
   heldBack: "limited" | "blocked" | undefined;
   readonly #input: AssignerInput;
+  /** Made when first needed; the next request makes it untrue. */
+  #hedging: Hedging | undefined;
 
   constructor(input: AssignerInput) {
     this.#input = input;
   }
 
-  /** Yields one request a round for each peer with room, the promptest first. The caller makes it before the next. */
-  *assignments(): Generator<Assignment> {
+  /**
+   * Yields one request a round for each peer with room, the promptest first. The caller makes it before the next.
+   * `focusedOnly`: only the pieces that readers wait for.
+   */
+  *assignments(focusedOnly = false): Generator<Assignment> {
     this.heldBack = undefined;
     this.idle = false;
+    this.#hedging = undefined;
     const usable = this.#input.swarm.usable();
     const { pieceLength } = this.#input.geometry;
     const promptness = (peer: DownloadPeer) => peer.pace.expectedMs(pieceLength) ?? 0;
@@ -46,14 +52,16 @@ export class Assigner {
     for (let given = true; given; ) {
       given = false;
       for (const peer of usable) {
-        const index = this.#hasRoom(peer) ? this.#pieceFor(peer, usable) : undefined;
-        if (index === undefined) continue;
+        const choice = this.#hasWindow(peer) ? this.#choiceFor(peer, usable, focusedOnly) : undefined;
+        if (!choice) continue;
+        const { index } = choice;
         if (!this.#inRate(index)) {
           this.heldBack = "limited";
           return;
         }
         given = true;
-        yield { peer, index, others: this.#whyNotOthers(peer, index, usable) };
+        yield { peer, ...choice, others: this.#whyNotOthers(peer, index, usable) };
+        this.#hedging = undefined;
       }
     }
     if (this.#input.picker.atHorizon) this.heldBack = "blocked";
@@ -70,23 +78,59 @@ export class Assigner {
     return limit === undefined || limit.take(geometry.lengthOf(index), onRoom);
   }
 
-  #hasRoom(peer: DownloadPeer): boolean {
+  /** Whether the peer itself can do with one more request. */
+  #hasWindow(peer: DownloadPeer): boolean {
     const { options, geometry } = this.#input;
     const { maxInFlightPerPeer: limit } = options;
     // A peer that lacked a piece and has given none has to say again which pieces it has.
     if (peer.doubted && !peer.proven && !peer.legacy) return false;
     // A peer that has failed gets one request at a time until one succeeds.
     const most = peer.failures > 0 ? 1 : typeof limit === "function" ? limit(peer.url) : limit;
-    if (peer.inFlight >= peer.pace.window(geometry.pieceLength, most)) return false;
+    return peer.inFlight < peer.pace.window(geometry.pieceLength, most);
+  }
+
+  /** Whether there is room for the bytes of one more request. */
+  get #fits(): boolean {
+    const { options, geometry } = this.#input;
     return this.inFlightBytes === 0 || this.inFlightBytes + geometry.pieceLength <= options.maxInFlightBytes;
   }
 
-  #pieceFor(peer: DownloadPeer, usable: DownloadPeer[]): PieceIndex | undefined {
+  /** A piece that a reader waits for comes before all others. */
+  #choiceFor(peer: DownloadPeer, usable: DownloadPeer[], focusedOnly: boolean): Choice | undefined {
+    const { picker } = this.#input;
+    if (!picker.hasFocus) return focusedOnly ? undefined : this.#unfocused(peer, usable);
+    const focused = this.#focused(peer, usable);
+    if (focused || focusedOnly) return focused;
+    // Another request would share the peer's rate with those that a reader waits for.
+    for (const index of peer.requests.keys()) if (picker.isFocused(index)) return undefined;
+    const other = this.#unfocused(peer, usable);
+    return other && !picker.isFocused(other.index) ? other : undefined;
+  }
+
+  /** The next piece that a reader waits for, or one of those that others are late with. */
+  #focused(peer: DownloadPeer, usable: DownloadPeer[]): Choice | undefined {
     const { picker, swarm, geometry, clock } = this.#input;
+    const index = picker.pickFocused(peer.slot);
+    const isInTime = index !== undefined && !this.#isTooSlow(peer, index, usable, picker.idleFocused);
+    if (isInTime && this.#fits) return { index };
+    this.#hedging ??= new Hedging(swarm.peers, geometry, clock.now());
+    if (!isInTime) return this.#hedging.hedge(peer, usable, this.#fits, (one) => picker.isFocused(one));
+    const replaces = this.#hedging.victim(peer);
+    return replaces && { index, replaces };
+  }
+
+  /** A piece that nobody is asked for comes first, then one that others are late with. */
+  #unfocused(peer: DownloadPeer, usable: DownloadPeer[]): Choice | undefined {
+    const { picker, swarm, geometry, clock } = this.#input;
+    const fits = this.#fits;
     const index = picker.pick(peer.slot, swarm.preference(peer));
     // This piece is the rarest that the peer has. If others can give even that sooner, the peer is not needed.
-    if (index !== undefined) return this.#isTooSlow(peer, index, usable) ? undefined : index;
-    return worthHedging(peer, this.#hedgeable(peer, usable), clock.now(), geometry.pieceLength)?.index;
+    if (index !== undefined && this.#isTooSlow(peer, index, usable)) return undefined;
+    if (index !== undefined && fits) return { index };
+    this.#hedging ??= new Hedging(swarm.peers, geometry, clock.now());
+    if (index === undefined) return this.#hedging.hedge(peer, usable, fits);
+    const replaces = this.#hedging.victim(peer);
+    return replaces && { index, replaces };
   }
 
   #whyNotOthers(chosen: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): string {
@@ -105,28 +149,17 @@ export class Assigner {
     if (peer.lacks.has(index)) return "l";
     if (peer.requests.has(index)) return "r";
     if (this.#isTooSlow(peer, index, usable)) return "s";
-    return this.#hasRoom(peer) ? "o" : "b";
+    return this.#hasWindow(peer) && this.#fits ? "o" : "b";
   }
 
   /** Compared with the other peers that can give this piece. The only peer with a piece is never too slow. */
-  #isTooSlow(peer: DownloadPeer, index: PieceIndex, usable: readonly DownloadPeer[]): boolean {
-    const { picker, geometry } = this.#input;
+  #isTooSlow(
+    peer: DownloadPeer,
+    index: PieceIndex,
+    usable: readonly DownloadPeer[],
+    idlePieces = this.#input.picker.idle,
+  ): boolean {
     const holders = usable.filter((other) => other.gives(index));
-    return tooSlow(peer, holders, picker.idle, geometry.pieceLength);
-  }
-
-  *#hedgeable(peer: DownloadPeer, usable: readonly DownloadPeer[]): Generator<PieceRequest> {
-    // A piece gets one hedge. A peer that has failed leaves it to peers that have not.
-    const better = peer.failures > 0 ? usable.filter(({ failures }) => failures === 0) : [];
-    for (const other of this.#input.swarm.peers) {
-      if (other === peer) continue;
-      for (const request of other.requests.values()) {
-        const { index, receiver } = request;
-        const once = this.#input.picker.requesters(index) < MAX_REQUESTERS;
-        const isComing = receiver.received < this.#input.geometry.lengthOf(index);
-        if (!once || !isComing || !peer.gives(index)) continue;
-        if (!better.some((one) => one !== other && one.gives(index))) yield request;
-      }
-    }
+    return tooSlow(peer, holders, idlePieces, this.#input.geometry.pieceLength);
   }
 }

@@ -1,11 +1,15 @@
 import type { Bitfield } from "../base/bitfield.ts";
 import { messageOf, troubleOf } from "../base/errors.ts";
-import { PeerPace, RateMeter } from "../base/meter.ts";
+import { PeerPace, type Progress, RateMeter } from "../base/meter.ts";
 import type { RemotePeer } from "../ports/peer.ts";
 import type { PieceIndex } from "../torrent/piece.ts";
 import type { PieceSource } from "./learned-pieces.ts";
 import type { PieceReceiver } from "./receiver.ts";
 import type { PeerSnapshot } from "./snapshot.ts";
+
+/** How long a peer that never gave a piece counts as slow; doubled each time, up to the longest. */
+const MIN_FORGET_MS = 30_000;
+const MAX_FORGET_MS = 600_000;
 
 /** One request for one piece at one peer. */
 export interface PieceRequest {
@@ -15,7 +19,11 @@ export interface PieceRequest {
   /** Aborted with a CancelledRequest when the piece is no longer needed from this peer. */
   readonly abort: AbortController;
   readonly startedMs: number;
+  readonly progress: Progress;
 }
+
+/** How a request ended without its piece: the peer failed, or it was not waited for any longer. */
+export type EndedWithout = "failed" | "given up";
 
 /** The reason of a request that our own side ended. */
 export class CancelledRequest extends Error {}
@@ -71,6 +79,9 @@ export class DownloadPeer {
   /** Pieces that the peer turned out to lack, and until when to believe that. */
   readonly lacks = new Map<PieceIndex, number>();
   readonly #meter: RateMeter;
+  /** Requests at it that were given up while it had not given a piece. */
+  #givenUp = 0;
+  #forgetAtMs = 0;
 
   constructor(slot: number, url: string, legacy: boolean, remote: RemotePeer | undefined, now: number) {
     this.slot = slot;
@@ -109,22 +120,40 @@ export class DownloadPeer {
     return this.requests.size;
   }
 
+  /** The peer is asked, and has not failed or been given up as slow since its last piece. */
+  get promising(): boolean {
+    return this.inFlight > 0 && this.failures === 0 && (this.proven || this.pace.rate === undefined);
+  }
+
   onRequested(request: PieceRequest): void {
     this.requests.set(request.index, request);
     this.pace.onRequested(request.startedMs);
   }
 
-  /** `bytes` of a verified piece, or 0. */
-  onEnded(request: PieceRequest, now: number, bytes: number): void {
-    this.requests.delete(request.index);
-    this.pace.onEnded(now, bytes, now - request.startedMs);
-    if (bytes > 0) this.#onServed(now, bytes);
+  /** The request brought a right piece of `bytes`. */
+  onServed({ index, startedMs }: PieceRequest, now: number, bytes: number): void {
+    this.requests.delete(index);
+    this.pace.onServed(now, bytes, now - startedMs);
+    this.#onServed(now, bytes);
+  }
+
+  onEndedWithout({ index, startedMs, receiver }: PieceRequest, now: number, how: EndedWithout): void {
+    this.requests.delete(index);
+    if (how === "failed") this.pace.onFailed(now);
+    else this.pace.onGivenUp(now, receiver.arrivedBytes, now - startedMs);
+    if (how === "failed" || this.pace.rate === undefined) return;
+    this.#forgetAtMs = now + Math.min(MAX_FORGET_MS, MIN_FORGET_MS * 2 ** this.#givenUp++);
+  }
+
+  /** A peer that never gave a piece may have been measured in a bad moment. It gets a new chance now and then. */
+  forgetOldPace(now: number): void {
+    if (!this.proven && this.inFlight === 0 && this.#forgetAtMs <= now) this.pace.forget();
   }
 
   /** The peer gave a piece before the download began. */
   onLearned({ askedAtMs, endedAtMs }: PieceSource, bytes: number): void {
     this.pace.onRequested(askedAtMs);
-    this.pace.onEnded(endedAtMs, bytes, endedAtMs - askedAtMs);
+    this.pace.onServed(endedAtMs, bytes, endedAtMs - askedAtMs);
     this.#onServed(endedAtMs, bytes);
   }
 
@@ -152,10 +181,18 @@ export class DownloadPeer {
     return offers;
   }
 
-  snapshot(now: number): PeerSnapshot {
+  /** The peer has asked for its pause: it is there, and busy. */
+  get busy(): boolean {
+    const { standing } = this;
+    return standing.kind === "backing off" && troubleOf(standing.because) === "resource_exhausted";
+  }
+
+  /** `heldBack`: the download could make a request and does not, because of a limit of its own. */
+  snapshot(now: number, heldBack = false): PeerSnapshot {
     const { standing } = this;
     const { kind } = standing;
-    const connected = this.inFlight > 0 ? "active" : this.has ? "idle" : "connecting";
+    const isActive = this.inFlight > 0 || (heldBack && this.proven);
+    const connected = isActive ? "active" : this.has ? "idle" : "connecting";
     return {
       slot: this.slot,
       url: this.url,

@@ -158,26 +158,41 @@ export class DownloadView {
       state,
       reason: this.#reason(state, now),
       trouble: this.#trouble(state),
+      promising: this.#promising,
       located: this.located,
       ...this.#counts,
       wastedBytes: this.wastedBytes,
       rate,
       etaMs: rate > 0 ? ((totalBytes - heldBytes) * 1000) / rate : undefined,
       elapsedMs: now - startedMs,
-      peers: peers.map((peer) => peer.snapshot(now)),
+      peers: peers.map((peer) => peer.snapshot(now, this.heldBack)),
       pieceMap: this.#map.slice(),
     };
+  }
+
+  get #isWhole(): boolean {
+    return this.#counts.heldPieces === this.#counts.totalPieces;
+  }
+
+  get #promising(): boolean {
+    return this.#isWhole || this.heldBack || this.#input.peers.some((peer) => peer.promising);
+  }
+
+  /** Whether a peer that asked for a pause has missing pieces. */
+  get #busyHolder(): boolean {
+    const { peers, store, wanted } = this.#input;
+    return peers.some(({ busy, has }) => {
+      if (!busy || !has) return false;
+      for (const index of has.without(store.held)) if (wanted?.has(index) !== false) return true;
+      return false;
+    });
   }
 
   #state(): DownloadState {
     if (this.phase === "new") return "starting";
     if (this.phase !== "running") return this.phase;
     const { peers } = this.#input;
-    const busy =
-      this.#counts.heldPieces === this.#counts.totalPieces ||
-      this.heldBack ||
-      peers.some((peer) => peer.inFlight > 0);
-    if (busy) return "downloading";
+    if (this.#isWhole || this.heldBack || peers.some((peer) => peer.inFlight > 0)) return "downloading";
     const asking = peers.some((peer) => peer.connecting);
     return asking || (!this.located && this.trackerProblem === undefined) ? "starting" : "waiting";
   }
@@ -185,6 +200,7 @@ export class DownloadView {
   #trouble(state: DownloadState): DownloadSnapshot["trouble"] {
     if (state === "failed") return troubleOf(this.failure);
     if (state !== "waiting") return undefined;
+    if (this.#busyHolder) return "busy_holder";
     if (this.#input.peers.length > 0) return "no_holder";
     return this.trackerProblem === undefined ? "no_peer" : "no_tracker";
   }
@@ -204,6 +220,9 @@ export class DownloadView {
       return [`${url} ${standing.kind}: ${messageOf(standing.because)}${pause}`];
     });
     const pieces = missing === 1 ? "the missing piece" : `the ${missing} missing pieces`;
-    return [`no reachable peer has ${pieces}`, ...excuses.slice(0, MAX_EXCUSES)].join("; ");
+    const what = this.#busyHolder
+      ? `every reachable peer that has ${pieces} is busy`
+      : `no reachable peer has ${pieces}`;
+    return [what, ...excuses.slice(0, MAX_EXCUSES)].join("; ");
   }
 }

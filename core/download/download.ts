@@ -1,5 +1,4 @@
 import type { Bitfield } from "../base/bitfield.ts";
-import { type ErrorCode, PeerFailed, PiezaError, WrongPiece } from "../base/errors.ts";
 import { locateQuery, type SwarmTable } from "../ports/tracker.ts";
 import type { PieceIndex } from "../torrent/piece.ts";
 import type { Torrent } from "../torrent/torrent.ts";
@@ -7,21 +6,26 @@ import { Assigner, type Assignment } from "./assigner.ts";
 import { creditLearned } from "./credit-learned.ts";
 import type { DownloadEvent } from "./download-event.ts";
 import type { DownloadInput } from "./download-input.ts";
-import { CancelledRequest, type DownloadPeer, type PieceRequest } from "./download-peer.ts";
+import {
+  CancelledRequest,
+  type DownloadPeer,
+  type EndedWithout,
+  type PieceRequest,
+} from "./download-peer.ts";
 import { DownloadView } from "./download-view.ts";
 import { Account, type Doing, type DownloadAccount } from "./explain.ts";
 import { Focus, type FocusRange, needless } from "./focus.ts";
 import { locateLoop } from "./locate-loop.ts";
+import { newRequest } from "./new-request.ts";
 import { type DownloadOptions, resolveDownloadOptions } from "./options.ts";
 import { PiecePicker } from "./picker.ts";
-import { beginRequest } from "./piece-request.ts";
+import { reactionTo } from "./reaction.ts";
 import type { DownloadSnapshot } from "./snapshot.ts";
+import { unlessStalled } from "./stall.ts";
 import { Swarm } from "./swarm.ts";
 
 /** How often back-offs, overdue requests and rates are checked. */
 const TICK_MS = 250;
-/** Codes of an honest peer that turns out to lack a piece, or whose copy has rotted. */
-const LACKING: ReadonlySet<ErrorCode> = new Set(["not_found", "out_of_range", "data_loss"]);
 
 /**
  * Downloads one torrent into one store, and owns all state about that.
@@ -56,16 +60,11 @@ export class Download {
     const picker = new PiecePicker(store.held, { random, sequential: this.#options.sequential, wanted });
     this.#picker = picker;
     this.#wanted = wanted;
-    this.#swarm = new Swarm({ picker, connect, isSelf, clock, random, options: this.#options });
-    this.#assigner = new Assigner({
-      picker,
-      swarm: this.#swarm,
-      geometry: store.geometry,
-      clock,
-      options: this.#options,
-      limit: input.limit,
-      onRoom: () => this.#handle({ type: "room" }),
-    });
+    const shared = { picker, clock, options: this.#options };
+    this.#swarm = new Swarm({ ...shared, connect, isSelf, random });
+    const onRoom = () => this.#handle({ type: "room" });
+    const rest = { geometry: store.geometry, limit: input.limit, onRoom };
+    this.#assigner = new Assigner({ ...shared, swarm: this.#swarm, ...rest });
     const [first] = input.learned?.values() ?? [];
     const startedMs = first?.askedAtMs ?? clock.now();
     this.#view = new DownloadView({
@@ -148,12 +147,12 @@ export class Download {
     this.#view.onLost(index);
   }
 
-  /** Stops requesting and drops the requests under way, until `resume`. */
+  /** Drops the requests under way and makes none but those that readers wait for, until `resume`. */
   pause(): void {
     if (this.#view.phase !== "running") return;
     this.#view.phase = "paused";
-    for (const peer of this.#swarm.peers) this.#cancelRequests(peer);
-    this.#changed();
+    for (const request of this.#swarm.requests()) this.#cancel(request);
+    this.#advance();
   }
 
   resume(): void {
@@ -211,8 +210,10 @@ export class Download {
       case "failed":
         this.#fail(event.error);
         break;
-      case "room":
       case "tick":
+        this.#swarm.markProgress(now);
+        break;
+      case "room":
         break;
     }
     if (!this.#view.ended) this.#advance();
@@ -220,9 +221,11 @@ export class Download {
 
   /** Makes the requests that the state allows now. */
   #advance(): void {
-    if (this.#view.phase === "running" && !this.#picker.done) {
+    const isPaused = this.#view.phase === "paused";
+    // Readers get what they wait for even from a paused download.
+    if ((this.#view.phase === "running" || (isPaused && !this.#focus.isEmpty)) && !this.#picker.done) {
       for (const peer of this.#swarm.revive(this.#assigner.idle)) this.#poll(peer);
-      for (const assignment of this.#assigner.assignments()) this.#request(assignment);
+      for (const assignment of this.#assigner.assignments(isPaused)) this.#request(assignment);
       this.#view.heldBack = this.#assigner.heldBack !== undefined;
     }
     this.#changed();
@@ -235,8 +238,8 @@ export class Download {
 
   #doing(): Doing {
     if (this.#isDone) return "finishing";
-    if (this.#view.phase === "paused" || this.#picker.done) return "paused";
     if (this.#assigner.inFlightBytes > 0) return "downloading";
+    if (this.#view.phase === "paused" || this.#picker.done) return "paused";
     if (this.#assigner.heldBack) return this.#assigner.heldBack;
     return !this.#view.located ? "tracker" : this.#swarm.connecting ? "connecting" : "waiting";
   }
@@ -261,13 +264,13 @@ export class Download {
     );
   }
 
-  #request({ peer, index, others }: Assignment): void {
-    const { geometry } = this.#input.store;
-    const request = beginRequest(peer, index, this.#picker.requesters(index) === 0, this.#input);
+  #request({ peer, index, others, replaces }: Assignment): void {
+    if (replaces) this.#giveUp(replaces);
+    const request = newRequest(this.#input, peer, index, this.#picker.requesters(index) === 0);
     peer.onRequested(request);
     this.#account.onRequested(request, others);
     this.#picker.onRequested(peer.slot, index);
-    this.#assigner.inFlightBytes += geometry.lengthOf(index);
+    this.#assigner.inFlightBytes += this.#input.store.geometry.lengthOf(index);
     this.#view.onRequested(index, peer.slot);
     this.#work(this.#fetch(request));
   }
@@ -275,7 +278,8 @@ export class Download {
   async #fetch(request: PieceRequest): Promise<void> {
     const { peer, index, receiver, abort } = request;
     try {
-      await peer.remote!.getPiece(index, receiver, abort.signal);
+      const ask = (signal: AbortSignal) => peer.remote!.getPiece(index, receiver, signal);
+      await unlessStalled(ask, () => receiver.arrivedBytes, this.#input.clock, abort.signal);
       if (await receiver.finish(() => this.#claim(request))) this.#handle({ type: "held", request });
     } catch (error) {
       this.#handle({ type: "requestFailed", request, error });
@@ -292,10 +296,14 @@ export class Download {
   #cancelOthers(request: PieceRequest): void {
     for (const peer of this.#swarm.peers) {
       const other = peer.requests.get(request.index);
-      if (!other || other === request) continue;
-      this.#account.onOvertaken(peer, this.#input.clock.now());
-      this.#cancel(other);
+      if (other && other !== request) this.#giveUp(other);
     }
+  }
+
+  /** Another peer was quicker, or is to be. */
+  #giveUp(request: PieceRequest): void {
+    this.#account.onOvertaken(request.peer, this.#input.clock.now());
+    this.#cancel(request);
   }
 
   #onHeld(request: PieceRequest): void {
@@ -304,7 +312,10 @@ export class Download {
     // If the download was paused or the peer banned meanwhile, the piece is in the store all the same. A later
     // request for it is not needed, or was even faster.
     if (this.#picker.isOver(index)) return;
-    if (peer.requests.get(index) === request) this.#endRequest(request, bytes);
+    if (peer.requests.get(index) === request) {
+      peer.onServed(request, this.#input.clock.now(), bytes);
+      this.#assigner.inFlightBytes -= bytes;
+    }
     this.#cancelOthers(request);
     this.#account.onHeld(request, this.#input.clock.now());
     this.#picker.onHeld(index);
@@ -316,46 +327,36 @@ export class Download {
   #onRequestFailed(request: PieceRequest, error: unknown): void {
     const { peer, index } = request;
     if (peer.requests.get(index) !== request) return;
-    this.#cancel(request);
-    if (error instanceof WrongPiece) this.#exclude(peer, "banned", error);
-    else if (!(error instanceof PeerFailed)) this.#fail(error);
-    else if (peer.legacy && error.code === "unimplemented")
-      // The original legacy peer registers pieces and has no call that gives them.
-      this.#exclude(peer, "skipped", new PiezaError(error.code, `gives no pieces: ${error.message}`));
-    else if (LACKING.has(error.code)) this.#swarm.onLacks(peer, index, error);
-    else this.#swarm.backOff(peer, error);
+    this.#cancel(request, "failed");
+    const { kind, because } = reactionTo(error, peer.legacy);
+    if (kind === "fail") this.#fail(because);
+    else if (kind === "lacks") this.#swarm.onLacks(peer, index, because);
+    else if (kind === "back off") this.#swarm.backOff(peer, because);
+    else {
+      for (const other of [...peer.requests.values()]) this.#cancel(other);
+      this.#swarm.exclude(peer, kind, because);
+    }
     this.#account.onFailed(peer, index, error, this.#input.clock.now());
   }
 
-  #exclude(peer: DownloadPeer, kind: "banned" | "skipped", because: unknown): void {
-    this.#cancelRequests(peer);
-    this.#swarm.exclude(peer, kind, because);
-  }
-
-  #cancelRequests(peer: DownloadPeer): void {
-    for (const request of [...peer.requests.values()]) this.#cancel(request);
-  }
-
-  #cancel(request: PieceRequest): void {
-    const { received } = request.receiver;
-    this.#view.wastedBytes += received;
-    this.#input.limit?.giveBack(Math.max(0, this.#input.store.geometry.lengthOf(request.index) - received));
-    request.receiver.close();
-    this.#endRequest(request, 0);
-    request.abort.abort(
-      new CancelledRequest(`piece ${request.index + 1} is not needed from ${request.peer.url}`),
-    );
-  }
-
-  /** Removes the request from every book. `bytes`: of a verified piece, or 0. */
-  #endRequest(request: PieceRequest, bytes: number): void {
-    const { peer, index } = request;
-    peer.onEnded(request, this.#input.clock.now(), bytes);
-    this.#assigner.inFlightBytes -= this.#input.store.geometry.lengthOf(index);
-    if (bytes > 0 || this.#input.store.held.has(index)) return;
-    this.#picker.onFailed(peer.slot, index);
-    if (this.#picker.requesters(index) === 0) this.#input.store.drop?.(index);
-    this.#view.onUnrequested(index, this.#swarm.requesterOf(index)?.slot);
+  /** Ends a request without its piece, and removes it from every book. */
+  #cancel(request: PieceRequest, how: EndedWithout = "given up"): void {
+    const { peer, index, receiver } = request;
+    const { store, limit, clock } = this.#input;
+    const bytes = store.geometry.lengthOf(index);
+    const arrived = receiver.arrivedBytes;
+    this.#view.wastedBytes += arrived;
+    limit?.giveBack(Math.max(0, bytes - arrived));
+    receiver.close();
+    peer.onEndedWithout(request, clock.now(), how);
+    this.#assigner.inFlightBytes -= bytes;
+    // The piece may be stored all the same: then an event is about to say so.
+    if (!store.held.has(index)) {
+      this.#picker.onFailed(peer.slot, index);
+      if (this.#picker.requesters(index) === 0) store.drop?.(index);
+      this.#view.onUnrequested(index, this.#swarm.requesterOf(index)?.slot);
+    }
+    request.abort.abort(new CancelledRequest(`piece ${index + 1} is not needed from ${peer.url}`));
   }
 
   get #isDone(): boolean {
@@ -383,10 +384,8 @@ export class Download {
     this.#endedMs = this.#input.clock.now();
     this.#cancelTick();
     this.#assigner.stop();
-    for (const peer of this.#swarm.peers) {
-      this.#cancelRequests(peer);
-      peer.remote?.close();
-    }
+    for (const request of this.#swarm.requests()) this.#cancel(request);
+    for (const peer of this.#swarm.peers) peer.remote?.close();
     this.#stop.abort(new CancelledRequest(`the download is ${phase}`));
     this.#view.end(phase);
   }

@@ -19,6 +19,10 @@ const KEPT_PART = 1 / 4;
 export class Focus {
   readonly #readers = new Map<object, FocusRange>();
 
+  get isEmpty(): boolean {
+    return this.#readers.size === 0;
+  }
+
   /**
    * Moves a reader to a range; undefined: the reader has left. Returns the pieces of all readers, each once, without
    * those held.

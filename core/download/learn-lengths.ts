@@ -9,6 +9,7 @@ import { MAX_PIECE_LENGTH, PieceGeometry, type PieceIndex } from "../torrent/pie
 import type { DownloadInput } from "./download-input.ts";
 import type { LearnedPiece, LearnedPieces } from "./learned-pieces.ts";
 import { locateLoop } from "./locate-loop.ts";
+import { unlessStalled } from "./stall.ts";
 
 /** The pause after no peer had the piece. */
 const PAUSE_MS = 1_000;
@@ -111,7 +112,8 @@ class LengthLearner {
     try {
       const askedAtMs = clock.now();
       const sink = new WholePiece(clock);
-      await this.#remote(url, legacy).getPiece(index, sink, signal);
+      const ask = (asking: AbortSignal) => this.#remote(url, legacy).getPiece(index, sink, asking);
+      await unlessStalled(ask, () => sink.arrivedBytes, clock, signal);
       const bytes = sink.bytes();
       const cameMs = clock.now();
       const hash = await sha256(hasher, bytes);
@@ -146,9 +148,18 @@ class WholePiece implements PieceSink {
   readonly #clock: Clock;
   readonly #parts: Uint8Array[] = [];
   #length = 0;
+  #comingBytes = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  get arrivedBytes(): number {
+    return Math.max(this.#length, this.#comingBytes);
+  }
+
+  coming(bytes: number): void {
+    this.#comingBytes += bytes;
   }
 
   write(bytes: Uint8Array): void {

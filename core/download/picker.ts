@@ -55,8 +55,9 @@ export class PiecePicker {
   #horizon = Number.POSITIVE_INFINITY;
   /** The pieces to pick, focused or not; undefined: all. */
   #wanted: Bitfield | undefined;
-  /** Picked before all others, in this order. */
+  /** Offered before all others, in this order. */
   #focus: readonly PieceIndex[] = [];
+  #focused: ReadonlySet<number> = new Set();
 
   /** `wanted`: the pieces to pick, by default all. */
   constructor(
@@ -91,26 +92,26 @@ export class PiecePicker {
    */
   want(wanted: Bitfield | undefined, held: Bitfield): void {
     this.#wanted = wanted;
-    const focused = new Set<number>(this.#focus);
     for (let index = 0; index < this.#state.length; index++) {
       if (held.has(index)) this.#settle(index, HELD);
-      else if (wanted?.has(index) === false && !focused.has(index)) this.#settle(index, UNWANTED);
+      else if (wanted?.has(index) === false && !this.#focused.has(index)) this.#settle(index, UNWANTED);
       else this.#release(index);
     }
     this.#onReleased();
   }
 
   /**
-   * Picks these pieces before all others, in this order, wanted or not, in place of the former ones. No former one
-   * that is neither wanted nor among these may be in flight. O(pieces in both lists).
+   * Offers these pieces to pickFocused in this order, wanted or not, in place of the former ones. No former one that
+   * is neither wanted nor among these may be in flight. O(pieces in both lists).
    */
   focus(pieces: readonly PieceIndex[]): void {
-    const focused = new Set(pieces);
-    for (const index of this.#focus) {
-      if (this.#wanted?.has(index) === false && !focused.has(index) && this.#state[index] === IDLE)
+    const before = this.#focus;
+    this.#focus = pieces;
+    this.#focused = new Set(pieces);
+    for (const index of before) {
+      if (this.#wanted?.has(index) === false && !this.#focused.has(index) && this.#state[index] === IDLE)
         this.#settle(index, UNWANTED);
     }
-    this.#focus = pieces;
     let released = false;
     for (const index of pieces) {
       if (this.#state[index] !== UNWANTED) continue;
@@ -124,7 +125,7 @@ export class PiecePicker {
   onLost(index: PieceIndex): void {
     if (this.#state[index] !== HELD) return;
     this.#state[index] = UNWANTED;
-    if (this.#wanted?.has(index) === false && !this.#focus.includes(index)) return;
+    if (this.#wanted?.has(index) === false && !this.#focused.has(index)) return;
     this.#release(index);
     this.#onReleased();
   }
@@ -226,15 +227,32 @@ export class PiecePicker {
     return this.#requesters.get(index)?.size ?? 0;
   }
 
+  /** The focused pieces that are not requested yet. */
+  get idleFocused(): number {
+    return this.#focus.reduce((count, index) => count + (this.#state[index] === IDLE ? 1 : 0), 0);
+  }
+
+  get hasFocus(): boolean {
+    return this.#focus.length > 0;
+  }
+
+  isFocused(index: PieceIndex): boolean {
+    return this.#focused.has(index);
+  }
+
+  /** The first focused piece that is idle and at this peer. */
+  pickFocused(id: PeerId): PieceIndex | undefined {
+    const has = this.#peers.get(id)?.has;
+    return has && this.#focus.find((index) => this.#state[index] === IDLE && has.has(index));
+  }
+
   /**
-   * The idle piece to request from this peer; undefined if there is none. Of equally rare pieces, one that satisfies
+   * The idle piece to request from this peer, whatever is focused; undefined if there is none. Of equally rare pieces, one that satisfies
    * `prefer` comes first. Changes nothing: the owner reports the request to `onRequested`.
    */
   pick(id: PeerId, prefer?: (index: PieceIndex) => boolean): PieceIndex | undefined {
     const peer = this.#peers.get(id);
     if (!peer || this.#idle === 0 || peer.dryAt === this.#returned) return undefined;
-    const focused = this.#focus.find((one) => this.#state[one] === IDLE && peer.has.has(one));
-    if (focused !== undefined) return focused;
     const index = this.#sequential ? this.#first(peer) : (this.#rarest(peer, prefer) ?? this.#own(peer));
     if (index === undefined) peer.dryAt = this.#returned;
     return index as PieceIndex | undefined;

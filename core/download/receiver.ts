@@ -36,12 +36,23 @@ export class PieceReceiver implements PieceSink {
   readonly #expected: number;
   readonly #hash: HashState;
   readonly #kept: Uint8Array[] = [];
+  /** Told before they are written. */
+  #comingBytes = 0;
   #closed = false;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
     this.#expected = options.store.geometry.lengthOf(options.index);
     this.#hash = options.hasher.create(options.lengthKnown ? this.#expected : undefined);
+  }
+
+  /** Bytes that have arrived so far, whether or not the peer's client has put them together and written them. */
+  get arrivedBytes(): number {
+    return Math.max(this.received, this.#comingBytes);
+  }
+
+  coming(bytes: number): void {
+    this.#comingBytes += bytes;
   }
 
   write(bytes: Uint8Array): void {

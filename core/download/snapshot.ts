@@ -18,8 +18,11 @@ export type DownloadState =
   /** Ended by stop(). */
   | "stopped";
 
-/** What a download waits for: an answer of any tracker, any peer, or one that has the missing pieces. */
-export type Lack = "no_tracker" | "no_peer" | "no_holder";
+/**
+ * What a download waits for: an answer of any tracker, any peer, one that has the missing pieces, or the end of a
+ * pause that such a peer asked for, because it is busy or over its own rate limit.
+ */
+export type Lack = "no_tracker" | "no_peer" | "no_holder" | "busy_holder";
 
 export interface DownloadSnapshot {
   readonly state: DownloadState;
@@ -27,6 +30,11 @@ export interface DownloadSnapshot {
   readonly reason: string;
   /** The same as a code, for callers with words of their own; undefined if `reason` is empty. */
   readonly trouble: Trouble | Lack | undefined;
+  /**
+   * A piece may be on its way: a peer is asked that has not disappointed since its last piece, or requests are held
+   * back by the rate limit or the store. False while only doomed requests are made, whatever the state.
+   */
+  readonly promising: boolean;
   /** A tracker has answered in this run. */
   readonly located: boolean;
   /** Wanted pieces: all, unless only some files are wanted. */
@@ -66,7 +74,7 @@ export const PieceMap = {
 export type PeerState =
   /** Asking for its bitfield. */
   | "connecting"
-  /** Has requests under way. */
+  /** Has requests under way, or gives pieces at the download's own rate limit, which holds back the next one. */
   | "active"
   /** No request is possible at the moment. */
   | "idle"

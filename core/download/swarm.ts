@@ -193,6 +193,12 @@ export class Swarm {
     this.#input.picker.onPeerGone(peer.slot);
   }
 
+  /** Called a few times a second. */
+  markProgress(now: number): void {
+    for (const { requests } of this.peers)
+      for (const { progress, receiver } of requests.values()) progress.mark(now, receiver.arrivedBytes);
+  }
+
   /** Ends every pause: the next `revive` asks the failed peers again. */
   wake(): void {
     const untilMs = this.#input.clock.now();
@@ -206,6 +212,7 @@ export class Swarm {
     const now = this.#input.clock.now();
     const due: DownloadPeer[] = [];
     for (const peer of this.peers) {
+      peer.forgetOldPace(now);
       if (peer.standing.kind === "backing off" && pauseEndMs(peer.standing, idle) <= now) {
         peer.standing = { kind: "usable" };
         peer.nextPollMs = now;

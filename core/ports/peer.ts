@@ -13,6 +13,8 @@ export interface PeerTiming {
 export interface PieceSink {
   /** The caller may reuse the bytes when the call or its promise ends. `slice` does not copy those of a Buffer. */
   write(bytes: Uint8Array): void | Promise<void>;
+  /** Called as bytes arrive, by a client that puts the piece together before it writes it. */
+  coming?(bytes: number): void;
   /** Called with the peer's times, if the head of its answer has them. */
   timed?(timing: PeerTiming): void;
 }
@@ -32,7 +34,8 @@ export interface RemotePeer {
   getBitfield(signal: AbortSignal): Promise<Bitfield>;
   /**
    * Requests one piece and writes it to `sink`, which decides whether it is the piece. Resolves when the peer has
-   * sent everything. Reads at most the piece's length and 1 KiB: an answer that is longer, or says so, is a
+   * sent everything. The sink hears of bytes as they arrive, by `write` or by `coming`: a request of which it hears
+   * nothing for long counts as stalled. Reads at most the piece's length and 1 KiB: an answer that is longer, or says so, is a
    * WrongPiece.
    */
   getPiece(index: PieceIndex, sink: PieceSink, signal: AbortSignal): Promise<void>;

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { PeerFailed } from "../base/errors.ts";
 import { AnswerBuffers } from "./answer-buffers.ts";
+import type { OnBytes } from "./coming.ts";
 import { AnswerTooLong } from "./errors.ts";
 
 export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
@@ -11,6 +12,8 @@ export interface CappedFetchOptions {
   readonly clock: Clock;
   /** Milliseconds without a byte after which the answer ends. Default 10,000. */
   readonly stallMs?: number | undefined;
+  /** Told of the bytes of an answer as they arrive. */
+  readonly onBytes?: OnBytes | undefined;
 }
 
 const DEFAULT_STALL_MS = 10_000;
@@ -39,9 +42,9 @@ export function cappedWhole(
   fetch: Fetch,
   options: CappedFetchOptions,
   buffers = new AnswerBuffers(),
-): (...request: Parameters<Fetch>) => Promise<WholeAnswer> {
-  return async (input, init) => {
-    const { response, limit, waiting } = await begin(fetch, options, input, init);
+): (input: RequestInfo | URL, init: RequestInit, onBytes?: OnBytes) => Promise<WholeAnswer> {
+  return async (input, init, onBytes) => {
+    const { response, limit, waiting } = await begin(fetch, { ...options, onBytes }, input, init);
     // One byte more than the limit shows that an answer is too long.
     const buffer = buffers.take(options.limitBytes + 1);
     const bytes = response.body
@@ -87,7 +90,7 @@ async function begin(
     response.body.cancel().catch(() => {});
     throw new PeerFailed("unavailable", "answered with something else");
   }
-  return { response, limit: new AnswerLimit(options.limitBytes, inFrames), waiting };
+  return { response, limit: new AnswerLimit(options, inFrames), waiting };
 }
 
 function isFramed(contentType: string | null): boolean {
@@ -174,14 +177,16 @@ const FRAME_HEAD_BYTES = 5;
 /** Counts the bytes of an answer, including those that a frame has announced. */
 class AnswerLimit {
   readonly #limitBytes: number;
+  readonly #onBytes: OnBytes | undefined;
   readonly #inFrames: boolean;
   #bytes = 0;
   /** The end of the current frame, where the next one's head begins. */
   #frameEnd = 0;
   #length = 0;
 
-  constructor(limitBytes: number, inFrames: boolean) {
+  constructor({ limitBytes, onBytes }: CappedFetchOptions, inFrames: boolean) {
     this.#limitBytes = limitBytes;
+    this.#onBytes = onBytes;
     this.#inFrames = inFrames;
   }
 
@@ -189,6 +194,7 @@ class AnswerLimit {
   bears(chunk: Uint8Array): boolean {
     const start = this.#bytes;
     this.#bytes += chunk.byteLength;
+    this.#onBytes?.(chunk.byteLength);
     if (!this.#inFrames) return this.#bytes <= this.#limitBytes;
     while (this.#frameEnd < this.#bytes && this.#bytes <= this.#limitBytes)
       if (!this.#readHead(chunk, start)) break;

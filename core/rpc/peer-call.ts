@@ -5,6 +5,7 @@ import type { PieceSink } from "../ports/peer.ts";
 import type { PieceIndex } from "../torrent/piece.ts";
 import { calling, type RemoteOptions } from "./call.ts";
 import { CALL_GRACE_MS, callDeadlineMs, MESSAGE_SLACK_BYTES } from "./call-limits.ts";
+import { telling } from "./coming.ts";
 import { AnswerTooLong, toPeerFailed } from "./errors.ts";
 
 /** The needs of every client of one peer. */
@@ -43,7 +44,8 @@ export class PeerCalls {
     run: (options: CallOptions) => Promise<{ data: Uint8Array }>,
     release?: (data: Uint8Array) => void,
   ): Promise<void> {
-    const { data } = await this.#call(signal, callDeadlineMs(length), run).catch((error) => {
+    const ask = (options: CallOptions) => run({ ...options, contextValues: telling(sink) });
+    const { data } = await this.#call(signal, callDeadlineMs(length), ask).catch((error) => {
       throw error instanceof AnswerTooLong ? tooLong(length, error) : error;
     });
     if (data.length > length + MESSAGE_SLACK_BYTES) throw tooLong(length);

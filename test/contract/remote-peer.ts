@@ -5,6 +5,7 @@ import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
 import type { SwarmKey } from "#core/ports/tracker.ts";
 import type { PieceGeometry } from "#core/torrent/piece.ts";
 import type { RunningServer } from "../../server/http/listening/server.ts";
+import { within } from "../support/deadline.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import {
   type Behaviour,
@@ -25,12 +26,13 @@ export interface PeerCase {
 
 /**
  * What every RemotePeer promises, against real servers. `open` makes one that talks to `url`. A contract that has no
- * call for bitfields says `tellsBitfield: false`.
+ * call for bitfields says `tellsBitfield: false`; one whose transport does not show the bytes as they arrive, and so
+ * serves no download, says `tellsBytes: false`.
  */
 export function remotePeerContract(
   name: string,
   open: (peer: PeerCase) => RemotePeer,
-  { tellsBitfield = true } = {},
+  { tellsBitfield = true, tellsBytes = true } = {},
 ): void {
   describe(`RemotePeer: ${name}`, () => {
     const ends: (() => unknown)[] = [];
@@ -71,6 +73,28 @@ export function remotePeerContract(
         await peer.getPiece(index, sink, never);
         expect(sink.bytes).toEqual(Buffer.from(pieceBytes(index + 1)));
       }
+    });
+
+    const hears = tellsBytes ? it : () => {};
+    hears("lets the sink hear of bytes while the answer is under way", async () => {
+      const half = geometry.pieceLength / 2;
+      const server = startRawPeer(
+        (response) => void write(response, new Uint8Array(half)),
+        geometry.pieceLength,
+      );
+      const peer = dial(await running(server));
+      const heard = Promise.withResolvers<void>();
+      let bytes = 0;
+      const hear = (more: number) => {
+        bytes += more;
+        if (bytes >= half) heard.resolve();
+      };
+      const sink = { write: (part: Uint8Array) => hear(part.length), coming: hear };
+      const stop = new AbortController();
+      const call = peer.getPiece(first, sink, stop.signal).catch((error: unknown) => error);
+      await within(10_000, "half of the piece is heard of", heard.promise);
+      stop.abort(new Error("enough"));
+      expect(await call).toEqual(new Error("enough"));
     });
 
     it("answers many pieces at once", async () => {

@@ -1,6 +1,7 @@
 import { sabotagesOfCalls } from "./calls.ts";
 import { sabotagesOfCopies } from "./copies.ts";
 import { sabotagesOfTheDisk } from "./disk.ts";
+import { sabotagesOfTheEngine } from "./engine.ts";
 import { sabotagesOfThePage } from "./page.ts";
 import type { Sabotage } from "./sabotage.ts";
 import { sabotagesOfWaiting } from "./waiting.ts";
@@ -13,22 +14,6 @@ export const sabotages: readonly Sabotage[] = [
     replace: "(ts.isImportDeclaration(node) && !node.importClause?.isTypeOnly)",
     test: "test/layers.test.ts",
     name: "a circle, made of types alone too",
-  },
-  {
-    what: "a piece's hash is not checked",
-    file: "core/download/receiver.ts",
-    find: "if (digest !== hash) throw new WrongPiece(this.#whatIsWrong());",
-    replace: "",
-    test: "test/core/download/download.test.ts",
-    name: "holds nothing of it: not stored, not counted, not told",
-  },
-  {
-    what: "a ban is forgotten",
-    file: "core/download/swarm.ts",
-    find: "peer.standing = { kind, because };",
-    replace: `peer.standing = { kind: "usable" };`,
-    test: "test/core/download/download.test.ts",
-    name: "is banned after its first: a flipped bit",
   },
   {
     what: "a piece is held before it was verified",
@@ -53,14 +38,6 @@ export const sabotages: readonly Sabotage[] = [
     replace: "if (list.length > total)",
     test: "test/core/torrent/torrent-json.test.ts",
     name: "a torrent is refused for",
-  },
-  {
-    what: "a download keeps the whole file in memory",
-    file: "core/download/assigner.ts",
-    find: "this.inFlightBytes + geometry.pieceLength <= options.maxInFlightBytes",
-    replace: "true",
-    test: "test/core/download/download-pace.test.ts",
-    name: "requests no more bytes than allowed, whatever the window",
   },
   {
     what: "creating a torrent reads the whole file into memory",
@@ -320,62 +297,6 @@ export const sabotages: readonly Sabotage[] = [
     name: "gets back what an answer took when its reader hangs up",
   },
   {
-    what: "a second source's bytes stay in the socket's buffer",
-    file: "core/download/receiver.ts",
-    find: "const copy = new Uint8Array(bytes);",
-    replace: "const copy = bytes.slice();",
-    test: "test/core/download/receiver.test.ts",
-    name: "takes a piece in parts from a buffer that is used again (direct: false, node:crypto, Buffer)",
-  },
-  {
-    what: "a slow peer is left out although nobody else has its pieces",
-    file: "core/download/assigner.ts",
-    find: "usable.filter((other) => other.gives(index))",
-    replace: "usable.filter(() => true)",
-    test: "test/core/download/download-pace.test.ts",
-    name: "one that alone has some pieces is asked for them",
-  },
-  {
-    what: "peers that have failed hedge each other's requests, and leave nothing to who works",
-    file: "core/download/assigner.ts",
-    find: "if (!better.some((one) => one !== other && one.gives(index))) yield request;",
-    replace: "if (better) yield request;",
-    test: "test/faults/swarm-faults.test.ts",
-    name: "all but one of 8, without a word",
-  },
-  {
-    what: "a peer is never asked again for a piece that it once lacked",
-    file: "core/download/swarm.ts",
-    find: "if (peer.has && peer.mayHaveAgain(now)) this.#offer(peer, peer.has);",
-    replace: "",
-    test: "test/faults/download-faults.test.ts",
-    name: "is asked for each once a minute, and is never banned",
-  },
-  {
-    what: "a piece that is being stored is asked of others too",
-    file: "core/download/assigner.ts",
-    find: "receiver.received < this.#input.geometry.lengthOf(index)",
-    replace: "receiver.received >= 0",
-    test: "test/core/download/download.test.ts",
-    name: "a piece that the store takes its time with",
-  },
-  {
-    what: "a failed peer's pauses do not grow",
-    file: "core/download/swarm.ts",
-    find: "2 ** Math.max(0, Math.min(peer.failures, 30) - 1)",
-    replace: "1",
-    test: "test/core/download/download.test.ts",
-    name: "that fails backs off for longer each time",
-  },
-  {
-    what: "a stop leaves a timer behind",
-    file: "core/download/download.ts",
-    find: "    this.#cancelTick();\n",
-    replace: "",
-    test: "test/core/download/download.test.ts",
-    name: "stop leaves no request and no timer",
-  },
-  {
     what: "a run builds on names that are not on the disk",
     file: "server/peer/stores/open-work.ts",
     find: "    await disk.syncFolder(paths.folder);\n",
@@ -383,17 +304,10 @@ export const sabotages: readonly Sabotage[] = [
     test: "test/server/peer/stores/power-cut.test.ts",
     name: "(sync piece), leaves no piece held",
   },
-  {
-    what: "equal peers leave the last piece to each other",
-    file: "core/download/assignment.ts",
-    find: "Math.max(soonestMs, (pieces * pieceLength * 1000) / rate)",
-    replace: "(pieces * pieceLength * 1000) / rate",
-    test: "test/core/download/download-pace.test.ts",
-    name: "twelve that are all alike get the last piece too",
-  },
   ...sabotagesOfCalls,
   ...sabotagesOfCopies,
   ...sabotagesOfTheDisk,
+  ...sabotagesOfTheEngine,
   ...sabotagesOfThePage,
   ...sabotagesOfWaiting,
 ];

@@ -29,6 +29,7 @@ function snapshot(elapsedMs: number, more: Partial<DownloadSnapshot> = {}): Down
     state: "downloading",
     reason: "",
     trouble: undefined,
+    promising: true,
     located: true,
     totalPieces: 8,
     heldPieces: 0,

@@ -230,7 +230,7 @@ export const options = {
   sequential: flagOption("--sequential", "download pieces in order instead of rarest first"),
   giveUpAfter: option(
     "--give-up-after <time>",
-    "exit with code 4 after this long without a peer that has the missing pieces (default: wait)",
+    "exit with code 4 after this long without hope of a piece; a right piece starts it anew (default: wait)",
     durationMs,
   ),
   limitDownload: rateOption(

@@ -44,7 +44,7 @@ export function headLine(name: string, snapshot: DownloadSnapshot, etaMs: number
   if (state !== "downloading") return [...parts, state].join("  ");
   parts.push(formatRate(snapshot.rate));
   if (etaMs !== undefined) parts.push(`${formatSeconds(etaMs)} left`);
-  parts.push(plural(snapshot.peers.filter(({ inFlight }) => inFlight > 0).length, "peer"));
+  parts.push(plural(snapshot.peers.filter(({ state }) => state === "active").length, "peer"));
   return parts.join("  ");
 }
 

@@ -10,6 +10,7 @@ import {
   Http2SessionManager,
 } from "@connectrpc/connect-node";
 import { MIN_TLS_VERSION } from "../base/no-tls.ts";
+import { rememberCaller, tellBytes, tellBytesOf } from "./arriving.ts";
 import { proxyFor } from "./proxy.ts";
 import { agentThrough, trusting } from "./proxy-agent.ts";
 import { NoTunnel, Tunnels } from "./proxy-tunnel.ts";
@@ -59,7 +60,7 @@ export function openTransport(
   options: TransportOptions = {},
 ): OpenTransport {
   const { token, stallMs = DEFAULT_STALL_MS, readMaxBytes = DEFAULT_READ_MAX_BYTES, lookup } = options;
-  const interceptors = [tellTlsProblems, ...(token === undefined ? [] : [bearer(token)])];
+  const interceptors = [tellTlsProblems, rememberCaller, ...(token === undefined ? [] : [bearer(token)])];
   const common = { baseUrl: url, acceptCompression: [], readMaxBytes, interceptors };
   const socket: SocketOptions = {
     minVersion: MIN_TLS_VERSION,
@@ -111,6 +112,7 @@ class TunedSessions extends Http2SessionManager {
 
   override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
     const stream = await this.#open(args);
+    tellBytes(stream);
     const { session } = stream;
     if (session && !this.#tuned.has(session)) {
       this.#tuned.add(session);
@@ -151,6 +153,7 @@ function createAgent(
     ...(stallMs > 0 && { timeout: stallMs }),
     ...options,
   });
+  tellBytesOf(agent);
   const createConnection = agent.createConnection.bind(agent);
   agent.createConnection = (...args: Parameters<typeof createConnection>) => {
     const socket = createConnection(...args) as net.Socket;

@@ -215,7 +215,7 @@ async function lengthsOf(
       random: Math.random,
       signal: signal ? AbortSignal.any([signal, given.signal]) : given.signal,
       onWaiting: (reason, located) => {
-        waitLimit.watch({ state: "waiting", reason, located });
+        waitLimit.watch({ state: "waiting", reason, located, promising: false, heldPieces: 0 });
         options.onWaiting?.(reason);
       },
     });

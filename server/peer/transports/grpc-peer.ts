@@ -1,4 +1,4 @@
-import type { PeerFailed } from "#core/base/errors.ts";
+import { PeerFailed } from "#core/base/errors.ts";
 import type { RemotePeer } from "#core/ports/peer.ts";
 import { FallbackPeer, type FallbackPeerOptions, LostWhileIdle, type PieceChannel } from "./fallback-peer.ts";
 import { PieceSession } from "./piece-session.ts";
@@ -33,6 +33,8 @@ class SessionChannel implements PieceChannel {
     try {
       await session.getPiece(request, sink, limits, signal, onBegun);
     } catch (cause) {
+      // The caller gave the peer up as stalled: the next request takes a new connection.
+      if (signal.reason instanceof PeerFailed) session.retire();
       const lostWhileIdle = used && !begun && !session.usable && !signal.aborted;
       throw lostWhileIdle ? new LostWhileIdle("before an answer", { cause }) : cause;
     }

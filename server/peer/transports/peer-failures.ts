@@ -47,7 +47,9 @@ export class PeerFailures {
 
   #listen<T>(url: string, signal: AbortSignal, call: Promise<T>): Promise<T> {
     call.catch((error: unknown) => {
-      const kind = error instanceof PeerFailed && !signal.aborted ? KINDS[error.code] : undefined;
+      // A failure that is also the signal's reason is a stall, which the download found.
+      const itsFault = error instanceof PeerFailed && (!signal.aborted || error === signal.reason);
+      const kind = itsFault ? KINDS[error.code] : undefined;
       if (kind) this.#report({ url, infoHash: this.#infoHash, kind });
     });
     return call;

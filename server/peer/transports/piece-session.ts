@@ -98,6 +98,12 @@ export class PieceSession {
     }
   }
 
+  /** No request may follow; the connection ends with the requests under way. */
+  retire(): void {
+    this.#usable = false;
+    this.#session.close();
+  }
+
   /** Ends the connection, and the requests under way with `error`. */
   destroy(error: unknown = closedBy(this.#url)): void {
     this.#usable = false;

@@ -11,6 +11,14 @@ describe("a rate meter", () => {
     expect(meter.rate(16_000)).toBe(0);
   });
 
+  it("says the rate of pieces that come further apart than its window, and nothing once they stay away", () => {
+    const meter = new RateMeter(0);
+    for (let at = 10_000; at <= 40_000; at += 10_000) meter.add(at, 1_000_000);
+    for (const at of [40_000, 44_000, 49_900]) expect(meter.rate(at)).toBeCloseTo(100_000);
+    expect(meter.rate(55_000)).toBeLessThan(100_000);
+    expect(meter.rate(61_000)).toBe(0);
+  });
+
   it("does not exaggerate the first bytes", () => {
     const meter = new RateMeter(0);
     meter.add(1, 1_000);
@@ -25,7 +33,7 @@ function paced(batches: number, inFlight: number, ms: number, idleMs = 0): PeerP
   for (let batch = 0; batch < batches; batch++) {
     for (let n = 0; n < inFlight; n++) pace.onRequested(now);
     now += ms;
-    for (let n = 0; n < inFlight; n++) pace.onEnded(now, 1_000, ms);
+    for (let n = 0; n < inFlight; n++) pace.onServed(now, 1_000, ms);
     now += idleMs;
   }
   return pace;
@@ -47,7 +55,7 @@ describe("a peer's pace", () => {
   it("a failed request says nothing about the rate", () => {
     const pace = paced(10, 1, 100);
     pace.onRequested(1_000);
-    pace.onEnded(9_000, 0, 8_000);
+    pace.onFailed(9_000);
     expect(pace.rate).toBeCloseTo(10_000);
   });
 

@@ -75,7 +75,7 @@ describe("peers that say to have all pieces and have none", () => {
     peer.lacks(3);
     peer.has.clear(3);
     // What the tracker says is older than what the peer says.
-    const others = swarm.add({ has: [3], rate: 100, latencyMs: 50 });
+    const others = swarm.add({ has: [3], rate: 200, latencyMs: 50 });
     const download = start(swarm);
     await swarm.until("complete", ended(download), 30_000);
     expect(peer.asked).toHaveLength(7);

@@ -38,13 +38,17 @@ const overFetch = ({ url, geometry, clock }: PeerCase) => ({
   stallMs: 3_600_000,
 });
 
-remotePeerContract("grpc-web over fetch", (peer) => {
-  const { url, swarm, geometry, clock } = peer;
-  const options = overFetch(peer);
-  const transport = createGrpcWebTransport({ baseUrl: url, fetch: cappedFetch(options.fetch, options) });
-  const pieceLength = geometry.lengthOf.bind(geometry);
-  return remotePeer({ url, transportName: "grpc-web", transport, swarm, pieceLength, clock });
-});
+remotePeerContract(
+  "grpc-web over fetch",
+  (peer) => {
+    const { url, swarm, geometry, clock } = peer;
+    const options = overFetch(peer);
+    const transport = createGrpcWebTransport({ baseUrl: url, fetch: cappedFetch(options.fetch, options) });
+    const pieceLength = geometry.lengthOf.bind(geometry);
+    return remotePeer({ url, transportName: "grpc-web", transport, swarm, pieceLength, clock });
+  },
+  { tellsBytes: false },
+);
 
 remotePeerContract("grpc-web over fetch, as in a page", (peer) => {
   const { url, swarm, geometry, clock } = peer;

@@ -247,6 +247,7 @@ export const es: Words = {
     no_tracker: "Ningún tracker responde:",
     no_peer: "Ningún par tiene aún este torrent.",
     no_holder: "Ningún par accesible tiene las piezas que faltan.",
+    busy_holder: "Los pares que tienen las piezas que faltan están ocupados.",
     no_lengths: "Ningún par ha dado aún las piezas que dicen cuánto mide:",
     insecure_peer: "una página https no puede usar un par sin https",
     no_local_network:

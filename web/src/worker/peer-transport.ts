@@ -10,6 +10,7 @@ import {
   type Fetch,
   type WholeAnswer,
 } from "#core/rpc/capped-fetch.ts";
+import { type OnBytes, onBytesKey } from "#core/rpc/coming.ts";
 import { FRAME_HEAD_BYTES, fieldsOf, frameHead, readFrameHead } from "#core/rpc/wire.ts";
 
 export interface PeerTransportOptions extends CappedFetchOptions {
@@ -31,19 +32,23 @@ const DATA_FIELD = 1;
  */
 export function peerTransport(options: PeerTransportOptions): Transport {
   const { url: baseUrl, fetch } = options;
-  const stock = createGrpcWebTransport({ baseUrl, fetch: cappedFetch(fetch, options) });
+  const stockTelling = (onBytes?: OnBytes) =>
+    createGrpcWebTransport({ baseUrl, fetch: cappedFetch(fetch, { ...options, onBytes }) });
+  const stock = stockTelling();
   const fetchWhole = cappedWhole(fetch, options, options.buffers);
   return {
     stream: stock.stream,
     async unary(...call) {
-      const [method, signal, timeoutMs, header, message] = call;
-      if (method.name !== "GetPiece") return stock.unary(...call);
-      const answer = await fetchWhole(`${baseUrl}/${method.parent.typeName}/${method.name}`, {
+      const [method, signal, timeoutMs, header, message, values] = call;
+      const onBytes = values?.get(onBytesKey);
+      if (method.name !== "GetPiece") return (onBytes ? stockTelling(onBytes) : stock).unary(...call);
+      const init = {
         method: "POST",
         headers: requestHeaders(header, timeoutMs),
         body: framed(method.input, message),
         ...(signal && { signal }),
-      });
+      };
+      const answer = await fetchWhole(`${baseUrl}/${method.parent.typeName}/${method.name}`, init, onBytes);
       const data = pieceIn(answer);
       if (!data) return createGrpcWebTransport({ baseUrl, fetch: async () => again(answer) }).unary(...call);
       const { headers } = answer.response;

@@ -27,6 +27,7 @@ function snapshot(rest: Partial<DownloadSnapshot> = {}): DownloadSnapshot {
     state: "downloading",
     reason: "",
     trouble: undefined,
+    promising: true,
     located: true,
     totalPieces: 8,
     heldPieces: 4,

@@ -44,6 +44,13 @@ it("what failed because we ended it is nobody's failure", async () => {
   expect(told).toEqual([]);
 });
 
+it("a stall that the download found is the peer's failure", async () => {
+  const stall = new PeerFailed("deadline_exceeded", "no more than 9 bytes of the piece in 10 s");
+  const { peer, told } = failing(stall);
+  await expect(peer.getPiece(index, sink, AbortSignal.abort(stall))).rejects.toBe(stall);
+  expect(told).toEqual([`unreachable ${url}`]);
+});
+
 it("who was banned is told of once", () => {
   const { failures, told } = failing(new Error());
   const peers = [
