@@ -30,8 +30,8 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
   {
     what: "the token is not asked for",
     file: "server/http/handling/call-handler.ts",
-    find: "this.#gates = [hostName, origin, size, rate, authority, pace];",
-    replace: "this.#gates = [hostName, origin, size, rate, pace]; void authority;",
+    find: "this.#gates = [target, hostName, origin, size, rate, authority, pace];",
+    replace: "this.#gates = [target, hostName, origin, size, rate, pace]; void authority;",
     test: "test/server/http/handling/gates.test.ts",
     name: "the gate of the authority",
   },
@@ -106,5 +106,21 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     replace: "if (waitMs > LONGEST_MS && waitMs <= LONGEST_MS) return;",
     test: "test/server/tracker/announce/listings.test.ts",
     name: "another tracker over the same store",
+  },
+  {
+    what: "an IPv6 address without brackets is no authority",
+    file: "server/http/base/authority.ts",
+    find: "? stated : bracketed(stated);",
+    replace: "? stated : `${stated}`;",
+    test: "test/server/http/listening/malformed.test.ts",
+    name: "names an IPv6 address without brackets",
+  },
+  {
+    what: "a target that is no path reaches the pages of the server",
+    file: "server/http/guards/gates.ts",
+    find: 'if (path.startsWith("/") || (path',
+    replace: "if (path || (path",
+    test: "test/server/http/listening/malformed.test.ts",
+    name: "OPTIONS http://[",
   },
 ];

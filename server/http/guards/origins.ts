@@ -1,4 +1,5 @@
 import { cors as connectCors } from "@connectrpc/connect";
+import { authorityOf, isAuthority } from "../base/authority.ts";
 import type { HttpRequest, HttpResponse, RequestHead } from "../base/http-types.ts";
 import { isLoopback } from "../base/networks.ts";
 
@@ -50,44 +51,42 @@ export class Cors {
 
   #mayChange(origin: string, request: RequestHead): boolean {
     if (this.#allowed.has(origin)) return true;
-    const host = authorityOf(request);
+    const host = authorityOf(request.headers);
     return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
   }
 }
 
-/** The `:authority` of HTTP/2, or the Host header of HTTP/1.1. */
-export function authorityOf(request: RequestHead): string | undefined {
-  const authority = request.headers[":authority"];
-  return typeof authority === "string" ? authority : request.headers.host;
-}
-
-/** Accepted Host headers that are remembered, so that a repeated one is not parsed again. */
+/** Accepted authorities that are remembered, so that a repeated one is not parsed again. */
 const MAX_KNOWN = 64;
 
+/** What the authority of a request is: a name of this server, another name, or no host and port. */
+export type NamedHost = "ours" | "foreign" | "malformed";
+
 /**
- * Returns a function that says whether a Host header names this server. On a loopback bind a foreign name is refused:
- * a web page may point its own name at 127.0.0.1 and then call this server as its own origin (DNS rebinding). On any
- * other bind every name is accepted.
+ * Returns a function that says whether an authority (see authorityOf) names this server. On a loopback bind a foreign
+ * name is refused: a web page may point its own name at 127.0.0.1 and then call this server as its own origin (DNS
+ * rebinding). On any other bind every name is accepted.
  */
 export function hostCheck(options: {
   host: string;
   publicUrl?: string | undefined;
   allowedHosts?: readonly string[] | undefined;
-}): (hostHeader: string | undefined) => boolean {
-  if (!isLoopback(options.host)) return () => true;
+}): (authority: string | undefined) => NamedHost {
+  const takesAll = !isLoopback(options.host);
   const names = new Set(["localhost", ...(options.allowedHosts ?? []).map((name) => name.toLowerCase())]);
   if (options.publicUrl) names.add(hostName(new URL(options.publicUrl).host));
-  const known = new Set<string | undefined>();
-  return (hostHeader) => {
-    if (known.has(hostHeader)) return true;
-    const name = hostName(hostHeader ?? "");
-    const ours = names.has(name) || isLoopback(name);
-    if (ours && known.size < MAX_KNOWN) known.add(hostHeader);
-    return ours;
+  const known = new Set<string>();
+  return (authority = "") => {
+    if (known.has(authority)) return "ours";
+    if (authority !== "" && !isAuthority(authority)) return "malformed";
+    const name = hostName(authority);
+    if (!takesAll && !names.has(name) && !isLoopback(name)) return "foreign";
+    if (known.size < MAX_KNOWN) known.add(authority);
+    return "ours";
   };
 }
 
-/** The name in a Host header, in lowercase, without the port and without the dot of the DNS root. */
-function hostName(hostHeader: string): string {
-  return hostHeader.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
+/** The name in an authority, in lowercase, without the port and without the dot of the DNS root. */
+function hostName(authority: string): string {
+  return authority.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
 }

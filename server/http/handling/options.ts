@@ -1,7 +1,7 @@
-import type { Caller } from "../base/caller.ts";
 import type { HttpRequest, HttpResponse } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import type { Call } from "../guards/gates.ts";
 import type { SharedRate } from "../guards/rate-limit.ts";
 import type { ServedService } from "./served-service.ts";
 
@@ -31,7 +31,7 @@ export interface EdgeOptions {
 export type PlainHttp = (
   request: HttpRequest,
   response: HttpResponse,
-  caller: Caller,
+  call: Pick<Call, "path" | "caller">,
 ) => boolean | Promise<boolean>;
 
 export interface ServerOptions extends EdgeOptions {

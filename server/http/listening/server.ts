@@ -44,7 +44,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     handlers: createHandlers(services, limits, signals, log),
     direct: options.direct,
     http: options.http,
-    knowsHost: hostCheck({ ...options, host }),
+    namedHost: hostCheck({ ...options, host }),
     cors: new Cors(options.allowOrigins),
     health,
     callerOf: createCallerOf(options.trustedProxies),

@@ -1,5 +1,5 @@
-import type { Caller } from "../../http/base/caller.ts";
-import type { HttpRequest, HttpResponse } from "../../http/base/http-types.ts";
+import type { HttpResponse } from "../../http/base/http-types.ts";
+import type { PlainHttp } from "../../http/handling/options.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
 import type { PeerMetrics } from "./peer-metrics.ts";
 import { servePiece } from "./raw-pieces.ts";
@@ -9,10 +9,9 @@ import type { Uploads } from "./uploads.ts";
  * The plain HTTP pages of a peer, beside its RPCs: `/`, `/metrics` and `/pieces/...`, for people, curl, caches and
  * Prometheus. Resolves to false for other paths and methods.
  */
-export function peerPages(torrents: ServedTorrents, uploads: Uploads, metrics: PeerMetrics) {
-  return async (request: HttpRequest, response: HttpResponse, caller: Caller): Promise<boolean> => {
+export function peerPages(torrents: ServedTorrents, uploads: Uploads, metrics: PeerMetrics): PlainHttp {
+  return async (request, response, { path, caller }) => {
     if (request.method !== "GET" && request.method !== "HEAD") return false;
-    const path = new URL(request.url ?? "/", "http://peer").pathname;
     if (path === "/") {
       sendText(response, "application/json", `${JSON.stringify(overview(torrents), null, 2)}\n`);
       return true;
