@@ -62,8 +62,8 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
   {
     what: "a page that may not change anything makes a short call",
     file: "server/http/guards/gates.ts",
-    find: "if (!cors.admit(head, reply, route.policy.changes)) {",
-    replace: "if (!cors.admit(head, reply, route.policy.changes) && !route.method) {",
+    find: "if (!cors.admit(head, reply, route.policy)) {",
+    replace: "if (!cors.admit(head, reply, route.policy) && !route.method) {",
     test: "test/server/http/listening/fast-path.test.ts",
     name: "from a page that may not: refused, and not made",
   },
@@ -122,5 +122,13 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     replace: "if (path || (path",
     test: "test/server/http/listening/malformed.test.ts",
     name: "OPTIONS http://[",
+  },
+  {
+    what: "a name that anybody may point at a server is one of its own",
+    file: "server/http/guards/origins.ts",
+    find: "return needsToken !== undefined || this.#isOwnName(hostName(page.host));",
+    replace: "return needsToken !== undefined || this.#isOwnName !== undefined;",
+    test: "test/server/http/guards/origins.test.ts",
+    name: "a name that anybody may point here",
   },
 ];

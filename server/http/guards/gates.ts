@@ -56,6 +56,9 @@ export function createCall<R extends Route>(
   return { head, path, route, body, reply, frontEnd, caller, pace: undefined };
 }
 
+const PAGE_REFUSED =
+  "pages of this origin may not change anything here; start this server with --allow-origin, or with --allowed-host if it is a name of this server";
+
 /** Lets a call pass, or throws the error for its caller. Returns a promise only if it asks another server. */
 export type Gate = (call: Call) => Promise<void> | void;
 
@@ -88,8 +91,8 @@ export function createGates({ namedHost, cors, takeRate, paces }: GateOptions) {
     if (named === "foreign") throw new RequestRefused(421, "this server has another name");
   };
   const origin: Gate = ({ head, reply, route }) => {
-    if (!cors.admit(head, reply, route.policy.changes)) {
-      throw new RequestRefused(403, "pages of this origin may not change anything here");
+    if (!cors.admit(head, reply, route.policy)) {
+      throw new RequestRefused(403, PAGE_REFUSED);
     }
   };
   const rate: Gate = ({ route, caller }) => {

@@ -211,7 +211,7 @@ export class CallHandler {
     const { request, response } = call.frontEnd.toNode();
     try {
       passGates(this.#preflightGates, call);
-      cors.preflight(request, response, call.route.policy.changes);
+      cors.preflight(request, response, call.route.policy);
     } catch (refusal) {
       this.#refuse(call, refusal);
     }

@@ -17,7 +17,10 @@ export interface EdgeOptions {
   readonly tlsCert?: string | undefined;
   /** Path of a PEM file with the certificate's private key. */
   readonly tlsKey?: string | undefined;
-  /** Names accepted in Host on a loopback bind, besides localhost, loopback addresses and the name in publicUrl. */
+  /**
+   * Names of this server, besides localhost, IP addresses and the name in publicUrl: accepted in Host on a loopback
+   * bind, and for the page of a server that needs no token.
+   */
   readonly allowedHosts?: readonly string[] | undefined;
   /** Origins of pages that may call methods that change something. */
   readonly allowOrigins?: readonly string[] | undefined;

@@ -45,7 +45,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     direct: options.direct,
     http: options.http,
     namedHost: hostCheck({ ...options, host }),
-    cors: new Cors(options.allowOrigins),
+    cors: new Cors({ ...options, host, tls: certificate !== undefined }),
     health,
     callerOf: createCallerOf(options.trustedProxies),
     takeRate: takeRateOf(options, limits),
