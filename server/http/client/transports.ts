@@ -91,6 +91,8 @@ interface SocketOptions {
 
 /** HTTP/2 connections with large flow-control windows, whose streams fail after `stallMs` of silence. */
 class TunedSessions extends Http2SessionManager {
+  /** Node would leave out the brackets of an IPv6 address. */
+  readonly #named: { readonly ":authority": string };
   readonly #stallMs: number;
   readonly #tunnels: Tunnels | undefined;
   readonly #tuned = new WeakSet<object>();
@@ -105,6 +107,7 @@ class TunedSessions extends Http2SessionManager {
         ...(tunnels && { createConnection: tunnels.connect }),
       },
     );
+    this.#named = { ":authority": new URL(url).host };
     this.#stallMs = stallMs;
     this.#tunnels = tunnels;
   }
@@ -126,10 +129,12 @@ class TunedSessions extends Http2SessionManager {
   }
 
   /** Opens a stream. Through a proxy, a session fails with NoTunnel until a tunnel is open for it. */
-  async #open(args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+  async #open([method, path, headers, options]: Parameters<
+    Http2SessionManager["request"]
+  >): Promise<ClientHttp2Stream> {
     for (;;) {
       try {
-        return await super.request(...args);
+        return await super.request(method, path, { ...this.#named, ...headers }, options);
       } catch (error) {
         if (!(error instanceof NoTunnel)) throw error;
       }

@@ -30,6 +30,8 @@ export class PieceSession {
   /** Whether a whole answer has arrived. */
   used = false;
   readonly #url: string;
+  /** Node would leave out the brackets of an IPv6 address. */
+  readonly #authority: string;
   readonly #session: ClientHttp2Session;
   readonly #buffers = new BufferPool(MAX_IDLE_BUFFER_BYTES);
   readonly #calls = new Set<PieceStream>();
@@ -39,6 +41,7 @@ export class PieceSession {
   /** `url`: scheme http, host and port. Connects at once; a failure shows in the first request. */
   constructor(url: string) {
     this.#url = url;
+    this.#authority = new URL(url).host;
     this.#session = http2.connect(url, {
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
       maxSessionMemory: SESSION_MEMORY_MB,
@@ -112,6 +115,7 @@ export class PieceSession {
       const stream = this.#session.request({
         ":method": "POST",
         ":path": GET_PIECE_PATH,
+        ":authority": this.#authority,
         "content-type": "application/grpc+proto",
         "grpc-timeout": `${deadlineMs}m`,
         te: "trailers",
