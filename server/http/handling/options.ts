@@ -56,6 +56,8 @@ export interface ServerOptions extends EdgeOptions {
 export interface RunningServer {
   /** publicUrl, or the scheme, host and port of the bind, without a slash at the end. */
   readonly url: string;
+  /** The IP address that it is bound to. */
+  readonly address: string;
   readonly port: number;
   /** Sets the answer of health checks. It is true at the start. */
   setHealth(serving: boolean): void;

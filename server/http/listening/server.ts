@@ -76,11 +76,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const everyMs = options.certificateCheckMs ?? CERTIFICATE_CHECK_MS;
   const stopFollowing = certificate?.follow(port as TlsPort, everyMs, log);
 
-  const bound = (port.address() as AddressInfo).port;
+  const bound = port.address() as AddressInfo;
   let closed: Promise<void> | undefined;
   return {
-    url: options.publicUrl?.replace(/\/+$/, "") ?? urlOf(certificate !== undefined, host, bound),
-    port: bound,
+    url: options.publicUrl?.replace(/\/+$/, "") ?? urlOf(certificate !== undefined, host, bound.port),
+    address: bound.address,
+    port: bound.port,
     setHealth: (serving) => health.set(serving),
     close({ graceMs = DEFAULT_GRACE_MS } = {}) {
       health.set(false);
