@@ -131,4 +131,12 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/http/guards/origins.test.ts",
     name: "a name that anybody may point here",
   },
+  {
+    what: "an answer of HTTP/2 is waited for to its end of a line",
+    file: "server/peer/transports/http1-response.ts",
+    find: "if (all[0] !== FIRST_BYTE) throw",
+    replace: "if (all[0] !== FIRST_BYTE && all.length > 1_000) throw",
+    test: "test/server/http/client/hostile-peers.test.ts",
+    name: "over sockets is told each by its code",
+  },
 ];
