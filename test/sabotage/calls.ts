@@ -132,6 +132,14 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     name: "a name that anybody may point here",
   },
   {
+    what: "a server may send interim answers for ever",
+    file: "server/http/client/interim-answers.ts",
+    find: "if (++count > MAX_INTERIM) request.destroy(endless());",
+    replace: "if (++count > MAX_INTERIM) count = 0;",
+    test: "test/server/http/client/interim-answers.test.ts",
+    name: "end a call for a piece over connect",
+  },
+  {
     what: "an answer of HTTP/2 is waited for to its end of a line",
     file: "server/peer/transports/http1-response.ts",
     find: "if (all[0] !== FIRST_BYTE) throw",

@@ -10,6 +10,7 @@ import {
   Http2SessionManager,
 } from "@connectrpc/connect-node";
 import { MIN_TLS_VERSION } from "../base/no-tls.ts";
+import { boundInterimAnswers } from "./interim-answers.ts";
 import { proxyFor } from "./proxy.ts";
 import { agentThrough, trusting } from "./proxy-agent.ts";
 import { NoTunnel, Tunnels } from "./proxy-tunnel.ts";
@@ -114,6 +115,7 @@ class TunedSessions extends Http2SessionManager {
 
   override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
     const stream = await this.#open(args);
+    boundInterimAnswers(stream);
     const { session } = stream;
     if (session && !this.#tuned.has(session)) {
       this.#tuned.add(session);

@@ -171,6 +171,7 @@ export class Http1Connection {
   #body(call: UnaryCall, head: ResponseHead): AnswerBody {
     const length = bodyLength(head);
     this.reusable = keepsConnection(head);
+    if (head.status < 200) throw new UnusualAnswer("an interim answer comes first");
     if (head.status !== 200) return this.#errorBody(head, length);
     if (head.headers.get("content-type") !== "application/proto")
       throw new UnusualAnswer("not a protobuf message");

@@ -3,6 +3,7 @@ import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink } from "#core/ports/peer.ts";
 import { callDeadlineMs } from "#core/rpc/call-limits.ts";
 import { frameHead } from "#core/rpc/wire.ts";
+import { boundInterimAnswers } from "../../http/client/interim-answers.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { GatheringSink } from "./gathering-sink.ts";
 import { GrpcAnswer } from "./grpc-answer.ts";
@@ -150,6 +151,7 @@ class PieceStream {
     this.done = this.#settled.promise;
     this.#gathered = new GatheringSink(sink, buffer);
     this.#answer = new GrpcAnswer(this.#gathered, pieceLength);
+    boundInterimAnswers(stream);
     stream.on("response", (headers) => {
       onBegun();
       this.#attempt(() => this.#answer.onHead(headers));
