@@ -123,6 +123,8 @@ function takeRateOf({ rateLimit, shareRate }: ServerOptions, limits: Limits): Ta
 function http1Options(limits: Limits) {
   return {
     maxHeaderSize: limits.maxHeaderBytes,
+    // Of two Host headers (RFC 9112, 3.2) or two tokens Node would take the first; joined, they are malformed.
+    joinDuplicateHeaders: true,
     headersTimeout: limits.headersMs,
     // Pace ends slow bodies; this ends a request whose body nobody reads.
     requestTimeout: limits.maxTimeoutMs,

@@ -72,20 +72,28 @@ describe.each(servers)("a %s", (server) => {
     expect(logged).toEqual([]);
   });
 
-  it.each(["a b", "[::1", "::1]:80", "a:99999", "a/b", "a@b", "[::zz]:80", "a:b", "1.2.3.999"])(
-    "answers a Host of %j with 400 in words, to a page and to a call",
-    async (host) => {
-      for (const line of ["GET /healthz", `POST ${EMPTY_CALL}`]) {
-        const headers = "content-type: application/json\r\ncontent-length: 0";
-        const { status, text } = await answerTo(
-          ports[server]!,
-          `${line} HTTP/1.1\r\nhost: ${host}\r\n${headers}`,
-        );
-        expect([status, text]).toEqual([400, "the Host of the request is no host and port\n"]);
-      }
-      expect(logged).toEqual([]);
-    },
-  );
+  it.each([
+    "a b",
+    "[::1",
+    "::1]:80",
+    "a:99999",
+    "a/b",
+    "a@b",
+    "[::zz]:80",
+    "a:b",
+    "1.2.3.999",
+    "a\r\nhost: b",
+  ])("answers a Host of %j with 400 in words, to a page and to a call", async (host) => {
+    for (const line of ["GET /healthz", `POST ${EMPTY_CALL}`]) {
+      const headers = "content-type: application/json\r\ncontent-length: 0";
+      const { status, text } = await answerTo(
+        ports[server]!,
+        `${line} HTTP/1.1\r\nhost: ${host}\r\n${headers}`,
+      );
+      expect([status, text]).toEqual([400, "the Host of the request is no host and port\n"]);
+    }
+    expect(logged).toEqual([]);
+  });
 
   it("takes a whole URL as the target", async () => {
     const port = ports[server]!;
