@@ -111,7 +111,7 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     what: "an IPv6 address without brackets is no authority",
     file: "server/http/base/authority.ts",
     find: "? stated : bracketed(stated);",
-    replace: "? stated : `${stated}`;",
+    replace: "? stated : String(stated);",
     test: "test/server/http/listening/malformed.test.ts",
     name: "names an IPv6 address without brackets",
   },
