@@ -1,7 +1,6 @@
 import { subscribe } from "node:diagnostics_channel";
 import type { ClientRequest } from "node:http";
 import type { ClientHttp2Stream } from "node:http2";
-import { PiezaError } from "#core/base/errors.ts";
 
 /** Interim answers (1xx, RFC 9110, 15.2) to one request. Servers send one or two, and some one every few seconds. */
 const MAX_INTERIM = 64;
@@ -26,6 +25,6 @@ subscribe("http.client.request.start", (message) => {
   });
 });
 
-function endless(): PiezaError {
-  return new PiezaError("unavailable", `more than ${MAX_INTERIM} interim answers (1xx) and no answer`);
+function endless(): Error {
+  return new Error(`more than ${MAX_INTERIM} interim answers (1xx) and no answer`);
 }
