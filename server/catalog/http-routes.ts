@@ -2,6 +2,7 @@ import { PiezaError } from "#core/base/errors.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
 import { prefersHtml } from "../http/base/accept.ts";
 import type { HttpRequest, HttpResponse } from "../http/base/http-types.ts";
+import type { PlainHttp } from "../http/handling/options.ts";
 import type { PageFile, PageFiles } from "./page-files.ts";
 import { pageHeaders } from "./page-headers.ts";
 import type { TorrentDirectory } from "./torrent-directory.ts";
@@ -25,9 +26,8 @@ export interface CatalogRoutesParts {
 }
 
 /** The plain HTTP of a catalog besides its RPCs: torrents as files, the overview and the page. */
-export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts) {
-  return async (request: HttpRequest, response: HttpResponse): Promise<boolean> => {
-    const path = (request.url ?? "/").split("?", 1)[0]!;
+export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts): PlainHttp {
+  return async (request, response, { path }) => {
     const isTorrent = path.startsWith(FILES);
     const file = page.get(path);
     if (!isTorrent && !file && path !== "/") return false;

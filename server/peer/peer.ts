@@ -102,7 +102,7 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
       throw error;
     }
     announcing.start({
-      host: options.host ?? "127.0.0.1",
+      host: serving.server.address,
       port: serving.server.port,
       tls: options.tlsCert !== undefined,
       ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),

@@ -1,12 +1,12 @@
-import type { HttpRequest, HttpResponse } from "../http/base/http-types.ts";
+import type { HttpResponse } from "../http/base/http-types.ts";
+import type { PlainHttp } from "../http/handling/options.ts";
 import type { TrackerMetrics } from "./metrics/metrics.ts";
 import type { SwarmStore } from "./store/swarm-store.ts";
 
 /** Answers a tracker's plain HTTP requests, from browsers, curl and Prometheus. Returns whether it answered. */
-export function trackerPages(store: SwarmStore, metrics: TrackerMetrics) {
-  return async (request: HttpRequest, response: HttpResponse): Promise<boolean> => {
+export function trackerPages(store: SwarmStore, metrics: TrackerMetrics): PlainHttp {
+  return async (request, response, { path }) => {
     if (request.method !== "GET" && request.method !== "HEAD") return false;
-    const path = request.url?.split("?", 1)[0];
     if (path === "/") {
       send(response, "application/json", `${JSON.stringify(overview(store.trackerId), null, 2)}\n`);
       return true;

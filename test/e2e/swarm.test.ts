@@ -18,7 +18,9 @@ async function piecesSent(peer: PiezaProcess): Promise<number> {
   return (await metric(await peer.url(), "pieza_piece_bytes_sent_total")) / MiB;
 }
 
-describe("256 MiB from four peers, each with another half, although one is killed with -9 in the middle", () => {
+const where = "from four peers at %s, each with another half, although one is killed with -9 in the middle";
+
+describe.each(["127.0.0.1", "::1"])(`256 MiB ${where}`, (host) => {
   let swarm: LocalSwarm;
   let browser: PageDriver | undefined;
   afterEach(async () => {
@@ -28,7 +30,7 @@ describe("256 MiB from four peers, each with another half, although one is kille
   });
 
   async function startFour(): Promise<[PiezaProcess, ...PiezaProcess[]]> {
-    swarm = await LocalSwarm.start();
+    swarm = await LocalSwarm.start({ PIEZA_HOST: host });
     await writeRandomFile(swarm.path(name), 256 * MiB);
     await swarm.publish(name);
     const peers: PiezaProcess[] = [];

@@ -53,7 +53,7 @@ export const options = {
   tlsKey: textOption("--tls-key <file>", "private key of the certificate (PEM)"),
   allowedHost: textsOption(
     "--allowed-host <name>",
-    "host name that a server on loopback also accepts in requests (repeatable)",
+    "further host name of this server, for requests to loopback and for its own page (repeatable)",
   ),
   allowOrigin: textsOption(
     "--allow-origin <origin>",

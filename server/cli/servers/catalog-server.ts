@@ -48,6 +48,8 @@ export async function startCatalogServer(
 /** The catalog's URLs on this machine. A catalog that listens on every interface also answers on loopback. */
 function namesOf({ url, port }: RunningCatalog, { host = "" }: EdgeOptions): string[] {
   const local = url.replace(/\/\/(127\.0\.0\.1|\[::1\])(?=:|$)/, "//localhost");
-  const loopback = ["127.0.0.1", "localhost"].map((name) => `${new URL(url).protocol}//${name}:${port}`);
+  const loopback = ["127.0.0.1", "localhost", ...(host === "::" ? ["[::1]"] : [])].map(
+    (name) => `${new URL(url).protocol}//${name}:${port}`,
+  );
   return [...new Set([url, local, ...(isWildcard(host) ? loopback : [])])];
 }

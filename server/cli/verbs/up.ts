@@ -139,13 +139,15 @@ async function startPeers(
 /** Tells the user what to try first. */
 function readyLines({ page, catalog, content, peers }: Events["ready"], ca: string | undefined): string[] {
   const pieza = inCheckout ? "npm run -s pieza --" : "pieza";
-  const where = catalog === "http://127.0.0.1:8080" ? "" : ` --catalog ${catalog}`;
+  // Some shells take the brackets of an IPv6 address for a pattern.
+  const quoted = (url: string) => (url.includes("[") ? `"${url}"` : url);
+  const where = catalog === "http://127.0.0.1:8080" ? "" : ` --catalog ${quoted(catalog)}`;
   const [trustInCurl, trust] = ca === undefined ? ["", ""] : [`--cacert ${ca} `, ` --ca ${ca}`];
   return [
     "",
     `The page:   ${page}`,
-    `With curl:  curl ${trustInCurl}${catalog}/files/shakira.json`,
-    `            curl ${trustInCurl}-O ${content}`,
+    `With curl:  curl ${trustInCurl}${quoted(`${catalog}/files/shakira.json`)}`,
+    `            curl ${trustInCurl}-O ${quoted(content)}`,
     `To a file:  ${pieza} get ${SHOWN}${where}${trust}`,
     "",
     `${plural(peers.length, "peer")}, none of which has every piece; kill one and watch the others take over:`,

@@ -5,15 +5,13 @@ import { withoutBrackets } from "#core/base/host.ts";
 export type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 
 /**
- * The IP address that a host is, with or without brackets; undefined for a name other than localhost. Every spelling
- * of loopback becomes 127.0.0.1, and a mapped IPv4 address the IPv4 address that it maps.
+ * The IP address that a host is, with or without brackets; undefined for a name other than localhost, which is
+ * 127.0.0.1. A mapped IPv4 address becomes the IPv4 address that it maps.
  */
 export function parseIp(host: string): Ip | undefined {
   const bare = withoutBrackets(host);
   if (/^localhost\.?$/i.test(bare)) return LOOPBACK;
-  if (!ipaddr.isValid(bare)) return undefined;
-  const ip = ipaddr.process(bare);
-  return ip.kind() === "ipv6" && ip.range() === "loopback" ? LOOPBACK : ip;
+  return ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
 }
 
 /** Whether a host is "localhost" or a loopback address, with or without brackets. */
@@ -23,7 +21,7 @@ export function isLoopback(host: string): boolean {
   return ipaddr.isValid(literal) && ipaddr.process(literal).range() === "loopback";
 }
 
-/** A set of networks such as 10.0.0.0/8. */
+/** A set of networks such as 10.0.0.0/8. ::1 is in it where 127.0.0.1 is, because both are this machine. */
 export class Networks {
   readonly #networks: readonly [Ip, number][];
 
@@ -32,7 +30,8 @@ export class Networks {
     this.#networks = cidrs.map((cidr) => parseNetwork(cidr, field));
   }
 
-  has(ip: Ip): boolean {
+  has(address: Ip): boolean {
+    const ip = oneLoopback(address);
     return this.#networks.some(([net, bits]) => net.kind() === ip.kind() && ip.match([net, bits] as never));
   }
 }
@@ -40,7 +39,13 @@ export class Networks {
 function parseNetwork(cidr: string, field: string): [Ip, number] {
   if (!ipaddr.isValidCIDR(cidr)) throw new InvalidField(field, `${cidr} is no network such as 10.0.0.0/8`);
   const [net, bits] = ipaddr.parseCIDR(cidr);
-  return net.kind() === "ipv6" && net.range() === "loopback" ? [LOOPBACK, 32] : [net, bits];
+  const ip = oneLoopback(net);
+  return [ip, ip === net ? bits : 32];
+}
+
+/** 127.0.0.1 for ::1, which is the same machine; any other address as it is. */
+export function oneLoopback(ip: Ip): Ip {
+  return ip.kind() === "ipv6" && ip.range() === "loopback" ? LOOPBACK : ip;
 }
 
 const LOOPBACK = ipaddr.IPv4.parse("127.0.0.1");

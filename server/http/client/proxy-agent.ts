@@ -1,3 +1,4 @@
+import "./interim-answers.ts";
 import http from "node:http";
 import https from "node:https";
 import tls from "node:tls";

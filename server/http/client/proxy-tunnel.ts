@@ -1,3 +1,4 @@
+import "./interim-answers.ts";
 import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";

@@ -11,6 +11,7 @@ import {
 } from "@connectrpc/connect-node";
 import { MIN_TLS_VERSION } from "../base/no-tls.ts";
 import { rememberCaller, tellBytes, tellBytesOf } from "./arriving.ts";
+import { boundInterimAnswers } from "./interim-answers.ts";
 import { proxyFor } from "./proxy.ts";
 import { agentThrough, trusting } from "./proxy-agent.ts";
 import { NoTunnel, Tunnels } from "./proxy-tunnel.ts";
@@ -92,6 +93,8 @@ interface SocketOptions {
 
 /** HTTP/2 connections with large flow-control windows, whose streams fail after `stallMs` of silence. */
 class TunedSessions extends Http2SessionManager {
+  /** Node would leave out the brackets of an IPv6 address. */
+  readonly #named: { readonly ":authority": string };
   readonly #stallMs: number;
   readonly #tunnels: Tunnels | undefined;
   readonly #tuned = new WeakSet<object>();
@@ -106,6 +109,7 @@ class TunedSessions extends Http2SessionManager {
         ...(tunnels && { createConnection: tunnels.connect }),
       },
     );
+    this.#named = { ":authority": new URL(url).host };
     this.#stallMs = stallMs;
     this.#tunnels = tunnels;
   }
@@ -113,6 +117,7 @@ class TunedSessions extends Http2SessionManager {
   override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
     const stream = await this.#open(args);
     tellBytes(stream);
+    boundInterimAnswers(stream);
     const { session } = stream;
     if (session && !this.#tuned.has(session)) {
       this.#tuned.add(session);
@@ -128,10 +133,12 @@ class TunedSessions extends Http2SessionManager {
   }
 
   /** Opens a stream. Through a proxy, a session fails with NoTunnel until a tunnel is open for it. */
-  async #open(args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+  async #open([method, path, headers, options]: Parameters<
+    Http2SessionManager["request"]
+  >): Promise<ClientHttp2Stream> {
     for (;;) {
       try {
-        return await super.request(...args);
+        return await super.request(method, path, { ...this.#named, ...headers }, options);
       } catch (error) {
         if (!(error instanceof NoTunnel)) throw error;
       }

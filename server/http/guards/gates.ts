@@ -2,9 +2,10 @@ import type { Readable } from "node:stream";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { FRAME_HEAD_BYTES } from "#core/rpc/wire.ts";
+import { authorityOf } from "../base/authority.ts";
 import { type Caller, type CallerOf, LazyCaller } from "../base/caller.ts";
 import type { NodeExchange, Reply, RequestHead } from "../base/http-types.ts";
-import { authorityOf, type Cors } from "./origins.ts";
+import type { Cors, NamedHost } from "./origins.ts";
 import { Pace, type Paces } from "./pace.ts";
 import type { Policy } from "./policy.ts";
 import type { TakeRate } from "./rate-limit.ts";
@@ -55,11 +56,14 @@ export function createCall<R extends Route>(
   return { head, path, route, body, reply, frontEnd, caller, pace: undefined };
 }
 
+const PAGE_REFUSED =
+  "pages of this origin may not change anything here; start this server with --allow-origin, or with --allowed-host if it is a name of this server";
+
 /** Lets a call pass, or throws the error for its caller. Returns a promise only if it asks another server. */
 export type Gate = (call: Call) => Promise<void> | void;
 
 export interface GateOptions {
-  readonly knowsHost: (hostHeader: string | undefined) => boolean;
+  readonly namedHost: (authority: string | undefined) => NamedHost;
   readonly cors: Cors;
   readonly takeRate: TakeRate;
   readonly paces: Paces;
@@ -80,13 +84,15 @@ export class RequestRefused extends Error {
  * The gates that every call passes before it is answered, in the order of the result, whatever its front end, its
  * format and the way in which it is answered. The gates run before the body is read.
  */
-export function createGates({ knowsHost, cors, takeRate, paces }: GateOptions) {
+export function createGates({ namedHost, cors, takeRate, paces }: GateOptions) {
   const hostName: Gate = ({ head }) => {
-    if (!knowsHost(authorityOf(head))) throw new RequestRefused(421, "this server has another name");
+    const named = namedHost(authorityOf(head.headers));
+    if (named === "malformed") throw new RequestRefused(400, "the Host of the request is no host and port");
+    if (named === "foreign") throw new RequestRefused(421, "this server has another name");
   };
   const origin: Gate = ({ head, reply, route }) => {
-    if (!cors.admit(head, reply, route.policy.changes)) {
-      throw new RequestRefused(403, "pages of this origin may not change anything here");
+    if (!cors.admit(head, reply, route.policy)) {
+      throw new RequestRefused(403, PAGE_REFUSED);
     }
   };
   const rate: Gate = ({ route, caller }) => {
@@ -100,7 +106,13 @@ export function createGates({ knowsHost, cors, takeRate, paces }: GateOptions) {
     call.pace = new Pace(paces, call.frontEnd);
     call.frontEnd.hold(call.pace);
   };
-  return { hostName, origin, size, rate, authority, pace };
+  return { target, hostName, origin, size, rate, authority, pace };
+}
+
+/** Refuses a target that is no path (RFC 9112, 3.2); OPTIONS may have "*" instead. */
+function target({ head, path }: Call): void {
+  if (path.startsWith("/") || (path === "*" && head.method === "OPTIONS")) return;
+  throw new RequestRefused(400, "the target of the request is no path such as /healthz");
 }
 
 function checkRate(retryAfterMs: number): void {

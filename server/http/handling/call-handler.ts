@@ -24,7 +24,7 @@ import {
   RequestRefused,
   type Route,
 } from "../guards/gates.ts";
-import type { Cors } from "../guards/origins.ts";
+import type { Cors, NamedHost } from "../guards/origins.ts";
 import { Pace, Paces } from "../guards/pace.ts";
 import { plainPolicy, policyOf } from "../guards/policy.ts";
 import type { TakeRate } from "../guards/rate-limit.ts";
@@ -32,12 +32,12 @@ import { UploadBudget } from "../guards/upload-budget.ts";
 import { answerByLibrary } from "./by-library.ts";
 import type { HealthState } from "./health.ts";
 import { reportError } from "./library.ts";
-import { nodeCall, pathOf, say } from "./node-call.ts";
+import { nodeCall, pathOf, say, toOriginForm } from "./node-call.ts";
 import type { ServerOptions } from "./options.ts";
 
 export interface CallHandlerOptions extends Pick<ServerOptions, "services" | "direct" | "http"> {
   readonly handlers: readonly UniversalHandler[];
-  readonly knowsHost: (hostHeader: string | undefined) => boolean;
+  readonly namedHost: (authority: string | undefined) => NamedHost;
   readonly cors: Cors;
   readonly health: HealthState;
   readonly callerOf: CallerOf;
@@ -78,9 +78,12 @@ export class CallHandler {
     this.#paces = new Paces(limits);
     this.#unread = new UploadBudget(limits.unreadBytes);
     this.#plainRoute = { policy: plainPolicy(limits), method: undefined };
-    const { hostName, origin, size, rate, authority, pace } = createGates({ ...options, paces: this.#paces });
-    this.#gates = [hostName, origin, size, rate, authority, pace];
-    this.#preflightGates = [hostName];
+    const { target, hostName, origin, size, rate, authority, pace } = createGates({
+      ...options,
+      paces: this.#paces,
+    });
+    this.#gates = [target, hostName, origin, size, rate, authority, pace];
+    this.#preflightGates = [target, hostName];
     this.#routes = new Map(
       handlers.map((handler) => {
         const { method, requestPath } = handler;
@@ -113,6 +116,7 @@ export class CallHandler {
     // Without a listener, the error event of a caller that hangs up would end the process.
     request.on("error", ignore);
     response.on("error", ignore);
+    toOriginForm(request);
     const path = pathOf(request);
     const route = this.#routes.get(path) ?? this.#plainRoute;
     const call = nodeCall<RpcRoute | PlainRoute>(path, route, { request, response }, this.#options.callerOf);
@@ -144,7 +148,11 @@ export class CallHandler {
       }
       if (direct) await answerDirectly(call, direct, this.#sendError);
       else await answerByLibrary(handler, call, begun, this.#unread);
-    } catch {
+    } catch (error) {
+      if (error instanceof RequestRefused) {
+        this.#refuse(call, error);
+        return;
+      }
       // The caller has too many unread bytes or is gone, or its connection broke.
       const { headersSent, closed, destroyed } = call.reply;
       if (headersSent || closed || destroyed) call.frontEnd.kill();
@@ -203,7 +211,7 @@ export class CallHandler {
     const { request, response } = call.frontEnd.toNode();
     try {
       passGates(this.#preflightGates, call);
-      cors.preflight(request, response, call.route.policy.changes);
+      cors.preflight(request, response, call.route.policy);
     } catch (refusal) {
       this.#refuse(call, refusal);
     }
@@ -218,7 +226,7 @@ export class CallHandler {
       return;
     }
     try {
-      const answered = await http?.(request, response, call.caller, call.pace!);
+      const answered = await http?.(request, response, call);
       if (answered === true) this.#holdAnswer(call, response);
       else if (!answered) say(response, 404, "nothing here");
     } catch (error) {

@@ -53,6 +53,17 @@ function endWithConnection(request: IncomingMessage): void {
   request.once("close", () => socket.off("close", end));
 }
 
+/**
+ * Turns the target of a request into a path with a query if it is a whole URL, whose host then counts instead of the
+ * Host header (RFC 9112, 3.2.2).
+ */
+export function toOriginForm(request: HttpRequest): void {
+  const url = /^https?:\/\//i.test(request.url ?? "") ? URL.parse(request.url!) : null;
+  if (!url) return;
+  request.url = url.pathname + url.search;
+  request.headers.host = url.host;
+}
+
 /** The path of a request without its query. */
 export function pathOf(request: HttpRequest): string {
   const url = request.url ?? "/";

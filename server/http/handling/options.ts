@@ -1,8 +1,7 @@
-import type { Caller } from "../base/caller.ts";
 import type { HttpRequest, HttpResponse } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
-import type { Pace } from "../guards/pace.ts";
+import type { Call } from "../guards/gates.ts";
 import type { SharedRate } from "../guards/rate-limit.ts";
 import type { ServedService } from "./served-service.ts";
 
@@ -18,7 +17,10 @@ export interface EdgeOptions {
   readonly tlsCert?: string | undefined;
   /** Path of a PEM file with the certificate's private key. */
   readonly tlsKey?: string | undefined;
-  /** Names accepted in Host on a loopback bind, besides localhost, loopback addresses and the name in publicUrl. */
+  /**
+   * Names of this server, besides localhost, IP addresses and the name in publicUrl: accepted in Host on a loopback
+   * bind, and for the page of a server that needs no token.
+   */
   readonly allowedHosts?: readonly string[] | undefined;
   /** Origins of pages that may call methods that change something. */
   readonly allowOrigins?: readonly string[] | undefined;
@@ -35,8 +37,7 @@ export interface EdgeOptions {
 export type PlainHttp = (
   request: HttpRequest,
   response: HttpResponse,
-  caller: Caller,
-  pace: Pace,
+  call: Pick<Call, "path" | "caller" | "pace">,
 ) => PlainAnswered | Promise<PlainAnswered>;
 
 export type PlainAnswered = boolean | "paced";
@@ -60,6 +61,8 @@ export interface ServerOptions extends EdgeOptions {
 export interface RunningServer {
   /** publicUrl, or the scheme, host and port of the bind, without a slash at the end. */
   readonly url: string;
+  /** The IP address that it is bound to. */
+  readonly address: string;
   readonly port: number;
   /** Sets the answer of health checks. It is true at the start. */
   setHealth(serving: boolean): void;

@@ -44,8 +44,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     handlers: createHandlers(services, limits, signals, log),
     direct: options.direct,
     http: options.http,
-    knowsHost: hostCheck({ ...options, host }),
-    cors: new Cors(options.allowOrigins),
+    namedHost: hostCheck({ ...options, host }),
+    cors: new Cors({ ...options, host, tls: certificate !== undefined }),
     health,
     callerOf: createCallerOf(options.trustedProxies),
     takeRate: takeRateOf(options, limits),
@@ -76,11 +76,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const everyMs = options.certificateCheckMs ?? CERTIFICATE_CHECK_MS;
   const stopFollowing = certificate?.follow(port as TlsPort, everyMs, log);
 
-  const bound = (port.address() as AddressInfo).port;
+  const bound = port.address() as AddressInfo;
   let closed: Promise<void> | undefined;
   return {
-    url: options.publicUrl?.replace(/\/+$/, "") ?? urlOf(certificate !== undefined, host, bound),
-    port: bound,
+    url: options.publicUrl?.replace(/\/+$/, "") ?? urlOf(certificate !== undefined, host, bound.port),
+    address: bound.address,
+    port: bound.port,
     setHealth: (serving) => health.set(serving),
     close({ graceMs = DEFAULT_GRACE_MS } = {}) {
       health.set(false);
@@ -122,6 +123,8 @@ function takeRateOf({ rateLimit, shareRate }: ServerOptions, limits: Limits): Ta
 function http1Options(limits: Limits) {
   return {
     maxHeaderSize: limits.maxHeaderBytes,
+    // Of two Host headers (RFC 9112, 3.2) or two tokens Node would take the first; joined, they are malformed.
+    joinDuplicateHeaders: true,
     headersTimeout: limits.headersMs,
     // Pace ends slow bodies; this ends a request whose body nobody reads.
     requestTimeout: limits.maxTimeoutMs,

@@ -44,7 +44,7 @@ export type Announces = Pick<Announcing, keyof Announcing>;
 
 /** Where a peer serves. */
 export interface ServingAddress {
-  /** The address that the server is bound to. */
+  /** The IP address that the server is bound to. */
   readonly host: string;
   readonly port: number;
   readonly publicUrl?: string;
@@ -54,7 +54,8 @@ export interface ServingAddress {
 /**
  * The address to announce: the public URL, or none, so that the tracker takes the address that it sees. That is right
  * across machines, behind NAT too, but for two binds. No other machine reaches a loopback bind, so a tracker
- * elsewhere gets port 0. A tracker on this machine sees its own address, so it gets the URL of a bind to another one.
+ * elsewhere gets port 0. A tracker on this machine sees its own address, which may be 127.0.0.1 or ::1, so it gets the
+ * URL of a bind to another one.
  */
 export function announcedAddress(
   { host, port, publicUrl, tls }: ServingAddress,
@@ -63,7 +64,8 @@ export function announcedAddress(
 ) {
   if (publicUrl !== undefined) return { port, publicUrl, tls };
   const tracker = withoutBrackets(new URL(trackerUrl).hostname);
-  if (isLoopback(host)) return { port: isLoopback(tracker) ? port : 0, tls };
+  if (isLoopback(host) && !isLoopback(tracker)) return { port: 0, tls };
+  if (isLoopback(host) && host === tracker) return { port, tls };
   const own = Object.values(interfaces).some((list) => list?.some(({ address }) => address === tracker));
   // An IPv6 zone is valid only on this machine, and a host name may stand for several addresses.
   const exact = isIP(host) !== 0 && !isWildcard(host) && !host.includes("%");

@@ -1,6 +1,6 @@
 import { contentPath, parseContentPath } from "#core/content/content-path.ts";
 import type { HttpResponse } from "../../http/base/http-types.ts";
-import { pathOf, say } from "../../http/handling/node-call.ts";
+import { say } from "../../http/handling/node-call.ts";
 import type { PlainHttp } from "../../http/handling/options.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
 import { type ContentParts, serveContent } from "./content.ts";
@@ -18,9 +18,7 @@ export interface PeerPagesParts {
  * and `/pieces/...`.
  */
 export function peerPages({ torrents, metrics, content }: PeerPagesParts): PlainHttp {
-  return async (request, response, caller, pace) => {
-    const { address } = caller;
-    const path = pathOf(request);
+  return async (request, response, { path, caller: { address }, pace }) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       if (!parseContentPath(path)) return false;
       response.setHeader("allow", "GET, HEAD");
@@ -35,7 +33,8 @@ export function peerPages({ torrents, metrics, content }: PeerPagesParts): Plain
       sendText(response, metrics.contentType, await metrics.text());
       return true;
     }
-    const answered = await serveContent(path, { request, response, pace, address }, content);
+    // The pace gate has been passed.
+    const answered = await serveContent(path, { request, response, pace: pace!, address }, content);
     return answered || servePiece(path, { request, response, address }, content.uploads);
   };
 }

@@ -8,8 +8,6 @@ import { UnusualAnswer } from "./unusual-answer.ts";
 
 /** Bytes that one read of a socket takes at most: so many that the number of reads does not matter. */
 const READ_BYTES = 256 << 10;
-/** The first byte of every HTTP/1.1 answer. An HTTP/2 server begins with another byte and may never end a line. */
-const FIRST_BYTE = "H".charCodeAt(0);
 
 /** One Connect unary call (binary message) over HTTP/1.1. */
 export interface UnaryCall {
@@ -38,8 +36,6 @@ export interface ConnectionOptions {
   readonly Failure: typeof PiezaError;
   /** A connection without a byte for this time fails, idle ones included; 0: never. */
   readonly stallMs: number;
-  /** Whether an answer that cannot be HTTP/1.1 fails at its first byte, not only at the end of its head. */
-  readonly checkFirstByte: boolean;
   /** The error when the server cannot be reached or the socket breaks. */
   unreachable(cause: Error): Error;
   /** The error when the server closes the connection before the end of an answer. */
@@ -158,7 +154,7 @@ export class Http1Connection {
   #take(exchange: Exchange, bytes: Buffer): undefined | Promise<void> {
     let rest: Buffer = bytes;
     if (!exchange.body) {
-      const read = exchange.head.read(bytes, this.#options.checkFirstByte ? FIRST_BYTE : undefined);
+      const read = exchange.head.read(bytes);
       if (!read) return undefined;
       exchange.body = this.#body(exchange.call, read.head);
       rest = bytes.subarray(read.bodyStart);
@@ -175,6 +171,7 @@ export class Http1Connection {
   #body(call: UnaryCall, head: ResponseHead): AnswerBody {
     const length = bodyLength(head);
     this.reusable = keepsConnection(head);
+    if (head.status < 200) throw new UnusualAnswer("an interim answer comes first");
     if (head.status !== 200) return this.#errorBody(head, length);
     if (head.headers.get("content-type") !== "application/proto")
       throw new UnusualAnswer("not a protobuf message");

@@ -2,6 +2,8 @@ import { UnusualAnswer } from "./unusual-answer.ts";
 
 /** Bytes of the longest head that is read; a stock server's is a tenth of it. */
 const MAX_HEAD_BYTES = 16 << 10;
+/** The first byte of every HTTP/1.1 answer. An HTTP/2 server begins with another byte and may never end a line. */
+const FIRST_BYTE = "H".charCodeAt(0);
 const CR = 13;
 const LF = 10;
 
@@ -22,13 +24,13 @@ export class HeadReader {
   }
 
   /**
-   * Returns the head and the place in `chunk` where the body begins, or undefined while the head is not whole. With
-   * `firstByte`, an answer that begins with another byte fails at once.
+   * Returns the head and the place in `chunk` where the body begins, or undefined while the head is not whole. An
+   * answer that cannot be HTTP/1.1 fails at its first byte.
    */
-  read(chunk: Buffer, firstByte?: number): { head: ResponseHead; bodyStart: number } | undefined {
+  read(chunk: Buffer): { head: ResponseHead; bodyStart: number } | undefined {
     const before = this.#bytes.length;
     const all = before === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
-    if (firstByte !== undefined && all[0] !== firstByte) throw this.#notHttp1();
+    if (all[0] !== FIRST_BYTE) throw this.#notHttp1();
     const end = endOfHead(all, Math.max(0, before - 3));
     if (end < 0 && all.length > MAX_HEAD_BYTES) throw this.#malformed("the answer's head does not end");
     if (end < 0) {
@@ -52,7 +54,7 @@ export class HeadReader {
   }
 
   #notHttp1(): Error {
-    return this.#malformed("the answer is not HTTP/1.1");
+    return this.#malformed("the answer is not HTTP/1.1; --transport grpc asks over HTTP/2");
   }
 }
 

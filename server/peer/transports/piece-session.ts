@@ -3,6 +3,7 @@ import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink } from "#core/ports/peer.ts";
 import { callDeadlineMs } from "#core/rpc/call-limits.ts";
 import { frameHead } from "#core/rpc/wire.ts";
+import { boundInterimAnswers } from "../../http/client/interim-answers.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { GatheringSink } from "./gathering-sink.ts";
 import { GrpcAnswer } from "./grpc-answer.ts";
@@ -30,6 +31,8 @@ export class PieceSession {
   /** Whether a whole answer has arrived. */
   used = false;
   readonly #url: string;
+  /** Node would leave out the brackets of an IPv6 address. */
+  readonly #authority: string;
   readonly #session: ClientHttp2Session;
   readonly #buffers = new BufferPool(MAX_IDLE_BUFFER_BYTES);
   readonly #calls = new Set<PieceStream>();
@@ -39,6 +42,7 @@ export class PieceSession {
   /** `url`: scheme http, host and port. Connects at once; a failure shows in the first request. */
   constructor(url: string) {
     this.#url = url;
+    this.#authority = new URL(url).host;
     this.#session = http2.connect(url, {
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
       maxSessionMemory: SESSION_MEMORY_MB,
@@ -118,6 +122,7 @@ export class PieceSession {
       const stream = this.#session.request({
         ":method": "POST",
         ":path": GET_PIECE_PATH,
+        ":authority": this.#authority,
         "content-type": "application/grpc+proto",
         "grpc-timeout": `${deadlineMs}m`,
         te: "trailers",
@@ -152,6 +157,7 @@ class PieceStream {
     this.done = this.#settled.promise;
     this.#gathered = new GatheringSink(sink, buffer);
     this.#answer = new GrpcAnswer(this.#gathered, pieceLength);
+    boundInterimAnswers(stream);
     stream.on("response", (headers) => {
       onBegun();
       this.#attempt(() => this.#answer.onHead(headers));

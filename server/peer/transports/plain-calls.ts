@@ -16,7 +16,6 @@ const MAX_IDLE_MS = 30_000;
 const CONNECTION: ConnectionOptions = {
   Failure: PiezaError,
   stallMs: 0,
-  checkFirstByte: true,
   unreachable: (cause) => new PiezaError("unavailable", cause.message, { cause }),
   closed: () => new UnusualAnswer("the connection closed before the answer"),
   malformed: (problem) => new UnusualAnswer(problem),

@@ -41,7 +41,6 @@ class SocketChannel implements PieceChannel {
     this.#connection = {
       Failure: PeerFailed,
       stallMs: STALL_MS,
-      checkFirstByte: false,
       unreachable: (cause) => unreachable(url, cause),
       closed: () => closedBy(url),
       malformed: (problem) => new PeerFailed("internal", problem),

@@ -2,7 +2,7 @@ import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { withBrackets } from "#core/base/host.ts";
-import { type Ip, Networks, parseIp } from "../../http/base/networks.ts";
+import { type Ip, Networks, oneLoopback, parseIp } from "../../http/base/networks.ts";
 import type { ResolveHost } from "./dns.ts";
 
 /** The network of an address: this machine, a private network, the internet, or none that a peer can be in. */
@@ -124,7 +124,8 @@ export function classOfHost(host: string, interfaces = networkInterfaces()): Net
 
 /** The unit that the cap on leases counts: an IPv4 address, or the /64 that one IPv6 customer usually has. */
 export function sourceOf(caller: string): string {
-  const ip = parseIp(caller);
+  const address = parseIp(caller);
+  const ip = address && oneLoopback(address);
   if (ip instanceof ipaddr.IPv6) return `${ipaddr.IPv6.networkAddressFromCIDR(`${ip}/64`)}/64`;
   return ip?.toString() ?? "";
 }

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { withBrackets } from "#core/base/host.ts";
 import { PiezaProcess } from "./pieza-process.ts";
 
 const run = promisify(execFile);
@@ -10,9 +11,18 @@ const run = promisify(execFile);
 /** What the machines' servers take as their token instead of one that they make themselves. */
 const token = "a-token-for-tests-only";
 
+export type Family = "IPv4" | "IPv6";
+
+const networks: Readonly<Record<Family, { readonly prefix: string; readonly bits: number }>> = {
+  IPv4: { prefix: "10.77.0.", bits: 24 },
+  IPv6: { prefix: "fd77::", bits: 64 },
+};
+
 /** One machine of a Lan. */
 export interface LanHost {
   readonly address: string;
+  /** The address as it stands in a URL. */
+  readonly urlHost: string;
   /** Where its processes start. */
   readonly folder: string;
   /** The name of its network namespace. */
@@ -20,7 +30,7 @@ export interface LanHost {
 }
 
 /**
- * Machines at one switch, 10.77.0.1 and so on: each a network namespace of this machine with an interface, a loopback
+ * Machines at one switch, 10.77.0.1 or fd77::1 and so on, each with an address of one family only: each a network namespace of this machine with an interface, a loopback
  * and ports of its own. They share the disk, but each has its own data folder. Needs root and iproute2.
  */
 export class Lan {
@@ -30,19 +40,24 @@ export class Lan {
   readonly #switch: string;
   readonly #processes: PiezaProcess[] = [];
 
-  private constructor(folder: string, size: number) {
+  readonly #bits: number;
+
+  private constructor(folder: string, size: number, family: Family) {
+    const { prefix, bits } = networks[family];
     this.#folder = folder;
+    this.#bits = bits;
     this.#switch = `pieza-${process.pid}-switch`;
     this.hosts = Array.from({ length: size }, (_, n) => ({
-      address: `10.77.0.${n + 1}`,
+      address: `${prefix}${n + 1}`,
+      urlHost: withBrackets(`${prefix}${n + 1}`),
       folder: join(folder, `host-${n + 1}`),
       namespace: `pieza-${process.pid}-${n + 1}`,
     }));
   }
 
   /** Fails with the line to type where this machine does not allow it. */
-  static async start(size: number): Promise<Lan> {
-    const lan = new Lan(await mkdtemp(join(tmpdir(), "pieza-lan-")), size);
+  static async start(size: number, family: Family): Promise<Lan> {
+    const lan = new Lan(await mkdtemp(join(tmpdir(), "pieza-lan-")), size, family);
     try {
       await lan.#plug();
     } catch (cause) {
@@ -96,7 +111,9 @@ export class Lan {
         this.#switch,
       );
       await ip("-n", this.#switch, "link", "set", port, "master", "bridge", "up");
-      await ip("-n", namespace, "address", "add", `${address}/24`, "dev", "eth0");
+      // Otherwise an IPv6 address is of no use for the second in which the kernel looks for its double.
+      const nodad = address.includes(":") ? ["nodad"] : [];
+      await ip("-n", namespace, "address", "add", `${address}/${this.#bits}`, "dev", "eth0", ...nodad);
       for (const link of ["lo", "eth0"]) await ip("-n", namespace, "link", "set", link, "up");
     }
   }

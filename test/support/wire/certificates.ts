@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 export interface CertificateFor {
-  /** As in subjectAltName. Default: localhost and 127.0.0.1. */
+  /** As in subjectAltName. Default: localhost, 127.0.0.1 and ::1. */
   readonly names?: string;
   /** Days from now on; negative for one that has expired. Default 2. */
   readonly days?: number;
@@ -45,7 +45,7 @@ export class TestAuthority {
 
   async issue(options: CertificateFor = {}): Promise<CertificatePaths> {
     const name = `server-${++this.#issued}`;
-    const { names = "DNS:localhost,IP:127.0.0.1", days = 2, selfSigned = false } = options;
+    const { names = "DNS:localhost,IP:127.0.0.1,IP:::1", days = 2, selfSigned = false } = options;
     const [tlsCert, tlsKey, request] = ["pem", "key", "csr"].map((end) => this.#path(`${name}.${end}`));
     const wanted = ["-addext", `subjectAltName=${names}`];
     if (selfSigned) {

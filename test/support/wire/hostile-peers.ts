@@ -63,6 +63,7 @@ export const conducts: readonly Conduct[] = [
     does: "speaks neither HTTP",
     overHttp2: "unavailable",
     overHttp1: "unavailable",
+    overSockets: "internal",
     onConnection: (socket) => socket.end(Buffer.alloc(2_000, "\u0000garbage\r\n")),
   },
   {
@@ -184,6 +185,14 @@ export const conducts: readonly Conduct[] = [
       const encoding = `${isFramed(type) ? "grpc" : "content"}-encoding: gzip\r\n`;
       socket.end(Buffer.concat([head(type, body.length, encoding), body]));
     },
+  },
+  {
+    does: "answers HTTP/1.1 with the first frame of HTTP/2, and waits",
+    overHttp2: "unavailable",
+    overHttp1: "unavailable",
+    overSockets: "internal",
+    onStream: (stream) => stream.close(h2.NGHTTP2_REFUSED_STREAM),
+    onRequest: (socket) => socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])),
   },
   {
     does: "never ends its headers",

@@ -50,11 +50,11 @@ async function start<T extends { close(): unknown }>(starting: Promise<T>): Prom
   return started;
 }
 
-const catalogOf = (trackers: string[]) =>
-  start(
-    startCatalog({ port: 0, directory: join(folder, "torrents"), token: "a-token-for-tests-only", trackers }),
-  );
-const tracker = () => start(startTracker({ port: 0 }));
+const catalogOf = (trackers: string[], host = "127.0.0.1") => {
+  const directory = join(folder, "torrents");
+  return start(startCatalog({ port: 0, host, directory, token: "a-token-for-tests-only", trackers }));
+};
+const tracker = (host = "127.0.0.1") => start(startTracker({ port: 0, host }));
 
 async function peer(trackers: string[], pieces: number[], options: Partial<PeerOptions> = {}) {
   const store = new MemoryPieceStore(made.geometry);
@@ -94,9 +94,9 @@ async function look(url: string, role?: ServerKind, ca?: string) {
 }
 
 describe("doctor finds", () => {
-  it("nothing wrong with servers of ours", async () => {
-    const catalog = await catalogOf([]);
-    for (const { url } of [catalog, await tracker(), await peer([], [0])]) {
+  it.each(["127.0.0.1", "::1"])("nothing wrong with servers of ours at %s", async (host) => {
+    const catalog = await catalogOf([], host);
+    for (const { url } of [catalog, await tracker(host), await peer([], [0], { host })]) {
       for (const line of await look(url)) expect(line).toMatch(/^ok /);
     }
   });
@@ -239,9 +239,14 @@ describe("doctor of a torrent", () => {
   const run = (...args: string[]) =>
     pieza(["doctor", ...args, "--data", join(folder, "data")], { cwd: folder });
 
-  it("says that all is well", async () => {
-    const { url } = await tracker();
-    await peer([url], [0, 1, 2, 3, 4, 5, 6]);
+  it.each([
+    ["127.0.0.1", "127.0.0.1"],
+    ["::1", "::1"],
+    ["::1", "127.0.0.1"],
+    ["127.0.0.1", "::1"],
+  ])("says that all is well with a tracker at %s and a peer at %s", async (host, peerHost) => {
+    const { url } = await tracker(host);
+    await peer([url], [0, 1, 2, 3, 4, 5, 6], { host: peerHost });
     const { code, stdout } = await run("it.json", "--tracker", url);
     expect(stdout).toContain("it names 1 peer of this torrent");
     expect(stdout).toContain("every piece together");

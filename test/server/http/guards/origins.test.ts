@@ -1,9 +1,13 @@
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import http from "node:http";
 import http2 from "node:http2";
+import { hostname } from "node:os";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
+import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
+import { tokenAuthority } from "../../../../server/http/guards/token.ts";
 import { served } from "../../../../server/http/handling/served-service.ts";
 import {
   type RunningServer,
@@ -11,10 +15,13 @@ import {
   startServer,
 } from "../../../../server/http/listening/server.ts";
 import { trackerPolicies } from "../../../../server/tracker/service.ts";
+import { TestAuthority } from "../../../support/wire/certificates.ts";
+import { RawClient } from "../../../support/wire/raw-call.ts";
 
 const ANNOUNCE = "/pieza.v1.TrackerService/Announce";
 const SCRAPE = "/pieza.v1.TrackerService/Scrape";
 const LOCATE = "/pieza.v1.TrackerService/LocatePieces";
+const WITH_TOKEN = "/pieza.v1.CatalogService/DeleteTorrent";
 
 const open: RunningServer[] = [];
 let announced = 0;
@@ -39,6 +46,7 @@ async function start(options: Partial<ServerOptions> = {}): Promise<RunningServe
         },
         { policies: trackerPolicies },
       ),
+      served(CatalogService, {}, { policies: { deleteTorrent: { authority: tokenAuthority("secret") } } }),
     ],
     http(_request, response) {
       response.end("plain");
@@ -152,6 +160,48 @@ describe("pages of other origins", () => {
       expect(headers.vary).toBe("Origin");
     }
     expect(announced).toBe(2);
+  });
+
+  it("of the server's own name and port but another scheme may not", async () => {
+    const server = await start();
+    const https = server.url.replace("http:", "https:");
+    expect((await ask(server, ANNOUNCE, { origin: https })).status).toBe(403);
+    const authority = await TestAuthority.make();
+    const overTls = new RawClient((await start(await authority.issue())).url, 1, {
+      ca: await readFile(authority.ca),
+    });
+    const statusOf = async (origin: string) => {
+      const headers = { "content-type": "application/json", origin, host: "localhost:1" };
+      return (await overTls.call({ path: ANNOUNCE, headers, body: Buffer.from("{}") })).status;
+    };
+    expect([await statusOf("http://localhost:1"), await statusOf("https://localhost:1")]).toEqual([403, 200]);
+    overTls.close();
+    await authority.remove();
+  });
+
+  it("on a bind to every address, a name that anybody may point here is no name of the server's own", async () => {
+    const server = await start({
+      host: "0.0.0.0",
+      allowedHosts: ["Box.lan"],
+      publicUrl: "https://pub.example",
+    });
+    const statusOf = async (host: string, path = ANNOUNCE) =>
+      (await ask(server, path, { origin: `http://${host}`, host })).status;
+    expect(await statusOf(`evil.example:${server.port}`)).toBe(403);
+    const own = [
+      "box.lan",
+      "10.1.2.3:8080",
+      "[fd00::1]:8080",
+      "localhost:1",
+      hostname(),
+      `${hostname()}.local`,
+    ];
+    for (const host of own) expect(await statusOf(host), host).toBe(200);
+    expect((await ask(server, ANNOUNCE, { origin: "https://pub.example", host: "inside:80" })).status).toBe(
+      200,
+    );
+    // A page needs more than its name for a call that asks for a token.
+    expect(await statusOf("evil.example", WITH_TOKEN)).toBe(401);
   });
 
   it("programs, which have no origin, may change things", async () => {

@@ -23,6 +23,23 @@ describe("the address that a tracker is told", () => {
     }
   });
 
+  it("is that of the bind, where a tracker on this machine would see another one", () => {
+    const told = (host: string, tracker: string) =>
+      announcedAddress({ host, port: 50_051, tls: false }, tracker);
+    for (const [host, tracker] of [
+      ["127.0.0.1", here],
+      ["::1", "http://[::1]:50050"],
+    ] as const) {
+      expect(told(host, tracker)).toEqual({ port: 50_051, tls: false });
+    }
+    for (const tracker of ["http://[::1]:1", "http://localhost:1", "http://127.0.0.2:1"]) {
+      expect(told("127.0.0.1", tracker)).toMatchObject({ publicUrl: "http://127.0.0.1:50051" });
+    }
+    for (const tracker of [here, "http://localhost:1"]) {
+      expect(told("::1", tracker)).toMatchObject({ publicUrl: "http://[::1]:50051" });
+    }
+  });
+
   describe("bound to one address of this machine", () => {
     const machine = {
       eth0: ["10.1.2.3", "10.9.9.9", "fd00::2"].map((address) => ({ address })),

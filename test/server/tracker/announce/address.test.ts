@@ -29,7 +29,7 @@ const announced = async (own: NetworkClass, publicUrl: string, allowNetworks?: s
 describe("without a public URL a peer is where its announce came from", () => {
   it.each([
     ["loopback", "127.0.0.1", "http://127.0.0.1:7000"],
-    ["loopback", "::1", "http://127.0.0.1:7000"],
+    ["loopback", "::1", "http://[::1]:7000"],
     ["loopback", "::ffff:127.0.0.1", "http://127.0.0.1:7000"],
     ["private", "10.1.2.3", "http://10.1.2.3:7000"],
     ["private", "::ffff:192.168.0.9", "http://192.168.0.9:7000"],
@@ -72,7 +72,7 @@ describe("without a public URL a peer is where its announce came from", () => {
   });
 
   it("speaks https where the peer does, and one address has one form", () => {
-    expect(observed("loopback", "::1", 7000, true)).toMatchObject({
+    expect(observed("loopback", "::ffff:127.0.0.1", 7000, true)).toMatchObject({
       url: "https://127.0.0.1:7000",
       address: "127.0.0.1:7000",
     });
@@ -89,7 +89,7 @@ describe("a public URL", () => {
     ["loopback", "http://localhost:7000", "http://127.0.0.1:7000"],
     ["loopback", "http://LOCALHOST.:7000", "http://127.0.0.1:7000"],
     ["loopback", "http://127.1:7000/", "http://127.0.0.1:7000"],
-    ["loopback", "http://[::1]:7000", "http://127.0.0.1:7000"],
+    ["loopback", "http://[0:0::1]:7000", "http://[::1]:7000"],
     ["loopback", "http://[::ffff:7f00:1]:7000", "http://127.0.0.1:7000"],
     ["private", "https://10.0.0.5:7000", "https://10.0.0.5:7000"],
     ["public", "https://8.8.8.8", "https://8.8.8.8:443"],
@@ -194,7 +194,9 @@ describe("a public URL", () => {
   });
 
   it("of a loopback in IPv6 is allowed as loopback", async () => {
-    expect(await announced("public", "http://[::1]:7000", ["::1/128"])).toBe("http://127.0.0.1:7000");
+    for (const network of ["::1/128", "127.0.0.0/8"]) {
+      expect(await announced("public", "http://[::1]:7000", [network])).toBe("http://[::1]:7000");
+    }
   });
 });
 
