@@ -68,12 +68,12 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     name: "a read that failed gives its room back",
   },
   {
-    what: "a file that changes while it is read counts as read",
-    file: "server/peer/stores/stamped-read.ts",
-    find: "return after === stampOf(before) && isSettled(before, nowMs) ? after : undefined;",
-    replace: "return isSettled(before, nowMs) ? after : undefined;",
-    test: "test/server/peer/stores/stamped-read.test.ts",
-    name: "has none if the file changes while it is read",
+    what: "a seeded piece is trusted for good after its first hash",
+    file: "server/peer/stores/in-place-store.ts",
+    find: "if (this.#verified.get(index) === fingerprint) return bytes;",
+    replace: "if (this.#verified.has(index)) return bytes;",
+    test: "test/server/peer/stores/in-place-store.test.ts",
+    name: "withdraws a piece that a program changes in its memory",
   },
   {
     what: "a piece is held before its record is written",

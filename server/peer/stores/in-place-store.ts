@@ -8,9 +8,10 @@ import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { codeOf, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
+import { readRuns, sizeOf } from "./file-runs.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import { KeptFiles } from "./kept-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
-import { readStamped, sizeOf } from "./stamped-read.ts";
 
 export interface InPlaceStoreOptions {
   readonly torrent: Torrent;
@@ -24,8 +25,6 @@ export interface InPlaceStoreOptions {
   readonly onWithdrawn?: ((index: PieceIndex) => void) | undefined;
   /** Default: WebCrypto, which hashes on another thread while this one serves. */
   readonly hasher?: Hasher | undefined;
-  /** Wall-clock milliseconds, compared with the files' times. Default Date.now. */
-  readonly now?: (() => number) | undefined;
 }
 
 /**
@@ -72,8 +71,9 @@ async function checkSizes(map: FileMap, root: string): Promise<void> {
 }
 
 /**
- * Invariant: the bytes that `read` returns have the piece's hash, taken of these bytes or of earlier ones from files
- * that have not changed since. A piece with a wrong hash is withdrawn for good.
+ * Invariant: the bytes that `read` returns have the piece's hash. Bytes with the fingerprint of earlier ones, whose hash
+ * was right, need no second hash. The files' times do not count: a program that has mapped a file into its memory may
+ * change it without a new time. A piece with a wrong hash is withdrawn for good.
  */
 export class InPlaceStore implements ServedStore {
   readonly geometry: PieceGeometry;
@@ -81,7 +81,7 @@ export class InPlaceStore implements ServedStore {
   readonly #options: InPlaceStoreOptions;
   readonly #map: FileMap;
   readonly #files = new KeptFiles();
-  /** By piece: the stamp of its files at the time its hash was right. */
+  /** By piece: the fingerprint of the bytes whose hash was right. */
   readonly #verified = new Map<PieceIndex, string>();
 
   constructor(options: InPlaceStoreOptions, geometry: PieceGeometry, map: FileMap, held: Bitfield) {
@@ -96,15 +96,16 @@ export class InPlaceStore implements ServedStore {
     checkHeld(this.held, index);
     const length = this.geometry.lengthOf(index);
     const bytes = into ? into.subarray(0, length) : new Uint8Array(length);
-    const stamp = await this.#readStamped(index, bytes);
-    if (stamp !== undefined && this.#verified.get(index) === stamp) return bytes;
+    await this.#readFiles(index, bytes);
+    const fingerprint = fingerprintOf(bytes);
+    if (this.#verified.get(index) === fingerprint) return bytes;
     const { hasher = webCryptoHasher, torrent } = this.#options;
     if ((await sha256(hasher, bytes)) !== torrent.pieces[index]) throw this.#withdraw(index);
-    if (stamp !== undefined) this.#verified.set(index, stamp);
+    this.#verified.set(index, fingerprint);
     return bytes;
   }
 
-  /** Hashes a held piece again, whatever the files' times say, and withdraws it if it has changed. */
+  /** Hashes a held piece again and withdraws it if it has changed. */
   async check(index: PieceIndex): Promise<boolean> {
     this.#verified.delete(index);
     try {
@@ -121,15 +122,15 @@ export class InPlaceStore implements ServedStore {
     this.#files.close();
   }
 
-  async #readStamped(index: PieceIndex, into: Uint8Array): Promise<string | undefined> {
+  async #readFiles(index: PieceIndex, into: Uint8Array): Promise<void> {
     const segments = this.#map.segments(this.geometry.offset(index), this.geometry.lengthOf(index));
-    const { path: root, now = Date.now } = this.#options;
+    const root = this.#options.path;
     const runs = Array.from(segments, ({ file, ...run }) => ({
       path: join(root, this.#map.files[file]!.path),
       ...run,
     }));
     try {
-      return await readStamped(this.#files, runs, now(), into);
+      await readRuns(this.#files, runs, into);
     } catch (error) {
       const code = codeOf(error);
       if (code === "EMFILE" || code === "ENFILE") {
