@@ -55,6 +55,21 @@ describe("a directory of torrents", () => {
     expect((await torrents.get({ infoHash: torrent.infoHash.toUpperCase() })).torrent).toEqual(torrent);
   });
 
+  it("keeps a torrent whose name begins with a dot, also at the next start", async () => {
+    const torrents = await opened();
+    const torrent = await legacyTorrent(".env.example");
+    await torrents.publish(torrent);
+    // A scan of the whole directory.
+    await put("other.json", "other");
+    await clock.tick(2_000);
+    for (const catalog of [torrents, await opened()]) {
+      expect(await names(catalog)).toEqual([".env.example", "other"]);
+      expect(await catalog.get({ name: ".env.example" })).toEqual({ name: ".env.example", torrent });
+    }
+    await torrents.delete(".env.example");
+    expect(await readdir(directory)).toEqual(["other.json"]);
+  });
+
   it("takes the exact name first where one ends in .json", async () => {
     const torrents = await opened();
     await torrents.publish(await legacyTorrent("data", "1"));
