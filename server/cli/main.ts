@@ -9,6 +9,9 @@ import { verbs } from "./verbs.ts";
 /** The width of help if that of the terminal is unknown. */
 const DEFAULT_COLUMNS = 80;
 
+/** Time in which a verb that has failed lets go of its connections and timers. After that the process ends anyway. */
+const LAST_WORDS_MS = 3_000;
+
 /** Returns a signal that the first SIGINT, SIGTERM or SIGHUP aborts. The second one ends the process at once. */
 function untilSignalled(): AbortSignal {
   const controller = new AbortController();
@@ -33,6 +36,7 @@ async function runVerb({ spec, args, given }: Command & { kind: "run" }): Promis
     await spec.run({ args, flags, out, signal: untilSignalled() });
   } catch (error) {
     end(error, out);
+    setTimeout(() => process.exit(), LAST_WORDS_MS).unref();
   }
 }
 

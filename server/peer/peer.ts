@@ -87,7 +87,7 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
       await stored?.torrents.start(peer);
       await copies?.start(peer);
     } catch (error) {
-      await serving.server.close({ graceMs: 0 });
+      await peer.close();
       throw error;
     }
     announcing.start({

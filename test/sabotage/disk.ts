@@ -68,6 +68,14 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     name: "a read that failed gives its room back",
   },
   {
+    what: "a peer that cannot start goes on half",
+    file: "server/peer/peer.ts",
+    find: "      await peer.close();\n      throw error;",
+    replace: "      throw error;",
+    test: "test/server/peer/peer.test.ts",
+    name: "fails when it cannot write its folders",
+  },
+  {
     what: "a seeded piece is trusted for good after its first hash",
     file: "server/peer/stores/in-place-store.ts",
     find: "if (this.#verified.get(index) === fingerprint) return bytes;",

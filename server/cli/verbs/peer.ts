@@ -6,7 +6,7 @@ import type { Output } from "../line/output.ts";
 import type { VerbFlags, VerbInvocation } from "../line/verb-options.ts";
 import { rememberUploadToken, uploadOptions, volunteerRules } from "../servers/accept-uploads.ts";
 import { pairWithTorrents, startSeeding, trackersOfSeedings } from "../servers/seeding.ts";
-import { sayListening, serveUntilSignalled } from "../servers/serve.ts";
+import { orClose, sayListening, serveUntilSignalled } from "../servers/serve.ts";
 
 type PeerFlags = VerbFlags<"peer">;
 
@@ -33,7 +33,7 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
     // Only this peer can notice that uploads and copies on its disk have gone bad, so it scrubs them.
     ...((uploads || (!role && flags.volunteer)) && { scrub: scrubbing(flags) }),
   });
-  await rememberUploadToken(flags, uploads, peer.url);
+  await orClose(peer, () => rememberUploadToken(flags, uploads, peer.url));
   sayListening("peer", peer.url, out);
   await serveUntilSignalled(signal, peer);
 }

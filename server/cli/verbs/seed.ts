@@ -1,7 +1,7 @@
 import { makeTorrent } from "../clients/make-torrent.ts";
 import type { VerbInvocation } from "../line/verb-options.ts";
 import { pairWithTorrents, startSeeding, trackersOfSeedings } from "../servers/seeding.ts";
-import { sayListening, serveUntilSignalled } from "../servers/serve.ts";
+import { orClose, sayListening, serveUntilSignalled } from "../servers/serve.ts";
 import { sayCreated } from "./create.ts";
 import { publish } from "./publish.ts";
 
@@ -14,12 +14,9 @@ export async function runSeed({ args, flags, out, signal }: VerbInvocation<"seed
   const trackers = await trackersOfSeedings(seedings, flags, signal);
   const forOthers = { zone: flags.zone, drainMs: flags.drainTimeout };
   const peer = await startSeeding(seedings, trackers, flags, out, forOthers);
-  try {
+  await orClose(peer, async () => {
     for (const { torrent } of seedings) await publish(torrent, torrent.fileName, flags, out, signal);
-  } catch (error) {
-    await peer.close();
-    throw error;
-  }
+  });
   sayListening("seed", peer.url, out);
   await serveUntilSignalled(signal, peer);
 }
