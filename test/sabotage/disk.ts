@@ -68,6 +68,14 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     name: "a read that failed gives its room back",
   },
   {
+    what: "a seeder hashes before it has asked its catalog",
+    file: "server/cli/verbs/seed.ts",
+    find: "  await withCatalog(flags.catalog, flags, (catalog) => catalog.mayPublish(signal));\n",
+    replace: "  void withCatalog;\n",
+    test: "test/server/cli/verbs/seed.test.ts",
+    name: "fails before it hashes because of no token",
+  },
+  {
     what: "a peer that cannot start goes on half",
     file: "server/peer/peer.ts",
     find: "      await peer.close();\n      throw error;",

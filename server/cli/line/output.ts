@@ -34,6 +34,8 @@ export interface Events {
   torrent: Record<string, unknown>;
   /** The peers and copies of a torrent (`status`). */
   swarm: Record<string, unknown>;
+  /** How far the hashing of a file or folder is, at most twice a second. */
+  hashing: { path: string; hashed_bytes: number; total_bytes: number };
   /** A download's state, at most twice a second. */
   progress: {
     info_hash: string;

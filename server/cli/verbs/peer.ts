@@ -5,7 +5,13 @@ import { UsageError } from "../line/exit-code.ts";
 import type { Output } from "../line/output.ts";
 import type { VerbFlags, VerbInvocation } from "../line/verb-options.ts";
 import { rememberUploadToken, uploadOptions, volunteerRules } from "../servers/accept-uploads.ts";
-import { pairWithTorrents, startSeeding, trackersOfSeedings } from "../servers/seeding.ts";
+import {
+  completed,
+  openSeedings,
+  pairWithTorrents,
+  startSeeder,
+  trackersOfSeedings,
+} from "../servers/seeding.ts";
 import { orClose, sayListening, serveUntilSignalled } from "../servers/serve.ts";
 
 type PeerFlags = VerbFlags<"peer">;
@@ -17,14 +23,21 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
   check(args, flags);
   const { role } = flags;
   if (role === "replicate") return replicate(flags, out, signal);
-  const seedings = await pairWithTorrents(args, flags.torrents, torrentBeside);
+  const seedings = await completed(await pairWithTorrents(args, flags.torrents), torrentBeside);
+  const trackersOf = () =>
+    trackersOfSeedings(
+      seedings.map(({ torrent }) => torrent),
+      flags,
+      signal,
+    );
   if (role === "announce") {
     const { announceUntilSignalled } = await import("../servers/peer-role.ts");
-    return announceUntilSignalled(await trackersOfSeedings(seedings, flags, signal), flags, out, signal);
+    return announceUntilSignalled(await trackersOf(), flags, out, signal);
   }
-  const trackers = role === "serve" ? [] : await trackersOfSeedings(seedings, flags, signal);
+  const trackers = role === "serve" ? [] : await trackersOf();
   const uploads = await uploadOptions(flags, out);
-  const peer = await startSeeding(seedings, trackers, flags, out, {
+  const addSeedings = await openSeedings(seedings, flags, out);
+  const peer = await startSeeder(trackers, flags, out, {
     uploads,
     drainMs: flags.drainTimeout,
     ...(role === "serve"
@@ -33,6 +46,7 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
     // Only this peer can notice that uploads and copies on its disk have gone bad, so it scrubs them.
     ...((uploads || (!role && flags.volunteer)) && { scrub: scrubbing(flags) }),
   });
+  addSeedings(peer);
   await orClose(peer, () => rememberUploadToken(flags, uploads, peer.url));
   sayListening("peer", peer.url, out);
   await serveUntilSignalled(signal, peer);

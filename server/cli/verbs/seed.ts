@@ -1,20 +1,35 @@
+import { withCatalog } from "../clients/clients.ts";
 import { makeTorrent } from "../clients/make-torrent.ts";
 import type { VerbInvocation } from "../line/verb-options.ts";
-import { pairWithTorrents, startSeeding, trackersOfSeedings } from "../servers/seeding.ts";
+import {
+  completed,
+  openSeedings,
+  pairWithTorrents,
+  readPieces,
+  startSeeder,
+  trackersOfSeedings,
+} from "../servers/seeding.ts";
 import { orClose, sayListening, serveUntilSignalled } from "../servers/serve.ts";
 import { sayCreated } from "./create.ts";
 import { publish } from "./publish.ts";
 
+/** Hashing may take hours, so everything else that can fail is tried before it: flags, catalog, token and port. */
 export async function runSeed({ args, flags, out, signal }: VerbInvocation<"seed">): Promise<void> {
-  const seedings = await pairWithTorrents(args, flags.createdTorrents, async (path) => {
-    const torrent = await makeTorrent(path, flags, out, signal);
-    sayCreated(torrent, undefined, out);
-    return torrent;
-  });
-  const trackers = await trackersOfSeedings(seedings, flags, signal);
+  await readPieces(flags, args.length);
+  const pairs = await pairWithTorrents(args, flags.createdTorrents);
+  const known = pairs.flatMap(({ torrent }) => torrent ?? []);
+  const trackers = await trackersOfSeedings(known, flags, signal);
+  await withCatalog(flags.catalog, flags, (catalog) => catalog.mayPublish(signal));
   const forOthers = { zone: flags.zone, drainMs: flags.drainTimeout };
-  const peer = await startSeeding(seedings, trackers, flags, out, forOthers);
+  const peer = await startSeeder(trackers, flags, out, forOthers);
   await orClose(peer, async () => {
+    const seedings = await completed(pairs, async (path) => {
+      const torrent = await makeTorrent(path, flags, out, signal);
+      sayCreated(torrent, undefined, out);
+      return torrent;
+    });
+    const addSeedings = await openSeedings(seedings, flags, out);
+    addSeedings(peer);
     for (const { torrent } of seedings) await publish(torrent, torrent.fileName, flags, out, signal);
   });
   sayListening("seed", peer.url, out);

@@ -1,5 +1,5 @@
 import { realpath } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { type Hasher, sha256, webCryptoHasher } from "#core/base/hash.ts";
@@ -8,12 +8,11 @@ import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { codeOf, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
-import { readRuns, sizeOf } from "./file-runs.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import { KeptFiles } from "./kept-files.ts";
+import { InPlaceFiles, type InPlaceOptions } from "./in-place-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
 
-export interface InPlaceStoreOptions {
+export interface InPlaceStoreOptions extends InPlaceOptions {
   readonly torrent: Torrent;
   /** The file or folder to serve. It is never written to. */
   readonly path: string;
@@ -37,10 +36,10 @@ export async function openInPlaceStore(options: InPlaceStoreOptions): Promise<In
   const geometry = options.geometry ?? geometryOf(torrent);
   if (!geometry) throw new InvalidField("piece_length", "is needed to seed a torrent");
   const root = await rootOf(options.path);
-  const map = new FileMap(torrent.files, geometry.length);
+  const files = new InPlaceFiles(root, new FileMap(torrent.files, geometry.length), options);
   const held = Bitfield.of(geometry.count, pieces ? indicesOf(geometry, pieces) : geometry.indices());
-  if (!pieces) await checkSizes(map, root);
-  return new InPlaceStore({ ...options, path: root }, geometry, map, held);
+  if (!pieces) await checkSizes(files, basename(root));
+  return new InPlaceStore(options, geometry, files, held);
 }
 
 async function rootOf(path: string): Promise<string> {
@@ -60,12 +59,12 @@ function* indicesOf(geometry: PieceGeometry, numbers: readonly number[]): Genera
   }
 }
 
-async function checkSizes(map: FileMap, root: string): Promise<void> {
-  for (const { path, length } of map.files) {
-    const size = await sizeOf(join(root, path));
+async function checkSizes(files: InPlaceFiles, rootName: string): Promise<void> {
+  for (const [n, { path, length }] of files.map.files.entries()) {
+    const size = await files.sizeOf(n);
     if (size === length) continue;
     const found = size === undefined ? "is not there" : `has ${size} bytes`;
-    const name = path || basename(root);
+    const name = path || rootName;
     throw new PiezaError("failed_precondition", `${name} ${found}, the torrent says ${length} bytes`);
   }
 }
@@ -79,16 +78,15 @@ export class InPlaceStore implements ServedStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
   readonly #options: InPlaceStoreOptions;
-  readonly #map: FileMap;
-  readonly #files = new KeptFiles();
+  readonly #files: InPlaceFiles;
   /** By piece: the fingerprint of the bytes whose hash was right. */
   readonly #verified = new Map<PieceIndex, string>();
 
-  constructor(options: InPlaceStoreOptions, geometry: PieceGeometry, map: FileMap, held: Bitfield) {
+  constructor(options: InPlaceStoreOptions, geometry: PieceGeometry, files: InPlaceFiles, held: Bitfield) {
     this.geometry = geometry;
     this.held = held;
     this.#options = options;
-    this.#map = map;
+    this.#files = files;
   }
 
   /** Fails with not_found (not held), data_loss (withdrawn by this call) or unavailable (too many open files). */
@@ -123,14 +121,8 @@ export class InPlaceStore implements ServedStore {
   }
 
   async #readFiles(index: PieceIndex, into: Uint8Array): Promise<void> {
-    const segments = this.#map.segments(this.geometry.offset(index), this.geometry.lengthOf(index));
-    const root = this.#options.path;
-    const runs = Array.from(segments, ({ file, ...run }) => ({
-      path: join(root, this.#map.files[file]!.path),
-      ...run,
-    }));
     try {
-      await readRuns(this.#files, runs, into);
+      await this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index), into);
     } catch (error) {
       const code = codeOf(error);
       if (code === "EMFILE" || code === "ENFILE") {
