@@ -18,6 +18,9 @@ export interface FoundTorrent {
   readonly catalogUrl: string;
 }
 
+const MAGNET =
+  "this is a magnet link of BitTorrent; Pieza takes its own torrents: a name in the catalog, an info hash, a torrent file or its URL";
+
 type CatalogKey = Parameters<Catalog["get"]>[0];
 
 export type SourceFlags = ClientFlags & { readonly catalog: string };
@@ -34,6 +37,7 @@ export async function findTorrent(
 ): Promise<FoundTorrent> {
   if (await isFile(text)) return { torrent: await fileNotName(text), catalogUrl: flags.catalog };
   if (/^https?:\/\//i.test(text)) return torrentAt(text, flags, signal);
+  if (/^magnet:/i.test(text)) throw new UsageError(MAGNET);
   return torrentNamed(keyOf(text), flags.catalog, flags, signal);
 }
 
@@ -43,6 +47,7 @@ async function fileNotName(path: string): Promise<Torrent> {
     return await readTorrentFile(path);
   } catch (cause) {
     if (!(cause instanceof UsageError) || path.endsWith(".json")) throw cause;
+    if (/\bBitTorrent\b/.test(cause.message)) throw cause;
     const hint = `for the torrent in the catalog, say ${path}.json`;
     throw new UsageError(`the file ${path} is not a torrent; ${hint}`, { cause });
   }
@@ -55,7 +60,7 @@ export async function readTorrentFile(path: string): Promise<Torrent> {
     return await parseTorrentText(text, nodeHasher);
   } catch (cause) {
     if (!(cause instanceof InvalidField)) throw cause;
-    throw new UsageError(`${path} is not a torrent: ${cause.message}`, { cause });
+    throw new UsageError(notTorrent(path, cause), { cause });
   }
 }
 
@@ -87,8 +92,15 @@ async function torrentAt(text: string, flags: SourceFlags, signal: AbortSignal):
     return { torrent: await parseTorrentText(json, nodeHasher), catalogUrl: url.origin };
   } catch (cause) {
     if (!(cause instanceof InvalidField)) throw cause;
-    throw new PiezaError("invalid_argument", `${text} is not a torrent: ${cause.message}`, { cause });
+    throw new PiezaError("invalid_argument", notTorrent(text, cause), { cause });
   }
+}
+
+/** "x.json is not JSON: see line 3", or "x.json is not a torrent: pieces[3].hash: must be 64 hex digits". */
+function notTorrent(source: string, { field, message }: InvalidField): string {
+  return field === "torrent"
+    ? `${source} ${message.slice("torrent: ".length)}`
+    : `${source} is not a torrent: ${message}`;
 }
 
 function keyOf(text: string): CatalogKey {

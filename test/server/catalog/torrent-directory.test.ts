@@ -184,7 +184,9 @@ describe("hands in the directory", () => {
     );
     await writeFile(at("a.json"), "{");
     await expect(torrents.get({ name: "a" })).rejects.toMatchObject({ code: "not_found" });
-    expect(torrents.badFiles).toEqual([{ file: "a.json", problem: "torrent: is not JSON" }]);
+    expect(torrents.badFiles).toEqual([
+      { file: "a.json", problem: expect.stringContaining("torrent: is not JSON") },
+    ]);
   });
 
   it("are seen at the second look where the directory's time did not tell", async () => {
@@ -211,7 +213,7 @@ describe("hands in the directory", () => {
     const torrents = await opened();
     expect(await names(torrents)).toEqual(["good"]);
     const told = [
-      { file: "broken.json", problem: "torrent: is not JSON" },
+      { file: "broken.json", problem: expect.stringContaining("torrent: is not JSON") },
       { file: "huge.json", problem: "torrent: must be at most 16 MiB of JSON" },
       { file: "latin1.json", problem: "torrent: is not UTF-8" },
       { file: "nul.json", problem: "name: is a device name on Windows" },

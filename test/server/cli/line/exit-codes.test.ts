@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -23,6 +23,10 @@ beforeAll(async () => {
   await swarm.publish("lonely");
   await writeFile(join(folder, "file.txt"), "right");
   await writeFile(join(folder, "bad.json"), '{"file_name":"a/../b","total_pieces":1,"pieces":[]}');
+  await writeFile(join(folder, "page.json"), "<!DOCTYPE html><title>Log in</title>");
+  await writeFile(join(folder, "cut.json"), '{"file_name": "a",\n"pieces"');
+  await writeFile(join(folder, "old.torrent"), "d8:announce5:http:e");
+  await mkdir(join(folder, "empty"));
   await pieza(["create", "file.txt"], { cwd: folder });
   await writeFile(join(folder, "wrong.txt"), "wrong");
   taken = createServer().listen(0, "127.0.0.1");
@@ -69,6 +73,17 @@ describe("the exit code", () => {
       ["info", "bad.json"],
       /bad.json is not a torrent: file_name/,
     ],
+    [2, "for a web page in place of a torrent", ["info", "page.json"], /page.json is a web page, not JSON/],
+    [
+      2,
+      "for what is not JSON, with the place",
+      ["info", "cut.json"],
+      /cut.json is not JSON: see line 2, column 9/,
+    ],
+    [2, "for a .torrent file", ["get", "old.torrent"], /old.torrent is a .torrent file of BitTorrent/],
+    [2, "for a magnet link", ["get", "magnet:?xt=urn:btih:0"], /magnet link of BitTorrent/],
+    [2, "for a device", ["create", "/dev/null"], /\/dev\/null is neither a file nor a folder/],
+    [2, "for a folder without files", ["create", "empty"], /empty: has no files to share/],
     [2, "for a bad piece length", ["create", "file.txt", "--piece-length", "1000"], /piece_length/],
     [
       2,
