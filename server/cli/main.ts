@@ -1,8 +1,9 @@
 import { packageVersion } from "../base/own-package.ts";
+import { adviceOn } from "./line/advice.ts";
 import { type Command, parseCommandLine } from "./line/command-line.ts";
 import { ExitCode, exitCodeOf, Interrupted } from "./line/exit-code.ts";
 import { readFlags } from "./line/invocation.ts";
-import { Output } from "./line/output.ts";
+import { Output, type OutputOptions } from "./line/output.ts";
 import { optionsOf } from "./line/verb-spec.ts";
 import { verbs } from "./verbs.ts";
 
@@ -24,14 +25,16 @@ function untilSignalled(): AbortSignal {
   return controller.signal;
 }
 
-function makeOutput(flags: { json: boolean; quiet?: boolean; verbose?: boolean }): Output {
+function makeOutput(
+  flags: Pick<OutputOptions, "json"> & Partial<Pick<OutputOptions, "quiet" | "verbose" | "adviceOn">>,
+): Output {
   const { stdout, stderr } = process;
   return new Output({ quiet: false, verbose: false, ...flags, stdout, stderr });
 }
 
 async function runVerb({ spec, args, given }: Command & { kind: "run" }): Promise<void> {
   const flags = readFlags(optionsOf(spec), given, process.env);
-  const out = makeOutput(flags);
+  const out = makeOutput({ ...flags, adviceOn: (error) => adviceOn(error, spec.options) });
   try {
     await spec.run({ args, flags, out, signal: untilSignalled() });
   } catch (error) {
@@ -43,15 +46,19 @@ async function runVerb({ spec, args, given }: Command & { kind: "run" }): Promis
 async function run(command: Command): Promise<void> {
   if (command.kind === "run") return runVerb(command);
   if (command.kind === "version") {
-    process.stdout.write(`${packageVersion()}\n`);
+    const version = packageVersion();
+    makeOutput(command).result("version", { version }, version);
     return;
   }
   const { programHelp, verbHelp } = await import("./line/help.ts");
   // An empty command line is wrong usage, but it prints help too.
   const asked = command.kind === "help";
   const stream = asked ? process.stdout : process.stderr;
-  const columns = stream.columns ?? DEFAULT_COLUMNS;
-  stream.write(asked && command.spec ? verbHelp(command.spec, columns) : programHelp(verbs, columns));
+  // A terminal that does not know its width says 0.
+  const columns = stream.columns || DEFAULT_COLUMNS;
+  const text = asked && command.spec ? verbHelp(command.spec, columns) : programHelp(verbs, columns);
+  if (asked && command.json) makeOutput(command).event("help", { text });
+  else stream.write(text);
   if (!asked) process.exitCode = ExitCode.USAGE;
 }
 

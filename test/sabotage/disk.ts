@@ -76,6 +76,14 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     name: "fails before it hashes because of no token",
   },
   {
+    what: "of a key that is there twice the last one counts",
+    file: "core/torrent/json-check.ts",
+    find: 'if (keys.has(plain)) return this.#fail("duplicate-key", start);',
+    replace: "",
+    test: "test/core/torrent/json-text.test.ts",
+    name: "has no key twice",
+  },
+  {
     what: "a peer that cannot start goes on half",
     file: "server/peer/peer.ts",
     find: "      await peer.close();\n      throw error;",

@@ -47,14 +47,6 @@ export const sabotages: readonly Sabotage[] = [
     name: "keeps a torrent of three pieces and a byte",
   },
   {
-    what: "of a key that is there twice the last one counts",
-    file: "core/torrent/json-check.ts",
-    find: 'if (keys.has(plain)) return this.#fail("duplicate-key", start);',
-    replace: "",
-    test: "test/core/torrent/json-text.test.ts",
-    name: "has no key twice",
-  },
-  {
     what: "a wrong total_pieces is believed",
     file: "core/torrent/torrent-json.ts",
     find: "if (list.length !== total)",

@@ -109,7 +109,14 @@ describe("the exit code", () => {
       /cannot reach the catalog at http:\/\/127.0.0.1:9/,
     ],
     [7, "for a tracker out of reach", ["peers", "lonely", "--tracker", nobody], /cannot reach the tracker/],
-    [8, "for a missing token", ["publish", "file.txt.json"], /token/],
+    [8, "for a missing token", ["publish", "file.txt.json"], /give it with --token or PIEZA_TOKEN/],
+    [8, "for a wrong token", ["rm", "lonely", "--token", "x"], /give another with --token or PIEZA_TOKEN/],
+    [
+      6,
+      "for a file that may not be written, with its path",
+      ["create", "file.txt", "-o", "/proc/version"],
+      /cannot write \/proc\/version: EIO/,
+    ],
   ])("is %d %s", async (code, _what, args, stderr) => {
     const ran = await run(args.map((arg) => arg.replace("TAKEN", takenPort)));
     expect(ran.stderr).toMatch(new RegExp(stderr.source.replace("TAKEN", takenPort)));
