@@ -1,6 +1,7 @@
 import { messageOf, PiezaError } from "#core/base/errors.ts";
 import type { Output } from "../line/output.ts";
 import type { ClientFlags } from "./client-flags.ts";
+import { isPage, PAGE_ADVICE } from "./out-of-reach.ts";
 import type { FoundTorrent } from "./torrent-source.ts";
 
 /** The longest answer of GET / that is read. */
@@ -33,7 +34,8 @@ export async function trackersOfCatalog(
     const { trackers } = JSON.parse(text) as { trackers?: unknown };
     return Array.isArray(trackers) ? eachOnce(trackers.filter((tracker) => typeof tracker === "string")) : [];
   } catch (cause) {
-    throw new PiezaError("unavailable", `${url} does not answer like a catalog`, { cause });
+    const page = isPage(text) ? `, but with a web page; ${PAGE_ADVICE}` : "";
+    throw new PiezaError("unavailable", `${url} does not answer like a catalog${page}`, { cause });
   }
 }
 

@@ -7,7 +7,7 @@ import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent/torrent-
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { UsageError } from "../line/exit-code.ts";
 import type { ClientFlags } from "./client-flags.ts";
-import { outOfReach } from "./out-of-reach.ts";
+import { isPage, outOfReach, PAGE_ADVICE } from "./out-of-reach.ts";
 import { plainTorrent } from "./plain-catalog.ts";
 import { readTextFile } from "./read-text-file.ts";
 
@@ -92,7 +92,8 @@ async function torrentAt(text: string, flags: SourceFlags, signal: AbortSignal):
     return { torrent: await parseTorrentText(json, nodeHasher), catalogUrl: url.origin };
   } catch (cause) {
     if (!(cause instanceof InvalidField)) throw cause;
-    throw new PiezaError("invalid_argument", notTorrent(text, cause), { cause });
+    const advice = isPage(json) ? `; ${PAGE_ADVICE}` : "";
+    throw new PiezaError("invalid_argument", `${notTorrent(text, cause)}${advice}`, { cause });
   }
 }
 

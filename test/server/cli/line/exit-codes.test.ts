@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -149,6 +151,24 @@ describe("the exit code", () => {
     tracker.kill(signal);
     expect(await tracker.finished(20_000)).toBe(code);
   });
+});
+
+it("a web page in the place of a server is called one", async () => {
+  const portal = createHttpServer((_, response) => {
+    response.setHeader("content-type", "text/html");
+    response.end("<!DOCTYPE html><title>Log in</title>");
+  }).listen(0, "127.0.0.1");
+  await once(portal, "listening");
+  const url = `http://127.0.0.1:${(portal.address() as AddressInfo).port}`;
+  const page = { stderr: expect.stringMatching(/web page.*; is its URL right, or does this network ask/) };
+  expect(await run(["ls", "--catalog", url])).toMatchObject({ code: 7, ...page });
+  expect(await run(["peers", "lonely", "--tracker", url])).toMatchObject({ code: 7, ...page });
+  expect(await run(["seed", "file.txt", "--port", "0", "--catalog", url])).toMatchObject({
+    code: 7,
+    ...page,
+  });
+  expect(await run(["get", `${url}/files/a.json`])).toMatchObject({ code: 2, ...page });
+  portal.close();
 });
 
 it("an error is the last event for scripts, with the code that the process ends with", async () => {
