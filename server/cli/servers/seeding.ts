@@ -1,6 +1,7 @@
 import { basename, resolve } from "node:path";
 import type { AnnouncerStatus } from "#core/announce/announcer.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
+import type { EdgeOptions } from "../../http/handling/options.ts";
 import { type PeerOptions, type RunningPeer, type ServedStore, startPeer } from "../../peer/peer.ts";
 import { Inventory } from "../../peer/serving/inventory.ts";
 import { openInPlaceStore } from "../../peer/stores/in-place-store.ts";
@@ -14,7 +15,7 @@ import { UsageError } from "../line/exit-code.ts";
 import type { CommonOption, Flags, ServerOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 import { type NumberRanges, plural } from "../line/units.ts";
-import { edgeOptions, startOn } from "./serve.ts";
+import { startOn } from "./serve.ts";
 
 export type SeedingFlags = Flags<
   | CommonOption
@@ -68,9 +69,9 @@ export async function openSeedings(
   };
 }
 
-/** Starts a peer that serves no torrent yet. */
+/** Starts a peer that serves no torrent yet. `edge`: of edgeOptions. */
 export async function startSeeder(
-  trackers: readonly string[],
+  { edge, trackers }: { readonly edge: EdgeOptions; readonly trackers: readonly string[] },
   flags: SeedingFlags,
   out: Output,
   forOthers: ForOthers = {},
@@ -78,7 +79,7 @@ export async function startSeeder(
   const ca = await readCa(flags);
   return startOn("peerPort", () =>
     startPeer({
-      ...edgeOptions(flags, flags.peerPort, out),
+      ...edge,
       trackers,
       dataDir: dataDir(flags),
       ca,

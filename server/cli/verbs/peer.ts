@@ -12,7 +12,7 @@ import {
   startSeeder,
   trackersOfSeedings,
 } from "../servers/seeding.ts";
-import { orClose, sayListening, serveUntilSignalled } from "../servers/serve.ts";
+import { edgeOptions, orClose, sayListening, serveUntilSignalled } from "../servers/serve.ts";
 
 type PeerFlags = VerbFlags<"peer">;
 
@@ -37,7 +37,7 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
   const trackers = role === "serve" ? [] : await trackersOf();
   const uploads = await uploadOptions(flags, out);
   const addSeedings = await openSeedings(seedings, flags, out);
-  const peer = await startSeeder(trackers, flags, out, {
+  const peer = await startSeeder({ edge: edgeOptions(flags, flags.peerPort, out), trackers }, flags, out, {
     uploads,
     drainMs: flags.drainTimeout,
     ...(role === "serve"

@@ -9,7 +9,7 @@ import {
   startSeeder,
   trackersOfSeedings,
 } from "../servers/seeding.ts";
-import { orClose, sayListening, serveUntilSignalled } from "../servers/serve.ts";
+import { edgeOptions, orClose, sayListening, serveUntilSignalled } from "../servers/serve.ts";
 import { sayCreated } from "./create.ts";
 import { publish } from "./publish.ts";
 
@@ -20,16 +20,19 @@ export async function runSeed({ args, flags, out, signal }: VerbInvocation<"seed
   const known = pairs.flatMap(({ torrent }) => torrent ?? []);
   const trackers = await trackersOfSeedings(known, flags, signal);
   await withCatalog(flags.catalog, flags, (catalog) => catalog.mayPublish(signal));
+  const edge = edgeOptions(flags, flags.peerPort, out);
+  // A trial without trackers, so that nobody hears of a peer that serves nothing yet.
+  await (await startSeeder({ edge, trackers: [] }, flags, out)).close();
+  const seedings = await completed(pairs, async (path) => {
+    const torrent = await makeTorrent(path, flags, out, signal);
+    sayCreated(torrent, undefined, out);
+    return torrent;
+  });
+  const addSeedings = await openSeedings(seedings, flags, out);
   const forOthers = { zone: flags.zone, drainMs: flags.drainTimeout };
-  const peer = await startSeeder(trackers, flags, out, forOthers);
+  const peer = await startSeeder({ edge, trackers }, flags, out, forOthers);
+  addSeedings(peer);
   await orClose(peer, async () => {
-    const seedings = await completed(pairs, async (path) => {
-      const torrent = await makeTorrent(path, flags, out, signal);
-      sayCreated(torrent, undefined, out);
-      return torrent;
-    });
-    const addSeedings = await openSeedings(seedings, flags, out);
-    addSeedings(peer);
     for (const { torrent } of seedings) await publish(torrent, torrent.fileName, flags, out, signal);
   });
   sayListening("seed", peer.url, out);

@@ -57,6 +57,17 @@ describe("seed", () => {
     expect(await seed(inventory, withToken)).toMatchObject({ code: 2, hashed: false });
   });
 
+  it("is not named by the tracker before it serves what it has hashed", async () => {
+    const { cwd } = await emptyFolder();
+    await writeFile(join(cwd, "large.bin"), Buffer.alloc(64 << 20, 7));
+    const flags = ["--port", "0", "--catalog", swarm.catalogUrl, "--replace"];
+    const seed = swarm.run("large", ["seed", join(cwd, "large.bin"), ...flags]);
+    await seed.line("listed", (line) => line.event === "announced" && line.listed === true);
+    const events = seed.lines.map(({ event }) => event);
+    expect(events.indexOf("seeding")).toBeGreaterThan(events.indexOf("created"));
+    expect(events.indexOf("announced")).toBeGreaterThan(events.indexOf("seeding"));
+  });
+
   it("shares what links lead to with --follow-links, and leaves out what --exclude names", async () => {
     const { cwd, run } = await emptyFolder();
     await mkdir(join(cwd, "snapshot"));
