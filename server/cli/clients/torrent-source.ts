@@ -47,7 +47,8 @@ async function fileNotName(path: string): Promise<Torrent> {
     return await readTorrentFile(path);
   } catch (cause) {
     if (!(cause instanceof UsageError) || path.endsWith(".json")) throw cause;
-    if (/\bBitTorrent\b/.test(cause.message)) throw cause;
+    // What cannot be read may be a torrent, and what is one of BitTorrent is none of the catalog.
+    if ((cause.cause as NodeJS.ErrnoException).syscall || /\bBitTorrent\b/.test(cause.message)) throw cause;
     const hint = `for the torrent in the catalog, say ${path}.json`;
     throw new UsageError(`the file ${path} is not a torrent; ${hint}`, { cause });
   }

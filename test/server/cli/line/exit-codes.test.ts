@@ -83,6 +83,12 @@ describe("the exit code", () => {
       /cut.json is not JSON: see line 2, column 9/,
     ],
     [2, "for a .torrent file", ["get", "old.torrent"], /old.torrent is a .torrent file of BitTorrent/],
+    [
+      2,
+      "for a torrent that cannot be read",
+      ["info", "/proc/self/mem"],
+      /cannot read \/proc\/self\/mem: EIO/,
+    ],
     [2, "for a magnet link", ["get", "magnet:?xt=urn:btih:0"], /magnet link of BitTorrent/],
     [2, "for a device", ["create", "/dev/null"], /\/dev\/null is neither a file nor a folder/],
     [2, "for a folder without files", ["create", "empty"], /empty: has no files to share/],
