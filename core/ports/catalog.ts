@@ -42,4 +42,6 @@ export interface Catalog {
     signal?: AbortSignal,
   ): Promise<{ name: string; changed: boolean }>;
   delete(name: string, signal?: AbortSignal): Promise<void>;
+  /** Changes nothing. Fails as `publish` does if the catalog is out of reach or the token is not its own. */
+  mayPublish(signal?: AbortSignal): Promise<void>;
 }

@@ -49,6 +49,13 @@ export function remoteCatalog({ url, transport, hasher, token }: RemoteCatalogOp
       calling(signal, async () => {
         await client.deleteTorrent({ name }, { ...until(signal, SMALL_TIMEOUT_MS), ...authority });
       }),
+    mayPublish: (signal) =>
+      calling(signal, async () => {
+        await client.publishTorrent({}, { ...until(signal, SMALL_TIMEOUT_MS), ...authority });
+      }).catch((error: unknown) => {
+        // The catalog looks at the torrent, which is missing, only after it has accepted the token.
+        if (!(error instanceof PiezaError) || error.code !== "invalid_argument") throw error;
+      }),
   };
 }
 

@@ -20,8 +20,8 @@ export interface TorrentDraft
 }
 
 export interface CreateTorrentOptions {
-  /** Called after each piece with the bytes hashed so far. */
-  readonly onProgress?: ((hashedBytes: number) => void) | undefined;
+  /** Called after each piece with the bytes hashed so far, of all. */
+  readonly onProgress?: ((hashedBytes: number, totalBytes: number) => void) | undefined;
   /** Stops the work before its next piece; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -81,7 +81,7 @@ async function hashPieces(
       signal?.throwIfAborted();
       hashes[index] = await hashPiece(draft, geometry, index, hasher);
       hashedBytes += geometry.lengthOf(index);
-      onProgress?.(hashedBytes);
+      onProgress?.(hashedBytes, draft.length);
     }
   };
   const ends = await Promise.allSettled(Array.from({ length: PIECES_IN_FLIGHT }, work));

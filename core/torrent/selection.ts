@@ -55,7 +55,8 @@ function fitting(files: readonly TorrentFile[], pattern: string): number[] {
   return found;
 }
 
-function matcher(pattern: string): (path: string) => boolean {
+/** Whether a path fits a path pattern as in selectFiles. A folder's name fits the folder and everything in it. */
+export function matcher(pattern: string): (path: string) => boolean {
   const trimmed = pattern.normalize("NFC").replace(/^\.?\/+|\/+$/g, "");
   const body = trimmed.split(/(\*\*\/?|\*|\?)/).map(asRegExp);
   const anywhere = trimmed.includes("/") ? "" : "(?:.*/)?";

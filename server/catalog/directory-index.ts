@@ -96,7 +96,7 @@ export class DirectoryIndex {
   async scan(): Promise<void> {
     const mtimeNs = await this.#mtime();
     const names = await attempt("reading the catalog's directory", () => readdir(this.#directory));
-    const files = names.filter((file) => file.endsWith(EXTENSION) && !file.startsWith(".")).sort();
+    const files = names.filter((file) => file.endsWith(EXTENSION)).sort();
     const found: Entry[] = [];
     for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
       const some = await Promise.all(files.slice(at, at + FILES_AT_ONCE).map((file) => this.#entryOf(file)));

@@ -6,6 +6,7 @@ import { InvalidField, messageOf, StoreFailed } from "#core/base/errors.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { MAX_TORRENT_JSON_BYTES, parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../base/node-hasher.ts";
+import { syncFolder } from "../base/sync-folder.ts";
 
 /** The name of a file that is written before it gets its final name. A crash may leave one behind. */
 const TEMPORARY = /^\.[0-9a-f]{16}\.tmp$/;
@@ -69,7 +70,7 @@ export async function writeTorrentFile(directory: string, file: string, torrent:
       await rm(temporary, { force: true });
       throw error;
     }
-    await syncDirectory(directory);
+    await syncFolder(directory);
   });
 }
 
@@ -77,25 +78,13 @@ export async function writeTorrentFile(directory: string, file: string, torrent:
 export function removeTorrentFile(directory: string, file: string): Promise<void> {
   return attempt("removing a torrent", async () => {
     await rm(join(directory, file), { force: true });
-    await syncDirectory(directory);
+    await syncFolder(directory);
   });
 }
 
 /** Deletes the temporary files of a crashed writer. Only the single writer of the directory may call this. */
 export async function removeLeftovers(directory: string): Promise<void> {
   for (const file of await readdir(directory)) if (TEMPORARY.test(file)) await rm(join(directory, file));
-}
-
-/** Flushes the names in a directory to disk. Windows has no such call and needs none. */
-async function syncDirectory(directory: string): Promise<void> {
-  if (process.platform === "win32") return;
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(directory, "r");
-    await handle.sync();
-  } finally {
-    await handle?.close();
-  }
 }
 
 /** Turns the error for a missing file, or for a link that leads nowhere, into undefined. */

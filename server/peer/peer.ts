@@ -98,7 +98,7 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
       await copies?.start(peer);
       await gateway?.start(peer);
     } catch (error) {
-      await serving.server.close({ graceMs: 0 });
+      await peer.close();
       throw error;
     }
     announcing.start({

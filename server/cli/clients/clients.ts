@@ -6,7 +6,7 @@ import { openTransport } from "../../http/client/transports.ts";
 import { tokenFor } from "../../http/guards/token.ts";
 import { type ClientFlags, readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";
-import { outOfReach } from "./out-of-reach.ts";
+import { whyOutOfReach } from "./out-of-reach.ts";
 
 /** Opens a connection to a catalog for `use`, with the token that is known for it, and closes it afterwards. */
 export async function withCatalog<T>(
@@ -19,7 +19,7 @@ export async function withCatalog<T>(
   try {
     return await use(remoteCatalog({ url, transport, hasher: nodeHasher, token }));
   } catch (error) {
-    throw outOfReach(error, `catalog at ${url}`);
+    throw await whyOutOfReach(error, "catalog", url, flags);
   } finally {
     close();
   }
@@ -35,7 +35,7 @@ export async function withTracker<T>(
   try {
     return await use(remoteTracker({ url, transport }));
   } catch (error) {
-    throw outOfReach(error, `tracker at ${url}`);
+    throw await whyOutOfReach(error, "tracker", url, flags);
   } finally {
     close();
   }

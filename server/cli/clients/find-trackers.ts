@@ -1,6 +1,7 @@
 import { messageOf, PiezaError } from "#core/base/errors.ts";
 import type { Output } from "../line/output.ts";
 import type { ClientFlags } from "./client-flags.ts";
+import { isPage, PAGE_ADVICE } from "./out-of-reach.ts";
 import type { FoundTorrent } from "./torrent-source.ts";
 
 /** The longest answer of GET / that is read. */
@@ -12,8 +13,13 @@ export async function trackersFor(
   flags: ClientFlags & { readonly tracker: readonly string[] },
   signal: AbortSignal,
 ): Promise<string[]> {
-  const known = [...new Set([...torrent.trackers, ...flags.tracker].map((url) => url.replace(/\/+$/, "")))];
+  const known = eachOnce([...torrent.trackers, ...flags.tracker]);
   return known.length > 0 ? known : trackersOfCatalog(catalogUrl, flags, signal);
+}
+
+/** The URLs without their final slashes, each once: two spellings of one tracker would be two announces to it. */
+export function eachOnce(urls: readonly string[]): string[] {
+  return [...new Set(urls.map((url) => url.replace(/\/+$/, "")))];
 }
 
 /** The trackers that a catalog names in GET /. Fails with PiezaError. */
@@ -26,9 +32,10 @@ export async function trackersOfCatalog(
   const text = await getText(`${url}/`, { ca: flags.ca, maxBytes: MAX_OVERVIEW_BYTES, signal });
   try {
     const { trackers } = JSON.parse(text) as { trackers?: unknown };
-    return Array.isArray(trackers) ? trackers.filter((tracker) => typeof tracker === "string") : [];
+    return Array.isArray(trackers) ? eachOnce(trackers.filter((tracker) => typeof tracker === "string")) : [];
   } catch (cause) {
-    throw new PiezaError("unavailable", `${url} does not answer like a catalog`, { cause });
+    const page = isPage(text) ? `, but with a web page; ${PAGE_ADVICE}` : "";
+    throw new PiezaError("unavailable", `${url} does not answer like a catalog${page}`, { cause });
   }
 }
 

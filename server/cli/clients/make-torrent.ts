@@ -2,11 +2,13 @@ import { stat } from "node:fs/promises";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { createTorrentFromPath } from "../../peer/stores/source.ts";
 import { UsageError } from "../line/exit-code.ts";
+import { showHashing } from "../line/hashing.ts";
 import type { CommonOption, Flags } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
-import { formatBytes } from "../line/units.ts";
 
-type MakeFlags = Flags<CommonOption | "pieceLength" | "comment" | "replicationTarget" | "tracker">;
+type MakeFlags = Flags<
+  CommonOption | "pieceLength" | "comment" | "replicationTarget" | "tracker" | "exclude" | "followLinks"
+>;
 
 /** Makes the torrent of a file or folder and shows the progress. Fails with UsageError if the path does not exist. */
 export async function makeTorrent(
@@ -16,25 +18,31 @@ export async function makeTorrent(
   signal: AbortSignal,
 ): Promise<Torrent> {
   await checkExists(path);
-  const picture = out.terminal && !flags.noProgress && !out.json && !out.quiet;
   const torrent = await createTorrentFromPath(path, {
     pieceLength: flags.pieceLength,
     comment: flags.comment,
     replicationTarget: flags.replicationTarget,
     trackers: flags.tracker,
     createdAt: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
+    exclude: flags.exclude,
+    followLinks: flags.followLinks,
     signal,
-    onSkipped: (skipped, reason) => out.warn(`left out ${skipped}, which ${reason}`),
-    ...(picture && { onProgress: (bytes: number) => out.draw(() => [`hashed ${formatBytes(bytes)}`]) }),
+    onSkipped: (skipped, reason) => out.warn(`left out ${skipped}, which ${reason}${adviceOn(reason)}`),
+    onProgress: showHashing(path, out, flags),
   });
-  if (picture) out.erase();
+  out.erase();
   return torrent;
+}
+
+function adviceOn(reason: string): string {
+  return reason === "is a link" ? "; --follow-links shares what it leads to" : "";
 }
 
 /** Fails with UsageError if there is no file or folder at the path. */
 export async function checkExists(path: string): Promise<void> {
-  await stat(path).catch((cause: NodeJS.ErrnoException) => {
+  const facts = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== "ENOENT" && cause.code !== "ENOTDIR") throw cause;
     throw new UsageError(`${path} does not exist`, { cause });
   });
+  if (!facts.isFile() && !facts.isDirectory()) throw new UsageError(`${path} is neither a file nor a folder`);
 }

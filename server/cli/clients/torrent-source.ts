@@ -7,7 +7,7 @@ import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent/torrent-
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { UsageError } from "../line/exit-code.ts";
 import type { ClientFlags } from "./client-flags.ts";
-import { outOfReach } from "./out-of-reach.ts";
+import { isPage, outOfReach, PAGE_ADVICE } from "./out-of-reach.ts";
 import { plainTorrent } from "./plain-catalog.ts";
 import { readTextFile } from "./read-text-file.ts";
 
@@ -17,6 +17,9 @@ export interface FoundTorrent {
   /** The catalog that the torrent came from; for a torrent file, the catalog of --catalog. */
   readonly catalogUrl: string;
 }
+
+const MAGNET =
+  "this is a magnet link of BitTorrent; Pieza takes its own torrents: a name in the catalog, an info hash, a torrent file or its URL";
 
 type CatalogKey = Parameters<Catalog["get"]>[0];
 
@@ -34,6 +37,7 @@ export async function findTorrent(
 ): Promise<FoundTorrent> {
   if (await isFile(text)) return fileOrName(text, flags, signal);
   if (/^https?:\/\//i.test(text)) return torrentAt(text, flags, signal);
+  if (/^magnet:/i.test(text)) throw new UsageError(MAGNET);
   return torrentNamed(keyOf(text), flags.catalog, flags, signal);
 }
 
@@ -43,6 +47,8 @@ async function fileOrName(text: string, flags: SourceFlags, signal: AbortSignal)
     return { torrent: await readTorrentFile(text), catalogUrl: flags.catalog };
   } catch (cause) {
     if (!(cause instanceof UsageError) || /\.json$|[/\\]/.test(text)) throw cause;
+    // What cannot be read may be a torrent, and what is one of BitTorrent is none of the catalog.
+    if ((cause.cause as NodeJS.ErrnoException).syscall || /\bBitTorrent\b/.test(cause.message)) throw cause;
     return torrentNamed(keyOf(text), flags.catalog, flags, signal).catch((problem) => {
       signal.throwIfAborted();
       const both = `the file ${text} is not a torrent, and as a name in the catalog: ${messageOf(problem)}`;
@@ -58,7 +64,7 @@ export async function readTorrentFile(path: string): Promise<Torrent> {
     return await parseTorrentText(text, nodeHasher);
   } catch (cause) {
     if (!(cause instanceof InvalidField)) throw cause;
-    throw new UsageError(`${path} is not a torrent: ${cause.message}`, { cause });
+    throw new UsageError(notTorrent(path, cause), { cause });
   }
 }
 
@@ -90,8 +96,16 @@ async function torrentAt(text: string, flags: SourceFlags, signal: AbortSignal):
     return { torrent: await parseTorrentText(json, nodeHasher), catalogUrl: url.origin };
   } catch (cause) {
     if (!(cause instanceof InvalidField)) throw cause;
-    throw new PiezaError("invalid_argument", `${text} is not a torrent: ${cause.message}`, { cause });
+    const advice = isPage(json) ? `; ${PAGE_ADVICE}` : "";
+    throw new PiezaError("invalid_argument", `${notTorrent(text, cause)}${advice}`, { cause });
   }
+}
+
+/** "x.json is not JSON: see line 3", or "x.json is not a torrent: pieces[3].hash: must be 64 hex digits". */
+function notTorrent(source: string, { field, message }: InvalidField): string {
+  return field === "torrent"
+    ? `${source} ${message.slice("torrent: ".length)}`
+    : `${source} is not a torrent: ${message}`;
 }
 
 function keyOf(text: string): CatalogKey {

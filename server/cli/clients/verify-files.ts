@@ -1,12 +1,12 @@
-import { realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { realpath } from "node:fs/promises";
+import { basename } from "node:path";
 import { sha256 } from "#core/base/hash.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
-import { nodeDisk } from "../../peer/stores/disk.ts";
+import { storeFailed } from "../../peer/stores/disk.ts";
 import { FileMap } from "../../peer/stores/file-map.ts";
-import { PartFiles } from "../../peer/stores/part-files.ts";
+import { InPlaceFiles } from "../../peer/stores/in-place-files.ts";
 import { learnGeometry } from "./learn-geometry.ts";
 
 /** A piece whose hash is not that of the torrent. */
@@ -37,11 +37,12 @@ export async function verifyFiles(
 ): Promise<Verification> {
   const geometry = geometryOf(torrent) ?? (await learnGeometry(torrent, path));
   const map = new FileMap(torrent.files, geometry.length);
+  const root = await realpath(path).catch(() => path);
+  const files = new InPlaceFiles(root, map, { followLinks: true });
   const sizes: (number | undefined)[] = [];
-  for (const file of map.files) sizes.push(await sizeOf(join(path, file.path)));
-  const files = new PartFiles(nodeDisk, await realpath(path).catch(() => path), map, "read");
   let wrongPieces = 0;
   try {
+    for (const n of map.files.keys()) sizes.push(await files.sizeOf(n));
     for (const index of geometry.indices()) {
       signal.throwIfAborted();
       const expected = torrent.pieces[index]!;
@@ -50,14 +51,16 @@ export async function verifyFiles(
       wrongPieces++;
       onWrong({ number: index + 1, expected, found });
     }
+  } catch (error) {
+    throw signal.aborted ? error : storeFailed(`reading ${basename(path)}`, error);
   } finally {
-    await files.close();
+    files.close();
   }
   const wrongFiles = map.files.flatMap((file, n) => problemOf(file.path || path, file.length, sizes[n]));
   return { totalPieces: geometry.count, wrongPieces, wrongFiles };
 }
 
-async function hashOf(files: PartFiles, geometry: PieceGeometry, index: PieceIndex): Promise<string> {
+async function hashOf(files: InPlaceFiles, geometry: PieceGeometry, index: PieceIndex): Promise<string> {
   return sha256(nodeHasher, await files.read(geometry.offset(index), geometry.lengthOf(index)));
 }
 
@@ -74,14 +77,4 @@ function isThere(
 function problemOf(path: string, expected: number, size: number | undefined): string[] {
   if (size === expected) return [];
   return [size === undefined ? `${path} is missing` : `${path} has ${size} bytes instead of ${expected}`];
-}
-
-/** Bytes; undefined if there is no regular file at the path. */
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    const facts = await stat(path);
-    return facts.isFile() ? facts.size : undefined;
-  } catch {
-    return undefined;
-  }
 }

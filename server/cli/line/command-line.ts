@@ -12,28 +12,55 @@ export type Command =
       readonly args: readonly string[];
       readonly given: GivenFlags;
     }
-  /** Help for one verb, or for the program. */
-  | { readonly kind: "help"; readonly spec?: VerbSpec }
-  | { readonly kind: "version" }
+  /** Help for one verb, or for the program. `json`: as an event. */
+  | { readonly kind: "help"; readonly spec?: VerbSpec; readonly json: boolean }
+  | { readonly kind: "version"; readonly json: boolean }
   /** The command line was empty. */
   | { readonly kind: "nothing" };
 
 /** Reads the words after the program's name; does not check the values of flags. Throws UsageError. */
 export function parseCommandLine(words: readonly string[], verbs: readonly VerbSpec[]): Command {
-  const [name, ...rest] = words;
+  const json = words.includes("--json");
+  const [name, ...rest] = words[0] === "--json" ? afterVerb(words) : words;
   if (name === undefined) return { kind: "nothing" };
-  if (name === "-h" || name === "--help") return { kind: "help" };
-  if (name === "-V" || name === "--version") return { kind: "version" };
+  if (name === "-h" || name === "--help") return { kind: "help", json };
+  if (name === "-V" || name === "--version") return { kind: "version", json };
+  if (name === "help")
+    return helpOn(
+      rest.find((word) => !word.startsWith("-")),
+      json,
+      verbs,
+    );
   const spec = verbs.find((verb) => verb.name === name);
   if (!spec) {
     if (name.startsWith("-")) throw unknown("option", name, ["--help", "--version"]);
-    const names = verbs.map((verb) => verb.name);
-    throw unknown("verb", name, names);
+    throw unknownVerb(name, verbs);
   }
   const parsed = parseWords(rest, optionsOf(spec));
-  if (parsed === "help") return { kind: "help", spec };
+  if (parsed === "help") return { kind: "help", spec, json };
   checkArgs(spec, parsed.args);
   return { kind: "run", spec, ...parsed };
+}
+
+/** The words of "pieza --json ls" as if they were "pieza ls --json". */
+function afterVerb([json = "", verb, ...rest]: readonly string[]): readonly string[] {
+  return verb === undefined ? [] : [verb, json, ...rest];
+}
+
+/** `pieza help get` is `pieza get --help`. */
+function helpOn(name: string | undefined, json: boolean, verbs: readonly VerbSpec[]): Command {
+  if (name === undefined) return { kind: "help", json };
+  const spec = verbs.find((verb) => verb.name === name);
+  if (!spec) throw unknownVerb(name, verbs);
+  return { kind: "help", spec, json };
+}
+
+function unknownVerb(name: string, verbs: readonly VerbSpec[]): UsageError {
+  return unknown(
+    "verb",
+    name,
+    verbs.map((verb) => verb.name),
+  );
 }
 
 /** Separates flags and arguments, which come in any order; every word after `--` is an argument. */

@@ -164,6 +164,11 @@ export const options = {
     "serve only these pieces of the one PATH, such as 1-40,60",
     parsed(parsePieceRanges).optional(),
   ),
+  exclude: textsOption(
+    "--exclude <pattern>",
+    "leave out what fits in a folder: *.tmp, .git or cache/** (repeatable)",
+  ),
+  followLinks: flagOption("--follow-links", "share the files and folders that links in a folder lead to"),
   pieceLength: sizeOption(
     "--piece-length <size>",
     "a power of two from 16KiB to 16MiB (default: chosen by the size)",

@@ -42,6 +42,8 @@ export interface Events {
   torrent: Record<string, unknown>;
   /** The peers and copies of a torrent (`status`). */
   swarm: Record<string, unknown>;
+  /** How far the hashing of a file or folder is, at most twice a second. */
+  hashing: { path: string; hashed_bytes: number; total_bytes: number };
   /** A download's state, at most twice a second. */
   progress: {
     info_hash: string;
@@ -66,6 +68,9 @@ export interface Events {
   /** The result of one check of `doctor`; `level` is ok, warning or problem. */
   finding: { check: string; level: string; subject: string; message: string; advice: string };
   completions: { shell: string; script: string };
+  version: { version: string };
+  /** What --help prints for people. */
+  help: { text: string };
   /** The verb has succeeded. */
   done: Record<string, unknown>;
   /** `verify` found a wrong piece or file. */
@@ -79,6 +84,8 @@ export interface OutputOptions {
   json: boolean;
   quiet: boolean;
   verbose: boolean;
+  /** The end of an error's message, which says what helps. Default: none. */
+  adviceOn?: (error: unknown) => string;
   /** Receives results and events. */
   stdout: TextStream;
   /** Receives notes, warnings, progress and errors. */
@@ -92,6 +99,7 @@ export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
+  readonly #adviceOn: (error: unknown) => string;
   #stdout: TextStream;
   readonly #stderr: TextStream;
   /** The height of the picture that is on the terminal now, below all printed lines. */
@@ -101,6 +109,7 @@ export class Output {
     this.json = options.json;
     this.quiet = options.quiet;
     this.verbose = options.verbose;
+    this.#adviceOn = options.adviceOn ?? (() => "");
     this.#stdout = options.stdout;
     this.#stderr = options.stderr;
   }
@@ -150,7 +159,8 @@ export class Output {
   /** Draws a picture of several lines in place of the previous one. */
   draw(picture: (canvas: Canvas) => readonly string[]): void {
     const lines = picture({
-      columns: this.#stderr.columns ?? 80,
+      // A terminal that does not know its width says 0.
+      columns: this.#stderr.columns || 80,
       colour: !process.env.NO_COLOR,
     });
     this.#stderr.write(`${eraser(this.#drawnLines)}${lines.map((line) => `${line}\n`).join("")}`);
@@ -174,7 +184,7 @@ export class Output {
   }
 
   error(error: unknown): void {
-    const message = messageOf(error);
+    const message = `${withPath(messageOf(error), error)}${this.#adviceOn(error)}`;
     const code = codeOf(error);
     if (this.json) this.event("error", { code, message, exit_code: exitCodeOf(error) });
     else
@@ -188,6 +198,18 @@ export class Output {
     if (this.#drawnLines > 0) this.erase();
     for (const line of lines) stream.write(`${printable(line)}\n`);
   }
+}
+
+/** The message with the path of the file or folder that the system refused, unless the message has it already. */
+function withPath(message: string, error: unknown): string {
+  const path = pathOf(error);
+  return path === undefined || message.includes(path) ? message : `${message} (${path})`;
+}
+
+function pathOf(error: unknown): string | undefined {
+  const { path, cause } = error as { path?: unknown; cause?: unknown };
+  if (typeof path === "string" && path !== "") return path;
+  return cause instanceof Error ? pathOf(cause) : undefined;
 }
 
 /** The code of the error or of the nearest cause that has one, else "error". */

@@ -21,14 +21,20 @@ export function truncate(text: string, columns: number): string {
   return `${kept}\u2026`;
 }
 
+/** A cell that is wider moves only the rest of its own row, so that one long name does not widen every row. */
+const MAX_PADDED = 48;
+
 /** Rows of cells as lines with aligned columns; the columns in `right` are right-aligned. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths: number[] = [];
   for (const row of rows) {
-    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, displayWidth(cell));
+    for (const [at, cell] of row.entries()) {
+      const width = displayWidth(cell);
+      widths[at] = Math.max(widths[at] ?? 0, width <= MAX_PADDED ? width : 0);
+    }
   }
   const pad = (cell: string, at: number) => {
-    const space = " ".repeat(widths[at]! - displayWidth(cell));
+    const space = " ".repeat(Math.max(0, widths[at]! - displayWidth(cell)));
     return right.includes(at) ? space + cell : cell + space;
   };
   return rows.map((row) => row.map(pad).join("  ").trimEnd());

@@ -1,11 +1,12 @@
 import type { Invocation } from "./invocation.ts";
 import { type CommonOption, type Flags, type OptionName, serverOptions } from "./options.ts";
 
-const createOptions = ["pieceLength", "comment", "replicationTarget"] as const;
+const createOptions = ["exclude", "pieceLength", "comment", "replicationTarget"] as const;
 
 /** The flags of a peer that serves files. */
 const seedingOptions = [
   "peerPort",
+  "followLinks",
   "inventory",
   "pieces",
   "zone",
@@ -72,7 +73,7 @@ export const verbOptions = {
     "logRequests",
     ...serverOptions,
   ],
-  create: ["createOut", ...createOptions, "tracker"],
+  create: ["createOut", "followLinks", ...createOptions, "tracker"],
   seed: ["createdTorrents", "replace", ...createOptions, ...seedingOptions, ...serverOptions],
   publish: ["name", "replace", "catalog"],
   rm: ["catalog"],

@@ -7,7 +7,7 @@ import { dataDir, serverDir } from "../clients/data-dir.ts";
 import type { CommonOption, Flags, OptionName } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 import { pageDirectory } from "./page.ts";
-import { serverToken, startOn } from "./serve.ts";
+import { orClose, serverToken, startOn } from "./serve.ts";
 
 /** The folder of the torrents of a catalog on this port. */
 export function torrentsDir(flags: Pick<Flags<CommonOption>, "data">, port: number): string {
@@ -38,7 +38,9 @@ export async function startCatalogServer(
   );
   const urls = namesOf(catalog, edge);
   if (token !== undefined) {
-    for (const url of urls) await rememberToken(dataDir(flags), url, token);
+    await orClose(catalog, async () => {
+      for (const url of urls) await rememberToken(dataDir(flags), url, token);
+    });
   } else {
     out.warn("this catalog is open: anyone who reaches it can publish and delete torrents");
   }

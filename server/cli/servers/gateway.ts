@@ -7,7 +7,8 @@ import type { CommonOption, Flags, ServerOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 import { formatBytes } from "../line/units.ts";
 import { catalogOf } from "./accept-uploads.ts";
-import { type ForOthers, type SeedingFlags, startSeeding } from "./seeding.ts";
+import { type ForOthers, type SeedingFlags, startSeeder } from "./seeding.ts";
+import { edgeOptions } from "./serve.ts";
 
 export type GatewayFlags = Flags<CommonOption | "catalog" | "tracker" | "cache" | "gatewayGiveUpAfter">;
 
@@ -44,13 +45,14 @@ async function trackersToTell(
 
 /** Starts a peer that serves nothing of its own, as a gateway. */
 export async function startGateway(
-  flags: GatewayFlags & Omit<SeedingFlags, "inventory" | "pieces"> & Flags<ServerOption>,
+  flags: GatewayFlags & Omit<SeedingFlags, "inventory" | "pieces" | "followLinks"> & Flags<ServerOption>,
   out: Output,
   signal: AbortSignal,
   forOthers: ForOthers = {},
 ): Promise<RunningPeer> {
   const gateway = await gatewayRules(flags, signal);
   const trackers = await trackersToTell(flags, out, signal);
-  const seedingFlags = { ...flags, inventory: undefined, pieces: undefined };
-  return startSeeding([], trackers, seedingFlags, out, { ...forOthers, gateway });
+  const own = { ...flags, inventory: undefined, pieces: undefined, followLinks: false };
+  const edge = edgeOptions(flags, flags.peerPort, out);
+  return startSeeder({ edge, trackers }, own, out, { ...forOthers, gateway });
 }

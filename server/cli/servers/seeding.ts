@@ -1,12 +1,13 @@
 import { basename, resolve } from "node:path";
 import type { AnnouncerStatus } from "#core/announce/announcer.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
+import type { EdgeOptions } from "../../http/handling/options.ts";
 import { type PeerOptions, type RunningPeer, type ServedStore, startPeer } from "../../peer/peer.ts";
 import { Inventory } from "../../peer/serving/inventory.ts";
 import { openInPlaceStore } from "../../peer/stores/in-place-store.ts";
 import { readCa } from "../clients/client-flags.ts";
 import { dataDir } from "../clients/data-dir.ts";
-import { trackersOfCatalog } from "../clients/find-trackers.ts";
+import { eachOnce, trackersOfCatalog } from "../clients/find-trackers.ts";
 import { learnGeometry } from "../clients/learn-geometry.ts";
 import { checkExists } from "../clients/make-torrent.ts";
 import { readTorrentFile } from "../clients/torrent-source.ts";
@@ -14,10 +15,17 @@ import { UsageError } from "../line/exit-code.ts";
 import type { CommonOption, Flags, OptionName, ServerOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 import { type NumberRanges, plural } from "../line/units.ts";
-import { edgeOptions, startOn } from "./serve.ts";
+import { startOn } from "./serve.ts";
 
 export type SeedingFlags = Flags<
-  CommonOption | ServerOption | "peerPort" | "inventory" | "pieces" | "limitUpload" | "logRequests"
+  | CommonOption
+  | ServerOption
+  | "peerPort"
+  | "followLinks"
+  | "inventory"
+  | "pieces"
+  | "limitUpload"
+  | "logRequests"
 >;
 
 /** A file or folder that is served in place. */
@@ -35,28 +43,46 @@ export type ForOthers = Pick<
   readonly portOption?: OptionName | undefined;
 };
 
+/** Adds stores to the peer that serves them. */
+export type AddTo = (peer: RunningPeer) => void;
+
 /**
- * Starts a peer that serves these paths; --inventory or --pieces limits the pieces that it serves. Fails with
- * UsageError for pieces that a torrent does not have.
+ * Opens the files of these paths; --inventory or --pieces limits the pieces that are served. Fails with UsageError for
+ * pieces that a torrent does not have, and as openInPlaceStore does.
  */
-export async function startSeeding(
+export async function openSeedings(
   seedings: readonly Seeding[],
-  trackers: readonly string[],
+  flags: SeedingFlags,
+  out: Output,
+): Promise<AddTo> {
+  const piecesOf = await readPieces(flags, seedings.length);
+  const opened: { torrent: Torrent; store: ServedStore }[] = [];
+  let server: RunningPeer | undefined;
+  const withdrawn = (infoHash: string) => server?.changed(infoHash);
+  for (const { path, torrent } of seedings) {
+    const pieces = piecesOf(torrent);
+    const { followLinks } = flags;
+    const store = await openStore({ path, torrent }, { pieces, followLinks }, withdrawn, out);
+    opened.push({ torrent, store });
+  }
+  return (peer) => {
+    server = peer;
+    // All in one turn of the event loop, so that the first announce names every torrent.
+    for (const { torrent, store } of opened) peer.add(torrent, store);
+  };
+}
+
+/** Starts a peer that serves no torrent yet. `edge`: of edgeOptions. */
+export async function startSeeder(
+  { edge, trackers }: { readonly edge: EdgeOptions; readonly trackers: readonly string[] },
   flags: SeedingFlags,
   out: Output,
   { portOption = "peerPort", ...forOthers }: ForOthers = {},
 ): Promise<RunningPeer> {
-  const piecesOf = await readPieces(flags, seedings.length);
-  const withdrawn = (infoHash: string) => peer.changed(infoHash);
-  const opened: { torrent: Torrent; store: ServedStore }[] = [];
-  for (const seeding of seedings) {
-    const store = await openStore(seeding, piecesOf(seeding.torrent), withdrawn, out);
-    opened.push({ torrent: seeding.torrent, store });
-  }
   const ca = await readCa(flags);
-  const peer = await startOn(portOption, () =>
+  return startOn(portOption, () =>
     startPeer({
-      ...edgeOptions(flags, flags.peerPort, out),
+      ...edge,
       trackers,
       dataDir: dataDir(flags),
       ca,
@@ -66,9 +92,6 @@ export async function startSeeding(
       ...forOthers,
     }),
   );
-  // All in one turn of the event loop, so that the first announce names every torrent.
-  for (const { torrent, store } of opened) peer.add(torrent, store);
-  return peer;
 }
 
 /** Returns a listener that reports each change of a tracker's view of this peer. */
@@ -103,7 +126,7 @@ function adviceOn(
 
 async function openStore(
   { path, torrent }: Seeding,
-  pieces: readonly number[] | undefined,
+  options: { readonly pieces: readonly number[] | undefined; readonly followLinks: boolean },
   withdrawn: (infoHash: string) => void,
   out: Output,
 ): Promise<ServedStore> {
@@ -114,7 +137,7 @@ async function openStore(
     out.warn(`${path}: piece ${index + 1} has changed on disk and is no longer served`);
     withdrawn(infoHash);
   };
-  const store = await openInPlaceStore({ torrent, path, geometry, pieces, onWithdrawn });
+  const store = await openInPlaceStore({ torrent, path, geometry, onWithdrawn, ...options });
   const held = store.held.count;
   out.event(
     "seeding",
@@ -124,8 +147,11 @@ async function openStore(
   return store;
 }
 
-/** Returns the piece numbers to serve of each torrent; undefined means all. */
-async function readPieces(
+/**
+ * Returns the piece numbers to serve of each torrent; undefined means all. Fails with UsageError for --inventory and
+ * --pieces that do not go together or cannot be read.
+ */
+export async function readPieces(
   flags: Pick<SeedingFlags, "inventory" | "pieces">,
   paths: number,
 ): Promise<(torrent: Torrent) => number[] | undefined> {
@@ -157,20 +183,25 @@ function* numbersIn(ranges: NumberRanges, total: number): Generator<number> {
 
 /** The trackers of the torrents and of --tracker, each once; if there are none, those that the catalog names. */
 export async function trackersOfSeedings(
-  seedings: readonly Seeding[],
+  torrents: readonly Torrent[],
   flags: Flags<CommonOption | "tracker" | "catalog">,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const known = new Set([...seedings.flatMap(({ torrent }) => torrent.trackers), ...flags.tracker]);
-  return known.size > 0 ? [...known] : trackersOfCatalog(flags.catalog, flags, signal);
+  const known = eachOnce([...torrents.flatMap(({ trackers }) => trackers), ...flags.tracker]);
+  return known.length > 0 ? known : trackersOfCatalog(flags.catalog, flags, signal);
 }
 
-/** Pairs each path with its torrent: the one in `files` (of --torrent) for it, else that which `otherwise` returns. */
+/** A path to serve, with the torrent of --torrent that belongs to it, if there is one. */
+export interface Paired {
+  readonly path: string;
+  readonly torrent: Torrent | undefined;
+}
+
+/** Pairs each path with its torrent among those in `files`. Fails with UsageError for a path that does not exist. */
 export async function pairWithTorrents(
   paths: readonly string[],
   files: readonly string[],
-  otherwise: (path: string) => Promise<Torrent>,
-): Promise<Seeding[]> {
+): Promise<Paired[]> {
   const torrents = new Map<string, Torrent>();
   for (const file of files) {
     const torrent = await readTorrentFile(file);
@@ -178,11 +209,16 @@ export async function pairWithTorrents(
   }
   // The only torrent belongs to the only path, whatever its file name is.
   const only = paths.length === 1 && torrents.size === 1 ? [...torrents.values()][0] : undefined;
+  for (const path of paths) await checkExists(path);
+  return paths.map((path) => ({ path, torrent: torrents.get(basename(resolve(path))) ?? only }));
+}
+
+/** Gives each path its torrent: the one that it was paired with, else that which `make` returns. */
+export async function completed(
+  pairs: readonly Paired[],
+  make: (path: string) => Promise<Torrent>,
+): Promise<Seeding[]> {
   const seedings: Seeding[] = [];
-  for (const path of paths) {
-    await checkExists(path);
-    const torrent = torrents.get(basename(resolve(path))) ?? only ?? (await otherwise(path));
-    seedings.push({ path, torrent });
-  }
+  for (const { path, torrent } of pairs) seedings.push({ path, torrent: torrent ?? (await make(path)) });
   return seedings;
 }

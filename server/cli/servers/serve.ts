@@ -63,6 +63,16 @@ export async function startOn<Server>(port: OptionName, start: () => Promise<Ser
   }
 }
 
+/** Closes the server if the rest of its start fails: else it would serve on, half started, after the error. */
+export async function orClose<T>(server: { close(): Promise<void> }, rest: () => Promise<T>): Promise<T> {
+  try {
+    return await rest();
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
 /** Reports that a verb's server listens at `url`. */
 export function sayListening(
   verb: "tracker" | "catalog" | "peer" | "gateway" | "seed",

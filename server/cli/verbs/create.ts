@@ -3,6 +3,7 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
 import { makeTorrent } from "../clients/make-torrent.ts";
 import { warnOfNames } from "../clients/name-warnings.ts";
+import { CliError, exitCodeOf } from "../line/exit-code.ts";
 import type { Output } from "../line/output.ts";
 import { formatBytes, plural } from "../line/units.ts";
 import type { VerbInvocation } from "../line/verb-options.ts";
@@ -13,8 +14,14 @@ export async function runCreate({ args, flags, out, signal }: VerbInvocation<"cr
   const torrent = await makeTorrent(args[0]!, flags, out, signal);
   const file = flags.createOut ?? `${torrent.fileName}.json`;
   if (toStdout) process.stdout.write(torrentText(torrent));
-  else await writeFile(file, torrentText(torrent));
+  else await write(file, torrentText(torrent));
   sayCreated(torrent, toStdout ? undefined : file, out);
+}
+
+async function write(file: string, text: string): Promise<void> {
+  await writeFile(file, text).catch((cause: Error) => {
+    throw new CliError(exitCodeOf(cause), `cannot write ${file}: ${cause.message}`, { cause });
+  });
 }
 
 /** Reports a new torrent; `file` is undefined if the torrent was not written to a file. */

@@ -6,8 +6,14 @@ import type { Output } from "../line/output.ts";
 import type { VerbFlags, VerbInvocation } from "../line/verb-options.ts";
 import { rememberUploadToken, uploadOptions, volunteerRules } from "../servers/accept-uploads.ts";
 import { gatewayRules } from "../servers/gateway.ts";
-import { pairWithTorrents, startSeeding, trackersOfSeedings } from "../servers/seeding.ts";
-import { sayListening, serveUntilSignalled } from "../servers/serve.ts";
+import {
+  completed,
+  openSeedings,
+  pairWithTorrents,
+  startSeeder,
+  trackersOfSeedings,
+} from "../servers/seeding.ts";
+import { edgeOptions, orClose, sayListening, serveUntilSignalled } from "../servers/serve.ts";
 
 type PeerFlags = VerbFlags<"peer">;
 
@@ -18,14 +24,21 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
   check(args, flags);
   const { role } = flags;
   if (role === "replicate") return replicate(flags, out, signal);
-  const seedings = await pairWithTorrents(args, flags.torrents, torrentBeside);
+  const seedings = await completed(await pairWithTorrents(args, flags.torrents), torrentBeside);
+  const trackersOf = () =>
+    trackersOfSeedings(
+      seedings.map(({ torrent }) => torrent),
+      flags,
+      signal,
+    );
   if (role === "announce") {
     const { announceUntilSignalled } = await import("../servers/peer-role.ts");
-    return announceUntilSignalled(await trackersOfSeedings(seedings, flags, signal), flags, out, signal);
+    return announceUntilSignalled(await trackersOf(), flags, out, signal);
   }
-  const trackers = role === "serve" ? [] : await trackersOfSeedings(seedings, flags, signal);
+  const trackers = role === "serve" ? [] : await trackersOf();
   const uploads = await uploadOptions(flags, out);
-  const peer = await startSeeding(seedings, trackers, flags, out, {
+  const addSeedings = await openSeedings(seedings, flags, out);
+  const peer = await startSeeder({ edge: edgeOptions(flags, flags.peerPort, out), trackers }, flags, out, {
     uploads,
     drainMs: flags.drainTimeout,
     ...(role === "serve"
@@ -35,7 +48,8 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
     // Only this peer can notice that uploads and copies on its disk have gone bad, so it scrubs them.
     ...((uploads || (!role && flags.volunteer)) && { scrub: scrubbing(flags) }),
   });
-  await rememberUploadToken(flags, uploads, peer.url);
+  addSeedings(peer);
+  await orClose(peer, () => rememberUploadToken(flags, uploads, peer.url));
   sayListening("peer", peer.url, out);
   await serveUntilSignalled(signal, peer);
 }

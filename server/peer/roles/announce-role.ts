@@ -61,13 +61,22 @@ export class AnnounceRole {
   static async start(options: AnnounceRoleOptions): Promise<AnnounceRole> {
     const folder = join(options.dataDir, `peer-${options.port}`);
     const role = new AnnounceRole(options, folder, lockRole(folder, "announce"));
-    const keys = role.#announcing.identifyKeys.map((key) => Buffer.from(key).toString("hex"));
-    await new ToldFile(role.#files.identifyKeys).tell({ keys });
+    try {
+      await role.#start();
+      return role;
+    } catch (error) {
+      await role.close();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    const keys = this.#announcing.identifyKeys.map((key) => Buffer.from(key).toString("hex"));
+    await new ToldFile(this.#files.identifyKeys).tell({ keys });
     // Leaves the serving process time to read the keys, so that it can prove its address at the first announce.
     await new Promise<void>((resolve) => nodeClock.after(2 * FILE_POLL_MS, resolve));
-    await role.#copying.start();
-    await role.#polling.start();
-    return role;
+    await this.#copying.start();
+    await this.#polling.start();
   }
 
   /** Asks the trackers not to name the peer any more and waits until other peers have what only this peer has. */

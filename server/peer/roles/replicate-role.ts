@@ -76,17 +76,26 @@ export class ReplicateRole {
   static async start(options: ReplicateRoleOptions): Promise<ReplicateRole> {
     const folder = join(options.dataDir, `peer-${options.port}`);
     const role = new ReplicateRole(options, folder, lockRole(folder, "replicate"));
-    await role.#volunteer.start({
+    try {
+      await role.#start();
+      return role;
+    } catch (error) {
+      await role.close();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    await this.#volunteer.start({
       // The tracker does not order pieces that the serving process has already announced.
       storeOf: () => undefined,
-      isSelf: (url) => role.#own.has(url),
-      addCopies: (torrent: Torrent, store) => role.#copies.add(torrent, store, "copies"),
-      removeCopies: (infoHash) => role.#copies.remove(infoHash, "copies"),
+      isSelf: (url) => this.#own.has(url),
+      addCopies: (torrent: Torrent, store) => this.#copies.add(torrent, store, "copies"),
+      removeCopies: (infoHash) => this.#copies.remove(infoHash, "copies"),
       changed: () => {},
     });
-    role.#scrub?.start();
-    await role.#polling.start();
-    return role;
+    this.#scrub?.start();
+    await this.#polling.start();
   }
 
   /** Carries out no more orders; the copies stay. */

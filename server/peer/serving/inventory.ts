@@ -2,8 +2,10 @@ import { readFile } from "node:fs/promises";
 import { InvalidField } from "#core/base/errors.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import { asArray, asObject, asText, asWholeNumber } from "#core/torrent/json-fields.ts";
+import { parseJson } from "#core/torrent/json-text.ts";
 import { MAX_PIECES } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { MAX_TORRENT_JSON_BYTES } from "#core/torrent/torrent-json.ts";
 
 /** A piece that an inventory names. */
 interface InventoryPiece {
@@ -20,6 +22,8 @@ interface InventoryFile {
 }
 
 const MAX_TEXT_BYTES = 1_024;
+/** An inventory names pieces as a torrent does, so it may be as long. */
+const MAX_INVENTORY_BYTES = MAX_TORRENT_JSON_BYTES;
 
 /** The pieces that a peer holds of each file: a `peer-n.json` of the legacy contract. */
 export class Inventory {
@@ -37,13 +41,7 @@ export class Inventory {
 
   /** Fails with InvalidField, and with errors of the file system. */
   static async read(path: string): Promise<Inventory> {
-    const text = await readFile(path, "utf8");
-    try {
-      return Inventory.parse(JSON.parse(text));
-    } catch (error) {
-      if (error instanceof SyntaxError) throw new InvalidField("inventory", "is no JSON", { cause: error });
-      throw error;
-    }
+    return Inventory.parse(parseJson(await readFile(path, "utf8"), "inventory", MAX_INVENTORY_BYTES));
   }
 
   get fileNames(): string[] {

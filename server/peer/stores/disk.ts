@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { promisify } from "node:util";
 import { StoreFailed } from "#core/base/errors.ts";
+import { syncFolder } from "../../base/sync-folder.ts";
 
 /** Metadata of a file or folder. */
 export interface FileFacts {
@@ -142,19 +143,6 @@ const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 /** Whether a `link` call failed because the file system has no links: exFAT, some network and FUSE ones. */
 export function lacksLinks(error: unknown): boolean {
   return NO_LINKS.has(codeOf(error));
-}
-
-/** Windows cannot flush a folder, and some network file systems answer EINVAL: both are ignored. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const folder = await fs.promises.open(path, O_RDONLY);
-  try {
-    await folder.sync();
-  } catch (error) {
-    if (codeOf(error) !== "EINVAL") throw error;
-  } finally {
-    await folder.close();
-  }
 }
 
 function attempt<T>(doing: string, run: () => T): T {

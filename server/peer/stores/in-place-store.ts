@@ -1,5 +1,5 @@
 import { realpath } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { type Hasher, sha256, webCryptoHasher } from "#core/base/hash.ts";
@@ -8,11 +8,11 @@ import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { codeOf, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
-import { KeptFiles } from "./kept-files.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import { InPlaceFiles, type InPlaceOptions } from "./in-place-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
-import { readStamped, sizeOf } from "./stamped-read.ts";
 
-export interface InPlaceStoreOptions {
+export interface InPlaceStoreOptions extends InPlaceOptions {
   readonly torrent: Torrent;
   /** The file or folder to serve. It is never written to. */
   readonly path: string;
@@ -24,8 +24,6 @@ export interface InPlaceStoreOptions {
   readonly onWithdrawn?: ((index: PieceIndex) => void) | undefined;
   /** Default: WebCrypto, which hashes on another thread while this one serves. */
   readonly hasher?: Hasher | undefined;
-  /** Wall-clock milliseconds, compared with the files' times. Default Date.now. */
-  readonly now?: (() => number) | undefined;
 }
 
 /**
@@ -38,10 +36,10 @@ export async function openInPlaceStore(options: InPlaceStoreOptions): Promise<In
   const geometry = options.geometry ?? geometryOf(torrent);
   if (!geometry) throw new InvalidField("piece_length", "is needed to seed a torrent");
   const root = await rootOf(options.path);
-  const map = new FileMap(torrent.files, geometry.length);
+  const files = new InPlaceFiles(root, new FileMap(torrent.files, geometry.length), options);
   const held = Bitfield.of(geometry.count, pieces ? indicesOf(geometry, pieces) : geometry.indices());
-  if (!pieces) await checkSizes(map, root);
-  return new InPlaceStore({ ...options, path: root }, geometry, map, held);
+  if (!pieces) await checkSizes(files, basename(root));
+  return new InPlaceStore(options, geometry, files, held);
 }
 
 async function rootOf(path: string): Promise<string> {
@@ -61,34 +59,34 @@ function* indicesOf(geometry: PieceGeometry, numbers: readonly number[]): Genera
   }
 }
 
-async function checkSizes(map: FileMap, root: string): Promise<void> {
-  for (const { path, length } of map.files) {
-    const size = await sizeOf(join(root, path));
+async function checkSizes(files: InPlaceFiles, rootName: string): Promise<void> {
+  for (const [n, { path, length }] of files.map.files.entries()) {
+    const size = await files.sizeOf(n);
     if (size === length) continue;
     const found = size === undefined ? "is not there" : `has ${size} bytes`;
-    const name = path || basename(root);
+    const name = path || rootName;
     throw new PiezaError("failed_precondition", `${name} ${found}, the torrent says ${length} bytes`);
   }
 }
 
 /**
- * Invariant: the bytes that `read` returns have the piece's hash, taken of these bytes or of earlier ones from files
- * that have not changed since. A piece with a wrong hash is withdrawn for good.
+ * Invariant: the bytes that `read` returns have the piece's hash. Bytes with the fingerprint of earlier ones, whose hash
+ * was right, need no second hash. The files' times do not count: a program that has mapped a file into its memory may
+ * change it without a new time. A piece with a wrong hash is withdrawn for good.
  */
 export class InPlaceStore implements ServedStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
   readonly #options: InPlaceStoreOptions;
-  readonly #map: FileMap;
-  readonly #files = new KeptFiles();
-  /** By piece: the stamp of its files at the time its hash was right. */
+  readonly #files: InPlaceFiles;
+  /** By piece: the fingerprint of the bytes whose hash was right. */
   readonly #verified = new Map<PieceIndex, string>();
 
-  constructor(options: InPlaceStoreOptions, geometry: PieceGeometry, map: FileMap, held: Bitfield) {
+  constructor(options: InPlaceStoreOptions, geometry: PieceGeometry, files: InPlaceFiles, held: Bitfield) {
     this.geometry = geometry;
     this.held = held;
     this.#options = options;
-    this.#map = map;
+    this.#files = files;
   }
 
   /** Fails with not_found (not held), data_loss (withdrawn by this call) or unavailable (too many open files). */
@@ -96,15 +94,16 @@ export class InPlaceStore implements ServedStore {
     checkHeld(this.held, index);
     const length = this.geometry.lengthOf(index);
     const bytes = into ? into.subarray(0, length) : new Uint8Array(length);
-    const stamp = await this.#readStamped(index, bytes);
-    if (stamp !== undefined && this.#verified.get(index) === stamp) return bytes;
+    await this.#readFiles(index, bytes);
+    const fingerprint = fingerprintOf(bytes);
+    if (this.#verified.get(index) === fingerprint) return bytes;
     const { hasher = webCryptoHasher, torrent } = this.#options;
     if ((await sha256(hasher, bytes)) !== torrent.pieces[index]) throw this.#withdraw(index);
-    if (stamp !== undefined) this.#verified.set(index, stamp);
+    this.#verified.set(index, fingerprint);
     return bytes;
   }
 
-  /** Hashes a held piece again, whatever the files' times say, and withdraws it if it has changed. */
+  /** Hashes a held piece again and withdraws it if it has changed. */
   async check(index: PieceIndex): Promise<boolean> {
     this.#verified.delete(index);
     try {
@@ -121,15 +120,9 @@ export class InPlaceStore implements ServedStore {
     this.#files.close();
   }
 
-  async #readStamped(index: PieceIndex, into: Uint8Array): Promise<string | undefined> {
-    const segments = this.#map.segments(this.geometry.offset(index), this.geometry.lengthOf(index));
-    const { path: root, now = Date.now } = this.#options;
-    const runs = Array.from(segments, ({ file, ...run }) => ({
-      path: join(root, this.#map.files[file]!.path),
-      ...run,
-    }));
+  async #readFiles(index: PieceIndex, into: Uint8Array): Promise<void> {
     try {
-      return await readStamped(this.#files, runs, now(), into);
+      await this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index), into);
     } catch (error) {
       const code = codeOf(error);
       if (code === "EMFILE" || code === "ENFILE") {

@@ -1,4 +1,4 @@
-import { type BigIntStats, close, constants, fstatSync, lstatSync, openSync } from "node:fs";
+import { type BigIntStats, close, constants, fstatSync, lstatSync, openSync, statSync } from "node:fs";
 
 /** Files kept open at once. Files that are being read do not count. */
 const MAX_FILES = 32;
@@ -21,8 +21,13 @@ interface KeptFile {
 export class KeptFiles {
   /** By path, in order of last use. */
   readonly #files = new Map<string, KeptFile>();
+  readonly #followLinks: boolean;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+
+  constructor(followLinks = false) {
+    this.#followLinks = followLinks;
+  }
 
   /** Closes every file without reads now, and the others after their last read. Files opened later are not kept. */
   close(): void {
@@ -32,7 +37,8 @@ export class KeptFiles {
   }
 
   /**
-   * Calls `use` with a descriptor of the regular file now at `path`. Fails with the system's error, also for a link.
+   * Calls `use` with a descriptor of the regular file now at `path`. Fails with the system's error, and for a link
+   * unless links are followed.
    */
   async with<T>(path: string, use: (descriptor: number) => Promise<T>): Promise<T> {
     const file = this.#take(path);
@@ -49,7 +55,7 @@ export class KeptFiles {
   }
 
   #take(path: string): KeptFile {
-    const found = identityOf(lstatSync(path, { bigint: true }));
+    const found = identityOf((this.#followLinks ? statSync : lstatSync)(path, { bigint: true }));
     const kept = this.#files.get(path);
     if (kept?.identity === found) {
       this.#files.delete(path);
@@ -59,7 +65,7 @@ export class KeptFiles {
     this.#drop(path);
     const [oldest] = this.#files.keys();
     if (oldest !== undefined && this.#files.size >= MAX_FILES) this.#drop(oldest);
-    const opened = openRegular(path);
+    const opened = openRegular(path, this.#followLinks);
     this.#files.set(path, opened);
     return opened;
   }
@@ -79,8 +85,9 @@ export class KeptFiles {
   }
 }
 
-function openRegular(path: string): KeptFile {
-  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+function openRegular(path: string, followLinks: boolean): KeptFile {
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+  const flags = O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW);
   const descriptor = openSync(path, flags);
   const facts = fstatSync(descriptor, { bigint: true });
   const file = { descriptor, identity: identityOf(facts), uses: 0, usedAtMs: 0 };

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -167,6 +167,17 @@ describe("a peer and its trackers", () => {
     running.add(made.torrent, store);
     const answer = await fetch(`${running.url}/pieces/${infoHash}/1`);
     expect((await answer.arrayBuffer()).byteLength).toBe(PIECE);
+  });
+
+  it("fails when it cannot write its folders, and leaves neither a port nor a timer behind", async () => {
+    const port = await freePort();
+    mkdirSync(join(dataDir, `peer-${port}`));
+    writeFileSync(join(dataDir, `peer-${port}`, "copies"), "");
+    const volunteer = { catalogs: [], capacityBytes: 1, bytesPerSecond: undefined };
+    const uploads = { catalogs: [], maxBytes: 1, expiresAfterMs: 60_000, token: "token" };
+    const scrub = { bytesPerSecond: 1, everyMs: 60_000 };
+    await expect(peer([], { port, volunteer, uploads, scrub })).rejects.toMatchObject({ code: "EEXIST" });
+    await peer([], { port });
   });
 
   it("fails when its port is taken, and leaves nothing behind", async () => {

@@ -22,6 +22,7 @@ describe("a command line", () => {
     ["get -o -q a", { args: ["a"], given: { out: "-q" } }],
     ["get -- -q --out", { args: ["-q", "--out"], given: {} }],
     ["get a --select 1 --select 2,3", { args: ["a"], given: { select: ["1", "2,3"] } }],
+    ["--json get a", { args: ["a"], given: { json: "1" } }],
     ["get a -j 1 -j 2", { args: ["a"], given: { jobs: "2" } }],
   ])("%s", (line, expected) => expect(read(line)).toEqual({ verb: "get", ...expected }));
 
@@ -31,14 +32,28 @@ describe("a command line", () => {
     ["--version", "version"],
     ["get a --json -h", "help"],
     ["create --help", "help"],
+    ["help", "help"],
+    ["help get", "help"],
+    ["--json --version", "version"],
+    ["--version --json", "version"],
+    ["--json --help", "help"],
   ])("%s asks for %s", (line, kind) => expect(read(line)).toBe(kind));
+
+  it("asks for the help of a verb in two ways, and for an event with --json", () => {
+    const parse = (line: string) => parseCommandLine(line.split(" "), verbs);
+    expect(parse("help get")).toEqual(parse("get --help"));
+    expect(parse("help get --json")).toEqual(parse("get --json --help"));
+    expect(parse("get --help")).toMatchObject({ spec: { name: "get" }, json: false });
+    expect(parse("--json help get")).toMatchObject({ spec: { name: "get" }, json: true });
+  });
 
   it("of nothing asks for nothing", () => expect(parseCommandLine([], verbs).kind).toBe("nothing"));
 
   it.each([
     ["gte a", "there is no verb gte; did you mean get?"],
     ["xyzzy", "there is no verb xyzzy; see pieza --help"],
-    ["--json get", "there is no option --json; see pieza --help"],
+    ["help gte", "there is no verb gte; did you mean get?"],
+    ["--quiet get", "there is no option --quiet; see pieza --help"],
     ["get --limt-download 3", "there is no option --limt-download; did you mean --limit-download?"],
     ["get -x", "there is no option -x"],
     ["get -qx", "there is no option -x"],

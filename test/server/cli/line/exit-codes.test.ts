@@ -1,4 +1,6 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -23,6 +25,10 @@ beforeAll(async () => {
   await swarm.publish("lonely");
   await writeFile(join(folder, "file.txt"), "right");
   await writeFile(join(folder, "bad.json"), '{"file_name":"a/../b","total_pieces":1,"pieces":[]}');
+  await writeFile(join(folder, "page.json"), "<!DOCTYPE html><title>Log in</title>");
+  await writeFile(join(folder, "cut.json"), '{"file_name": "a",\n"pieces"');
+  await writeFile(join(folder, "old.torrent"), "d8:announce5:http:e");
+  await mkdir(join(folder, "empty"));
   await pieza(["create", "file.txt"], { cwd: folder });
   await writeFile(join(folder, "wrong.txt"), "wrong");
   taken = createServer().listen(0, "127.0.0.1");
@@ -69,6 +75,23 @@ describe("the exit code", () => {
       ["info", "bad.json"],
       /bad.json is not a torrent: file_name/,
     ],
+    [2, "for a web page in place of a torrent", ["info", "page.json"], /page.json is a web page, not JSON/],
+    [
+      2,
+      "for what is not JSON, with the place",
+      ["info", "cut.json"],
+      /cut.json is not JSON: see line 2, column 9/,
+    ],
+    [2, "for a .torrent file", ["get", "old.torrent"], /old.torrent is a .torrent file of BitTorrent/],
+    [
+      2,
+      "for a torrent that cannot be read",
+      ["info", "/proc/self/mem"],
+      /cannot read \/proc\/self\/mem: EIO/,
+    ],
+    [2, "for a magnet link", ["get", "magnet:?xt=urn:btih:0"], /magnet link of BitTorrent/],
+    [2, "for a device", ["create", "/dev/null"], /\/dev\/null is neither a file nor a folder/],
+    [2, "for a folder without files", ["create", "empty"], /empty: has no files to share/],
     [2, "for a bad piece length", ["create", "file.txt", "--piece-length", "1000"], /piece_length/],
     [
       2,
@@ -94,7 +117,14 @@ describe("the exit code", () => {
       /cannot reach the catalog at http:\/\/127.0.0.1:9/,
     ],
     [7, "for a tracker out of reach", ["peers", "lonely", "--tracker", nobody], /cannot reach the tracker/],
-    [8, "for a missing token", ["publish", "file.txt.json"], /token/],
+    [8, "for a missing token", ["publish", "file.txt.json"], /give it with --token or PIEZA_TOKEN/],
+    [8, "for a wrong token", ["rm", "lonely", "--token", "x"], /give another with --token or PIEZA_TOKEN/],
+    [
+      6,
+      "for a file that may not be written, with its path",
+      ["create", "file.txt", "-o", "/proc/version"],
+      /cannot write \/proc\/version: EIO/,
+    ],
   ])("is %d %s", async (code, _what, args, stderr) => {
     const ran = await run(args.map((arg) => arg.replace("TAKEN", takenPort)));
     expect(ran.stderr).toMatch(new RegExp(stderr.source.replace("TAKEN", takenPort)));
@@ -127,6 +157,24 @@ describe("the exit code", () => {
     tracker.kill(signal);
     expect(await tracker.finished(20_000)).toBe(code);
   });
+});
+
+it("a web page in the place of a server is called one", async () => {
+  const portal = createHttpServer((_, response) => {
+    response.setHeader("content-type", "text/html");
+    response.end("<!DOCTYPE html><title>Log in</title>");
+  }).listen(0, "127.0.0.1");
+  await once(portal, "listening");
+  const url = `http://127.0.0.1:${(portal.address() as AddressInfo).port}`;
+  const page = { stderr: expect.stringMatching(/web page.*; is its URL right, or does this network ask/) };
+  expect(await run(["ls", "--catalog", url])).toMatchObject({ code: 7, ...page });
+  expect(await run(["peers", "lonely", "--tracker", url])).toMatchObject({ code: 7, ...page });
+  expect(await run(["seed", "file.txt", "--port", "0", "--catalog", url])).toMatchObject({
+    code: 7,
+    ...page,
+  });
+  expect(await run(["get", `${url}/files/a.json`])).toMatchObject({ code: 2, ...page });
+  portal.close();
 });
 
 it("an error is the last event for scripts, with the code that the process ends with", async () => {

@@ -133,6 +133,17 @@ describe("tables", () => {
     expect(table(rows, [1])).toEqual(["课程            1", "a              22", "Introducción  333"]);
   });
 
+  it("lets one long cell widen its own row only", () => {
+    const long = "x".repeat(300);
+    expect(
+      table([
+        ["a", "1"],
+        [long, "2"],
+        ["bcd", "3"],
+      ]),
+    ).toEqual(["a    1", `${long}  2`, "bcd  3"]);
+  });
+
   it("cut by columns, not by letters", () => {
     expect(truncate("课程课程", 5)).toBe("课程…");
     expect(truncate("abcde", 5)).toBe("abcde");

@@ -205,7 +205,7 @@ describe("a catalog's entries", () => {
     const seed = await run(["seed", "taken.txt", "--port", "0"], withToken);
     expect(seed).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/taken\.txt.*another torrent|taken/),
+      stderr: expect.stringMatching(/taken\.txt is taken .*; --replace replaces it/),
     });
     await run(["create", "taken.txt"]);
     const publish = ["publish", "taken.txt.json", "--name", "taken.txt"];

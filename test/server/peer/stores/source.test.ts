@@ -74,6 +74,70 @@ describe("a torrent of a path", () => {
     expect(skipped.sort()).toEqual(["passwd is a link", "sub/loop is a link"]);
   });
 
+  it("of a folder has what its links lead to, where links are followed, and can be seeded from it", async () => {
+    const cache = join(here, "cache");
+    const root = await folder({ "models/readme": "r" });
+    await mkdir(join(cache, "blobs"), { recursive: true });
+    await writeFile(join(cache, "blobs", "0a1b"), noise(40_000));
+    await writeFile(join(cache, "blobs", "2c3d"), "second");
+    await symlink(join(cache, "blobs", "0a1b"), join(root, "models", "model.bin"));
+    await symlink(join(cache, "blobs"), join(root, "all"));
+    await symlink("..", join(root, "models", "up"));
+    await symlink("nowhere", join(root, "broken"));
+    const skipped: string[] = [];
+    const torrent = await createTorrentFromPath(root, {
+      pieceLength: 16 << 10,
+      followLinks: true,
+      onSkipped: (path, reason) => skipped.push(`${path} ${reason}`),
+    });
+    expect(torrent.files).toEqual([
+      { path: "all/0a1b", length: 40_000 },
+      { path: "all/2c3d", length: 6 },
+      { path: "models/model.bin", length: 40_000 },
+      { path: "models/readme", length: 1 },
+    ]);
+    expect(skipped.sort()).toEqual([
+      "broken is a link to nothing",
+      "models/up is a link to a folder that it is in",
+    ]);
+    const store = await openInPlaceStore({ torrent, path: root, followLinks: true });
+    for (const index of store.geometry.indices()) await store.read(index);
+    store.close();
+    await expect(openInPlaceStore({ torrent, path: root })).rejects.toThrow("models/model.bin is not there");
+  });
+
+  it("of a folder leaves out what a pattern fits, unseen", async () => {
+    const root = await folder({
+      a: "a",
+      "a.tmp": "t",
+      ".git/HEAD": "h",
+      "sub/.git/x": "x",
+      "sub/b": "b",
+      "sub/c:": "c",
+    });
+    await symlink("a", join(root, "link.tmp"));
+    const skipped: string[] = [];
+    const torrent = await createTorrentFromPath(root, {
+      exclude: ["*.tmp", ".git", "sub/c*"],
+      onSkipped: (path) => skipped.push(path),
+    });
+    expect(torrent.files?.map(({ path }) => path)).toEqual(["a", "sub/b"]);
+    expect(skipped).toEqual([]);
+  });
+
+  it("needs something to share: a folder with a file, or a file that is no device", async () => {
+    const root = await folder({ "sub/only": "x" });
+    await mkdir(join(root, "sub", "empty"));
+    const skipped: string[] = [];
+    const onSkipped = (path: string, reason: string) => skipped.push(`${path} ${reason}`);
+    await createTorrentFromPath(root, { onSkipped });
+    expect(skipped).toEqual(["sub/empty is an empty folder"]);
+    await expect(createTorrentFromPath(root, { exclude: ["sub"] })).rejects.toThrow(
+      "folder: has no files to share",
+    );
+    await expect(createTorrentFromPath("/dev/null")).rejects.toThrow("null: is neither a file nor a folder");
+  });
+
   it("takes names that only Windows cannot write, and refuses one that hides what it is, with its path", async () => {
     const root = await folder({ "sub/aux.txt": "x", "sub/12:30.txt": "y" });
     const { files } = await createTorrentFromPath(root);
