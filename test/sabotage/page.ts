@@ -12,6 +12,25 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
     project: "e2e",
   },
   {
+    what: "of the page: a tab downloads again what another tab has removed",
+    file: "web/src/worker/hosted-download.ts",
+    find: "if (removed) return false;",
+    replace: "",
+    test: "test/e2e/page/tabs.test.ts",
+    name: "lets go of it when it is removed there",
+    project: "e2e",
+  },
+  {
+    what: "of the page: a file that the browser was given to save counts as saved",
+    file: "web/src/worker/download-host.ts",
+    find: "this.#open({ ...(await kept.load(this.#ports.hasher)), kept: true });",
+    replace:
+      'if (await kept.isMarked("handed-over")) return clearAway(kept); this.#open({ ...(await kept.load(this.#ports.hasher)), kept: true });',
+    test: "test/e2e/page/resume.test.ts",
+    name: "keeps its copy when the browser was given it to save",
+    project: "e2e",
+  },
+  {
     what: "of the page: a tab saves bytes that it did not verify",
     file: "core/download/receiver.ts",
     find: "if (digest !== hash) throw new WrongPiece(this.#whatIsWrong());",

@@ -84,8 +84,7 @@ export const en = {
   preparing: "Preparing…",
   saveNeeds: (size: string) =>
     `Saving makes a second copy. It needs ${size} more until the copy kept here is freed.`,
-  handedOver:
-    "Your browser is saving it. Free the copy kept here when that is done; else the page frees it when it next opens.",
+  handedOver: "Your browser was given it to save. Once it is among your downloads, free the copy kept here.",
   free: (size: string) => `Free ${size}`,
   saveFailed: "It could not be saved:",
 

@@ -81,7 +81,7 @@ export const es: Words = {
   preparing: "Preparando…",
   saveNeeds: (size) => `Al guardar se hace otra copia. Ocupa ${size} más hasta que se libere la de aquí.`,
   handedOver:
-    "Tu navegador lo está guardando. Libera la copia de aquí cuando acabe; si no, la página la libera la próxima vez que se abra.",
+    "Tu navegador lo ha recibido para guardarlo. Cuando esté entre tus descargas, libera la copia de aquí.",
   free: (size) => `Liberar ${size}`,
   saveFailed: "No se pudo guardar:",
 

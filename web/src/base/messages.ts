@@ -52,7 +52,7 @@ export interface TabDownload {
   readonly wanted: Uint8Array | undefined;
   /** The oldest first. */
   readonly earlier: readonly EarlierRun[];
-  /** The file was saved or handed to the browser. The copy kept here is deleted at the next start. */
+  /** The browser was given the file to save. The copy kept here stays until the person removes it. */
   readonly handedOver: boolean;
 }
 
@@ -183,7 +183,7 @@ export interface Calls {
   file: { ask: { infoHash: string; index?: number }; answer: { blob: Blob; name: string } };
   /** The finished files of a folder, backed by storage. Paths have "/" between their parts. */
   folder: { ask: { infoHash: string }; answer: readonly { path: string; blob: Blob }[] };
-  /** The file was saved, or the browser is saving it. */
+  /** The browser was given the file to save. */
   handedOver: { ask: { infoHash: string }; answer: undefined };
   /** The browser is online again. */
   wake: { ask: undefined; answer: undefined };

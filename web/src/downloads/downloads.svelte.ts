@@ -115,8 +115,8 @@ export class Downloads {
   }
 
   /**
-   * Saves the finished file. The copy kept here is freed at once if the page wrote the file ("written"). If the
-   * browser is saving it, the copy stays until the person frees it or the page opens again.
+   * Saves the finished file. If the browser saves it ("handed over"), the page never learns whether it did, so the copy
+   * kept here stays until the person frees it.
    */
   async save(view: ShownDownload, onProgress: (fraction: number) => void): Promise<Saved> {
     const { torrent } = view.record;
@@ -124,7 +124,7 @@ export class Downloads {
     if (!target) return "declined";
     const file = await this.engine.call("file", keyOf(view));
     const saved = await saveTo(target, file, (bytes) => onProgress(bytes / Math.max(1, file.blob.size)));
-    await this.engine.call("handedOver", keyOf(view));
+    if (saved === "handed over") await this.engine.call("handedOver", keyOf(view));
     return saved;
   }
 

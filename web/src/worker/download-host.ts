@@ -4,7 +4,7 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 import type { CallName, Calls, Handlers, NameOrInfoHash, StorageInfo } from "../base/messages.ts";
 import { httpUrl, torrentFromFileOrUrl } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
-import { HostedDownload } from "./hosted-download.ts";
+import { HostedDownload, type HostedDownloadInput } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
 import type { PublishingCalls } from "./publication-host.ts";
 import { tryLock } from "./storage/tab-lock.ts";
@@ -58,7 +58,7 @@ export class DownloadHost {
     this.#watch = new SwarmWatch(ports);
   }
 
-  /** Reopens the kept downloads in the background and deletes those that were handed over. */
+  /** Reopens the kept downloads in the background. */
   async #start(trackers: readonly string[]): Promise<StorageInfo> {
     this.#useTrackers(trackers);
     if (this.#ports.storage.kind === "disk") {
@@ -68,12 +68,8 @@ export class DownloadHost {
   }
 
   async #takeUp(kept: KeptDownload): Promise<void> {
-    if (await kept.isMarked("handed-over")) return clearAway(kept);
     try {
-      const { torrent, name } = await kept.load(this.#ports.hasher);
-      const download = new HostedDownload(torrent, name, await kept.selected(), this.#ports);
-      this.#downloads.set(torrent.infoHash, download);
-      void download.open({ pausedAtFirst: await kept.isMarked("paused") });
+      this.#open({ ...(await kept.load(this.#ports.hasher)), kept: true });
     } catch {
       // The tab ended before it had stored the torrent, so the folder holds no piece.
       await clearAway(kept);
@@ -82,12 +78,16 @@ export class DownloadHost {
 
   async #add(key: NameOrInfoHash, selected?: readonly number[]): Promise<Calls["add"]["answer"]> {
     const { name, torrent } = await this.#find(key);
-    if (!this.#downloads.has(torrent.infoHash)) {
-      const download = new HostedDownload(torrent, name, selected, this.#ports);
-      this.#downloads.set(torrent.infoHash, download);
-      void download.open({ pausedAtFirst: false });
-    }
+    if (!this.#downloads.has(torrent.infoHash)) this.#open({ torrent, name, selected, kept: false });
     return torrentSummary(torrent, name);
+  }
+
+  #open(input: Omit<HostedDownloadInput, "ports" | "onGone">): void {
+    const { infoHash } = input.torrent;
+    const onGone = () => this.#downloads.delete(infoHash);
+    const download = new HostedDownload({ ...input, ports: this.#ports, onGone });
+    this.#downloads.set(infoHash, download);
+    void download.open();
   }
 
   async #find(key: NameOrInfoHash): Promise<{ name: string; torrent: Torrent }> {
