@@ -2,6 +2,8 @@ import { PiezaError } from "#core/base/errors.ts";
 import { torrentSummary } from "#core/ports/torrent-summary.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { CallName, Calls, Handlers, NameOrInfoHash, StorageInfo } from "../base/messages.ts";
+import { pageLinkOf } from "../base/page-link.ts";
+import { PageFailure } from "../base/trouble.ts";
 import { httpUrl, torrentFromFileOrUrl } from "./elsewhere.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { HostedDownload, type HostedDownloadInput } from "./hosted-download.ts";
@@ -30,7 +32,7 @@ export class DownloadHost {
       return torrentSummary(torrent, name);
     },
     open: async (from) => {
-      const torrent = await torrentFromFileOrUrl(from, this.#ports.hasher);
+      const torrent = await torrentFromFileOrUrl(from, this.#ports);
       this.#opened.set(torrent.infoHash, torrent);
       return torrentSummary(torrent, torrent.fileName);
     },
@@ -99,7 +101,7 @@ export class DownloadHost {
   }
 
   #useTrackers(trackers: readonly string[]): undefined {
-    this.#ports.useTrackers(trackers.map((tracker) => httpUrl(tracker).origin));
+    this.#ports.useTrackers(trackers.map(trackerUrl));
   }
 
   async #remove(infoHash: string): Promise<undefined> {
@@ -113,6 +115,13 @@ export class DownloadHost {
     if (!download) throw new PiezaError("not_found", "no such download");
     return download;
   }
+}
+
+/** The URL of a tracker. Throws invalid_argument for a link to a torrent and for what is no URL. */
+function trackerUrl(text: string): string {
+  if (pageLinkOf(text))
+    throw new PageFailure("bad_url", "invalid_argument", "expected the URL of a tracker, not of a torrent");
+  return httpUrl(text).origin;
 }
 
 /** Deletes a kept download unless another tab has its lock. */
