@@ -205,6 +205,9 @@ export const en = {
   } satisfies Record<UploadPeerState, string>,
   sent: (count: string, one: boolean) => (one ? "1 piece sent" : `${count} pieces sent`),
   unstoredWhy: "It is in the catalog, but not all of its pieces are at a peer yet.",
+  uploadNeedsPeer: "Start a peer that takes uploads, with the token of this catalog:",
+  uploadNeedsName: "Then start the catalog again with the address of that peer, beside its other options:",
+  uploadNeedsOptions: "Start that peer again with these options, beside its others:",
   interrupted:
     "Not all pieces reached a peer. Choose the same file again: pieces that are already there are not sent again.",
   token: "Token",
@@ -227,6 +230,10 @@ export const en = {
     browser_refuses: "the browser does not allow it",
     gone_meanwhile: "it was changed, moved or deleted meanwhile",
     storage_full: "there is no space left",
+    no_upload_peer: "This catalog names no peer that takes uploads.",
+    other_catalog: "it knows no catalog that has this torrent",
+    other_token: "its token is not that of this catalog",
+    takes_no_uploads: "it takes no uploads",
   } as Partial<Record<ShownTrouble, string>>,
 
   offline: "You are offline. Downloads continue when the network is back.",

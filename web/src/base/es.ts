@@ -201,6 +201,10 @@ export const es: Words = {
   },
   sent: (count, one) => (one ? "1 pieza enviada" : `${count} piezas enviadas`),
   unstoredWhy: "Está en el catálogo, pero aún no todas sus piezas están en algún par.",
+  uploadNeedsPeer: "Inicia un par que acepte lo que se publica, con el token de este catálogo:",
+  uploadNeedsName:
+    "Inicia después el catálogo otra vez con la dirección de ese par, además de sus otras opciones:",
+  uploadNeedsOptions: "Inicia otra vez ese par con estas opciones, además de las otras:",
   interrupted:
     "No todas las piezas llegaron a un par. Elige otra vez el mismo archivo: las piezas que ya están no se envían de nuevo.",
   token: "Token",
@@ -242,6 +246,10 @@ export const es: Words = {
     insecure_peer: "una página https no puede usar un par sin https",
     no_local_network:
       "este navegador no deja entrar a la página en la red local; permite el acceso a la red local en los ajustes de este sitio",
+    other_catalog: "no conoce ningún catálogo que tenga este torrent",
+    takes_no_uploads: "no acepta lo que se publica",
+    other_token: "su token no es el de este catálogo",
+    page_kept_out: "no deja entrar a esta página",
     no_upload_peer: "Este catálogo no nombra ningún par que acepte lo que se publica.",
     source_changed: "Se cambió, se movió o se borró entretanto.",
     gone_meanwhile: "se cambió, se movió o se borró entretanto",

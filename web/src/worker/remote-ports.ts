@@ -17,7 +17,13 @@ import { PageFailure } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";
-import { NO_STALL_LIMIT_MS, transportTo, transportToPeer, whyUnreachable } from "./transport.ts";
+import {
+  NO_STALL_LIMIT_MS,
+  transportTo,
+  transportToChange,
+  transportToPeer,
+  whyUnreachable,
+} from "./transport.ts";
 
 /** Largest answers, each with room for its frame and trailers. */
 const FRAME_BYTES = 1 << 10;
@@ -70,7 +76,7 @@ export function remotePorts(
         throw new PageFailure("insecure_peer", "failed_precondition", whyUnreachable(urls[0]!, origin)!);
       const swarm = { infoHash, totalPieces: pieces.length };
       return reachable.map((url) => {
-        const transport = transportTo(url, MAX_BITFIELD_BYTES, NO_STALL_LIMIT_MS);
+        const transport = transportToChange(url, MAX_BITFIELD_BYTES);
         return remoteUploadPeer({ url, transport, swarm, clock: browserClock, token });
       });
     },
