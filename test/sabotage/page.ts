@@ -31,6 +31,15 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
     project: "e2e",
   },
   {
+    what: "of the page: a link replaces the token that the browser keeps",
+    file: "web/src/base/token.svelte.ts",
+    find: "if (kept === undefined) keepToken(token);",
+    replace: "keepToken(token);",
+    test: "test/e2e/page/guards.test.ts",
+    name: "asks before a link replaces the token that it keeps",
+    project: "e2e",
+  },
+  {
     what: "of the page: a tab saves bytes that it did not verify",
     file: "core/download/receiver.ts",
     find: "if (digest !== hash) throw new WrongPiece(this.#whatIsWrong());",

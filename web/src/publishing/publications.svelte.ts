@@ -1,6 +1,6 @@
 import type { Engine, News } from "../base/engine.ts";
 import type { PublicationRecord } from "../base/messages.ts";
-import { keepToken, keptToken } from "../base/token.ts";
+import { keepToken, keptToken } from "../base/token.svelte.ts";
 import type { Downloads } from "../downloads/downloads.svelte.ts";
 import { type Published, publishedList } from "./published-list.ts";
 import type { PublishSource } from "./sources.ts";
