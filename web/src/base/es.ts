@@ -82,6 +82,9 @@ export const es: Words = {
   saveNeeds: (size) => `Al guardar se hace otra copia. Ocupa ${size} más hasta que se libere la de aquí.`,
   handedOver:
     "Tu navegador lo ha recibido para guardarlo. Cuando esté entre tus descargas, libera la copia de aquí.",
+  saved: "Está guardado.",
+  renamed: (count, one, from, to) =>
+    `${one ? "1 archivo recibió" : `${count} archivos recibieron`} otro nombre, porque este sistema no admite el suyo: «${from}» pasó a ser «${to}».`,
   free: (size) => `Liberar ${size}`,
   saveFailed: "No se pudo guardar:",
 

@@ -5,6 +5,7 @@ import type { CallName, Calls, Handlers, NameOrInfoHash, StorageInfo } from "../
 import { pageLinkOf } from "../base/page-link.ts";
 import { PageFailure } from "../base/trouble.ts";
 import { httpUrl, torrentFromFileOrUrl } from "./elsewhere.ts";
+import { zipOfDownload } from "./exported.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { HostedDownload, type HostedDownloadInput } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
@@ -42,7 +43,12 @@ export class DownloadHost {
     pause: async ({ infoHash }) => void (await this.#get(infoHash).pause()),
     resume: async ({ infoHash }) => void (await this.#get(infoHash).resume()),
     remove: ({ infoHash }) => this.#remove(infoHash),
-    file: async ({ infoHash, index }) => this.#get(infoHash).file(index),
+    file: async ({ infoHash, index, forWindows = false }) => {
+      const download = this.#get(infoHash);
+      return index === undefined && download.torrent.files
+        ? zipOfDownload(download.torrent.fileName, await download.files(), forWindows)
+        : download.file(index);
+    },
     folder: async ({ infoHash }) => this.#get(infoHash).files(),
     wake: async () => {
       for (const download of this.#downloads.values()) download.wake();

@@ -16,7 +16,7 @@ import { KeptDownload } from "./kept-downloads.ts";
 import { KeptTimeline } from "./kept-timeline.ts";
 import { type OpenStore, openStore } from "./open-store.ts";
 import { type Release, tryLock, waitForLock } from "./storage/tab-lock.ts";
-import { type ZipFile, zipOf } from "./storage/zip.ts";
+import type { ZipFile } from "./storage/zip.ts";
 import { maxInFlightPerPeer } from "./transport.ts";
 
 /** At 100 ms between snapshots, drawing one download at full rate took a tenth of a core. */
@@ -139,19 +139,14 @@ export class HostedDownload {
   }
 
   /**
-   * The finished file to save. Of a folder: the file with this index, or all wanted files as a zip. Fails with
-   * failed_precondition before the download is complete.
+   * The finished file to save; of a folder, the file with this index. Fails with failed_precondition before the download
+   * is complete.
    */
-  async file(index?: number): Promise<{ blob: Blob; name: string }> {
+  async file(index = 0): Promise<{ blob: Blob; name: string }> {
     const { torrent } = this;
     const store = this.#completeStore();
     if (!torrent.files)
       return { blob: await store.blob(0, store.pieces.geometry.length), name: torrent.fileName };
-    if (index === undefined) {
-      const files = await this.files();
-      const inFolder = files.map(({ path, blob }) => ({ path: `${torrent.fileName}/${path}`, blob }));
-      return { blob: await zipOf(inFolder), name: `${torrent.fileName}.zip` };
-    }
     const [placed] = placedFiles(torrent, [index]);
     if (!placed || this.#selected?.includes(index) === false)
       throw new PiezaError("not_found", "no such file here");
