@@ -87,7 +87,7 @@ export const en = {
   handedOver: "Your browser was given it to save. Once it is among your downloads, free the copy kept here.",
   saved: "It is saved.",
   renamed: (count: string, one: boolean, from: string, to: string) =>
-    `${one ? "1 file was" : `${count} files were`} given another name, because this system does not take the own one: “${from}” became “${to}”.`,
+    `${one ? "1 file was" : `${count} files were`} given another name, because this system does not take ${one ? "its" : "their"} own: “${from}” became “${to}”.`,
   free: (size: string) => `Free ${size}`,
   saveFailed: "It could not be saved:",
 

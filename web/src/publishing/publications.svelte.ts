@@ -23,6 +23,7 @@ export class Publications {
     this.#engine = engine;
     engine.listen((news) => this.#onNews(news));
     publishedList.onChange(() => this.#readEarlier());
+    publishedList.onRemoved((infoHash) => void this.#forget(infoHash));
     this.#readEarlier();
   }
 
@@ -52,6 +53,11 @@ export class Publications {
     if (given) keepToken(given);
     await this.#engine.call("unpublish", { name, infoHash, ...token() });
     publishedList.remove(infoHash);
+    await this.#forget(infoHash);
+  }
+
+  /** Takes what is no longer in the catalog off the lists. A publication that went on would list it again. */
+  async #forget(infoHash: string): Promise<void> {
     for (const record of this.list) if (record.infoHash === infoHash) await this.stop(record);
     this.#readEarlier();
     this.changes++;
