@@ -31,6 +31,15 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
     project: "e2e",
   },
   {
+    what: "of the page: two files of a folder are saved under one name",
+    file: "web/src/base/safe-names.ts",
+    find: "if (this.#taken.has(to.toLowerCase())) continue;",
+    replace: "",
+    test: "test/web/safe-names.test.ts",
+    name: "are different where they were",
+    project: "browser",
+  },
+  {
     what: "of the page: a link replaces the token that the browser keeps",
     file: "web/src/base/token.svelte.ts",
     find: "if (kept === undefined) keepToken(token);",
