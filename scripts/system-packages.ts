@@ -53,8 +53,10 @@ const packages: readonly SystemPackage[] = [
   program("nghttp2-client", "h2load"),
   { name: "nginx-light", isPresent: () => isExecutable("/usr/sbin/nginx") },
   program("openssl", "openssl"),
+  program("p7zip-full", "7z"),
   program("rclone", "rclone"),
   program("redis-server", "redis-server"),
+  program("unzip", "unzip"),
   {
     // Debian's packages belong to this interpreter; another python3 may come first on PATH.
     name: "python3-grpcio",

@@ -201,8 +201,8 @@ describe("a click on the page", () => {
       pieces: [infoHash],
       lengths: { length: 1, pieceLength: 1 },
     };
-    const download = new HostedDownload(single as never, "one", undefined, ports);
-    const opened = download.open({ pausedAtFirst: false });
+    const download = hosted(single, ports);
+    const opened = download.open();
     await download.pause();
     trackers.resolve([]);
     await opened;
@@ -223,8 +223,8 @@ describe("a click on the page", () => {
       pieces: [infoHash],
       lengths: { length: 1, pieceLength: 1 },
     };
-    const download = new HostedDownload(single as never, "one", undefined, ports);
-    await download.open({ pausedAtFirst: false });
+    const download = hosted(single, ports);
+    await download.open();
     await Promise.all([download.resume(), download.remove()]);
     await download.handOver();
     expect(said.at(-1)).toBe("removed");
@@ -241,3 +241,13 @@ describe("a click on the page", () => {
     expect(torrents.search).toBe("typed");
   });
 });
+
+function hosted(torrent: unknown, ports: HostPorts): HostedDownload {
+  return new HostedDownload({
+    torrent: torrent as never,
+    name: "one",
+    ports,
+    kept: false,
+    onGone: () => undefined,
+  });
+}

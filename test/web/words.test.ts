@@ -3,7 +3,7 @@ import { PieceMap } from "#core/download/snapshot.ts";
 import { en } from "../../web/src/base/en.ts";
 import { es } from "../../web/src/base/es.ts";
 import { formatsFor } from "../../web/src/base/format.ts";
-import { linkTo, torrentOf } from "../../web/src/base/route.svelte.ts";
+import { linkTo, torrentOf } from "../../web/src/base/page-link.ts";
 import {
   failureOf,
   NO_ADDRESS,

@@ -2,7 +2,7 @@ import { mount } from "svelte";
 import App from "./App.svelte";
 import "./base/app.css";
 import { Engine } from "./base/engine.ts";
-import { takeToken } from "./base/token.ts";
+import { takeToken } from "./base/token.svelte.ts";
 import { Downloads } from "./downloads/downloads.svelte.ts";
 import { ContentService } from "./preview/content-service.ts";
 import { Publications } from "./publishing/publications.svelte.ts";

@@ -1,8 +1,14 @@
+import { execFile } from "node:child_process";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, describe, expect, it } from "vitest";
 import { Firefox } from "../../support/page/firefox.ts";
 import type { PiezaProcess } from "../../support/processes/pieza-process.ts";
 import { LocalSwarm, metric, sha256sum, writeRandomFile } from "../../support/swarms/local-swarm.ts";
+import { piecesHeld, UploadSwarm, uploadToken } from "../../support/swarms/upload-swarm.ts";
+
+const run = promisify(execFile);
 
 const MiB = 1 << 20;
 const name = "half.bin";
@@ -26,11 +32,13 @@ function press(label: string): boolean {
 
 describe("a tab of Firefox", () => {
   let swarm: LocalSwarm;
+  let uploads: UploadSwarm | undefined;
   let firefox: Firefox;
 
   afterEach(async () => {
     await firefox?.stop();
     await swarm?.stop();
+    await uploads?.stop();
   });
 
   const becomes = (state: string) =>
@@ -59,5 +67,57 @@ describe("a tab of Firefox", () => {
     await presses("Save");
     const saved = () => sha256sum(join(firefox.downloads, name)).catch(() => "not there yet");
     await expect.poll(saved, { timeout: 60_000 }).toBe(await sha256sum(swarm.path(name)));
+  });
+
+  it("saves a folder as a zip that others read, and keeps its copy until the person frees it", async () => {
+    swarm = await LocalSwarm.start();
+    firefox = await Firefox.start();
+    await mkdir(join(swarm.path("folder"), "año"), { recursive: true });
+    await writeRandomFile(swarm.path("folder/año/a?.bin"), 3 * MiB);
+    await writeRandomFile(swarm.path("folder/b.bin"), 100);
+    await swarm.publish("folder");
+    await swarm.peer("seed", "folder");
+    await firefox.open(swarm.catalogUrl);
+    await presses("Download folder");
+    await becomes("Complete");
+    await presses("Save");
+    const zip = join(firefox.downloads, "folder.zip");
+    await expect
+      .poll(
+        () =>
+          run("7z", ["t", zip]).then(
+            () => "whole",
+            () => "not yet",
+          ),
+        { timeout: 60_000 },
+      )
+      .toBe("whole");
+    await run("unzip", ["-q", zip, "-d", swarm.path("unzipped")]);
+    await run("diff", ["-r", swarm.path("folder"), swarm.path("unzipped/folder")]);
+
+    await firefox.reload();
+    await becomes("Complete");
+    await presses("Free 3.1 MB");
+    await becomes("");
+    await firefox.reload();
+    await presses("Download folder");
+  });
+
+  it("publishes a file with the token of its link, and downloads what it published", async () => {
+    uploads = await UploadSwarm.start(1);
+    firefox = await Firefox.start();
+    const peer = await uploads.peer(0);
+    const path = uploads.swarm.path(name);
+    await writeRandomFile(path, 3 * MiB);
+    await firefox.open(`${uploads.catalogUrl}/#token=${uploadToken}`);
+    await firefox.chooseFiles('input[type="file"][multiple]', [path]);
+    await becomes("Shared");
+    expect(await piecesHeld(peer)).toBe(3);
+    await firefox.reload();
+    await presses(`Download ${name}`);
+    await becomes("Complete");
+    await presses("Save");
+    const saved = () => sha256sum(join(firefox.downloads, name)).catch(() => "not there yet");
+    await expect.poll(saved, { timeout: 60_000 }).toBe(await sha256sum(path));
   });
 });

@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { Page, Request } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DownloadOnPage, PageDriver } from "../../support/page/page-driver.ts";
+import { pictureState } from "../../support/page/state-picture.ts";
 import { LocalSwarm, sha256sum, writeRandomFile } from "../../support/swarms/local-swarm.ts";
 import { startToldTracker, type Told } from "../../support/swarms/told-tracker.ts";
 
@@ -61,6 +62,32 @@ describe("the page's guards", () => {
     await page.getByRole("heading", { name: "Catalog" }).waitFor();
     expect(page.url()).toBe(`${swarm.catalogUrl}/`);
     expect(await page.evaluate(() => localStorage.getItem("pieza.token"))).toBe("s/ecret");
+  });
+
+  it("asks before a link replaces the token that it keeps", async () => {
+    const kept = (page: Page) => page.evaluate(() => localStorage.getItem("pieza.token"));
+    const question = "The link that you opened has another token";
+    const page = await browser.open(`${swarm.catalogUrl}/#token=first`);
+    await page.getByRole("heading", { name: "Catalog" }).waitFor();
+    await page.goto(`${swarm.catalogUrl}/#token=first`);
+    expect(await page.getByText(question).count()).toBe(0);
+
+    await page.goto(`${swarm.catalogUrl}/#/t/plain.bin&token=second`);
+    await page.getByText(question).waitFor();
+    expect(page.url()).toBe(`${swarm.catalogUrl}/#/t/plain.bin`);
+    expect(await kept(page)).toBe("first");
+    await pictureState(page, "34-another-token");
+    await page.getByRole("button", { name: "Keep the one here" }).click();
+    await page.getByText(question).waitFor({ state: "detached" });
+    expect(await kept(page)).toBe("first");
+
+    await page.reload();
+    expect(await kept(page)).toBe("first");
+    const other = await browser.open(`${swarm.catalogUrl}/#token=second`);
+    await other.getByRole("button", { name: "Use the one of the link" }).click();
+    await other.getByText(question).waitFor({ state: "detached" });
+    expect(await kept(page)).toBe("second");
+    expect(browser.problems).toEqual([]);
   });
 
   it("tells nobody where it comes from, and asks only those it was told of", async () => {

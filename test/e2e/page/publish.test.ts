@@ -142,6 +142,25 @@ describe("publishing from a tab", () => {
     await page.getByRole("button", { name: "Download published (2).bin" }).waitFor();
   });
 
+  it("takes away what another tab has deleted, also while it is still being stored", async () => {
+    const [path, peer] = [await randomFile(3), await uploads.peer(0, "1MiB")];
+    const page = await open();
+    await choose(page, path);
+    await expect.poll(() => piecesHeld(peer), { timeout: 60_000 }).toBe(1);
+    await becomes(page, "Not stored");
+    await card(page).getByRole("button", { name: "Try again" }).click();
+    const other = await open();
+    const list = other.getByRole("region", { name: "Published from this browser" });
+    await list.getByRole("button", { name: "Delete" }).click();
+    await list.getByRole("button", { name: "Delete" }).click();
+    await list.waitFor({ state: "detached" });
+    await card(page).waitFor({ state: "detached" });
+    await page.getByText("This catalog has no torrents yet.").waitFor();
+    await other.reload();
+    await other.getByText("This catalog has no torrents yet.").waitFor();
+    expect(await list.count()).toBe(0);
+  });
+
   it("lists what this browser published, and deletes it", async () => {
     await bothPeers();
     const page = await open();

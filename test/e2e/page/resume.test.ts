@@ -109,19 +109,28 @@ describe("a tab that goes on where it was", () => {
     expect(await download.card.count()).toBe(0);
   });
 
-  it("frees its copy once it is saved, or at the next start", async () => {
+  it("keeps its copy when the browser was given it to save, until the person frees it", async () => {
     await startWith("1-24");
     const page = await browser.open(swarm.catalogUrl);
     const download = await new DownloadOnPage(page, name).start();
     await download.becomes("Complete");
     expect(await keptFolders(page)).toHaveLength(1);
-    await download.save();
-    await download.card.getByText("Your browser is saving it").waitFor();
-    expect(await keptFolders(page)).toHaveLength(1);
+    // The browser does not tell the page that the person cancels it.
+    const [saving] = await Promise.all([page.waitForEvent("download"), download.press("Save")]);
+    await saving.cancel();
+    await download.card.getByText("Your browser was given it to save").waitFor();
 
     await page.reload();
+    await download.becomes("Complete");
+    await download.card.getByText("Your browser was given it to save").waitFor();
+    const [again] = await Promise.all([page.waitForEvent("download"), download.press("Save again")]);
+    expect(await sha256sum(await again.path())).toBe(await sha256sum(swarm.path(name)));
+
+    await download.press("Free 25.2 MB");
+    await download.card.waitFor({ state: "detached" });
+    await page.reload();
     await page.getByRole("button", { name: `Download ${name}` }).waitFor();
-    await expect.poll(() => keptFolders(page)).toEqual([]);
+    expect(await keptFolders(page)).toEqual([]);
   });
 
   it("writes straight to a chosen file, and frees its copy then", async () => {

@@ -91,6 +91,15 @@ export class Firefox {
     return JSON.parse((result as { value: string }).value) as R;
   }
 
+  /** Gives files to the input that `selector` finds, as a person chooses them. */
+  async chooseFiles(selector: string, files: readonly string[]): Promise<void> {
+    const expression = `document.querySelector(${JSON.stringify(selector)})`;
+    const target = { context: this.#tab };
+    const { result } = await this.#send("script.evaluate", { expression, target, awaitPromise: false });
+    const { sharedId } = result as { sharedId: string };
+    await this.#send("input.setFiles", { ...target, element: { sharedId }, files });
+  }
+
   async stop(): Promise<void> {
     const gone = once(this.#process, "exit");
     this.#process.kill("SIGKILL");

@@ -33,11 +33,16 @@ export class UploadSwarm {
   async peer(n: number, size = "1GiB", ...flags: string[]): Promise<PiezaProcess> {
     const peer = this.swarm.run(`upload-peer-${n}`, [
       "peer",
-      ...["--port", String(this.#ports[n]), "--accept-uploads", size, "--catalog", this.catalogUrl],
+      ...["--port", this.port(n), "--accept-uploads", size, "--catalog", this.catalogUrl],
       ...["--allow-origin", this.catalogUrl, ...this.swarm.trackerFlag, ...flags],
     ]);
     await peer.url();
     return peer;
+  }
+
+  /** The port of the address `n` that the catalog names. */
+  port(n: number): string {
+    return String(this.#ports[n]);
   }
 
   stop(): Promise<void> {

@@ -3,6 +3,7 @@ import type { DownloadSnapshot } from "#core/download/snapshot.ts";
 import type { CatalogPage, TorrentSummary } from "#core/ports/catalog.ts";
 import type { TorrentFile } from "#core/torrent/torrent.ts";
 import type { UploadPeerProgress } from "#core/upload/upload.ts";
+import type { Renamed } from "./safe-names.ts";
 import type { KeptEntry } from "./timeline.ts";
 import type { Failure } from "./trouble.ts";
 
@@ -52,7 +53,7 @@ export interface TabDownload {
   readonly wanted: Uint8Array | undefined;
   /** The oldest first. */
   readonly earlier: readonly EarlierRun[];
-  /** The file was saved or handed to the browser. The copy kept here is deleted at the next start. */
+  /** The browser was given the file to save. The copy kept here stays until the person removes it. */
   readonly handedOver: boolean;
 }
 
@@ -178,12 +179,16 @@ export interface Calls {
   /** Ends the download and deletes what is stored of it. */
   remove: { ask: { infoHash: string }; answer: undefined };
   /**
-   * The finished file, backed by storage and not by memory. Of a folder: the file with this index, or all as a zip.
+   * The finished file, backed by storage and not by memory. Of a folder: the file with this index, or all as a zip,
+   * `forWindows` with names that Windows can write.
    */
-  file: { ask: { infoHash: string; index?: number }; answer: { blob: Blob; name: string } };
+  file: {
+    ask: { infoHash: string; index?: number; forWindows?: boolean };
+    answer: { blob: Blob; name: string; renamed?: Renamed | undefined };
+  };
   /** The finished files of a folder, backed by storage. Paths have "/" between their parts. */
   folder: { ask: { infoHash: string }; answer: readonly { path: string; blob: Blob }[] };
-  /** The file was saved, or the browser is saving it. */
+  /** The browser was given the file to save. */
   handedOver: { ask: { infoHash: string }; answer: undefined };
   /** The browser is online again. */
   wake: { ask: undefined; answer: undefined };

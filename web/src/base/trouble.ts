@@ -1,5 +1,6 @@
 import { messageOf, PiezaError, type Trouble, troubleOf } from "#core/base/errors.ts";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
+import type { UploadPeerProgress } from "#core/upload/upload.ts";
 
 /** Troubles that only the page has, beside those of core/. */
 export type PageTrouble =
@@ -13,6 +14,10 @@ export type PageTrouble =
   | "no_lengths"
   | "no_torrent_there"
   | "no_upload_peer"
+  | "other_catalog"
+  | "other_token"
+  | "page_kept_out"
+  | "takes_no_uploads"
   | "source_changed";
 
 /** Every trouble for which the page may have a text of its own. */
@@ -61,6 +66,9 @@ export const NO_LOCAL_NETWORK =
 /** Message for a peer whose URL has more than scheme, host and port. */
 export const NO_ADDRESS = "not the address of a peer";
 
+/** Message for a server that answers, but lets no page of this origin change anything. */
+export const PAGE_KEPT_OUT = "it does not let this page in";
+
 /** A reason as it is shown: `ours` in the language of the page, `theirs` in English. */
 export interface ReasonText {
   readonly ours: string;
@@ -101,4 +109,17 @@ export function peerTrouble({
   if (trouble === "permission_denied" && reason.endsWith(NO_LOCAL_NETWORK)) return "no_local_network";
   if (reason === NO_ADDRESS) return "bad_address";
   return state === "skipped" && trouble === "failed_precondition" ? "insecure_peer" : trouble;
+}
+
+/** The trouble to show for a peer that takes uploads. */
+export function uploadTrouble({
+  trouble,
+  reason,
+}: Pick<UploadPeerProgress, "trouble" | "reason">): ShownTrouble | undefined {
+  if (trouble === "unauthenticated") return "other_token";
+  if (trouble === "not_found") return "other_catalog";
+  if (trouble === "unimplemented") return "takes_no_uploads";
+  if (trouble !== "permission_denied") return trouble;
+  if (reason.endsWith(NO_LOCAL_NETWORK)) return "no_local_network";
+  return reason.endsWith(PAGE_KEPT_OUT) ? "page_kept_out" : "other_token";
 }

@@ -1,7 +1,10 @@
 import type { TorrentSummary } from "#core/ports/catalog.ts";
 import type { Engine } from "../base/engine.ts";
 import { type Failure, failureOf } from "../base/trouble.ts";
+import { searchedFor } from "./open-url.ts";
 
+/** Characters of a search. The catalog refuses longer ones. */
+const MAX_SEARCH = 255;
 /** A search starts when the typing pauses for this long. */
 const TYPING_MS = 250;
 
@@ -33,7 +36,7 @@ export class Torrents {
   /** Searches when the typing pauses. */
   type(search: string): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.look(search.trim()), TYPING_MS);
+    this.#timer = setTimeout(() => void this.look(searchedFor(search).slice(0, MAX_SEARCH)), TYPING_MS);
   }
 
   /** Loads the first page of this search. */

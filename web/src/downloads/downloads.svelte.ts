@@ -11,7 +11,7 @@ import { RateHistory } from "../swarm/rate-history.ts";
 import type { WatchedSwarm } from "../swarm/watched-swarm.svelte.ts";
 import { keepTrackers, keptTrackers } from "./kept-trackers.ts";
 import { LongHistory } from "./long-history.ts";
-import { chooseFolder, chooseTarget, type Saved, saveFolder, saveTo } from "./save.ts";
+import { chooseFolder, chooseTarget, isOnWindows, type Saved, saveFolder, saveTo } from "./save.ts";
 
 /** One download with the latest messages of the worker about it. */
 export class ShownDownload {
@@ -121,28 +121,30 @@ export class Downloads {
   }
 
   /**
-   * Saves the finished file. The copy kept here is freed at once if the page wrote the file ("written"). If the
-   * browser is saving it, the copy stays until the person frees it or the page opens again.
+   * Saves the finished file. If the browser saves it ("handed over"), the page never learns whether it did, so the copy
+   * kept here stays until the person frees it.
    */
   async save(view: ShownDownload, onProgress: (fraction: number) => void): Promise<Saved> {
     const { torrent } = view.record;
     const target = await chooseTarget(torrent.fileCount > 0 ? `${torrent.fileName}.zip` : torrent.fileName);
-    if (!target) return "declined";
-    const file = await this.engine.call("file", keyOf(view));
-    const saved = await saveTo(target, file, (bytes) => onProgress(bytes / Math.max(1, file.blob.size)));
-    await this.engine.call("handedOver", keyOf(view));
-    return saved;
+    if (!target) return { how: "declined" };
+    const file = await this.engine.call("file", { ...keyOf(view), forWindows: isOnWindows() });
+    const how = await saveTo(target, file, (bytes) => onProgress(bytes / Math.max(1, file.blob.size)));
+    if (how === "handed over") await this.engine.call("handedOver", keyOf(view));
+    return { how, renamed: file.renamed };
   }
 
   /** Writes the files of a finished folder into a folder that the person chooses. */
   async saveFolder(view: ShownDownload, onProgress: (fraction: number) => void): Promise<Saved> {
     const parent = await chooseFolder();
-    if (!parent) return "declined";
+    if (!parent) return { how: "declined" };
     const files = await this.engine.call("folder", keyOf(view));
     const totalBytes = files.reduce((sum, { blob }) => sum + blob.size, 0);
     const name = view.record.torrent.fileName;
-    await saveFolder(parent, name, files, (bytes) => onProgress(bytes / Math.max(1, totalBytes)));
-    return "written";
+    const renamed = await saveFolder(parent, name, files, (bytes) =>
+      onProgress(bytes / Math.max(1, totalBytes)),
+    );
+    return { how: "written", renamed };
   }
 
   /** Saves one file of a finished folder. */

@@ -1,16 +1,21 @@
+import { type Renamed, renamedOf } from "../base/safe-names.ts";
+import { NewTree, newFolder } from "./new-tree.ts";
+
 interface Pickers {
   showSaveFilePicker?(options: { suggestedName: string }): Promise<FileSystemFileHandle>;
   showDirectoryPicker?(options: { mode: "readwrite" }): Promise<FileSystemDirectoryHandle>;
 }
 
-/** The search for a free folder name ends here. */
-const MAX_NAMESAKES = 1_000;
-
-/**
- * How a file was saved: written by the page to its end, or handed to the downloads of the browser, which do not
- * report back.
- */
-export type Saved = "written" | "handed over" | "declined";
+/** A download that was saved. */
+export interface Saved {
+  /**
+   * Written by the page to its end, or handed to the downloads of the browser, which do not report back, or not saved
+   * because the person cancelled.
+   */
+  readonly how: "written" | "handed over" | "declined";
+  /** The files that have other paths than in the torrent, if there are some. */
+  readonly renamed?: Renamed | undefined;
+}
 
 /**
  * Asks the person where to save. The browser allows it only directly in a click. Undefined if the person cancelled.
@@ -37,7 +42,7 @@ export async function saveTo(
   target: FileSystemFileHandle | "downloads",
   { blob, name }: { blob: Blob; name: string },
   onProgress: (bytes: number) => void,
-): Promise<Saved> {
+): Promise<Saved["how"]> {
   if (target === "downloads") {
     handOver(blob, name);
     return "handed over";
@@ -67,49 +72,40 @@ export async function chooseFolder(): Promise<FileSystemDirectoryHandle | undefi
   }
 }
 
+/** Whether names that Windows cannot write are to be changed. */
+export function isOnWindows(): boolean {
+  return navigator.userAgent.includes("Windows");
+}
+
 /**
  * Writes the files, one after the other, into a new folder of `parent` called `name`, or `name (2)` if there is one
- * already. `onProgress` gets the bytes copied so far. If it fails, the new folder is deleted.
+ * already. Files whose name the browser refuses get another one, which the result tells. `onProgress` gets the bytes
+ * copied so far. If it fails, the new folder is deleted.
  */
 export async function saveFolder(
   parent: FileSystemDirectoryHandle,
   name: string,
   files: readonly { readonly path: string; readonly blob: Blob }[],
   onProgress: (bytes: number) => void,
-): Promise<void> {
+): Promise<Renamed | undefined> {
   const folder = await newFolder(parent, name);
+  const tree = new NewTree(folder);
+  const written: (readonly [from: string, to: string])[] = [];
   let copied = 0;
   try {
     for (const { path, blob } of files) {
-      const names = path.split("/");
-      const fileName = names.pop()!;
-      let inside = folder;
-      for (const part of names) inside = await inside.getDirectoryHandle(part, { create: true });
-      await copy(blob, await inside.getFileHandle(fileName, { create: true }), (bytes) => {
+      const { handle, path: to } = await tree.file(path);
+      written.push([path, to]);
+      await copy(blob, handle, (bytes) => {
         copied += bytes;
         onProgress(copied);
       });
     }
+    return renamedOf(written);
   } catch (error) {
     await parent.removeEntry(folder.name, { recursive: true }).catch(() => undefined);
     throw error;
   }
-}
-
-/** Makes a new folder. An existing one is never used: its files are the person's. */
-async function newFolder(
-  parent: FileSystemDirectoryHandle,
-  name: string,
-): Promise<FileSystemDirectoryHandle> {
-  for (let n = 1; n <= MAX_NAMESAKES; n++) {
-    const numbered = n === 1 ? name : `${name} (${n})`;
-    const isNew = await parent.getDirectoryHandle(numbered).then(
-      () => false,
-      (error: unknown) => error instanceof DOMException && error.name === "NotFoundError",
-    );
-    if (isNew) return parent.getDirectoryHandle(numbered, { create: true });
-  }
-  throw new Error(`there are ${MAX_NAMESAKES} folders of that name`);
 }
 
 /** Copies as a stream, so that no file is held in memory. `onChunk` gets the bytes of each step. */

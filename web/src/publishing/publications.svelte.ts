@@ -1,6 +1,6 @@
 import type { Engine, News } from "../base/engine.ts";
 import type { PublicationRecord } from "../base/messages.ts";
-import { keepToken, keptToken } from "../base/token.ts";
+import { keepToken, keptToken } from "../base/token.svelte.ts";
 import type { Downloads } from "../downloads/downloads.svelte.ts";
 import { type Published, publishedList } from "./published-list.ts";
 import type { PublishSource } from "./sources.ts";
@@ -23,6 +23,7 @@ export class Publications {
     this.#engine = engine;
     engine.listen((news) => this.#onNews(news));
     publishedList.onChange(() => this.#readEarlier());
+    publishedList.onRemoved((infoHash) => void this.#forget(infoHash));
     this.#readEarlier();
   }
 
@@ -52,6 +53,11 @@ export class Publications {
     if (given) keepToken(given);
     await this.#engine.call("unpublish", { name, infoHash, ...token() });
     publishedList.remove(infoHash);
+    await this.#forget(infoHash);
+  }
+
+  /** Takes what is no longer in the catalog off the lists. A publication that went on would list it again. */
+  async #forget(infoHash: string): Promise<void> {
     for (const record of this.list) if (record.infoHash === infoHash) await this.stop(record);
     this.#readEarlier();
     this.changes++;

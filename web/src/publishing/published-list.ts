@@ -21,6 +21,9 @@ const MAX_KEPT = 500;
 
 /** The torrents that this browser published, newest first, in the storage that all tabs of this origin share. */
 class PublishedList {
+  /** Info hashes of what a tab has removed, for the other tabs. */
+  readonly #removals = new BroadcastChannel("pieza.removed");
+
   read(): readonly Published[] {
     return keptList(KEY, isPublished);
   }
@@ -32,6 +35,7 @@ class PublishedList {
 
   remove(infoHash: string): void {
     this.#write(this.read().filter((published) => published.infoHash !== infoHash));
+    this.#removals.postMessage(infoHash);
   }
 
   /** Calls `fn` when another tab has changed the list. */
@@ -39,6 +43,11 @@ class PublishedList {
     addEventListener("storage", ({ key }) => {
       if (key === KEY || key === null) fn();
     });
+  }
+
+  /** Calls `fn` when another tab has removed a torrent. An entry that is only missing may be one that got lost. */
+  onRemoved(fn: (infoHash: string) => void): void {
+    this.#removals.addEventListener("message", ({ data }: MessageEvent<string>) => fn(data));
   }
 
   #write(list: readonly Published[]): void {

@@ -4,9 +4,12 @@ import { torrentSummary } from "#core/ports/torrent-summary.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { ContentAsk, ContentReply } from "../base/content-messages.ts";
 import type { CallName, Calls, Handlers, NameOrInfoHash, StorageInfo } from "../base/messages.ts";
+import { pageLinkOf } from "../base/page-link.ts";
+import { PageFailure } from "../base/trouble.ts";
 import { httpUrl, torrentFromFileOrUrl } from "./elsewhere.ts";
+import { zipOfDownload } from "./exported.ts";
 import type { HostPorts } from "./host-ports.ts";
-import { HostedDownload } from "./hosted-download.ts";
+import { HostedDownload, type HostedDownloadInput } from "./hosted-download.ts";
 import { KeptDownload } from "./kept-downloads.ts";
 import type { PublishingCalls } from "./publication-host.ts";
 import { tryLock } from "./storage/tab-lock.ts";
@@ -32,7 +35,7 @@ export class DownloadHost {
       return torrentSummary(torrent, name);
     },
     open: async (from) => {
-      const torrent = await torrentFromFileOrUrl(from, this.#ports.hasher);
+      const torrent = await torrentFromFileOrUrl(from, this.#ports);
       this.#opened.set(torrent.infoHash, torrent);
       return torrentSummary(torrent, torrent.fileName);
     },
@@ -42,7 +45,12 @@ export class DownloadHost {
     pause: async ({ infoHash }) => void (await this.#get(infoHash).pause()),
     resume: async ({ infoHash }) => void (await this.#get(infoHash).resume()),
     remove: ({ infoHash }) => this.#remove(infoHash),
-    file: async ({ infoHash, index }) => this.#get(infoHash).file(index),
+    file: async ({ infoHash, index, forWindows = false }) => {
+      const download = this.#get(infoHash);
+      return index === undefined && download.torrent.files
+        ? zipOfDownload(download.torrent.fileName, await download.files(), forWindows)
+        : download.file(index);
+    },
     folder: async ({ infoHash }) => this.#get(infoHash).files(),
     wake: async () => {
       for (const download of this.#downloads.values()) download.wake();
@@ -67,7 +75,7 @@ export class DownloadHost {
     return this.#downloads.get(path.infoHash)?.content(path.names, ask);
   }
 
-  /** Reopens the kept downloads in the background and deletes those that were handed over. */
+  /** Reopens the kept downloads in the background. */
   async #start(trackers: readonly string[]): Promise<StorageInfo> {
     this.#useTrackers(trackers);
     if (this.#ports.storage.kind === "disk") {
@@ -77,12 +85,8 @@ export class DownloadHost {
   }
 
   async #takeUp(kept: KeptDownload): Promise<void> {
-    if (await kept.isMarked("handed-over")) return clearAway(kept);
     try {
-      const { torrent, name } = await kept.load(this.#ports.hasher);
-      const download = new HostedDownload(torrent, name, await kept.selected(), this.#ports);
-      this.#downloads.set(torrent.infoHash, download);
-      void download.open({ pausedAtFirst: await kept.isMarked("paused") });
+      this.#open({ ...(await kept.load(this.#ports.hasher)), kept: true });
     } catch {
       // The tab ended before it had stored the torrent, so the folder holds no piece.
       await clearAway(kept);
@@ -91,12 +95,16 @@ export class DownloadHost {
 
   async #add(key: NameOrInfoHash, selected?: readonly number[]): Promise<Calls["add"]["answer"]> {
     const { name, torrent } = await this.#find(key);
-    if (!this.#downloads.has(torrent.infoHash)) {
-      const download = new HostedDownload(torrent, name, selected, this.#ports);
-      this.#downloads.set(torrent.infoHash, download);
-      void download.open({ pausedAtFirst: false });
-    }
+    if (!this.#downloads.has(torrent.infoHash)) this.#open({ torrent, name, selected, kept: false });
     return torrentSummary(torrent, name);
+  }
+
+  #open(input: Omit<HostedDownloadInput, "ports" | "onGone">): void {
+    const { infoHash } = input.torrent;
+    const onGone = () => this.#downloads.delete(infoHash);
+    const download = new HostedDownload({ ...input, ports: this.#ports, onGone });
+    this.#downloads.set(infoHash, download);
+    void download.open();
   }
 
   async #find(key: NameOrInfoHash): Promise<{ name: string; torrent: Torrent }> {
@@ -108,7 +116,7 @@ export class DownloadHost {
   }
 
   #useTrackers(trackers: readonly string[]): undefined {
-    this.#ports.useTrackers(trackers.map((tracker) => httpUrl(tracker).origin));
+    this.#ports.useTrackers(trackers.map(trackerUrl));
   }
 
   async #remove(infoHash: string): Promise<undefined> {
@@ -122,6 +130,13 @@ export class DownloadHost {
     if (!download) throw new PiezaError("not_found", "no such download");
     return download;
   }
+}
+
+/** The URL of a tracker. Throws invalid_argument for a link to a torrent and for what is no URL. */
+function trackerUrl(text: string): string {
+  if (pageLinkOf(text))
+    throw new PageFailure("bad_url", "invalid_argument", "expected the URL of a tracker, not of a torrent");
+  return httpUrl(text).origin;
 }
 
 /** Deletes a kept download unless another tab has its lock. */

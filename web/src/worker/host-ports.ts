@@ -17,6 +17,10 @@ export interface HostPorts {
   readonly catalog: Catalog;
   /** The same catalog with a token, for publishing and deleting. */
   catalogFor(token: string | undefined): Catalog;
+  /** Another catalog. Pages of every origin may read it. */
+  catalogAt(origin: string): Catalog;
+  /** The trackers that the catalog of this origin names and the page can ask. None if there is no catalog. */
+  trackersAt(origin: string): Promise<readonly string[]>;
   /**
    * The upload peers that the catalog names, with the token, which they accept too. At least one: otherwise fails
    * with not_found, or with the reason why a page cannot use them.

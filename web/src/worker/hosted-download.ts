@@ -19,7 +19,7 @@ import { KeptDownload } from "./kept-downloads.ts";
 import { KeptTimeline } from "./kept-timeline.ts";
 import { type OpenStore, openStore } from "./open-store.ts";
 import { type Release, tryLock, waitForLock } from "./storage/tab-lock.ts";
-import { type ZipFile, zipOf } from "./storage/zip.ts";
+import type { ZipFile } from "./storage/zip.ts";
 import { maxInFlightPerPeer } from "./transport.ts";
 
 /** At 100 ms between snapshots, drawing one download at full rate took a tenth of a core. */
@@ -35,6 +35,18 @@ interface Running {
   readonly readers: ContentReaders;
 }
 
+export interface HostedDownloadInput {
+  readonly torrent: Torrent;
+  readonly name: string;
+  readonly ports: HostPorts;
+  /** Indexes of the wanted files of a folder; undefined for all. */
+  readonly selected?: readonly number[] | undefined;
+  /** It is in the storage already: how it was left there counts, and `selected` does not. */
+  readonly kept: boolean;
+  /** Called when another tab has removed it while this tab waited for its lock. */
+  readonly onGone: () => void;
+}
+
 interface ToRun extends Pick<DownloadInput, "trackers" | "learned"> {
   readonly store: OpenStore;
 }
@@ -48,6 +60,7 @@ export class HostedDownload {
   readonly torrent: Torrent;
   readonly name: string;
   readonly #ports: HostPorts;
+  readonly #onGone: () => void;
   readonly #abort = new AbortController();
   #stage: Stage = { kind: "opening" };
   #handedOver = false;
@@ -62,20 +75,22 @@ export class HostedDownload {
   #inMemory: OpenStore | undefined;
   /** The folder of this download in the storage, if there is storage. Written only with the lock. */
   #kept: KeptDownload | undefined;
+  /** The storage had this download before this tab had its lock. So the folder tells how it was left, or that it was removed. */
+  #keptBefore: boolean;
   /** The last of the steps (open, close, remove), which run one after the other. Never rejects. */
   #steps: Promise<void> = Promise.resolve();
 
-  /** `selected`: indexes of the wanted files of a folder; undefined for all. */
-  constructor(torrent: Torrent, name: string, selected: readonly number[] | undefined, ports: HostPorts) {
+  constructor({ torrent, name, ports, selected, kept, onGone }: HostedDownloadInput) {
     this.torrent = torrent;
     this.name = name;
     this.#selected = checkedSelection(torrent, selected);
     this.#ports = ports;
+    this.#keptBefore = kept;
+    this.#onGone = onGone;
   }
 
-  /** Opens the download and starts it, paused if `pausedAtFirst`. Resolves when its stage is known. */
-  open(options: { pausedAtFirst: boolean }): Promise<void> {
-    this.#paused = options.pausedAtFirst;
+  /** Opens the download and starts it, unless it was left paused. Resolves when its stage is known. */
+  open(): Promise<void> {
     this.#tell();
     return this.#step(() => this.#open());
   }
@@ -117,28 +132,26 @@ export class HostedDownload {
 
   /** Selects the files of a folder, at least one; undefined for all. */
   async select(selected: readonly number[] | undefined): Promise<void> {
-    this.#selected = checkedSelection(this.torrent, selected);
+    const chosen = checkedSelection(this.torrent, selected);
     await this.#step(async () => {
+      this.#selected = chosen;
       await this.#kept?.setSelected(this.#selected);
+      // What was saved before is not what is chosen now.
+      await this.#setHandedOver(false);
       if (this.#wantNow()) this.#tell();
       else await this.#reopen();
     });
   }
 
   /**
-   * The finished file to save. Of a folder: the file with this index, or all wanted files as a zip. Fails with
-   * failed_precondition before the download is complete.
+   * The finished file to save; of a folder, the file with this index. Fails with failed_precondition before the download
+   * is complete.
    */
-  async file(index?: number): Promise<{ blob: Blob; name: string }> {
+  async file(index = 0): Promise<{ blob: Blob; name: string }> {
     const { torrent } = this;
     const store = this.#completeStore();
     if (!torrent.files)
       return { blob: await store.blob(0, store.pieces.geometry.length), name: torrent.fileName };
-    if (index === undefined) {
-      const files = await this.files();
-      const inFolder = files.map(({ path, blob }) => ({ path: `${torrent.fileName}/${path}`, blob }));
-      return { blob: await zipOf(inFolder), name: `${torrent.fileName}.zip` };
-    }
     const [placed] = placedFiles(torrent, [index]);
     if (!placed || this.#selected?.includes(index) === false)
       throw new PiezaError("not_found", "no such file here");
@@ -155,10 +168,12 @@ export class HostedDownload {
     return files;
   }
 
-  /** The file was saved, or the browser is saving it. The copy kept here is deleted at the next start. */
+  /**
+   * The browser was given the file to save, and does not tell whether it did. So the copy kept here stays until the
+   * person removes it.
+   */
   async handOver(): Promise<void> {
-    this.#handedOver = true;
-    await this.#kept?.setMark("handed-over", true);
+    await this.#setHandedOver(true);
     this.#tell();
   }
 
@@ -166,6 +181,11 @@ export class HostedDownload {
   content(names: readonly string[], ask: ContentAsk): ContentReply | undefined {
     const running = this.#running;
     return running && contentReply(this.torrent, names, ask, running);
+  }
+
+  async #setHandedOver(handedOver: boolean): Promise<void> {
+    this.#handedOver = handedOver;
+    await this.#kept?.setMark("handed-over", handedOver);
   }
 
   #completeStore(): OpenStore {
@@ -213,9 +233,8 @@ export class HostedDownload {
     await this.#takeLock();
     const { torrent } = this;
     const { hasher, storage } = this.#ports;
-    if (storage.kind === "disk") this.#kept = await KeptDownload.create(torrent, this.name);
+    if (storage.kind === "disk" && !(await this.#openKept())) return this.#vanish();
     const kept = this.#kept;
-    await kept?.setSelected(this.#selected);
     this.#earlier ??= await kept?.timeline();
     const learning = (reason: string, located: boolean) =>
       this.#become({ kind: "learning", reason, trouble: located ? "no_lengths" : "no_tracker" });
@@ -259,11 +278,44 @@ export class HostedDownload {
 
   async #takeLock(): Promise<void> {
     const name = `pieza ${this.torrent.infoHash}`;
+    const keptNow = this.#ports.storage.kind === "disk" && (await KeptDownload.isKept(this.torrent.infoHash));
     this.#release ??= await tryLock(name);
     if (this.#release) return;
+    this.#keptBefore ||= keptNow;
     this.#become({ kind: "elsewhere" });
     this.#release = await waitForLock(name, this.#abort.signal);
     this.#become({ kind: "opening" });
+  }
+
+  /**
+   * Opens the folder of this download, with the lock. What another tab left there counts, not what this tab knew before
+   * it waited. False if the other tab has removed the download.
+   */
+  async #openKept(): Promise<boolean> {
+    const { torrent } = this;
+    const removed = this.#keptBefore && !(await KeptDownload.isKept(torrent.infoHash));
+    this.#abort.signal.throwIfAborted();
+    if (removed) return false;
+    const kept = await KeptDownload.create(torrent, this.name);
+    if (this.#keptBefore) {
+      this.#selected = checkedSelection(torrent, await kept.selected());
+      this.#paused ||= await kept.isMarked("paused");
+      this.#keptBefore = false;
+    }
+    this.#handedOver = await kept.isMarked("handed-over");
+    await kept.setSelected(this.#selected);
+    await kept.setMark("paused", this.#paused);
+    this.#kept = kept;
+    return true;
+  }
+
+  /** Ends what another tab has removed. */
+  #vanish(): void {
+    this.#abort.abort(new Error("removed in another tab"));
+    this.#release?.();
+    this.#release = undefined;
+    this.#onGone();
+    this.#ports.post({ type: "removed", infoHash: this.torrent.infoHash });
   }
 
   async #close(): Promise<void> {

@@ -43,6 +43,17 @@ export class KeptDownload {
     return kept.sort((a, b) => (a.infoHash < b.infoHash ? -1 : 1));
   }
 
+  /** Whether a torrent is stored under this info hash. False once its download was removed, in any tab. */
+  static async isKept(infoHash: string): Promise<boolean> {
+    try {
+      await (await (await topFolder()).getDirectoryHandle(infoHash)).getFileHandle(TORRENT_FILE);
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
   /** Creates or reopens the folder of a download. Call it only with the lock of the download. */
   static async create(torrent: Torrent, name: string): Promise<KeptDownload> {
     const folder = await (await topFolder()).getDirectoryHandle(torrent.infoHash, { create: true });
@@ -124,7 +135,7 @@ export class KeptDownload {
   async remove(): Promise<void> {
     const top = await topFolder();
     await top.removeEntry(this.infoHash, { recursive: true }).catch((error: unknown) => {
-      if (!(error instanceof DOMException && error.name === "NotFoundError")) throw error;
+      if (!isNotFound(error)) throw error;
     });
   }
 
@@ -140,6 +151,10 @@ export class KeptDownload {
   async #readText(name: string): Promise<string> {
     return (await (await this.folder.getFileHandle(name)).getFile()).text();
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "NotFoundError";
 }
 
 async function topFolder(): Promise<FileSystemDirectoryHandle> {

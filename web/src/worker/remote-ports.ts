@@ -12,11 +12,18 @@ import { watchSwarm } from "#core/rpc/watch.ts";
 import { MAX_PIECE_LENGTH, type PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { MAX_TORRENT_JSON_BYTES } from "#core/torrent/torrent-json.ts";
+import { MAX_TRACKERS } from "#core/torrent/torrent-remarks.ts";
 import { PageFailure } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { catalogOverview } from "./catalog-overview.ts";
 import type { HostPorts } from "./host-ports.ts";
-import { NO_STALL_LIMIT_MS, transportTo, transportToPeer, whyUnreachable } from "./transport.ts";
+import {
+  NO_STALL_LIMIT_MS,
+  transportTo,
+  transportToChange,
+  transportToPeer,
+  whyUnreachable,
+} from "./transport.ts";
 
 /** Largest answers, each with room for its frame and trailers. */
 const FRAME_BYTES = 1 << 10;
@@ -35,8 +42,8 @@ export function remotePorts(
 ): Omit<HostPorts, "storage" | "hasher" | "random" | "post"> {
   let ownTrackers: readonly string[] = [];
   const buffers = new AnswerBuffers();
-  const catalog = (stallMs?: number, token?: string) =>
-    remoteCatalog({ url: origin, transport: transportTo(origin, MAX_TORRENT_BYTES, stallMs), hasher, token });
+  const catalogAt = (url: string, stallMs?: number, token?: string) =>
+    remoteCatalog({ url, transport: transportTo(url, MAX_TORRENT_BYTES, stallMs), hasher, token });
   async function trackerUrls(torrent: Torrent): Promise<readonly string[]> {
     let named = torrent.trackers;
     if (named.length === 0)
@@ -51,8 +58,15 @@ export function remotePorts(
   }
 
   return {
-    catalog: catalog(),
-    catalogFor: (token) => catalog(NO_STALL_LIMIT_MS, token),
+    catalog: catalogAt(origin),
+    catalogFor: (token) => catalogAt(origin, NO_STALL_LIMIT_MS, token),
+    catalogAt: (url) => catalogAt(url),
+    async trackersAt(url) {
+      const { trackers } = await catalogOverview(url).catch(() => ({ trackers: [] }));
+      return trackers
+        .filter((tracker) => whyUnreachable(tracker, origin) === undefined)
+        .slice(0, MAX_TRACKERS);
+    },
     async uploadPeers({ infoHash, pieces }, token) {
       const { uploadPeers: urls } = await catalogOverview(origin);
       if (urls.length === 0)
@@ -62,7 +76,7 @@ export function remotePorts(
         throw new PageFailure("insecure_peer", "failed_precondition", whyUnreachable(urls[0]!, origin)!);
       const swarm = { infoHash, totalPieces: pieces.length };
       return reachable.map((url) => {
-        const transport = transportTo(url, MAX_BITFIELD_BYTES, NO_STALL_LIMIT_MS);
+        const transport = transportToChange(url, MAX_BITFIELD_BYTES);
         return remoteUploadPeer({ url, transport, swarm, clock: browserClock, token });
       });
     },

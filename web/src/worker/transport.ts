@@ -3,7 +3,7 @@ import { PeerFailed } from "#core/base/errors.ts";
 import { downloadDefaults } from "#core/download/options.ts";
 import type { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
 import { cappedFetch } from "#core/rpc/capped-fetch.ts";
-import { NO_ADDRESS, NO_LOCAL_NETWORK } from "../base/trouble.ts";
+import { NO_ADDRESS, NO_LOCAL_NETWORK, PAGE_KEPT_OUT } from "../base/trouble.ts";
 import { browserClock } from "./browser-clock.ts";
 import { lacksPermission } from "./local-network.ts";
 import { peerTransport } from "./peer-transport.ts";
@@ -13,6 +13,8 @@ import { peerTransport } from "./peer-transport.ts";
  * deadline.
  */
 export const NO_STALL_LIMIT_MS = 2 ** 31 - 1;
+
+const PROBE_MS = 5_000;
 
 /**
  * Without TLS, browsers use HTTP/1.1 with six connections to an origin. One is left to ask which pieces the peer has.
@@ -26,6 +28,12 @@ export function transportTo(url: string, limitBytes: number, stallMs?: number) {
     useBinaryFormat: true,
     fetch: fetchUpTo(limitBytes, stallMs),
   });
+}
+
+/** The same for calls that change something at a server of another origin, which has to let this page in for that. */
+export function transportToChange(url: string, limitBytes: number) {
+  const capped = cappedFetch(fetchToChange, { limitBytes, clock: browserClock, stallMs: NO_STALL_LIMIT_MS });
+  return createGrpcWebTransport({ baseUrl: url, useBinaryFormat: true, fetch: capped });
 }
 
 /** The same for the calls of a download to a peer. Pieces are read into `buffers`. */
@@ -49,6 +57,27 @@ async function fetchWithReason(input: RequestInfo | URL, init?: RequestInit): Pr
     }
     throw new PeerFailed("unavailable", "cannot be reached", { cause });
   }
+}
+
+/** Fetches, and tells a server that keeps this page out from one that is not there: both look alike to a page. */
+async function fetchToChange(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  try {
+    return await fetchWithReason(input, init);
+  } catch (cause) {
+    const unavailable = cause instanceof PeerFailed && cause.code === "unavailable";
+    if (!unavailable || !(await answersAnybody(new URL(input instanceof Request ? input.url : input))))
+      throw cause;
+    throw new PeerFailed("permission_denied", PAGE_KEPT_OUT, { cause });
+  }
+}
+
+/** Whether a server answers at all. The page cannot read this answer, so the server need not let it in. */
+function answersAnybody({ origin }: URL): Promise<boolean> {
+  const blind = { mode: "no-cors", credentials: "omit", cache: "no-store" } as const;
+  return fetch(`${origin}/healthz`, { ...blind, signal: AbortSignal.timeout(PROBE_MS) }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**
