@@ -107,4 +107,12 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/tracker/announce/listings.test.ts",
     name: "another tracker over the same store",
   },
+  {
+    what: "a legacy peer is named before it has answered",
+    file: "server/tracker/store/rules/legacy-files.ts",
+    find: "const named = listed ? files : [];",
+    replace: 'const named = listed || leaseId !== "" ? files : [];',
+    test: "test/server/tracker/legacy/legacy-lease.test.ts",
+    name: "at 200 ms is named from its first answer on",
+  },
 ];
