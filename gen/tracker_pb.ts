@@ -259,7 +259,7 @@ export const TrackerService: GenService<{
    * first answer to HasPiece on, which the tracker asks 0.2, 0.5, 1, 2 and 4 s after this call until then, and later
    * every 30 s. It is known for an hour after this call or its last answer, and dropped when it does not answer one of
    * the later questions or denies what it declared.
-   * permission_denied: an address that this tracker names to nobody; already_exists: a peer of pieza.v1 lives there.
+   * permission_denied: an address that this tracker names to nobody; already_exists: a peer of pieza.v1 answers there.
    *
    * @generated from rpc tracker.TrackerService.RegisterPeer
    */

@@ -115,4 +115,12 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/tracker/legacy/legacy-lease.test.ts",
     name: "at 200 ms is named from its first answer on",
   },
+  {
+    what: "an address stays with whoever claimed it first",
+    file: "server/tracker/announce/contest.ts",
+    find: "return !listed;",
+    replace: "return !listed && listed;",
+    test: "test/server/tracker/announce/contest.test.ts",
+    name: "yields to the legacy peer that registers there",
+  },
 ];

@@ -1,5 +1,6 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { type AddressPolicy, type PeerAddress, sourceOf } from "../announce/address.ts";
+import type { Contest } from "../announce/contest.ts";
 import { BEING_CHECKED } from "../announce/listings.ts";
 import { hashSecret, randomId } from "../store/lease-secret.ts";
 import type { PeerLease, SwarmStore } from "../store/swarm-store.ts";
@@ -12,21 +13,28 @@ import type { LegacyRegistration } from "./legacy-message.ts";
 export class LegacyRegistrar {
   readonly #store: SwarmStore;
   readonly #addresses: AddressPolicy;
+  readonly #contest: Contest;
 
-  constructor(store: SwarmStore, addresses: AddressPolicy) {
+  constructor(store: SwarmStore, addresses: AddressPolicy, contest: Contest) {
     this.#store = store;
     this.#addresses = addresses;
+    this.#contest = contest;
   }
 
   /**
    * Creates or replaces the registration at the caller's address and this port, and returns its lease. A new one is
    * not listed yet. Throws permission_denied for an address that may not be named, already_exists if a peer of
-   * pieza.v1 holds it, and resource_exhausted over a cap; then nothing has changed.
+   * pieza.v1 answers there, and resource_exhausted over a cap; then nothing has changed.
    */
-  async register({ port, files }: LegacyRegistration, caller: string): Promise<PeerLease> {
+  async register(
+    { port, files }: LegacyRegistration,
+    caller: string,
+    signal: AbortSignal,
+  ): Promise<PeerLease> {
     const address = this.#addresses.resolve({ port, tls: false }, caller);
     if (address.refusal) throw new PiezaError("permission_denied", address.refusal);
     const newcomer = legacyLease(address, caller);
+    await this.#contest.settle(newcomer, signal);
     const lease = await this.#lease(newcomer);
     const { id } = lease;
     try {

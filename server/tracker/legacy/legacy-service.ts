@@ -26,7 +26,7 @@ export function legacyTrackerService(
     async registerPeer(request, context) {
       const registration = parseRegistration(request);
       const caller = context.values.get(kCallerAddress);
-      const lease = await registrar.register(registration, caller);
+      const lease = await registrar.register(registration, caller, context.signal);
       prober.onRegistered(lease, registration.files);
       return { success: true };
     },
