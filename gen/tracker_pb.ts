@@ -28,7 +28,7 @@ export type FilePiece = Message<"tracker.FilePiece"> & {
   number: number;
 
   /**
-   * Any text of at most 255 bytes. Only a SHA-256 in hex can ever match a torrent.
+   * Any text of at most 255 bytes without control characters, as every text of a request to a tracker. Only a SHA-256 in hex can ever match a torrent.
    *
    * @generated from field: string hash = 2;
    */

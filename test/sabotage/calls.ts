@@ -123,4 +123,12 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/tracker/announce/contest.test.ts",
     name: "yields to the legacy peer that registers there",
   },
+  {
+    what: "names with control characters enter the tracker",
+    file: "server/tracker/store/checks.ts",
+    find: 'if (CONTROLS.test(text)) throw new InvalidField(field, "must not contain control characters");',
+    replace: "void CONTROLS;",
+    test: "test/server/tracker/control-characters.test.ts",
+    name: "control characters in zone of LocatePieces are refused",
+  },
 ];
