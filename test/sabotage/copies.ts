@@ -45,7 +45,7 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
   {
     what: "of copies: the leave of one tracker is enough to drop",
     file: "server/peer/volunteer/eviction.ts",
-    find: "else if (!granted.has(trackerId)) return false;",
+    find: "else if (!granted.has(trackerUrl)) return false;",
     replace: "",
     test: "test/server/peer/volunteer/eviction.test.ts",
     name: "a drop is complete when every tracker that has answered",
@@ -97,5 +97,14 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
     replace: "for (let at = 0; at < words.length; at++) words[at]! &= ~(copies.enoughAt(at) & 0);",
     test: "test/simulation/replication.test.ts",
     name: "copies and orders are more than the target only for a moment",
+  },
+  {
+    what: "a tracker gives leave in the name of another one",
+    file: "server/peer/volunteer/volunteer.ts",
+    find: "{ grants = [], orders = [] }: Announced): void {",
+    replace:
+      "{ trackerId, grants = [], orders = [] }: Announced): void { tracker = { ...tracker, url: trackerId };",
+    test: "test/server/peer/roles/tracker-ids.test.ts",
+    name: "whatever id it says it has",
   },
 ];

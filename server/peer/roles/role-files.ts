@@ -65,7 +65,7 @@ export interface TrackerAnswer {
   >;
 }
 
-/** By tracker id. */
+/** By the tracker's URL. */
 export type TrackerAnswers = Readonly<Record<string, TrackerAnswer>>;
 
 /** News for one tracker from a process that has read its answer number `heard`. */
@@ -77,7 +77,7 @@ export interface TrackerNews {
 export interface AllNews {
   /** Wall-clock milliseconds of the write; the replicating process writes at least every few seconds. */
   readonly atMs: number;
-  /** By tracker id; "" for trackers whose id is not known yet. */
+  /** By the tracker's URL; "" for trackers that have not answered yet. */
   readonly trackers: Readonly<Record<string, TrackerNews>>;
 }
 

@@ -108,24 +108,24 @@ export class Volunteer implements Copying, CopyKeeper {
     return { capacityBytes, usedBytes: this.#folder.usedBytes, freeBytes, copiedBytes: this.#copiedBytes };
   }
 
-  say(trackerId: string): CopiesNews {
+  say(trackerUrl: string): CopiesNews {
     if (this.#stop.signal.aborted) return {};
     const { capacityBytes, bytesPerSecond = 0 } = this.#options;
     const now = nodeClock.now();
     const freeBytes = now < this.#fullUntilMs ? 0 : this.#freeBytes(now);
     const volunteer = { capacityBytes, freeBytes, bytesPerSecond };
-    if (trackerId === "") return { volunteer };
-    const drops = this.#eviction.ask(trackerId, this.#folder.usedBytes, this.#evictable(now), now);
-    return { volunteer, declined: this.#orders.declined(trackerId), drops };
+    if (!this.#orders.heardOf(trackerUrl)) return { volunteer };
+    const drops = this.#eviction.ask(trackerUrl, this.#folder.usedBytes, this.#evictable(now), now);
+    return { volunteer, declined: this.#orders.declined(trackerUrl), drops };
   }
 
-  hear(tracker: Tracker, { trackerId, grants = [], orders = [] }: Announced): void {
+  hear(tracker: Tracker, { grants = [], orders = [] }: Announced): void {
     if (this.#stop.signal.aborted) return;
     const now = nodeClock.now();
-    const { dropped, kept } = this.#eviction.heard(trackerId, grants, now);
+    const { dropped, kept } = this.#eviction.heard(tracker.url, grants, now);
     for (const infoHash of dropped) this.#drop(infoHash);
     for (const infoHash of kept) this.#serving?.changed(infoHash);
-    this.#orders.hear(trackerId, tracker, orders, now);
+    this.#orders.hear(tracker, orders, now);
     this.#decide();
   }
 

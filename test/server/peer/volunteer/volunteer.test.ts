@@ -270,6 +270,29 @@ describe("a volunteer", () => {
       await expect.poll(copies, soon).toEqual([]);
     });
 
+    it("needs the leave of a tracker whose id another one has made its own", async () => {
+      const liar = await OrderingTracker.start(tracker.id);
+      ends.push(() => liar.close());
+      const { url } = await volunteer({ capacityBytes: 8 * PIECE }, { trackers: [tracker.url, liar.url] });
+      tracker.answer = { orders: [order(1, 8)] };
+      await expect.poll(() => announced()?.length, soon).toBe(8);
+      liar.answer = ({ drops }) => ({ grants: drops });
+      tracker.answer = {};
+      await expect.poll(() => liar.heard.some(({ drops }) => drops.length > 0), soon).toBe(true);
+      const before = tracker.heard.length;
+      await expect.poll(() => tracker.heard.length, soon).toBeGreaterThan(before + 4);
+      expect(copies()).toEqual([made.torrent.infoHash]);
+      expect((await piece(url, 1)).length).toBe(PIECE);
+    });
+
+    it("does not give up orders because another tracker with the same id has none", async () => {
+      const liar = await OrderingTracker.start(tracker.id);
+      ends.push(() => liar.close());
+      await volunteer({ bytesPerSecond: 16 * PIECE }, { trackers: [tracker.url, liar.url] });
+      tracker.answer = { orders: [order(1, 8)] };
+      await expect.poll(() => announced()?.length, soon).toBe(8);
+    });
+
     it("needs the leave of every tracker that counts on it", async () => {
       const second = await OrderingTracker.start("second");
       ends.push(() => second.close());
