@@ -107,4 +107,13 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
     test: "test/server/peer/roles/tracker-ids.test.ts",
     name: "whatever id it says it has",
   },
+  {
+    what: "a volunteer tries on without a pause to find what nobody has",
+    file: "server/peer/volunteer/volunteer.ts",
+    find: "if (this.#sought(now)) void this.#find();",
+    replace:
+      "if (this.#orders.open(now).some((open) => !this.#folder.get(open.infoHash))) void this.#find();",
+    test: "test/server/peer/volunteer/volunteer.test.ts",
+    name: "leaves the processor to others between two tries",
+  },
 ];

@@ -67,7 +67,7 @@ export class Volunteer implements Copying, CopyKeeper {
   #serving: CopyServing | undefined;
   #finding = false;
   #fullUntilMs = -Infinity;
-  /** By info hash: time before which the torrent is not searched for again. */
+  /** By info hash of a known torrent that nobody provides: time before which it is not searched for again. */
   readonly #findAgainMs = new Map<string, number>();
   #copiedBytes = 0;
   #cancelTimer = () => {};
@@ -137,8 +137,8 @@ export class Volunteer implements Copying, CopyKeeper {
       const stored = this.#folder.get(order.infoHash);
       if (now < this.#fullUntilMs) this.#decline(order, "no-space");
       else if (stored) this.#judge(order, stored.torrent, now);
-      else void this.#find();
     }
+    if (this.#sought(now)) void this.#find();
     for (const { torrent, heldBytes } of [...this.#folder]) {
       const { infoHash } = torrent;
       // An order that was declined or withdrawn before its first piece leaves an empty folder.
@@ -147,8 +147,21 @@ export class Volunteer implements Copying, CopyKeeper {
     for (const infoHash of [...this.#copies.keys()]) this.#copy(infoHash, now);
     for (const { infoHash } of this.#orders.accepted(now)) this.#copy(infoHash, now);
     this.#cancelTimer();
-    const endsMs = this.#orders.nextEndMs(now);
-    if (endsMs < Infinity) this.#cancelTimer = nodeClock.after(endsMs - now + 1, () => this.#decide());
+    const nextMs = Math.min(this.#orders.nextEndMs(now), ...this.#againMs(now));
+    if (nextMs < Infinity) this.#cancelTimer = nodeClock.after(nextMs - now + 1, () => this.#decide());
+  }
+
+  /** An open order whose torrent is to be searched for now. */
+  #sought(now: number): KeptOrder | undefined {
+    return this.#orders
+      .open(now)
+      .find(({ infoHash }) => !this.#folder.get(infoHash) && (this.#findAgainMs.get(infoHash) ?? 0) <= now);
+  }
+
+  /** When torrents of open orders are to be searched for again. */
+  #againMs(now: number): number[] {
+    const times = this.#orders.open(now).map(({ infoHash }) => this.#findAgainMs.get(infoHash) ?? 0);
+    return times.filter((atMs) => atMs > now);
   }
 
   #judge(order: KeptOrder, torrent: Torrent, now: number): void {
@@ -186,9 +199,7 @@ export class Volunteer implements Copying, CopyKeeper {
 
   async #findAll(): Promise<void> {
     for (;;) {
-      const now = nodeClock.now();
-      const isDue = ({ infoHash }: KeptOrder) => (this.#findAgainMs.get(infoHash) ?? -Infinity) <= now;
-      const order = this.#orders.open(now).find((open) => !this.#folder.get(open.infoHash) && isDue(open));
+      const order = this.#sought(nodeClock.now());
       if (!order || this.#stop.signal.aborted) return;
       await this.#begin(order).catch((error: unknown) => this.#notBegun(order, error));
     }
@@ -208,9 +219,12 @@ export class Volunteer implements Copying, CopyKeeper {
     if (this.#stop.signal.aborted) return;
     const code = error instanceof PiezaError ? error.code : "internal";
     if (code === "unavailable") return;
+    this.#findAgainMs.delete(order.infoHash);
     if (error instanceof StoreFailed) this.#diskFailed(error);
     const noRoom = error instanceof StoreFailed || code === "resource_exhausted";
-    this.#decline(order, noRoom ? "no-space" : "unknown-torrent");
+    // All orders of the torrent at once, so that catalogs are asked once for all of them.
+    for (const open of this.#orders.open(nodeClock.now()))
+      if (open.infoHash === order.infoHash) this.#decline(open, noRoom ? "no-space" : "unknown-torrent");
   }
 
   /** Starts, changes or ends the copy of one torrent as its orders require. */
