@@ -155,6 +155,19 @@ describe("a volunteer", () => {
     expect(asked).toBe(1);
   });
 
+  it("goes on announcing with a thousand orders of one torrent with thousands of pieces", async () => {
+    const large = await makeTorrent({ length: 4_096 * PIECE, seed: 5, fileName: "large" });
+    await catalog.publish(large.torrent, {});
+    const peer = await volunteer({ capacityBytes: 1 << 30 });
+    // It has every piece: the orders are accepted, and nothing is copied.
+    peer.add(large.torrent, whole(large));
+    const ids = Array.from({ length: 1_024 }, (_, at) => `order-${at}`);
+    tracker.answer = { orders: ids.map((id) => order(1, 4_096, large, id)) };
+    const before = tracker.heard.length;
+    await expect.poll(() => tracker.heard.length, soon).toBeGreaterThan(before + 4);
+    expect(declined()).toEqual([]);
+  });
+
   it("leaves the processor to others between two tries to find a torrent", async () => {
     const first = await volunteer();
     tracker.answer = { orders: [order(1, 1)] };
