@@ -116,4 +116,12 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
     test: "test/server/peer/volunteer/volunteer.test.ts",
     name: "leaves the processor to others between two tries",
   },
+  {
+    what: "the parts of a peer trust a folder that anybody may write to",
+    file: "server/peer/roles/role-files.ts",
+    find: "(mode & OTHERS_WRITE) === 0) continue;",
+    replace: "(mode & OTHERS_WRITE) <= OTHERS_WRITE) continue;",
+    test: "test/server/peer/roles/role-lock.test.ts",
+    name: "the part serve refuses a folder that another user made",
+  },
 ];
