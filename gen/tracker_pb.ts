@@ -28,7 +28,7 @@ export type FilePiece = Message<"tracker.FilePiece"> & {
   number: number;
 
   /**
-   * Any text of at most 255 bytes. Only a SHA-256 in hex can ever match a torrent.
+   * Any text of at most 255 bytes without control characters, as every text of a request to a tracker. Only a SHA-256 in hex can ever match a torrent.
    *
    * @generated from field: string hash = 2;
    */
@@ -255,9 +255,11 @@ export const DownloadPieceResponseSchema: GenMessage<DownloadPieceResponse> = /*
 export const TrackerService: GenService<{
   /**
    * Sent by a peer once it has something, with everything that it has: registering again replaces what it said before.
-   * It is known under the address that the call came from and the port that it declares, for an hour after this call or
-   * after the tracker last asked it HasPiece; it is dropped when it does not answer that, or denies what it declared.
-   * permission_denied: an address that this tracker names to nobody; already_exists: a peer of pieza.v1 lives there.
+   * It is known under the address that the call came from and the port that it declares. It is named to others from its
+   * first answer to HasPiece on, which the tracker asks 0.2, 0.5, 1, 2 and 4 s after this call until then, and later
+   * every 30 s. It is known for an hour after this call or its last answer, and dropped when it does not answer one of
+   * the later questions or denies what it declared.
+   * permission_denied: an address that this tracker names to nobody; already_exists: a peer of pieza.v1 answers there.
    *
    * @generated from rpc tracker.TrackerService.RegisterPeer
    */

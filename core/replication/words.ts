@@ -1,4 +1,4 @@
-import type { Bitfield } from "../base/bitfield.ts";
+import { Bitfield } from "../base/bitfield.ts";
 import type { PieceRange } from "../ports/tracker.ts";
 
 /** A set of pieces, 32 to a word, for sums over all peers. The high bit of word 0 is index 0; spare bits are zero. */
@@ -20,6 +20,13 @@ export function wordsOf(bitfield: Bitfield): PieceWords {
   const words = emptyWords(bitfield.size);
   for (let at = 0; at < bytes.length; at++) words[at >> 2]! |= bytes[at]! << (24 - 8 * (at & 3));
   return words;
+}
+
+/** Reverses wordsOf. */
+export function bitfieldOf(words: PieceWords, size: number): Bitfield {
+  const bytes = new Uint8Array(Math.ceil(size / 8));
+  for (let at = 0; at < bytes.length; at++) bytes[at] = words[at >> 2]! >>> (24 - 8 * (at & 3));
+  return Bitfield.fromBytes(size, bytes);
 }
 
 /** The pieces of these ranges; indices outside 0 to size - 1 are left out. */

@@ -7,6 +7,7 @@ import { served } from "../http/handling/served-service.ts";
 import { type EdgeOptions, startServer } from "../http/listening/server.ts";
 import { AddressPolicy, classOfHost } from "./announce/address.ts";
 import { AnnounceCall } from "./announce/announce.ts";
+import { Contest } from "./announce/contest.ts";
 import { DialBack } from "./announce/dial-back.ts";
 import { type ResolveHost, systemResolveHost } from "./announce/dns.ts";
 import { FairSlots } from "./announce/fair-slots.ts";
@@ -115,7 +116,8 @@ export function composeTracker(options: TrackerOptions) {
   const slots = new FairSlots(limits.maxDials);
   const reachability = options.reachability ?? new DialBack({ addresses, slots, clock, ca });
   const listings = new Listings({ store, reachability, clock, random });
-  const legacyRegistrar = new LegacyRegistrar(store, addresses);
+  const contest = new Contest(store, reachability);
+  const legacyRegistrar = new LegacyRegistrar(store, addresses, contest);
   const prober = new LegacyProber({ store, clock, limits, slots, hasPiece });
   // The store may have legacy peers from another process.
   if (shared) prober.start();
@@ -126,7 +128,7 @@ export function composeTracker(options: TrackerOptions) {
   const overload = new Overload(delayMs, random);
   const metrics = new TrackerMetrics(store, delayMs);
   const replicator = composeReplicator({ store, clock, limits }, metrics, options);
-  const registrar = new Registrar({ store, addresses, reachability, listings, replicator, limits, random });
+  const registrar = new Registrar({ store, addresses, contest, listings, replicator, limits, random });
   const { locateMs } = limits;
   const answers = new AnswerCache();
   const locate = new LocateCall({ store, selector, metrics, overload, answers, random, locateMs });

@@ -84,6 +84,40 @@ export function legacyPeersContract(name: string, make: MakeSwarmStore): void {
       expect(await declared("one")).toEqual([["b", "1 h1"]]);
     });
 
+    it("is named by its files only while it is listed, and has its place from its listing on", async () => {
+      for (const id of ["a", "b"]) {
+        await store.open({ ...legacy(id), listed: false });
+        await store.declare(id, [file("one", 1), file("two", 1)]);
+      }
+      expect(await declared("one")).toBeUndefined();
+      const listedPeers = async () =>
+        (await store.legacyPeers()).map(({ leaseId, listed }) => [leaseId, listed]);
+      expect(await listedPeers()).toEqual([
+        ["a", false],
+        ["b", false],
+      ]);
+      await store.renew("b", { listed: true });
+      expect(await declared("one")).toEqual([["b", "1 h1"]]);
+      await store.renew("a", { listed: true });
+      expect(await declared("two")).toEqual([
+        ["b", "1 h1"],
+        ["a", "1 h1"],
+      ]);
+      await store.declare("b", [file("one", 2)]);
+      expect(await declared("one")).toEqual([
+        ["b", "2 h2"],
+        ["a", "1 h1"],
+      ]);
+      await store.renew("b", { listed: false });
+      expect(await declared("one")).toEqual([["a", "1 h1"]]);
+      await store.declare("b", [file("three", 1)]);
+      expect(await declared("three")).toBeUndefined();
+      expect(await listedPeers()).toEqual([
+        ["a", true],
+        ["b", false],
+      ]);
+    });
+
     it("over a cap nothing changes, and what ended makes room", async () => {
       fresh({ maxStateBytes: 6_000, maxTorrentsPerLease: 2 });
       await store.open(legacy("a"));

@@ -185,8 +185,8 @@ describe("curl", () => {
     const peer = await startSeedPeer(`curl${version}.bin`);
     const { file_name } = JSON.parse(await readFile(torrent, "utf8"));
     const addresses = [await peer.serving()];
-    expect(await getFilePieces(file_name, version)).toEqual({
-      pieces: { 1: { addresses }, 2: { addresses }, 3: { addresses } },
-    });
+    await expect
+      .poll(() => getFilePieces(file_name, version), { timeout: 30_000 })
+      .toEqual({ pieces: { 1: { addresses }, 2: { addresses }, 3: { addresses } } });
   });
 });

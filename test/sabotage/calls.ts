@@ -147,4 +147,28 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/http/client/hostile-peers.test.ts",
     name: "over sockets is told each by its code",
   },
+  {
+    what: "a legacy peer is named before it has answered",
+    file: "server/tracker/store/rules/legacy-files.ts",
+    find: "const named = listed ? files : [];",
+    replace: 'const named = listed || leaseId !== "" ? files : [];',
+    test: "test/server/tracker/legacy/legacy-lease.test.ts",
+    name: "at 200 ms is named from its first answer on",
+  },
+  {
+    what: "an address stays with whoever claimed it first",
+    file: "server/tracker/announce/contest.ts",
+    find: "return !listed;",
+    replace: "return !listed && listed;",
+    test: "test/server/tracker/announce/contest.test.ts",
+    name: "yields to the legacy peer that registers there",
+  },
+  {
+    what: "names with control characters enter the tracker",
+    file: "server/tracker/store/checks.ts",
+    find: 'if (CONTROLS.test(text)) throw new InvalidField(field, "must not contain control characters");',
+    replace: "void CONTROLS;",
+    test: "test/server/tracker/control-characters.test.ts",
+    name: "control characters in zone of LocatePieces are refused",
+  },
 ];

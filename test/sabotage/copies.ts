@@ -45,7 +45,7 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
   {
     what: "of copies: the leave of one tracker is enough to drop",
     file: "server/peer/volunteer/eviction.ts",
-    find: "else if (!granted.has(trackerId)) return false;",
+    find: "else if (!granted.has(trackerUrl)) return false;",
     replace: "",
     test: "test/server/peer/volunteer/eviction.test.ts",
     name: "a drop is complete when every tracker that has answered",
@@ -97,5 +97,31 @@ export const sabotagesOfCopies: readonly Sabotage[] = [
     replace: "for (let at = 0; at < words.length; at++) words[at]! &= ~(copies.enoughAt(at) & 0);",
     test: "test/simulation/replication.test.ts",
     name: "copies and orders are more than the target only for a moment",
+  },
+  {
+    what: "a tracker gives leave in the name of another one",
+    file: "server/peer/volunteer/volunteer.ts",
+    find: "{ grants = [], orders = [] }: Announced): void {",
+    replace:
+      "{ trackerId, grants = [], orders = [] }: Announced): void { tracker = { ...tracker, url: trackerId };",
+    test: "test/server/peer/roles/tracker-ids.test.ts",
+    name: "whatever id it says it has",
+  },
+  {
+    what: "a volunteer tries on without a pause to find what nobody has",
+    file: "server/peer/volunteer/volunteer.ts",
+    find: "if (this.#sought(now)) void this.#find();",
+    replace:
+      "if (this.#orders.open(now).some((open) => !this.#folder.get(open.infoHash))) void this.#find();",
+    test: "test/server/peer/volunteer/volunteer.test.ts",
+    name: "leaves the processor to others between two tries",
+  },
+  {
+    what: "the parts of a peer trust a folder that anybody may write to",
+    file: "server/peer/roles/role-files.ts",
+    find: "(mode & OTHERS_WRITE) === 0) continue;",
+    replace: "(mode & OTHERS_WRITE) <= OTHERS_WRITE) continue;",
+    test: "test/server/peer/roles/role-lock.test.ts",
+    name: "the part serve refuses a folder that another user made",
   },
 ];

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { createClient } from "@connectrpc/connect";
+import { type Client, createClient } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { parseTorrentText } from "#core/torrent/torrent-json.ts";
@@ -34,36 +34,54 @@ function client<T extends typeof PeerService | typeof TrackerService>(service: T
 
 const portOf = (url: string) => Number(new URL(url).port);
 
+/** Registers a peer of one file, and waits until the tracker has asked it and names it. */
+async function enlist(calls: Client<typeof TrackerService>, port: number, file = one) {
+  await calls.registerPeer({ peerAddress: `localhost:${port}`, fileInfo: [file] });
+  const isNamed = async () => {
+    const { pieces } = await calls.getFilePieces({ fileName: file.fileName }).catch(() => ({ pieces: {} }));
+    return Object.values(pieces).some(({ addresses }) => addresses.includes(`127.0.0.1:${port}`));
+  };
+  await expect.poll(isNamed, { timeout: 30_000 }).toBe(true);
+}
+
+const one = { fileName: "one.txt", pieces: [{ number: 1, hash: "a" }] };
+const two = { fileName: "two.txt", pieces: [{ number: 1, hash: "b" }] };
+
 /** A seed peer that gives `bytes` for every piece of the torrent, registered with a tracker under its true hashes. */
 async function swarmOf(pieces: readonly string[], fileName: string, bytes: (number: number) => Uint8Array) {
   const tracker = ending(await startTracker({ ...neverBusy, port: 0 }));
   const peer = ending(
     await startServer({
       port: 0,
-      services: [served(PeerService, { downloadPiece: ({ pieceNumber }) => ({ data: bytes(pieceNumber) }) })],
+      services: [
+        served(PeerService, {
+          hasPiece: () => ({ hasPiece: true }),
+          downloadPiece: ({ pieceNumber }) => ({ data: bytes(pieceNumber) }),
+        }),
+      ],
     }),
   );
-  await client(TrackerService, tracker.url).registerPeer({
-    peerAddress: `localhost:${peer.port}`,
-    fileInfo: [{ fileName, pieces: pieces.map((hash, at) => ({ number: at + 1, hash })) }],
+  await enlist(client(TrackerService, tracker.url), peer.port, {
+    fileName,
+    pieces: pieces.map((hash, at) => ({ number: at + 1, hash })),
   });
   return { tracker, peer };
 }
 
 describe("what the seed's tracker got wrong, over its own contract", () => {
-  const two = { fileName: "two.txt", pieces: [{ number: 1, hash: "b" }] };
   const registered = (port: number, fileName = "one.txt") => ({
     peerAddress: `localhost:${port}`,
     fileInfo: [{ fileName, total: 1, pieces: [{ number: 1, hash: "a" }] }],
   });
   async function tracker() {
-    return client(TrackerService, ending(await startTracker({ ...neverBusy, port: 0 })).url);
+    const options = { ...neverBusy, port: 0, hasPiece: async () => true };
+    return client(TrackerService, ending(await startTracker(options)).url);
   }
 
   it("state keyed by piece number only: piece 1 of two files is two things", async () => {
     const calls = await tracker();
-    await calls.registerPeer(registered(7001));
-    await calls.registerPeer({ peerAddress: "localhost:7002", fileInfo: [two] });
+    await enlist(calls, 7001);
+    await enlist(calls, 7002, two);
     const one = await calls.getFilePieces({ fileName: "one.txt" });
     expect(one.pieces[1]?.addresses).toEqual(["127.0.0.1:7001"]);
     expect((await calls.getFilePieces({ fileName: "two.txt" })).pieces[1]?.addresses).toEqual([
@@ -73,7 +91,7 @@ describe("what the seed's tracker got wrong, over its own contract", () => {
 
   it("double registration counts twice: every address stays named once, and first as often as any other", async () => {
     const calls = await tracker();
-    for (const port of [7001, 7001, 7001, 7002]) await calls.registerPeer(registered(port));
+    for (const port of [7001, 7001, 7001, 7002]) await enlist(calls, port);
     const first = new Map<string, number>();
     for (let n = 0; n < 20; n++) {
       const { addresses = [] } = (await calls.getFilePieces({ fileName: "one.txt" })).pieces[1] ?? {};
@@ -85,7 +103,7 @@ describe("what the seed's tracker got wrong, over its own contract", () => {
 
   it("deregistering crashes after it has changed state: it answers, and a second one answers too", async () => {
     const calls = await tracker();
-    for (const port of [7001, 7002]) await calls.registerPeer(registered(port));
+    for (const port of [7001, 7002]) await enlist(calls, port);
     expect((await calls.deregisterPeer(registered(7001))).success).toBe(true);
     expect((await calls.deregisterPeer(registered(7001))).success).toBe(false);
     expect((await calls.deregisterPeer(registered(7003, "never.txt"))).success).toBe(false);
@@ -96,7 +114,7 @@ describe("what the seed's tracker got wrong, over its own contract", () => {
   it("the round-robin index is never clamped: after each that leaves, every piece is answered", async () => {
     const calls = await tracker();
     const ports = [7001, 7002, 7003, 7004];
-    for (const port of ports) await calls.registerPeer(registered(port));
+    for (const port of ports) await enlist(calls, port);
     while (ports.length > 1) {
       for (let n = 0; n < 3; n++) await calls.getFilePieces({ fileName: "one.txt" });
       await calls.deregisterPeer(registered(ports.pop()!));

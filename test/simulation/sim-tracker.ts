@@ -3,6 +3,7 @@ import type { Random } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { Announced, LocateQuery, SwarmTable, Tracker } from "#core/ports/tracker.ts";
 import { AddressPolicy } from "../../server/tracker/announce/address.ts";
+import { Contest } from "../../server/tracker/announce/contest.ts";
 import { Listings } from "../../server/tracker/announce/listings.ts";
 import type {
   CheckedPeer,
@@ -120,6 +121,7 @@ function compose(tracker: SimTracker, { net, random, hostAt }: SimTrackerParts) 
   const closing = new AbortController();
   const reachability = dialBack(tracker, net, hostAt);
   const listings = new Listings({ store, reachability, clock, random });
+  const contest = new Contest(store, reachability);
   const limits = defaultTrackerLimits;
   const metrics = new ReplicationMetrics(new Registry());
   const replicator = new Replicator({
@@ -129,7 +131,7 @@ function compose(tracker: SimTracker, { net, random, hostAt }: SimTrackerParts) 
     targets: { replicationTarget: 0, maxReplicationTarget: 0 },
     metrics,
   });
-  const registrar = new Registrar({ store, addresses, reachability, listings, replicator, limits, random });
+  const registrar = new Registrar({ store, addresses, contest, listings, replicator, limits, random });
   const votes = new FailureVotes(clock);
   return { store, listings, registrar, votes, selector: new PeerSelector(store, votes, random), closing };
 }

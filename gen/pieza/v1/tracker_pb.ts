@@ -1109,7 +1109,8 @@ export const FailureKindSchema: GenEnum<FailureKind> = /*@__PURE__*/
   enumDesc(file_pieza_v1_tracker, 2);
 
 /**
- * TrackerService knows which peer holds which piece. Its state is soft: leases that end by themselves.
+ * TrackerService knows which peer holds which piece. Its state is soft: leases that end by themselves. invalid_argument
+ * for a text of a request that has more than 255 bytes or contains control characters.
  *
  * @generated from service pieza.v1.TrackerService
  */

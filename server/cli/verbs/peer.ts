@@ -68,6 +68,8 @@ function check(args: readonly string[], flags: PeerFlags): void {
     );
   if (zone !== undefined && Buffer.byteLength(zone) > MAX_ZONE_BYTES)
     throw new UsageError(`--zone takes at most ${MAX_ZONE_BYTES} bytes`);
+  if (zone !== undefined && /\p{Cc}/u.test(zone))
+    throw new UsageError("--zone takes no control characters, such as a line break");
 }
 
 async function replicate(flags: PeerFlags, out: Output, signal: AbortSignal): Promise<void> {

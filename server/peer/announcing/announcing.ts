@@ -31,10 +31,13 @@ export interface AnnouncingOptions {
   readonly copying?: Copying | undefined;
 }
 
-/** The replication part of every announce. Trackers are told apart by id, because several URLs may lead to one. */
+/**
+ * The replication part of every announce. Trackers are told apart by the URL under which this peer announces to them.
+ * The id that a tracker says it has counts for nothing here: it may be another tracker's.
+ */
 export interface Copying {
-  /** The news for this tracker's next announce. `trackerId` is empty before its first answer. */
-  say(trackerId: string): CopiesNews;
+  /** The news for the next announce to the tracker at this URL. */
+  say(trackerUrl: string): CopiesNews;
   /** Takes the tracker's answer to an announce. */
   hear(tracker: Tracker, answer: Announced): void;
 }
@@ -107,7 +110,7 @@ export class Announcing {
         leases: options.leaseFolder ? leaseOnDisk(options.leaseFolder, url) : leaseInMemory(),
         onStatus: (status) => options.onStatus?.(url, status),
         otherWays: otherWays(() => this.#announcers, n),
-        copies: copying && (() => copying.say(this.#announcers[n]!.status.trackerId)),
+        copies: copying && (() => copying.say(url)),
         onAnswer: copying && ((answer) => copying.hear(tracker, answer)),
       });
     });

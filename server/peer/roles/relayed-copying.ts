@@ -31,7 +31,8 @@ export class RelayedCopying implements Copying {
   readonly #onError: (error: unknown) => void;
   readonly #onGranted: () => void;
   readonly #now: () => number;
-  readonly #answers: Record<string, TrackerAnswer> = {};
+  /** By the tracker's URL. */
+  readonly #answers = new Map<string, TrackerAnswer>();
   #grants: Grant[] = [];
   #news: AllNews = { atMs: 0, trackers: {} };
   #number = 0;
@@ -55,8 +56,8 @@ export class RelayedCopying implements Copying {
   /** Restores the grants of an earlier run. Call before the first announce. */
   async start(): Promise<void> {
     const old = (await this.#oldAnswers.news()) ?? {};
-    for (const [trackerId, answer] of Object.entries(old)) {
-      this.#answers[trackerId] = answer;
+    for (const answer of Object.values(old)) {
+      this.#answers.set(answer.url, answer);
       this.#number = Math.max(this.#number, answer.number);
       this.#noteGrants(answer);
     }
@@ -74,20 +75,21 @@ export class RelayedCopying implements Copying {
   }
 
   /** Drops and declined orders are sent once, with the announce after the answer that they respond to. */
-  say(trackerId: string): CopiesNews {
+  say(trackerUrl: string): CopiesNews {
     if (this.#now() - this.#news.atMs > SILENT_MS) return {};
-    const { heard, news } = this.#news.trackers[trackerId] ?? this.#news.trackers[""] ?? NO_NEWS;
-    const current = heard === (this.#answers[trackerId]?.number ?? 0);
+    const { heard, news } = this.#news.trackers[trackerUrl] ?? this.#news.trackers[""] ?? NO_NEWS;
+    const current = heard === (this.#answers.get(trackerUrl)?.number ?? 0);
     return current ? news : { volunteer: news.volunteer };
   }
 
   hear(tracker: Tracker, answered: Announced): void {
     const { trackerId, url, nextAnnounceMs, orders, grants, lastCopies } = answered;
     const answer = { trackerId, url, nextAnnounceMs, orders, grants, lastCopies };
-    this.#answers[trackerId] = { url: tracker.url, number: ++this.#number, answer };
-    this.#noteGrants(this.#answers[trackerId]);
+    const told = { url: tracker.url, number: ++this.#number, answer };
+    this.#answers.set(tracker.url, told);
+    this.#noteGrants(told);
     if (answered.grants?.length) this.#onGranted();
-    this.#answersFile.tell(this.#answers).catch(this.#onError);
+    this.#tell().catch(this.#onError);
   }
 
   /** The torrent to announce: what is served, without the pieces whose drop was granted. */
@@ -107,7 +109,11 @@ export class RelayedCopying implements Copying {
   }
 
   async stop(): Promise<void> {
-    await this.#answersFile.tell(this.#answers).catch(this.#onError);
+    await this.#tell().catch(this.#onError);
+  }
+
+  #tell(): Promise<void> {
+    return this.#answersFile.tell(Object.fromEntries(this.#answers));
   }
 
   #noteGrants({ answer, number }: TrackerAnswer): void {

@@ -118,11 +118,11 @@ export class ReplicateRole {
   }
 
   #hear(answers: TrackerAnswers): void {
-    for (const [trackerId, { url, number, answer }] of Object.entries(answers)) {
-      if (this.#said[trackerId]?.heard === number) continue;
+    for (const { url, number, answer } of Object.values(answers)) {
+      if (this.#said[url]?.heard === number) continue;
       this.#own.add(answer.url);
       this.#volunteer.hear(this.#trackerAt(url), { ...NOT_TOLD, ...answer });
-      this.#said[trackerId] = { heard: number, news: this.#volunteer.say(trackerId) };
+      this.#said[url] = { heard: number, news: this.#volunteer.say(url) };
     }
   }
 

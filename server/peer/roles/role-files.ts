@@ -1,8 +1,9 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CopiesNews } from "#core/announce/announcer.ts";
 import { Bitfield } from "#core/base/bitfield.ts";
+import { PiezaError } from "#core/base/errors.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import type { Announced, AnnouncedTorrent } from "#core/ports/tracker.ts";
 import type { Log } from "../../http/base/log.ts";
@@ -31,11 +32,31 @@ export function roleFiles(folder: string) {
 }
 
 /**
- * Locks a part of a peer for this process. Fails with failed_precondition that names the owner while another process
- * has the lock. The serving part needs no lock: it has the port.
+ * Creates the folder of these files, for this user only. Fails with failed_precondition if it was there and another
+ * user can write to it: whoever can replace these files commands the peer, and reads its keys.
+ */
+export function ownRoleFolder(folder: string): void {
+  mkdirSync(join(folder, "roles"), { recursive: true, mode: 0o700 });
+  const user = process.getuid?.();
+  if (user === undefined) return;
+  for (const path of [folder, join(folder, "roles")]) {
+    const { uid, mode } = statSync(path);
+    if ((uid === user || uid === 0) && (mode & OTHERS_WRITE) === 0) continue;
+    throw new PiezaError(
+      "failed_precondition",
+      `${path} can be written by another user: remove it, or make it yours alone (chown, chmod 700)`,
+    );
+  }
+}
+
+const OTHERS_WRITE = 0o002;
+
+/**
+ * Locks a part of a peer for this process. Fails as ownRoleFolder does, and with failed_precondition that names the
+ * owner while another process has the lock. The serving part needs no lock: it has the port.
  */
 export function lockRole(folder: string, part: "announce" | "replicate"): Lock {
-  mkdirSync(join(folder, "roles"), { recursive: true, mode: 0o700 });
+  ownRoleFolder(folder);
   return takeLock(join(folder, "roles", `${part}.lock`), `the part "${part}" of this peer`);
 }
 
@@ -65,7 +86,7 @@ export interface TrackerAnswer {
   >;
 }
 
-/** By tracker id. */
+/** By the tracker's URL. */
 export type TrackerAnswers = Readonly<Record<string, TrackerAnswer>>;
 
 /** News for one tracker from a process that has read its answer number `heard`. */
@@ -77,7 +98,7 @@ export interface TrackerNews {
 export interface AllNews {
   /** Wall-clock milliseconds of the write; the replicating process writes at least every few seconds. */
   readonly atMs: number;
-  /** By tracker id; "" for trackers whose id is not known yet. */
+  /** By the tracker's URL; "" for trackers that have not answered yet. */
   readonly trackers: Readonly<Record<string, TrackerNews>>;
 }
 

@@ -17,7 +17,7 @@ export interface Evictable extends PieceRanges {
 }
 
 interface Asked extends Evictable {
-  /** Ids of the trackers whose last answer granted the drop. */
+  /** URLs of the trackers whose last answer granted the drop. */
   readonly granted: Set<string>;
 }
 
@@ -29,9 +29,9 @@ export class Eviction {
   readonly #capacityBytes: number;
   readonly #asked = new Map<string, Asked>();
   readonly #refusedUntilMs = new Map<string, number>();
-  /** By tracker id. */
+  /** By tracker URL. */
   readonly #heardAtMs = new Map<string, number>();
-  /** By tracker id: the drops that the announce in progress asks for. */
+  /** By tracker URL: the drops that the announce in progress asks for. */
   readonly #told = new Map<string, readonly Asked[]>();
 
   constructor(capacityBytes: number) {
@@ -39,12 +39,12 @@ export class Eviction {
   }
 
   /** The drops to ask this tracker for. `candidates` may be dropped, least recently used first. */
-  ask(trackerId: string, usedBytes: number, candidates: Iterable<Evictable>, now: number): PieceRanges[] {
+  ask(trackerUrl: string, usedBytes: number, candidates: Iterable<Evictable>, now: number): PieceRanges[] {
     if (usedBytes <= this.#capacityBytes * LOW_WATER) this.#asked.clear();
     else if (usedBytes > this.#capacityBytes * HIGH_WATER || this.#asked.size > 0)
       this.#choose(usedBytes - this.#capacityBytes * LOW_WATER, candidates, now);
     const told = [...this.#asked.values()];
-    this.#told.set(trackerId, told);
+    this.#told.set(trackerUrl, told);
     return told.map(({ infoHash, totalPieces, ranges }) => ({ infoHash, totalPieces, ranges }));
   }
 
@@ -53,17 +53,17 @@ export class Eviction {
    * a tracker believes to be gone although they stay.
    */
   heard(
-    trackerId: string,
+    trackerUrl: string,
     grants: readonly PieceRanges[],
     now: number,
   ): { dropped: string[]; kept: string[] } {
-    this.#heardAtMs.set(trackerId, now);
+    this.#heardAtMs.set(trackerUrl, now);
     const dropped: string[] = [];
     const kept: string[] = [];
-    for (const asked of this.#told.get(trackerId) ?? []) {
+    for (const asked of this.#told.get(trackerUrl) ?? []) {
       const { infoHash, granted } = asked;
       const leave = grants.some((grant) => grant.infoHash === infoHash && sameRanges(grant, asked));
-      if (leave) granted.add(trackerId);
+      if (leave) granted.add(trackerUrl);
       if (this.#asked.get(infoHash) !== asked) {
         if (leave) kept.push(infoHash);
         continue;
@@ -77,7 +77,7 @@ export class Eviction {
         dropped.push(infoHash);
       }
     }
-    this.#told.delete(trackerId);
+    this.#told.delete(trackerUrl);
     return { dropped, kept };
   }
 
@@ -98,9 +98,9 @@ export class Eviction {
   }
 
   #complete(granted: ReadonlySet<string>, now: number): boolean {
-    for (const [trackerId, heardAtMs] of this.#heardAtMs) {
-      if (now - heardAtMs > SILENT_MS) this.#heardAtMs.delete(trackerId);
-      else if (!granted.has(trackerId)) return false;
+    for (const [trackerUrl, heardAtMs] of this.#heardAtMs) {
+      if (now - heardAtMs > SILENT_MS) this.#heardAtMs.delete(trackerUrl);
+      else if (!granted.has(trackerUrl)) return false;
     }
     return true;
   }

@@ -25,12 +25,12 @@ interface Entry {
  * declined order is reported as declined until its tracker stops naming it.
  */
 export class VolunteerOrders {
-  /** By tracker id, then by the order's id. */
+  /** By the tracker's URL, then by the order's id. */
   readonly #books = new Map<string, Map<string, Entry>>();
 
   /** Replaces this tracker's orders. */
-  hear(trackerId: string, tracker: Tracker, orders: readonly ReplicationOrder[], now: number): void {
-    const before = this.#books.get(trackerId);
+  hear(tracker: Tracker, orders: readonly ReplicationOrder[], now: number): void {
+    const before = this.#books.get(tracker.url);
     const book = new Map<string, Entry>();
     for (const order of orders) {
       const known = before?.get(order.id);
@@ -43,7 +43,12 @@ export class VolunteerOrders {
         declined: same ? known.declined : undefined,
       });
     }
-    this.#books.set(trackerId, book);
+    this.#books.set(tracker.url, book);
+  }
+
+  /** Whether this tracker has answered since the start. */
+  heardOf(trackerUrl: string): boolean {
+    return this.#books.has(trackerUrl);
   }
 
   /** Orders that are neither accepted nor declined. */
@@ -68,8 +73,8 @@ export class VolunteerOrders {
   }
 
   /** The declined orders to report to this tracker. */
-  declined(trackerId: string): DeclinedOrder[] {
-    const entries = [...(this.#books.get(trackerId)?.entries() ?? [])];
+  declined(trackerUrl: string): DeclinedOrder[] {
+    const entries = [...(this.#books.get(trackerUrl)?.entries() ?? [])];
     return entries.flatMap(([id, { declined }]) => (declined ? [{ id, reason: declined }] : []));
   }
 

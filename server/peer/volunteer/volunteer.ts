@@ -1,19 +1,20 @@
 import { join } from "node:path";
 import type { CopiesNews } from "#core/announce/announcer.ts";
-import { Bitfield } from "#core/base/bitfield.ts";
+import type { Bitfield } from "#core/base/bitfield.ts";
 import { messageOf, PiezaError, StoreFailed } from "#core/base/errors.ts";
 import { RateLimit } from "#core/base/rate-limit.ts";
 import type { Download } from "#core/download/download.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
-import type { Announced, DeclineReason, PieceRange, Tracker } from "#core/ports/tracker.ts";
+import type { Announced, DeclineReason, Tracker } from "#core/ports/tracker.ts";
 import { rangesOf, wordsOf } from "#core/replication/words.ts";
-import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
 import type { AnnouncingOptions, Copying } from "../announcing/announcing.ts";
 import type { CopyKeeper, CopyServing, CopySpace } from "../announcing/copy-keeper.ts";
 import type { StoredTorrent } from "../serving/stored-torrent.ts";
 import { type Evictable, Eviction } from "./eviction.ts";
+import { Promised } from "./promised.ts";
 import { startCopy } from "./volunteer-copy.ts";
 import { VolunteerFolder } from "./volunteer-folder.ts";
 import { type KeptOrder, VolunteerOrders } from "./volunteer-orders.ts";
@@ -67,9 +68,16 @@ export class Volunteer implements Copying, CopyKeeper {
   #serving: CopyServing | undefined;
   #finding = false;
   #fullUntilMs = -Infinity;
-  /** By info hash: time before which the torrent is not searched for again. */
+  /** By info hash of a known torrent that nobody provides: time before which it is not searched for again. */
   readonly #findAgainMs = new Map<string, number>();
   #copiedBytes = 0;
+  readonly #known = {
+    geometryOf: (infoHash: string) => this.#folder.get(infoHash)?.store.geometry,
+    heldOf: (infoHash: string): Bitfield[] =>
+      [this.#folder.get(infoHash)?.store.held, this.#serving?.storeOf(infoHash)?.held].filter(
+        (held) => held !== undefined,
+      ),
+  };
   #cancelTimer = () => {};
 
   constructor(options: VolunteerOptions) {
@@ -103,29 +111,30 @@ export class Volunteer implements Copying, CopyKeeper {
   }
 
   space(): CopySpace {
-    const freeBytes = this.#freeBytes(nodeClock.now());
+    const freeBytes = this.#folder.freeBytes(this.#promised(nodeClock.now()).bytes);
     const { capacityBytes } = this.#options;
     return { capacityBytes, usedBytes: this.#folder.usedBytes, freeBytes, copiedBytes: this.#copiedBytes };
   }
 
-  say(trackerId: string): CopiesNews {
+  say(trackerUrl: string): CopiesNews {
     if (this.#stop.signal.aborted) return {};
     const { capacityBytes, bytesPerSecond = 0 } = this.#options;
     const now = nodeClock.now();
-    const freeBytes = now < this.#fullUntilMs ? 0 : this.#freeBytes(now);
+    const full = now < this.#fullUntilMs;
+    const freeBytes = full ? 0 : this.#folder.freeBytes(this.#promised(now).bytes);
     const volunteer = { capacityBytes, freeBytes, bytesPerSecond };
-    if (trackerId === "") return { volunteer };
-    const drops = this.#eviction.ask(trackerId, this.#folder.usedBytes, this.#evictable(now), now);
-    return { volunteer, declined: this.#orders.declined(trackerId), drops };
+    if (!this.#orders.heardOf(trackerUrl)) return { volunteer };
+    const drops = this.#eviction.ask(trackerUrl, this.#folder.usedBytes, this.#evictable(now), now);
+    return { volunteer, declined: this.#orders.declined(trackerUrl), drops };
   }
 
-  hear(tracker: Tracker, { trackerId, grants = [], orders = [] }: Announced): void {
+  hear(tracker: Tracker, { grants = [], orders = [] }: Announced): void {
     if (this.#stop.signal.aborted) return;
     const now = nodeClock.now();
-    const { dropped, kept } = this.#eviction.heard(trackerId, grants, now);
+    const { dropped, kept } = this.#eviction.heard(tracker.url, grants, now);
     for (const infoHash of dropped) this.#drop(infoHash);
     for (const infoHash of kept) this.#serving?.changed(infoHash);
-    this.#orders.hear(trackerId, tracker, orders, now);
+    this.#orders.hear(tracker, orders, now);
     this.#decide();
   }
 
@@ -133,36 +142,51 @@ export class Volunteer implements Copying, CopyKeeper {
   #decide(): void {
     if (this.#stop.signal.aborted || !this.#serving) return;
     const now = nodeClock.now();
+    const promised = this.#promised(now);
+    const roomBytes = this.#folder.freeBytes(0);
     for (const order of this.#orders.open(now)) {
       const stored = this.#folder.get(order.infoHash);
       if (now < this.#fullUntilMs) this.#decline(order, "no-space");
-      else if (stored) this.#judge(order, stored.torrent, now);
-      else void this.#find();
+      else if (stored) this.#judge(order, stored.torrent, promised, roomBytes);
     }
+    if (this.#sought(now)) void this.#find();
     for (const { torrent, heldBytes } of [...this.#folder]) {
       const { infoHash } = torrent;
       // An order that was declined or withdrawn before its first piece leaves an empty folder.
-      if (heldBytes === 0 && !this.#lacking(infoHash, now)) this.#drop(infoHash);
+      if (heldBytes === 0 && !promised.has(infoHash)) this.#drop(infoHash);
     }
-    for (const infoHash of [...this.#copies.keys()]) this.#copy(infoHash, now);
-    for (const { infoHash } of this.#orders.accepted(now)) this.#copy(infoHash, now);
+    for (const infoHash of new Set([...this.#copies.keys(), ...promised.infoHashes()]))
+      this.#copy(infoHash, promised);
     this.#cancelTimer();
-    const endsMs = this.#orders.nextEndMs(now);
-    if (endsMs < Infinity) this.#cancelTimer = nodeClock.after(endsMs - now + 1, () => this.#decide());
+    const nextMs = Math.min(this.#orders.nextEndMs(now), ...this.#againMs(now));
+    if (nextMs < Infinity) this.#cancelTimer = nodeClock.after(nextMs - now + 1, () => this.#decide());
   }
 
-  #judge(order: KeptOrder, torrent: Torrent, now: number): void {
+  /** An open order whose torrent is to be searched for now. */
+  #sought(now: number): KeptOrder | undefined {
+    return this.#orders
+      .open(now)
+      .find(({ infoHash }) => !this.#folder.get(infoHash) && (this.#findAgainMs.get(infoHash) ?? 0) <= now);
+  }
+
+  /** When torrents of open orders are to be searched for again. */
+  #againMs(now: number): number[] {
+    const times = this.#orders.open(now).map(({ infoHash }) => this.#findAgainMs.get(infoHash) ?? 0);
+    return times.filter((atMs) => atMs > now);
+  }
+
+  #judge(order: KeptOrder, torrent: Torrent, promised: Promised, roomBytes: number): void {
     const refusal = refusalOf(order, torrent);
     if (refusal) {
       this.#decline(order, refusal);
       return;
     }
-    const missing = Bitfield.of(order.totalPieces, indicesIn(order.ranges));
-    for (const index of this.#heldOf(order.infoHash)) missing.clear(index);
-    for (const index of this.#lacking(order.infoHash, now) ?? []) missing.clear(index);
-    const neededBytes = geometryOf(torrent)!.bytesOf(missing);
-    if (neededBytes > this.#freeBytes(now)) this.#decline(order, "no-space");
-    else this.#orders.accept(order);
+    if (promised.bytesOf(order) > Math.max(0, roomBytes - promised.bytes)) {
+      this.#decline(order, "no-space");
+      return;
+    }
+    this.#orders.accept(order);
+    promised.add(order);
   }
 
   #decline(order: KeptOrder, reason: DeclineReason): void {
@@ -186,9 +210,7 @@ export class Volunteer implements Copying, CopyKeeper {
 
   async #findAll(): Promise<void> {
     for (;;) {
-      const now = nodeClock.now();
-      const isDue = ({ infoHash }: KeptOrder) => (this.#findAgainMs.get(infoHash) ?? -Infinity) <= now;
-      const order = this.#orders.open(now).find((open) => !this.#folder.get(open.infoHash) && isDue(open));
+      const order = this.#sought(nodeClock.now());
       if (!order || this.#stop.signal.aborted) return;
       await this.#begin(order).catch((error: unknown) => this.#notBegun(order, error));
     }
@@ -208,14 +230,17 @@ export class Volunteer implements Copying, CopyKeeper {
     if (this.#stop.signal.aborted) return;
     const code = error instanceof PiezaError ? error.code : "internal";
     if (code === "unavailable") return;
+    this.#findAgainMs.delete(order.infoHash);
     if (error instanceof StoreFailed) this.#diskFailed(error);
     const noRoom = error instanceof StoreFailed || code === "resource_exhausted";
-    this.#decline(order, noRoom ? "no-space" : "unknown-torrent");
+    // All orders of the torrent at once, so that catalogs are asked once for all of them.
+    for (const open of this.#orders.open(nodeClock.now()))
+      if (open.infoHash === order.infoHash) this.#decline(open, noRoom ? "no-space" : "unknown-torrent");
   }
 
   /** Starts, changes or ends the copy of one torrent as its orders require. */
-  #copy(infoHash: string, now: number): void {
-    const lacking = this.#lacking(infoHash, now);
+  #copy(infoHash: string, promised: Promised): void {
+    const lacking = promised.lacking(infoHash);
     const copy = this.#copies.get(infoHash);
     const stored = this.#folder.get(infoHash);
     if (!lacking || !stored) this.#end(infoHash);
@@ -301,37 +326,17 @@ export class Volunteer implements Copying, CopyKeeper {
     });
   }
 
-  /** The pieces that the torrent's accepted orders name and this peer lacks; undefined without such orders. */
-  #lacking(infoHash: string, now: number): Bitfield | undefined {
-    const orders = this.#orders.acceptedOf(infoHash, now);
-    if (orders.length === 0) return undefined;
-    const lacking = new Bitfield(orders[0]!.totalPieces);
-    for (const { ranges } of orders) for (const index of indicesIn(ranges)) lacking.set(index);
-    for (const index of this.#heldOf(infoHash)) lacking.clear(index);
-    return lacking;
-  }
-
-  /** All pieces of the torrent that this peer holds, copied or not. */
-  *#heldOf(infoHash: string): Generator<number> {
-    yield* this.#folder.get(infoHash)?.store.held ?? [];
-    yield* this.#serving?.storeOf(infoHash)?.held ?? [];
-  }
-
-  #freeBytes(now: number): number {
-    let promisedBytes = 0;
-    for (const infoHash of new Set(this.#orders.accepted(now).map((order) => order.infoHash))) {
-      const lacking = this.#lacking(infoHash, now)!;
-      promisedBytes += this.#folder.get(infoHash)?.store.geometry.bytesOf(lacking) ?? 0;
-    }
-    return this.#folder.freeBytes(promisedBytes);
+  #promised(now: number): Promised {
+    return new Promised(this.#known, this.#orders.accepted(now));
   }
 
   /** Torrents without orders, least recently used first. */
   *#evictable(now: number): Generator<Evictable> {
+    const ordered = new Set(this.#orders.accepted(now).map(({ infoHash }) => infoHash));
     const byAge = [...this.#folder].sort((a, b) => a.touchedMs - b.touchedMs);
     for (const { torrent, store, heldBytes } of byAge) {
       const { infoHash } = torrent;
-      if (heldBytes === 0 || this.#orders.acceptedOf(infoHash, now).length > 0) continue;
+      if (heldBytes === 0 || ordered.has(infoHash)) continue;
       const ranges = rangesOf(wordsOf(store.held));
       // Ranges that do not fit an announce cannot be asked for, and dropping only some frees no space.
       if (ranges.length > MAX_RANGES) continue;
@@ -349,8 +354,4 @@ function refusalOf({ totalPieces }: KeptOrder, torrent: Torrent): DeclineReason 
   if (torrent.pieces.length !== totalPieces) return "unknown-torrent";
   // Without lengths the space it would take is unknown.
   return torrent.replicationTarget === 0 || !torrent.lengths ? "not-wanted" : undefined;
-}
-
-function* indicesIn(ranges: readonly PieceRange[]): Generator<number> {
-  for (const { first, last } of ranges) for (let index = first; index <= last; index++) yield index;
 }

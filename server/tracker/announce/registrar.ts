@@ -2,12 +2,12 @@ import type { Random } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import type { Announce, Announced, Lease, VolunteerOffer } from "#core/ports/tracker.ts";
 import type { Replicator } from "../replication/replicator.ts";
-import { equalBytes, hashSecret, randomId } from "../store/lease-secret.ts";
+import { hashSecret, randomId } from "../store/lease-secret.ts";
 import type { TrackerLimits } from "../store/limits.ts";
 import type { LeaseChange, PeerLease, SwarmStore, VolunteerSpace } from "../store/swarm-store.ts";
 import { type AddressPolicy, type DeclaredAddress, type PeerAddress, sourceOf } from "./address.ts";
+import type { Contest } from "./contest.ts";
 import { BEING_CHECKED, type Listings } from "./listings.ts";
-import type { ReachabilityCheck } from "./reachability.ts";
 
 /**
  * The announce interval while a peer's address is being checked, or while others copy the pieces that only it has.
@@ -17,7 +17,7 @@ const SOON_MS = 1_000;
 export interface RegistrarParts {
   readonly store: SwarmStore;
   readonly addresses: AddressPolicy;
-  readonly reachability: ReachabilityCheck;
+  readonly contest: Contest;
   readonly listings: Listings;
   readonly replicator: Replicator;
   readonly limits: TrackerLimits;
@@ -84,7 +84,8 @@ export class Registrar {
     const secret = randomId();
     const mine = { id: randomId(), secretHash: hashSecret(secret), url, address: hostAndPort };
     const lease: PeerLease = { ...mine, ...news, source: sourceOf(caller) };
-    await this.#open(lease, signal);
+    await this.#parts.contest.settle(lease, signal);
+    await this.#parts.store.open(lease);
     return { lease: await this.#parts.listings.check(lease), secret };
   }
 
@@ -96,17 +97,6 @@ export class Registrar {
       if (!(error instanceof PiezaError && error.code === "unavailable")) throw error;
     });
     return address;
-  }
-
-  /** An address moves to a new lease if the announce has the holder's key, or if the peer there proves its own. */
-  async #open(lease: PeerLease, signal: AbortSignal): Promise<void> {
-    const { store, reachability } = this.#parts;
-    const holder = lease.address === "" ? undefined : await store.holderOf(lease.address);
-    if (holder) {
-      const same = lease.identifyKey.length > 0 && equalBytes(holder.identifyKey, lease.identifyKey);
-      if (same || (await reachability.check(lease, signal)).proven) await store.end(holder.id);
-    }
-    await store.open(lease);
   }
 
   async #renew(announce: Announce): Promise<Held> {

@@ -1,5 +1,7 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { type AddressPolicy, type PeerAddress, sourceOf } from "../announce/address.ts";
+import type { Contest } from "../announce/contest.ts";
+import { BEING_CHECKED } from "../announce/listings.ts";
 import { hashSecret, randomId } from "../store/lease-secret.ts";
 import type { PeerLease, SwarmStore } from "../store/swarm-store.ts";
 import type { LegacyRegistration } from "./legacy-message.ts";
@@ -11,26 +13,35 @@ import type { LegacyRegistration } from "./legacy-message.ts";
 export class LegacyRegistrar {
   readonly #store: SwarmStore;
   readonly #addresses: AddressPolicy;
+  readonly #contest: Contest;
 
-  constructor(store: SwarmStore, addresses: AddressPolicy) {
+  constructor(store: SwarmStore, addresses: AddressPolicy, contest: Contest) {
     this.#store = store;
     this.#addresses = addresses;
+    this.#contest = contest;
   }
 
   /**
-   * Creates or replaces the registration at the caller's address and this port, and returns its lease's id. Throws
-   * permission_denied for an address that may not be named, already_exists if a peer of pieza.v1 holds it, and
-   * resource_exhausted over a cap; then nothing has changed.
+   * Creates or replaces the registration at the caller's address and this port, and returns its lease. A new one is
+   * not listed yet. Throws permission_denied for an address that may not be named, already_exists if a peer of
+   * pieza.v1 answers there, and resource_exhausted over a cap; then nothing has changed.
    */
-  async register({ port, files }: LegacyRegistration, caller: string): Promise<string> {
+  async register(
+    { port, files }: LegacyRegistration,
+    caller: string,
+    signal: AbortSignal,
+  ): Promise<PeerLease> {
     const address = this.#addresses.resolve({ port, tls: false }, caller);
     if (address.refusal) throw new PiezaError("permission_denied", address.refusal);
-    const { id, isNew } = await this.#lease(legacyLease(address, caller));
+    const newcomer = legacyLease(address, caller);
+    await this.#contest.settle(newcomer, signal);
+    const lease = await this.#lease(newcomer);
+    const { id } = lease;
     try {
       await this.#store.declare(id, files);
-      return id;
+      return lease;
     } catch (error) {
-      if (isNew) await this.#store.end(id);
+      if (lease === newcomer) await this.#store.end(id);
       throw error;
     }
   }
@@ -44,15 +55,16 @@ export class LegacyRegistrar {
     return true;
   }
 
-  async #lease(lease: PeerLease): Promise<{ id: string; isNew: boolean }> {
+  /** Returns the newcomer's lease, or that of the registration which it replaces. */
+  async #lease(newcomer: PeerLease): Promise<PeerLease> {
     try {
-      await this.#store.open(lease);
-      return { id: lease.id, isNew: true };
+      await this.#store.open(newcomer);
+      return newcomer;
     } catch (error) {
-      const holder = await this.#store.holderOf(lease.address);
+      const holder = await this.#store.holderOf(newcomer.address);
       if (!holder?.legacy) throw error;
       await this.#store.renew(holder.id);
-      return { id: holder.id, isNew: false };
+      return holder;
     }
   }
 }
@@ -67,8 +79,7 @@ function legacyLease({ url, address }: PeerAddress, caller: string): PeerLease {
     url,
     address,
     source: sourceOf(caller),
-    listed: true,
-    notListedReason: "",
+    ...BEING_CHECKED,
     draining: false,
   };
 }

@@ -25,7 +25,9 @@ export function legacyTrackerService(
   return {
     async registerPeer(request, context) {
       const registration = parseRegistration(request);
-      prober.onRegistered(await registrar.register(registration, context.values.get(kCallerAddress)));
+      const caller = context.values.get(kCallerAddress);
+      const lease = await registrar.register(registration, caller, context.signal);
+      prober.onRegistered(lease, registration.files);
       return { success: true };
     },
 

@@ -10,7 +10,7 @@ export interface TrackerLimits {
   readonly heartbeatJitter: number;
   /** A legacy peer sends no heartbeat: its lease ends this long after it registered or last answered. Default 1 h. */
   readonly legacyLeaseMs: number;
-  /** How often the tracker asks each legacy peer for a piece; a new peer after two intervals. Default 30 s. */
+  /** How often the tracker asks each legacy peer for a piece. A new peer is asked sooner too. Default 30 s. */
   readonly legacyProbeMs: number;
   /** Peers that the tracker dials at the same time. Default 64. */
   readonly maxDials: number;

@@ -115,16 +115,20 @@ export interface DeclaredPiece {
 export interface LegacyPeer {
   readonly leaseId: string;
   readonly url: string;
+  /** As in its lease. */
+  readonly listed: boolean;
   readonly files: readonly DeclaredFile[];
 }
 
 /** The pieces of one file that one legacy peer declares. */
 export type LegacyMember = Pick<LegacyPeer, "leaseId" | "url"> & Pick<DeclaredFile, "pieces">;
 
-/** All legacy peers of one file name at one moment. A store returns the same object until one of them changes. */
+/**
+ * All listed legacy peers of one file name at one moment. A store returns the same object until one of them changes.
+ */
 export interface LegacyFile {
   readonly fileName: string;
-  /** At least one, in the order in which they registered. */
+  /** At least one, in the order in which they registered or were listed. */
   readonly members: readonly LegacyMember[];
 }
 
@@ -183,6 +187,7 @@ export interface SwarmStore {
   /** Replaces what a legacy peer declared. Throws not_found if the lease has ended, resource_exhausted over a cap. */
   declare(id: string, files: readonly DeclaredFile[]): Promise<void>;
   legacyFile(fileName: string): Promise<LegacyFile | undefined>;
+  /** All of them, listed or not. */
   legacyPeers(): Promise<readonly LegacyPeer[]>;
   /** Commands that failed, and values that no tracker wrote, since the start. Left out where neither can happen. */
   readonly troubles?: { readonly errors: number; readonly garbage: number };

@@ -20,11 +20,12 @@ export class OrderingTracker {
   /** By info hash: what was announced last. Undefined before that, and after the torrent was left. */
   readonly held = new Map<string, number[]>();
   readonly #server: RunningServer;
-  readonly #id: string;
+  /** What it says that its id is. May be changed. */
+  id: string;
 
   private constructor(server: RunningServer, id: string) {
     this.#server = server;
-    this.#id = id;
+    this.id = id;
   }
 
   static async start(id = "ordering"): Promise<OrderingTracker> {
@@ -71,7 +72,7 @@ export class OrderingTracker {
     return {
       leaseId: "lease",
       leaseSecret: request.leaseSecret ? "" : "ab".repeat(16),
-      trackerId: this.#id,
+      trackerId: this.id,
       nextAnnounceMs: 250,
       listed: true,
       url: "http://127.0.0.1:1",

@@ -101,6 +101,7 @@ export class MemorySwarmStore implements SwarmStore {
       holder.lease = { ...before, ...change };
       if (holder.lease.volunteer) this.#volunteers.add(holder);
       else this.#volunteers.delete(holder);
+      if (before.legacy) this.#legacyFiles.list(id, holder.lease.listed);
       if (showsChange(before, holder.lease)) {
         for (const seat of holder.seats()) {
           seat.swarm.put(seat, { ...seat.member, ...shownOf(holder.lease) });
@@ -182,7 +183,8 @@ export class MemorySwarmStore implements SwarmStore {
     this.#checkBytes(grows, "pieces of legacy peers");
     if (files.length > this.#limits.maxTorrentsPerLease) refuse("files of one peer");
     this.#stateBytes += grows;
-    this.#legacyFiles.put({ leaseId: id, url: holder.lease.url, files });
+    const { url, listed } = holder.lease;
+    this.#legacyFiles.put({ leaseId: id, url, listed, files });
   }
 
   async legacyFile(fileName: string): Promise<LegacyFile | undefined> {

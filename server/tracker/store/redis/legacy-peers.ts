@@ -36,6 +36,11 @@ export class RedisLegacyPeers {
     if (!(await this.#parts.leases.find(id))) await this.remove(digest);
   }
 
+  /** The peer's lease has changed: all trackers read it again. */
+  touch(digest: string): Promise<void> {
+    return this.#parts.tables.touch(this.#parts.keys.legacyPeers, digest);
+  }
+
   async remove(digest: string): Promise<void> {
     const { keys } = this.#parts;
     if ((await this.#parts.tables.remove(keys.legacyPeers, digest)) === undefined) return;
@@ -61,11 +66,13 @@ export class RedisLegacyPeers {
     const live = new Set(rows.map(({ lease }) => lease.id));
     for (const id of this.#revisions.keys()) if (!live.has(id)) this.#forget(id);
     for (const { digest, revision, lease } of rows) {
+      this.#files.list(lease.id, lease.listed);
       if (this.#revisions.get(lease.id) === revision) continue;
       const value = await this.#parts.connection.command("GET", this.#parts.keys.declared(digest));
       const files = Buffer.isBuffer(value) ? decodeFiles(value) : undefined;
       if (!files) this.#parts.onGarbage();
-      this.#files.put({ leaseId: lease.id, url: lease.url, files: files ?? [] });
+      const { id: leaseId, url, listed } = lease;
+      this.#files.put({ leaseId, url, listed, files: files ?? [] });
       this.#revisions.set(lease.id, revision);
     }
     return this.#files;

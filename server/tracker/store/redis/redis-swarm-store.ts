@@ -126,6 +126,7 @@ export class RedisSwarmStore implements SwarmStore {
     const digest = digestOf(id);
     if (showsChange(before, after)) {
       for (const key of await this.#swarms.joined(digest)) await this.#swarms.touch(key, digest);
+      if (after.legacy) await this.#legacyPeers.touch(digest);
     }
     if (netDue) await this.#renewNet(after);
     return after;

@@ -17,7 +17,7 @@ export function bytesOfFiles(files: readonly DeclaredFile[]): number {
 /**
  * What legacy peers declare, by peer and by file name.
  *
- * Invariant: `#members` has a peer under a name exactly if one of the peer's files has that name.
+ * Invariant: `#members` has a peer under a name exactly if the peer is listed and one of its files has that name.
  */
 export class LegacyFiles {
   /** By lease id. */
@@ -27,18 +27,25 @@ export class LegacyFiles {
   /** What `file` has returned, until a member changes. */
   readonly #snapshots = new Map<string, LegacyFile>();
 
-  /** Replaces what the peer declared before. A known peer keeps its place among the members of a file. */
+  /** Replaces what the peer declared before. A listed peer keeps its place among the members of a file. */
   put(peer: LegacyPeer): void {
-    const { leaseId, url, files } = peer;
-    const names = new Set(files.map(({ fileName }) => fileName));
+    const { leaseId, url, listed, files } = peer;
+    const named = listed ? files : [];
+    const names = new Set(named.map(({ fileName }) => fileName));
     for (const { fileName } of this.filesOf(leaseId))
       if (!names.has(fileName)) this.#leave(fileName, leaseId);
-    for (const { fileName, pieces } of files) {
+    for (const { fileName, pieces } of named) {
       const members = this.#members.get(fileName) ?? new Map<string, LegacyMember>();
       this.#members.set(fileName, members.set(leaseId, { leaseId, url, pieces }));
       this.#snapshots.delete(fileName);
     }
     this.#peers.set(leaseId, peer);
+  }
+
+  /** Does nothing for a peer that has declared nothing. */
+  list(leaseId: string, listed: boolean): void {
+    const peer = this.#peers.get(leaseId);
+    if (peer && peer.listed !== listed) this.put({ ...peer, listed });
   }
 
   remove(leaseId: string): void {

@@ -56,7 +56,7 @@ const answered = (news: Partial<Announced> = {}): Announced => ({
 
 const volunteer = { capacityBytes: 10, freeBytes: 5, bytesPerSecond: 0 };
 const says = (heard: number) =>
-  replicate.tell({ atMs: nowMs, trackers: { one: { heard, news: { volunteer } } } });
+  replicate.tell({ atMs: nowMs, trackers: { [tracker.url]: { heard, news: { volunteer } } } });
 
 async function answersFile(): Promise<TrackerAnswers> {
   return JSON.parse(await readFile(roleFiles(folder).answers, "utf8"));
@@ -64,11 +64,11 @@ async function answersFile(): Promise<TrackerAnswers> {
 
 test("what a tracker orders reaches the process that replicates, and what that says the tracker", async () => {
   const copying = await relay();
-  expect(copying.say("one"), "before anything was said").toEqual({});
+  expect(copying.say(tracker.url), "before anything was said").toEqual({});
   const order = { ...grant, id: "order", sources: ["http://source"], expiresMs: 30_000 };
   copying.hear(tracker, answered({ orders: [order] }));
   await vi.waitFor(async () =>
-    expect((await answersFile()).one).toMatchObject({
+    expect((await answersFile())[tracker.url]).toMatchObject({
       url: tracker.url,
       number: 1,
       answer: { orders: [order] },
@@ -76,7 +76,7 @@ test("what a tracker orders reaches the process that replicates, and what that s
   );
   await says(1);
   await copying.readNews();
-  expect(copying.say("one")).toEqual({ volunteer });
+  expect(copying.say(tracker.url)).toEqual({ volunteer });
 });
 
 test("lends nothing while nobody replicates", async () => {
@@ -84,9 +84,9 @@ test("lends nothing while nobody replicates", async () => {
   await says(0);
   await copying.readNews();
   nowMs += 14_000;
-  expect(copying.say("one")).toEqual({ volunteer });
+  expect(copying.say(tracker.url)).toEqual({ volunteer });
   nowMs += 2_000;
-  expect(copying.say("one")).toEqual({});
+  expect(copying.say(tracker.url)).toEqual({});
 });
 
 test("what was granted is announced no more until it is gone, a restart of the announcer included", async () => {

@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PiezaError } from "#core/base/errors.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { remoteCatalog } from "#core/rpc/rpc.ts";
@@ -143,6 +144,60 @@ describe("a volunteer", () => {
     await expect.poll(declined, soon).toEqual([]);
   });
 
+  it("declines all orders of a torrent at once that its catalogs do not know, and asks for it once", async () => {
+    let asked = 0;
+    const get: Catalog["get"] = () => Promise.reject(new PiezaError("not_found", `asked ${++asked}`));
+    await volunteer({ catalogs: [{ ...catalog, get }] });
+    const junk = await makeTorrent({ length: 2 * PIECE, seed: 2 });
+    const ids = Array.from({ length: 1_024 }, (_, at) => `order-${at}`);
+    tracker.answer = { orders: ids.map((id) => order(1, 2, junk, id)) };
+    await expect.poll(() => declined()?.length, soon).toBe(1_024);
+    expect(asked).toBe(1);
+  });
+
+  it("goes on announcing with a thousand orders of one torrent with thousands of pieces", async () => {
+    const large = await makeTorrent({ length: 4_096 * PIECE, seed: 5, fileName: "large" });
+    await catalog.publish(large.torrent, {});
+    const peer = await volunteer({ capacityBytes: 1 << 30 });
+    // It has every piece: the orders are accepted, and nothing is copied.
+    peer.add(large.torrent, whole(large));
+    const ids = Array.from({ length: 1_024 }, (_, at) => `order-${at}`);
+    tracker.answer = { orders: ids.map((id) => order(1, 4_096, large, id)) };
+    const before = tracker.heard.length;
+    await expect.poll(() => tracker.heard.length, soon).toBeGreaterThan(before + 4);
+    expect(declined()).toEqual([]);
+  });
+
+  it("leaves the processor to others between two tries to find a torrent", async () => {
+    const first = await volunteer();
+    tracker.answer = { orders: [order(1, 1)] };
+    await expect.poll(() => announced(), soon).toEqual([0]);
+    tracker.answer = ({ drops }) => ({ grants: drops });
+    await first.close();
+    rmSync(join(folder, "volunteer", "peer-0", "copies", made.torrent.infoHash), { recursive: true });
+    // The catalog knew the torrent. Now it does not answer, and no peer has it.
+    await seeder.close();
+    const turns: number[] = [];
+    let turn = 0;
+    let isOver = false;
+    const count = () => {
+      turn++;
+      if (!isOver) setImmediate(count);
+    };
+    count();
+    ends.push(() => {
+      isOver = true;
+    });
+    const get: Catalog["get"] = () => {
+      turns.push(turn);
+      return Promise.reject(new PiezaError("unavailable", "no catalog"));
+    };
+    await volunteer({ catalogs: [{ ...catalog, get }] });
+    tracker.answer = { orders: [order(1, 1), order(2, 2)] };
+    await expect.poll(() => turns.length, soon).toBeGreaterThan(2);
+    for (let at = 1; at < turns.length; at++) expect(turns[at]! - turns[at - 1]!).toBeGreaterThan(10);
+  });
+
   it("declines what is more than it lends, what lies about the torrent, and what the torrent does not want", async () => {
     await volunteer({ capacityBytes: 4 * PIECE });
     const alone = await makeTorrent({ length: 3 * PIECE, seed: 3, fileName: "alone" });
@@ -268,6 +323,29 @@ describe("a volunteer", () => {
       expect(tracker.heard[granted!]?.left).toEqual([made.torrent.infoHash]);
       expect(Number(tracker.heard[granted!]?.volunteer?.freeBytes)).toBe(8 * PIECE);
       await expect.poll(copies, soon).toEqual([]);
+    });
+
+    it("needs the leave of a tracker whose id another one has made its own", async () => {
+      const liar = await OrderingTracker.start(tracker.id);
+      ends.push(() => liar.close());
+      const { url } = await volunteer({ capacityBytes: 8 * PIECE }, { trackers: [tracker.url, liar.url] });
+      tracker.answer = { orders: [order(1, 8)] };
+      await expect.poll(() => announced()?.length, soon).toBe(8);
+      liar.answer = ({ drops }) => ({ grants: drops });
+      tracker.answer = {};
+      await expect.poll(() => liar.heard.some(({ drops }) => drops.length > 0), soon).toBe(true);
+      const before = tracker.heard.length;
+      await expect.poll(() => tracker.heard.length, soon).toBeGreaterThan(before + 4);
+      expect(copies()).toEqual([made.torrent.infoHash]);
+      expect((await piece(url, 1)).length).toBe(PIECE);
+    });
+
+    it("does not give up orders because another tracker with the same id has none", async () => {
+      const liar = await OrderingTracker.start(tracker.id);
+      ends.push(() => liar.close());
+      await volunteer({ bytesPerSecond: 16 * PIECE }, { trackers: [tracker.url, liar.url] });
+      tracker.answer = { orders: [order(1, 8)] };
+      await expect.poll(() => announced()?.length, soon).toBe(8);
     });
 
     it("needs the leave of every tracker that counts on it", async () => {

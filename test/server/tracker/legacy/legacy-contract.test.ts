@@ -6,13 +6,13 @@ import { AnnounceEvent } from "#gen/pieza/v1/tracker_pb.ts";
 import { GetFilePiecesResponseSchema } from "#gen/tracker_pb.ts";
 import { filePieces } from "../../../../server/tracker/legacy/file-pieces.ts";
 import type { HasPiece } from "../../../../server/tracker/legacy/legacy-prober.ts";
-import { defaultTrackerLimits } from "../../../../server/tracker/store/limits.ts";
 import type { SwarmMember } from "../../../../server/tracker/store/swarm-store.ts";
 import type { TrackerOptions } from "../../../../server/tracker/tracker.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { infoHash, RouterTracker } from "../../../support/swarms/router-tracker.ts";
 
-const { legacyLeaseMs, legacyProbeMs } = defaultTrackerLimits;
+/** A new peer is asked this long after its registration. */
+const FIRST_ASK_MS = 200;
 
 const open: RouterTracker[] = [];
 /** A tracker whose legacy peers answer every probe, unless a test says otherwise. */
@@ -35,6 +35,12 @@ const registration = (port: number, fileName: string, ...pieces: ReturnType<type
   fileInfo: [{ fileName, total: pieces.length, pieces }],
 });
 
+/** Registers a peer, which answers when it is first asked: from then on it is named. */
+async function join(tracker: RouterTracker, request: ReturnType<typeof registration>, caller?: string) {
+  await tracker.legacyClient(caller).registerPeer(request);
+  await tracker.clock.tick(FIRST_ASK_MS);
+}
+
 async function piecesOf(tracker: RouterTracker, fileName = "file.txt"): Promise<Record<number, string[]>> {
   const { pieces } = await tracker.legacyClient().getFilePieces({ fileName });
   return Object.fromEntries(
@@ -49,6 +55,7 @@ describe("RegisterPeer", () => {
     request.fileInfo[0]!.total = -3;
     request.peerAddress = "203.0.113.9:6001";
     expect(await tracker.legacyClient().registerPeer(request)).toMatchObject({ success: true });
+    await tracker.clock.tick(FIRST_ASK_MS);
     expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"], 2: ["127.0.0.1:6001"] });
     expect(await tracker.client().locatePieces({ fileName: "file.txt" })).toMatchObject({
       infoHash: "",
@@ -84,15 +91,15 @@ describe("RegisterPeer", () => {
     const request = registration(6001, "file.txt", piece(1));
     const client = tracker.legacyClient();
     await Promise.all(Array.from({ length: 50 }, () => client.registerPeer(request)));
+    await tracker.clock.tick(FIRST_ASK_MS);
     expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"] });
     expect(await tracker.store.counts()).toMatchObject({ leases: 1 });
   });
 
   it("replaces what the peer said before", async () => {
     const tracker = fresh();
-    const client = tracker.legacyClient();
-    await client.registerPeer(registration(6001, "old.txt", piece(1)));
-    await client.registerPeer(registration(6001, "file.txt", piece(2)));
+    await join(tracker, registration(6001, "old.txt", piece(1)));
+    await tracker.legacyClient().registerPeer(registration(6001, "file.txt", piece(2)));
     await expect(piecesOf(tracker, "old.txt")).rejects.toThrow("[not_found]");
     expect(await piecesOf(tracker)).toEqual({ 2: ["127.0.0.1:6001"] });
   });
@@ -113,7 +120,7 @@ describe("RegisterPeer", () => {
     const large = registration(6001, "file.txt", ...Array.from({ length: 100 }, (_, at) => piece(at + 1)));
     await expect(client.registerPeer(large)).rejects.toThrow("[resource_exhausted]");
     expect(await tracker.store.counts()).toMatchObject({ leases: 0 });
-    await client.registerPeer(registration(6001, "file.txt", piece(1)));
+    await join(tracker, registration(6001, "file.txt", piece(1)));
     await expect(client.registerPeer(large)).rejects.toThrow("[resource_exhausted]");
     expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"] });
     await client.deregisterPeer({ peerAddress: ":6001" });
@@ -129,7 +136,7 @@ describe("DeregisterPeer", () => {
 
   it("ends a registration from its own address, whatever host either call names", async () => {
     const tracker = fresh(undefined, networks);
-    await tracker.legacyClient("10.0.0.1").registerPeer(registration(6001, "file.txt", piece(1)));
+    await join(tracker, registration(6001, "file.txt", piece(1)), "10.0.0.1");
     const answer = await tracker
       .legacyClient("10.0.0.1")
       .deregisterPeer({ peerAddress: "other.example:6001" });
@@ -142,7 +149,7 @@ describe("DeregisterPeer", () => {
     const tracker = fresh(undefined, networks);
     const owner = tracker.legacyClient("10.0.0.1");
     const request = registration(6001, "file.txt", piece(1));
-    await owner.registerPeer(request);
+    await join(tracker, request, "10.0.0.1");
     const lies = { ...request, peerAddress: "10.0.0.1:6001" };
     for (const stranger of ["10.0.0.2", "127.0.0.1", "203.0.113.9"]) {
       expect((await tracker.legacyClient(stranger).deregisterPeer(lies)).success).toBe(false);
@@ -158,78 +165,6 @@ describe("DeregisterPeer", () => {
     await tracker.client().announce({ event: AnnounceEvent.STARTED, port: 6001 });
     expect((await tracker.legacyClient().deregisterPeer({ peerAddress: ":6001" })).success).toBe(false);
     expect(await tracker.store.counts()).toMatchObject({ leases: 1 });
-  });
-});
-
-describe("a legacy peer's lease", () => {
-  it("lives an hour without a heartbeat, and an hour more each time that the peer answers", async () => {
-    let answers = true;
-    const tracker = fresh(async () => answers);
-    await tracker.legacyClient().registerPeer(registration(6001, "file.txt", piece(1)));
-    await tracker.clock.tick(3 * legacyLeaseMs);
-    expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"] });
-    answers = false;
-    await tracker.clock.tick(legacyProbeMs);
-    await expect(piecesOf(tracker)).rejects.toThrow("[not_found]");
-  });
-
-  it("ends after an hour if nothing could be asked", async () => {
-    const tracker = fresh();
-    await tracker.legacyClient().registerPeer({ peerAddress: ":6001", fileInfo: [{ fileName: "file.txt" }] });
-    await tracker.clock.tick(legacyLeaseMs - 1);
-    expect(await tracker.store.counts()).toMatchObject({ leases: 1 });
-    await tracker.clock.tick(2_000);
-    expect(await tracker.store.counts()).toMatchObject({ leases: 0 });
-  });
-
-  it("is asked for a piece that it declared, not before it had time to begin to serve", async () => {
-    const asked: unknown[] = [];
-    const tracker = fresh(async (...question) => asked.push(question.slice(0, 3)) > 0);
-    await tracker.clock.tick(1_000);
-    await tracker.legacyClient().registerPeer(registration(6001, "file.txt", piece(7), piece(3)));
-    await tracker.clock.tick(legacyProbeMs);
-    expect(asked).toEqual([]);
-    await tracker.clock.tick(legacyProbeMs);
-    expect(asked).toEqual([["http://127.0.0.1:6001", "file.txt", 3]]);
-  });
-
-  it("is not ended by a probe of the process that was there before it", async () => {
-    const probe = Promise.withResolvers<boolean>();
-    const tracker = fresh(() => probe.promise);
-    const request = registration(6001, "file.txt", piece(1));
-    await tracker.legacyClient().registerPeer(request);
-    await tracker.clock.tick(2 * legacyProbeMs);
-    await tracker.legacyClient().registerPeer(request);
-    probe.resolve(false);
-    await tracker.clock.tick(0);
-    expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"] });
-  });
-
-  it("dials at most 64 at once, and reaches all", async () => {
-    let now = 0;
-    let most = 0;
-    let all = 0;
-    const tracker = fresh(async () => {
-      most = Math.max(most, ++now);
-      all++;
-      await Promise.resolve();
-      now--;
-      return true;
-    });
-    const client = tracker.legacyClient();
-    for (let n = 0; n < 200; n++) await client.registerPeer(registration(6_001 + n, "file.txt", piece(1)));
-    await tracker.clock.tick(2 * legacyProbeMs);
-    expect(all).toBe(200);
-    expect(most).toBe(64);
-  });
-
-  it("cannot be taken up or ended by an announce, for nobody knows a secret of it", async () => {
-    const tracker = fresh();
-    await tracker.legacyClient().registerPeer(registration(6001, "file.txt", piece(1)));
-    const [{ leaseId } = { leaseId: "" }] = await tracker.store.legacyPeers();
-    const stop = { event: AnnounceEvent.STOPPED, leaseId, leaseSecret: "0".repeat(32) };
-    await expect(tracker.client().announce(stop)).rejects.toThrow("[permission_denied]");
-    expect(await piecesOf(tracker)).toEqual({ 1: ["127.0.0.1:6001"] });
   });
 });
 
@@ -249,7 +184,7 @@ describe("GetFilePieces", () => {
     const tracker = fresh();
     const torrents = [announced("a", "file.txt", 1, 2)];
     await tracker.client().announce({ event: AnnounceEvent.STARTED, port: 6001, torrents });
-    await tracker.legacyClient().registerPeer(registration(6002, "file.txt", piece(2), piece(3)));
+    await join(tracker, registration(6002, "file.txt", piece(2), piece(3)));
     const first: (string | undefined)[] = [];
     for (let n = 0; n < 6; n++) {
       if (n % 2 === 0) {
@@ -272,9 +207,8 @@ describe("GetFilePieces", () => {
     const torrents = [announced("a", "file.txt", 1), announced("b", "file.txt", 1)];
     await tracker.client().announce({ event: AnnounceEvent.STARTED, port: 6001, torrents });
     await expect(piecesOf(tracker)).rejects.toThrow("[failed_precondition]");
-    const client = tracker.legacyClient();
-    await client.registerPeer(registration(6002, "seed.txt", piece(1, "a")));
-    await client.registerPeer(registration(6003, "seed.txt", piece(1, "b")));
+    await join(tracker, registration(6002, "seed.txt", piece(1, "a")));
+    await join(tracker, registration(6003, "seed.txt", piece(1, "b")));
     await expect(piecesOf(tracker, "seed.txt")).rejects.toThrow("[failed_precondition]");
     // Who knows the hashes can still tell them apart.
     const { seedPeers, seedPieces } = await tracker.client().locatePieces({ fileName: "seed.txt" });
@@ -340,7 +274,7 @@ describe("GetFilePieces", () => {
 describe("LocatePieces", () => {
   it("names legacy peers behind the swarm's own, and answers when there is no swarm", async () => {
     const tracker = fresh();
-    await tracker.legacyClient().registerPeer(registration(6002, "file.txt", piece(1)));
+    await join(tracker, registration(6002, "file.txt", piece(1)));
     const query = { infoHash: infoHash("a"), totalPieces: 3, fileName: "file.txt" };
     const alone = await tracker.client().locatePieces(query);
     expect(alone).toMatchObject({ infoHash: infoHash("a"), totalPieces: 3, peers: [] });
@@ -352,6 +286,7 @@ describe("LocatePieces", () => {
     const tracker = fresh();
     const client = tracker.legacyClient();
     for (let n = 0; n < 20; n++) await client.registerPeer(registration(6_001 + n, "file.txt", piece(1)));
+    await tracker.clock.tick(FIRST_ASK_MS);
     const named = new Map<string, number>();
     for (let n = 0; n < 40; n++) {
       const { seedPeers } = await tracker.client().locatePieces({ fileName: "file.txt" });
