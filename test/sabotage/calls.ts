@@ -1,3 +1,4 @@
+import { sabotagesOfAddresses } from "./addresses.ts";
 import type { Sabotage } from "./sabotage.ts";
 
 /** Of calls that are answered before they are requests of Node's. */
@@ -107,4 +108,5 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/tracker/announce/listings.test.ts",
     name: "another tracker over the same store",
   },
+  ...sabotagesOfAddresses,
 ];

@@ -1,5 +1,8 @@
 import { messageOf, PiezaError } from "#core/base/errors.ts";
+import { isServerUrl } from "#core/base/server-url.ts";
+import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Output } from "../line/output.ts";
+import { plural } from "../line/units.ts";
 import type { ClientFlags } from "./client-flags.ts";
 import type { FoundTorrent } from "./torrent-source.ts";
 
@@ -10,23 +13,39 @@ const MAX_OVERVIEW_BYTES = 1 << 20;
 export async function trackersFor(
   { torrent, catalogUrl }: FoundTorrent,
   flags: ClientFlags & { readonly tracker: readonly string[] },
+  out: Output,
   signal: AbortSignal,
 ): Promise<string[]> {
+  warnOfBadTrackers(torrent, out);
   const known = [...new Set([...torrent.trackers, ...flags.tracker].map((url) => url.replace(/\/+$/, "")))];
-  return known.length > 0 ? known : trackersOfCatalog(catalogUrl, flags, signal);
+  return known.length > 0 ? known : trackersOfCatalog(catalogUrl, flags, out, signal);
+}
+
+/** Warns if a torrent names trackers whose URLs are no addresses. */
+export function warnOfBadTrackers({ fileName, badTrackers = 0 }: Torrent, out: Output): void {
+  leftOut(badTrackers, fileName, out);
+}
+
+function leftOut(count: number, of: string, out: Output): void {
+  const have = count === 1 ? "has no valid URL and is" : "have no valid URL and are";
+  if (count > 0) out.warn(`${plural(count, "tracker")} of ${of} ${have} left out`);
 }
 
 /** The trackers that a catalog names in GET /. Fails with PiezaError. */
 export async function trackersOfCatalog(
   url: string,
   flags: ClientFlags,
+  out: Output,
   signal: AbortSignal,
 ): Promise<string[]> {
   const { getText } = await import("./http-get.ts");
   const text = await getText(`${url}/`, { ca: flags.ca, maxBytes: MAX_OVERVIEW_BYTES, signal });
   try {
     const { trackers } = JSON.parse(text) as { trackers?: unknown };
-    return Array.isArray(trackers) ? trackers.filter((tracker) => typeof tracker === "string") : [];
+    const named: readonly unknown[] = Array.isArray(trackers) ? trackers : [];
+    const usable = named.filter(isServerUrl);
+    leftOut(named.length - usable.length, url, out);
+    return usable;
   } catch (cause) {
     throw new PiezaError("unavailable", `${url} does not answer like a catalog`, { cause });
   }

@@ -6,7 +6,7 @@ import { Inventory } from "../../peer/serving/inventory.ts";
 import { openInPlaceStore } from "../../peer/stores/in-place-store.ts";
 import { readCa } from "../clients/client-flags.ts";
 import { dataDir } from "../clients/data-dir.ts";
-import { trackersOfCatalog } from "../clients/find-trackers.ts";
+import { trackersOfCatalog, warnOfBadTrackers } from "../clients/find-trackers.ts";
 import { learnGeometry } from "../clients/learn-geometry.ts";
 import { checkExists } from "../clients/make-torrent.ts";
 import { readTorrentFile } from "../clients/torrent-source.ts";
@@ -156,10 +156,12 @@ function* numbersIn(ranges: NumberRanges, total: number): Generator<number> {
 export async function trackersOfSeedings(
   seedings: readonly Seeding[],
   flags: Flags<CommonOption | "tracker" | "catalog">,
+  out: Output,
   signal: AbortSignal,
 ): Promise<string[]> {
+  for (const { torrent } of seedings) warnOfBadTrackers(torrent, out);
   const known = new Set([...seedings.flatMap(({ torrent }) => torrent.trackers), ...flags.tracker]);
-  return known.size > 0 ? [...known] : trackersOfCatalog(flags.catalog, flags, signal);
+  return known.size > 0 ? [...known] : trackersOfCatalog(flags.catalog, flags, out, signal);
 }
 
 /** Pairs each path with its torrent: the one in `files` (of --torrent) for it, else that which `otherwise` returns. */

@@ -58,7 +58,7 @@ async function* checkUrl(text: string, options: CheckOptions): AsyncGenerator<Fi
 }
 
 async function* checkTorrent(
-  { args, flags, signal }: VerbInvocation<"doctor">,
+  { args, flags, out, signal }: VerbInvocation<"doctor">,
   options: CheckOptions,
 ): AsyncGenerator<Finding> {
   const found = await findTorrent(args[0]!, flags, signal).catch((error) => {
@@ -67,7 +67,7 @@ async function* checkTorrent(
   });
   // The catalog does not answer, so it is checked instead of the torrent.
   if (!found) return yield* (await checkServer(flags.catalog, "catalog", options)).findings;
-  const trackers = await trackersFor(found, flags, signal);
+  const trackers = await trackersFor(found, flags, out, signal);
   yield checkSpace(found.torrent, flags.dir);
   yield* await checkMachine();
   if (trackers.length === 0) {

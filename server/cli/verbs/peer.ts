@@ -20,9 +20,9 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
   const seedings = await pairWithTorrents(args, flags.torrents, torrentBeside);
   if (role === "announce") {
     const { announceUntilSignalled } = await import("../servers/peer-role.ts");
-    return announceUntilSignalled(await trackersOfSeedings(seedings, flags, signal), flags, out, signal);
+    return announceUntilSignalled(await trackersOfSeedings(seedings, flags, out, signal), flags, out, signal);
   }
-  const trackers = role === "serve" ? [] : await trackersOfSeedings(seedings, flags, signal);
+  const trackers = role === "serve" ? [] : await trackersOfSeedings(seedings, flags, out, signal);
   const uploads = await uploadOptions(flags, out);
   const peer = await startSeeding(seedings, trackers, flags, out, {
     uploads,

@@ -9,7 +9,7 @@ import type { VerbInvocation } from "../line/verb-options.ts";
 
 export async function runPeers({ args, flags, out, signal }: VerbInvocation<"peers">): Promise<void> {
   const found = await findTorrent(args[0]!, flags, signal);
-  const trackers = await trackersFor(found, flags, signal);
+  const trackers = await trackersFor(found, flags, out, signal);
   const swarm = locateQuery(found.torrent);
   const locate = (url: string) => withTracker(url, flags, (tracker) => tracker.locate(swarm, signal));
   const { peers } = await askTrackers(trackers, locate, out, signal);

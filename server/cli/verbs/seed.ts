@@ -11,7 +11,7 @@ export async function runSeed({ args, flags, out, signal }: VerbInvocation<"seed
     sayCreated(torrent, undefined, out);
     return torrent;
   });
-  const trackers = await trackersOfSeedings(seedings, flags, signal);
+  const trackers = await trackersOfSeedings(seedings, flags, out, signal);
   const forOthers = { zone: flags.zone, drainMs: flags.drainTimeout };
   const peer = await startSeeding(seedings, trackers, flags, out, forOthers);
   try {

@@ -1,3 +1,5 @@
+import { PeerFailed } from "#core/base/errors.ts";
+import { isPeerUrl } from "#core/base/server-url.ts";
 import type { RemotePeer } from "#core/ports/peer.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
@@ -22,12 +24,13 @@ export interface Ways {
 // Loading the library takes longer than all else before a download's first request; most downloads never need it.
 const loadClients = () => import("./connect-clients.ts");
 
-/** A client of one peer. Opens no connection yet. */
+/** A client of one peer. Opens no connection yet. Throws PeerFailed for a URL that is no peer's. */
 export function connectPeer(
   torrent: Torrent,
   { transport, ca }: Ways,
   { url, legacy, pieceLength }: NamedPeer,
 ): RemotePeer {
+  if (!isPeerUrl(url)) throw new PeerFailed("invalid_argument", "its URL is not that of a peer");
   const kind = legacy ? "grpc" : transport === "auto" ? "connect" : transport;
   const fallback = new LatePeer(url, legacy ? "seed" : kind, async () => {
     const { peerClient } = await loadClients();
