@@ -3,6 +3,7 @@ import type { FailureReport } from "#core/ports/tracker.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../base/node-clock.ts";
+import { Reach } from "../http/client/reach.ts";
 import type { RunningServer } from "../http/listening/server.ts";
 import { type Announces, Announcing, type AnnouncingOptions } from "./announcing/announcing.ts";
 import { atMost } from "./announcing/at-most.ts";
@@ -25,6 +26,8 @@ export interface PeerOptions
   readonly uploads?: UploadOptions | undefined;
   /** Space in `dataDir` that this peer lends to the swarm for copies. Default: none. */
   readonly volunteer?: VolunteerRules | undefined;
+  /** Networks (CIDR) in which peers are dialled besides, whoever names them. See Reach. */
+  readonly allowNetworks?: readonly string[] | undefined;
   /** Set where other processes announce the torrents and keep the copies: see roles/. Default: this process. */
   readonly announces?: Announces | undefined;
   readonly copies?: CopyKeeper | undefined;
@@ -65,15 +68,16 @@ const SMALL_CALLS_MS = 1_000;
 export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   const folder = join(options.dataDir, `peer-${options.port}`);
   const { trackers, ca, log, zone, onStatus, uploads } = options;
+  const reach = new Reach({ allowNetworks: options.allowNetworks });
   const volunteer =
     options.volunteer &&
-    new Volunteer({ ...options.volunteer, ca, log, zone, folder: join(folder, "copies") });
+    new Volunteer({ ...options.volunteer, ca, log, zone, reach, folder: join(folder, "copies") });
   const announcing =
     options.announces ??
     new Announcing({
       leaseFolder: options.port === 0 ? undefined : folder,
       copying: volunteer,
-      ...{ trackers, ca, zone, onStatus },
+      ...{ trackers, ca, zone, reach, onStatus },
     });
   const copies = options.copies ?? volunteer;
   const stored = uploads && {

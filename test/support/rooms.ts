@@ -131,7 +131,7 @@ export const rooms: readonly Room[] = [
   room(
     "server/peer",
     "starts a peer from these rooms",
-    "core/* server/base server/http/listening server/peer/stores server/peer/announcing server/peer/serving server/peer/volunteer",
+    "core/* server/base server/http/listening server/http/client server/peer/stores server/peer/announcing server/peer/serving server/peer/volunteer",
   ),
   room(
     "server/peer/downloading",

@@ -1,6 +1,7 @@
 import { messageOf, PiezaError } from "#core/base/errors.ts";
 import { isServerUrl } from "#core/base/server-url.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { Reach } from "../../http/client/reach.ts";
 import type { Output } from "../line/output.ts";
 import { plural } from "../line/units.ts";
 import type { ClientFlags } from "./client-flags.ts";
@@ -11,19 +12,33 @@ const MAX_OVERVIEW_BYTES = 1 << 20;
 
 /** The trackers of the torrent and of --tracker, each once; if there are none, those that the catalog names. */
 export async function trackersFor(
-  { torrent, catalogUrl }: FoundTorrent,
+  { torrent, catalogUrl, isFile }: FoundTorrent,
   flags: ClientFlags & { readonly tracker: readonly string[] },
   out: Output,
   signal: AbortSignal,
 ): Promise<string[]> {
   warnOfBadTrackers(torrent, out);
-  const known = [...new Set([...torrent.trackers, ...flags.tracker].map((url) => url.replace(/\/+$/, "")))];
+  const named = isFile ? torrent.trackers : await withinReach(torrent.trackers, catalogUrl, out);
+  const known = [...new Set([...named, ...flags.tracker].map((url) => url.replace(/\/+$/, "")))];
   return known.length > 0 ? known : trackersOfCatalog(catalogUrl, flags, out, signal);
 }
 
 /** Warns if a torrent names trackers whose URLs are no addresses. */
 export function warnOfBadTrackers({ fileName, badTrackers = 0 }: Torrent, out: Output): void {
   leftOut(badTrackers, fileName, out);
+}
+
+/** The trackers that a server may name: see Reach. Warns of the others. */
+async function withinReach(trackers: readonly string[], server: string, out: Output): Promise<string[]> {
+  const reach = new Reach({ advice: () => "--tracker uses it all the same" });
+  await reach.named(server, trackers);
+  const near: string[] = [];
+  for (const url of trackers) {
+    const refusal = await reach.refusalTo(url);
+    if (refusal === undefined) near.push(url);
+    else out.warn(`the tracker ${url} of ${server} is left out: ${refusal}`);
+  }
+  return near;
 }
 
 function leftOut(count: number, of: string, out: Output): void {
@@ -45,7 +60,7 @@ export async function trackersOfCatalog(
     const named: readonly unknown[] = Array.isArray(trackers) ? trackers : [];
     const usable = named.filter(isServerUrl);
     leftOut(named.length - usable.length, url, out);
-    return usable;
+    return await withinReach(usable, url, out);
   } catch (cause) {
     throw new PiezaError("unavailable", `${url} does not answer like a catalog`, { cause });
   }

@@ -16,6 +16,8 @@ export interface FoundTorrent {
   readonly torrent: Torrent;
   /** The catalog that the torrent came from; for a torrent file, the catalog of --catalog. */
   readonly catalogUrl: string;
+  /** The torrent is a file of the person's, and no server had a say in it. */
+  readonly isFile?: boolean | undefined;
 }
 
 type CatalogKey = Parameters<Catalog["get"]>[0];
@@ -32,7 +34,8 @@ export async function findTorrent(
   flags: SourceFlags,
   signal: AbortSignal,
 ): Promise<FoundTorrent> {
-  if (await isFile(text)) return { torrent: await fileNotName(text), catalogUrl: flags.catalog };
+  if (await isFile(text))
+    return { torrent: await fileNotName(text), catalogUrl: flags.catalog, isFile: true };
   if (/^https?:\/\//i.test(text)) return torrentAt(text, flags, signal);
   return torrentNamed(keyOf(text), flags.catalog, flags, signal);
 }

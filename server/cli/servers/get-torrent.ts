@@ -17,7 +17,15 @@ export interface GetJob extends Pick<GetOptions, "torrent" | "trackers" | "targe
 }
 
 type GetFlags = Flags<
-  CommonOption | "sync" | "overwrite" | "giveUpAfter" | "seedAfter" | "sequential" | "transport" | "zone"
+  | CommonOption
+  | "sync"
+  | "overwrite"
+  | "giveUpAfter"
+  | "seedAfter"
+  | "sequential"
+  | "transport"
+  | "zone"
+  | "allowNetwork"
 >;
 
 /** Shared by the downloads of one run. */
@@ -61,6 +69,7 @@ function start({ torrent, trackers, target, select }: GetJob, context: GetContex
     ...{ torrent, trackers, target, select, ca, limit, serve, signal },
     transport: flags.transport,
     zone: flags.zone,
+    allowNetworks: flags.allowNetwork,
     sync: flags.sync,
     replace: flags.overwrite,
     giveUpAfterMs: flags.giveUpAfter,

@@ -29,7 +29,7 @@ export interface Seeding {
 /** Options of a peer beyond serving its user's files. */
 export type ForOthers = Pick<
   PeerOptions,
-  "uploads" | "volunteer" | "zone" | "scrub" | "drainMs" | "announces" | "copies"
+  "uploads" | "volunteer" | "zone" | "scrub" | "drainMs" | "announces" | "copies" | "allowNetworks"
 >;
 
 /**

@@ -29,7 +29,7 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
     drainMs: flags.drainTimeout,
     ...(role === "serve"
       ? await servingPart(flags, out)
-      : { zone: flags.zone, volunteer: await volunteerRules(flags) }),
+      : { zone: flags.zone, volunteer: await volunteerRules(flags), allowNetworks: flags.allowNetwork }),
     // Only this peer can notice that uploads and copies on its disk have gone bad, so it scrubs them.
     ...((uploads || (!role && flags.volunteer)) && { scrub: scrubbing(flags) }),
   });

@@ -36,6 +36,8 @@ export interface AnswerBody {
 export interface ConnectionOptions {
   /** The class of errors of this connection. */
   readonly Failure: typeof PiezaError;
+  /** Resolves the host's name. Default: the system's resolver. */
+  readonly lookup?: net.LookupFunction | undefined;
   /** A connection without a byte for this time fails, idle ones included; 0: never. */
   readonly stallMs: number;
   /** Whether an answer that cannot be HTTP/1.1 fails at its first byte, not only at the end of its head. */
@@ -79,6 +81,7 @@ export class Http1Connection {
       host: withoutBrackets(hostname),
       port: Number(port || 80),
       noDelay: true,
+      ...(options.lookup && { lookup: options.lookup }),
       onread: {
         buffer: Buffer.allocUnsafeSlow(READ_BYTES),
         callback: (size, buffer) => this.#onRead(buffer as Buffer, size),
