@@ -2,6 +2,14 @@ import type { Sabotage } from "./sabotage.ts";
 
 export const sabotagesOfAddresses: readonly Sabotage[] = [
   {
+    what: "direction characters from outside reach the terminal",
+    file: "server/cli/line/units.ts",
+    find: "\\p{Zl}\\p{Zp}\\p{Cf}]--",
+    replace: "\\p{Zl}\\p{Zp}]--",
+    test: "test/server/cli/line/terminal.test.ts",
+    name: "in every event, line, log line, picture and error, for people",
+  },
+  {
     what: "a tracker on the internet may name servers of this machine",
     file: "server/http/client/reach.ts",
     find: 'if (place !== "none" && DISTANCE[place] >= DISTANCE[from]) return undefined;',
