@@ -2,6 +2,30 @@ import type { Sabotage } from "./sabotage.ts";
 
 export const sabotagesOfAddresses: readonly Sabotage[] = [
   {
+    what: "a redirect leads from the internet to this machine",
+    file: "server/cli/clients/redirects.ts",
+    find: "{ ...options, lookup: reach.lookupTo(next) }",
+    replace: "{ ...options }",
+    test: "test/server/cli/clients/redirects.test.ts",
+    name: "is not followed from elsewhere to this machine",
+  },
+  {
+    what: "a redirect takes a token to another host",
+    file: "server/cli/clients/moved.ts",
+    find: "isSameHost ? flags : { ...flags, token: undefined }",
+    replace: "flags",
+    test: "test/server/cli/clients/redirects.test.ts",
+    name: "is told no token that is for another host",
+  },
+  {
+    what: "an error prints the password of a URL",
+    file: "server/cli/line/output.ts",
+    find: "printable(withoutCredentials(line))",
+    replace: "printable(line)",
+    test: "test/server/cli/clients/redirects.test.ts",
+    name: "are in no error (-v)",
+  },
+  {
     what: "direction characters from outside reach the terminal",
     file: "server/cli/line/units.ts",
     find: "\\p{Zl}\\p{Zp}\\p{Cf}]--",

@@ -12,13 +12,13 @@ const MAX_OVERVIEW_BYTES = 1 << 20;
 
 /** The trackers of the torrent and of --tracker, each once; if there are none, those that the catalog names. */
 export async function trackersFor(
-  { torrent, catalogUrl, isFile }: FoundTorrent,
+  { torrent, catalogUrl, from }: FoundTorrent,
   flags: ClientFlags & { readonly tracker: readonly string[] },
   out: Output,
   signal: AbortSignal,
 ): Promise<string[]> {
   warnOfBadTrackers(torrent, out);
-  const named = isFile ? torrent.trackers : await withinReach(torrent.trackers, catalogUrl, out);
+  const named = from === undefined ? torrent.trackers : await withinReach(torrent.trackers, from, out);
   const known = [...new Set([...named, ...flags.tracker].map((url) => url.replace(/\/+$/, "")))];
   return known.length > 0 ? known : trackersOfCatalog(catalogUrl, flags, out, signal);
 }
@@ -53,14 +53,15 @@ export async function trackersOfCatalog(
   out: Output,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const { getText } = await import("./http-get.ts");
-  const text = await getText(`${url}/`, { ca: flags.ca, maxBytes: MAX_OVERVIEW_BYTES, signal });
+  const { getTextFrom } = await import("./http-get.ts");
+  const options = { ca: flags.ca, maxBytes: MAX_OVERVIEW_BYTES, signal };
+  const { text, url: last } = await getTextFrom(`${url}/`, options);
   try {
     const { trackers } = JSON.parse(text) as { trackers?: unknown };
     const named: readonly unknown[] = Array.isArray(trackers) ? trackers : [];
     const usable = named.filter(isServerUrl);
     leftOut(named.length - usable.length, url, out);
-    return await withinReach(usable, url, out);
+    return await withinReach(usable, new URL(last).origin, out);
   } catch (cause) {
     throw new PiezaError("unavailable", `${url} does not answer like a catalog`, { cause });
   }

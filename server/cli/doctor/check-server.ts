@@ -102,7 +102,7 @@ function identity(
   check: Finding["check"],
   url: string,
   expected: ServerKind | undefined,
-  { status, tookMs }: Probed,
+  { status, headers, tookMs }: Probed,
   overview: ServerCheck["overview"],
 ): Finding {
   const role = kindOf(overview);
@@ -113,6 +113,10 @@ function identity(
   // Servers answer 400 to plain HTTP at a TLS port, ours and others.
   if (role === undefined && status === 400 && url.startsWith("http:")) {
     return problem(check, url, "it does not accept plain HTTP", TRY_HTTPS);
+  }
+  if (role === undefined && headers.location !== undefined && status >= 300 && status < 400) {
+    const advice = "give that URL; pieza get and ls follow it, other programs may not";
+    return warning(check, url, `it redirects to ${headers.location}`, advice);
   }
   if (role === undefined) {
     const message = `it answers with status ${status} and does not identify itself`;

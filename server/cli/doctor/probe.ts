@@ -1,7 +1,7 @@
 import type http from "node:http";
 import tls from "node:tls";
 import { PiezaError } from "#core/base/errors.ts";
-import { sendRequest } from "../clients/http-get.ts";
+import { sendRequest } from "../clients/redirects.ts";
 
 /** A server that has not answered by then has failed. */
 export const ANSWER_MS = 5_000;

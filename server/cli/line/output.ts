@@ -2,7 +2,7 @@ import { messageOf } from "#core/base/errors.ts";
 import type { LogEvent } from "../../http/base/log.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import type { Canvas, PictureLine } from "./progress-lines.ts";
-import { printable, printableJson } from "./units.ts";
+import { printable, printableJson, withoutCredentials } from "./units.ts";
 
 /**
  * The events of `--json`, one JSON object on each line. Scripts read them, so fields may be added, but no field
@@ -81,7 +81,7 @@ type TextStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly c
 
 /**
  * Prints lines for people, or with --json events for scripts. All text passes `printable` or `printableJson` here, so
- * that nothing from outside reaches the terminal as anything but text.
+ * that nothing from outside reaches the terminal as anything but text, and no password of a URL does.
  */
 export class Output {
   readonly json: boolean;
@@ -181,7 +181,7 @@ export class Output {
 
   #print(stream: TextStream, lines: readonly string[]): void {
     if (this.#drawnLines > 0) this.erase();
-    for (const line of lines) stream.write(`${printable(line)}\n`);
+    for (const line of lines) stream.write(`${printable(withoutCredentials(line))}\n`);
   }
 }
 
@@ -196,7 +196,9 @@ function painted(line: PictureLine): string {
   const parts = typeof line === "string" ? [line] : line;
   return parts
     .map((part) =>
-      typeof part === "string" ? printable(part) : `\x1b[38;5;${part.colour}m${printable(part.text)}\x1b[39m`,
+      typeof part === "string"
+        ? printable(withoutCredentials(part))
+        : `\x1b[38;5;${part.colour}m${printable(part.text)}\x1b[39m`,
     )
     .join("");
 }

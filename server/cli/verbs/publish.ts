@@ -25,7 +25,7 @@ export async function publish(
   signal: AbortSignal,
 ): Promise<void> {
   const options = { name, replace: flags.replace };
-  const published = await withCatalog(flags.catalog, flags, (catalog) =>
+  const published = await withCatalog(flags.catalog, flags, signal, (catalog) =>
     catalog.publish(torrent, options, signal),
   );
   out.event(

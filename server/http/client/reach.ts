@@ -81,7 +81,7 @@ export class Reach {
   }
 
   /**
-   * The lookup to dial a named URL with. It fails for a name that leads to an address which may not be dialled. Throws
+   * The lookup to dial a named URL with, which may itself name others. It fails for a name that leads to an address which may not be dialled. Throws
    * PeerFailed(permission_denied) if the URL's own address may not be, or if no server has named the URL.
    */
   lookupTo(url: string): LookupFunction {
@@ -90,6 +90,7 @@ export class Reach {
     return guarded(this.#lookup, (ips, rules) => {
       const refused = ips.map((ip) => this.#refusal(ip, from, rules)).find((reason) => reason !== undefined);
       if (refused !== undefined) throw new PeerFailed("permission_denied", refused);
+      this.#place(url, ips, rules);
     });
   }
 
