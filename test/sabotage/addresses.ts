@@ -2,6 +2,22 @@ import type { Sabotage } from "./sabotage.ts";
 
 export const sabotagesOfAddresses: readonly Sabotage[] = [
   {
+    what: "the time of a tracker's refusal tells open ports from closed ones",
+    file: "server/tracker/announce/dial-back.ts",
+    find: "await sleep(clock, Math.max(0, dialledMs + DIAL_MS - clock.now()), signal);",
+    replace: "",
+    test: "test/server/tracker/announce/dial-back.test.ts",
+    name: "neither by words nor by time what listens",
+  },
+  {
+    what: "a tracker tells anybody what listens at an address",
+    file: "server/tracker/announce/dial-back.ts",
+    find: 'return source !== "" && ',
+    replace: 'return source !== "" || ',
+    test: "test/server/tracker/announce/dial-back.test.ts",
+    name: "neither by words nor by time what listens",
+  },
+  {
     what: "a redirect leads from the internet to this machine",
     file: "server/cli/clients/redirects.ts",
     find: "{ ...options, lookup: reach.lookupTo(next) }",
