@@ -2,6 +2,14 @@ import type { Sabotage } from "./sabotage.ts";
 
 export const sabotagesOfAddresses: readonly Sabotage[] = [
   {
+    what: "doctor takes a proxy for the server behind it",
+    file: "server/cli/doctor/check-torrent.ts",
+    find: "if (!usable) return [...findings];",
+    replace: 'if (findings[0]!.level === "problem") return [...findings];',
+    test: "test/server/cli/doctor/doctor.test.ts",
+    name: "asks no peer that is not reached through a proxy",
+  },
+  {
     what: "the time of a tracker's refusal tells open ports from closed ones",
     file: "server/tracker/announce/dial-back.ts",
     find: "await sleep(clock, Math.max(0, dialledMs + DIAL_MS - clock.now()), signal);",

@@ -1,7 +1,7 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { readCa } from "../clients/client-flags.ts";
 import { trackersFor } from "../clients/find-trackers.ts";
-import { findTorrent } from "../clients/torrent-source.ts";
+import { type FoundTorrent, findTorrent } from "../clients/torrent-source.ts";
 import { checkServer, kindOf } from "../doctor/check-server.ts";
 import { checkSpace, checkSwarm } from "../doctor/check-torrent.ts";
 import { checkBuffers } from "../doctor/check-windows.ts";
@@ -61,12 +61,13 @@ async function* checkTorrent(
   { args, flags, out, signal }: VerbInvocation<"doctor">,
   options: CheckOptions,
 ): AsyncGenerator<Finding> {
-  const found = await findTorrent(args[0]!, flags, signal).catch((error) => {
-    if (error instanceof PiezaError && error.code === "unavailable") return undefined;
-    throw error;
-  });
-  // The catalog does not answer, so it is checked instead of the torrent.
-  if (!found) return yield* (await checkServer(flags.catalog, "catalog", options)).findings;
+  let found: FoundTorrent;
+  try {
+    found = await findTorrent(args[0]!, flags, signal);
+  } catch (error) {
+    if (!(error instanceof PiezaError) || error.code !== "unavailable") throw error;
+    return yield* checkWhereItIs(args[0]!, error, flags.catalog, options);
+  }
   const trackers = await trackersFor(found, flags, out, signal);
   yield checkSpace(found.torrent, flags.dir);
   yield* await checkMachine();
@@ -75,6 +76,22 @@ async function* checkTorrent(
     yield problem("tracker", found.torrent.fileName, "no tracker is known for this torrent", advice);
   }
   yield* checkSwarm(found.torrent, trackers, flags, options);
+}
+
+/** Checks the server that a torrent could not be read from: that of its URL, else the catalog. */
+async function* checkWhereItIs(
+  torrent: string,
+  error: PiezaError,
+  catalog: string,
+  options: CheckOptions,
+): AsyncGenerator<Finding> {
+  const isUrl = URL.canParse(torrent) && /^https?:\/\//i.test(torrent);
+  const { findings, usable } = isUrl
+    ? await checkServer(new URL(torrent).origin, undefined, options)
+    : await checkServer(catalog, "catalog", options);
+  yield* findings;
+  if (usable)
+    yield problem("server", torrent, error.message, "check the URL or name, and see the server's log");
 }
 
 async function checkMachine(): Promise<Finding[]> {
