@@ -2,6 +2,22 @@ import type { Sabotage } from "./sabotage.ts";
 
 export const sabotagesOfAddresses: readonly Sabotage[] = [
   {
+    what: "the page of a peer's own catalog may not upload to it",
+    file: "server/cli/servers/accept-uploads.ts",
+    find: "if (flags.acceptUploads === undefined) return [...flags.allowOrigin];",
+    replace: "return [...flags.allowOrigin];",
+    test: "test/server/cli/verbs/uploads.test.ts",
+    name: "are for that page only",
+  },
+  {
+    what: "a peer asks for another token than the page of its catalog sends",
+    file: "server/cli/servers/accept-uploads.ts",
+    find: "return known ?? serverToken(",
+    replace: "return flags.token ?? serverToken(",
+    test: "test/server/cli/verbs/uploads.test.ts",
+    name: "need no other flag",
+  },
+  {
     what: "doctor takes a proxy for the server behind it",
     file: "server/cli/doctor/check-torrent.ts",
     find: "if (!usable) return [...findings];",

@@ -157,7 +157,7 @@ export const rooms: readonly Room[] = [
   room(
     "server/cli/doctor",
     "finds what is wrong and what to do",
-    "core/* server/base server/http/client server/cli/line server/cli/clients",
+    "core/* server/base server/http/guards server/http/client server/cli/line server/cli/clients",
   ),
   room(
     "server/cli/records",

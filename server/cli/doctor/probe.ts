@@ -8,7 +8,7 @@ export const ANSWER_MS = 5_000;
 const MAX_BODY_BYTES = 1 << 20;
 
 export interface ProbeOptions {
-  readonly method?: "GET" | "OPTIONS";
+  readonly method?: "GET" | "OPTIONS" | "POST";
   readonly headers?: Readonly<Record<string, string>>;
   /** PEM to trust besides the system's certificates. */
   readonly ca?: string | undefined;

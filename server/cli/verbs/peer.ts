@@ -4,7 +4,13 @@ import { readTorrentFile } from "../clients/torrent-source.ts";
 import { UsageError } from "../line/exit-code.ts";
 import type { Output } from "../line/output.ts";
 import type { VerbFlags, VerbInvocation } from "../line/verb-options.ts";
-import { rememberUploadToken, uploadOptions, volunteerRules } from "../servers/accept-uploads.ts";
+import {
+  adviseOnUploads,
+  rememberUploadToken,
+  uploadOptions,
+  uploadOrigins,
+  volunteerRules,
+} from "../servers/accept-uploads.ts";
 import { pairWithTorrents, startSeeding, trackersOfSeedings } from "../servers/seeding.ts";
 import { sayListening, serveUntilSignalled } from "../servers/serve.ts";
 
@@ -24,7 +30,8 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
   }
   const trackers = role === "serve" ? [] : await trackersOfSeedings(seedings, flags, out, signal);
   const uploads = await uploadOptions(flags, out);
-  const peer = await startSeeding(seedings, trackers, flags, out, {
+  const edge = { ...flags, allowOrigin: uploadOrigins(flags) };
+  const peer = await startSeeding(seedings, trackers, edge, out, {
     uploads,
     drainMs: flags.drainTimeout,
     ...(role === "serve"
@@ -35,6 +42,7 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
   });
   await rememberUploadToken(flags, uploads, peer.url);
   sayListening("peer", peer.url, out);
+  void adviseOnUploads(flags, peer.url, out, signal);
   await serveUntilSignalled(signal, peer);
 }
 
