@@ -98,6 +98,15 @@ describe("what is no address", () => {
     expect(explained.stdout + ran.stdout + ran.stderr).not.toContain("\u001b");
   });
 
+  it("as a peer is told by peers", async () => {
+    told.peers = [...NO_ADDRESSES, seeder];
+    const ran = await pieza(["peers", swarm.path("file.bin.json"), "--tracker", tracker.url]);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(ran.stderr).toContain(`${NO_ADDRESSES.length} peers without a valid URL left out`);
+    expect(ran.stdout).toContain(seeder);
+    expect(ran.stdout).not.toContain("99999");
+  });
+
   it("as the only peers is what a download waits for", async () => {
     told.peers = NO_ADDRESSES;
     const args = ["--tracker", tracker.url, "--give-up-after", "2s"];
