@@ -32,6 +32,8 @@ export class DownloadView {
   located = false;
   /** Why no tracker answers. */
   trackerProblem: string | undefined;
+  /** The most peers that one answer of a tracker named by URLs that are no addresses. */
+  badUrls = 0;
   /** Requests are possible but held back: by the rate limit, or by a store that takes the pieces in order. */
   heldBack = false;
   /** The error of a failed download. */
@@ -209,7 +211,7 @@ export class DownloadView {
     if (state === "failed") return messageOf(this.failure);
     if (state !== "waiting") return "";
     const { peers } = this.#input;
-    if (peers.length === 0) return this.trackerProblem ?? "no peer has this torrent yet";
+    if (peers.length === 0) return this.trackerProblem ?? noPeer(this.badUrls);
     const missing = this.#counts.totalPieces - this.#counts.heldPieces;
     const excuses = peers.flatMap(({ standing, url }) => {
       if (standing.kind === "usable") return [];
@@ -225,4 +227,14 @@ export class DownloadView {
       : `no reachable peer has ${pieces}`;
     return [what, ...excuses.slice(0, MAX_EXCUSES)].join("; ");
   }
+}
+
+/** Why a download whose tracker answers knows no peer. `badUrls`: see SwarmTable. */
+export function noPeer(badUrls: number): string {
+  if (badUrls === 0) return "no peer has this torrent yet";
+  const named =
+    badUrls === 1
+      ? "the peer that the tracker names has"
+      : `the ${badUrls} peers that the tracker names have`;
+  return `${named} no valid URL`;
 }

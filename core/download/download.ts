@@ -181,6 +181,8 @@ export class Download {
       case "located":
         this.#view.located = true;
         this.#view.trackerProblem = undefined;
+        this.#account.badUrls = Math.max(this.#account.badUrls, event.table.badUrls ?? 0);
+        this.#view.badUrls = this.#account.badUrls;
         this.#swarm.onTable(event.table);
         this.#account.onMet(now);
         break;

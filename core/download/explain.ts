@@ -104,6 +104,8 @@ export interface DownloadAccount {
   };
   /** Why no tracker answered, the last time that none did. */
   readonly trackerProblem: string;
+  /** The most peers that one answer of a tracker named by URLs that are no addresses. Older records lack it. */
+  readonly badUrls?: number | undefined;
   readonly peers: readonly PeerAccount[];
   readonly pieces: PieceAccounts;
 }
@@ -132,6 +134,7 @@ interface PeerTally {
 /** Collects what explains a download afterwards. The owner reports events and times; bounded by the pieces. */
 export class Account {
   trackerProblem = "";
+  badUrls = 0;
   readonly #startedMs: number;
   readonly #peers: readonly DownloadPeer[];
   readonly #tallies = new Map<DownloadPeer, PeerTally>();
@@ -258,6 +261,7 @@ export class Account {
       spentMs,
       requestMs: { ...this.#requestMs },
       trackerProblem: this.trackerProblem,
+      badUrls: this.badUrls,
       peers: peers.map((peer, slot) => ({
         ...peer,
         verdict: verdictOn(peer, this.#peers[slot]!.failures, peers),

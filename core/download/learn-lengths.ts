@@ -7,6 +7,7 @@ import type { PieceSink, RemotePeer } from "../ports/peer.ts";
 import { locateQuery, type SwarmPeer, type SwarmTable } from "../ports/tracker.ts";
 import { MAX_PIECE_LENGTH, PieceGeometry, type PieceIndex } from "../torrent/piece.ts";
 import type { DownloadInput } from "./download-input.ts";
+import { noPeer } from "./download-view.ts";
 import type { LearnedPiece, LearnedPieces } from "./learned-pieces.ts";
 import { locateLoop } from "./locate-loop.ts";
 import { unlessStalled } from "./stall.ts";
@@ -39,9 +40,7 @@ export async function learnLengths(input: LearnLengthsInput): Promise<LearnedLen
   const signal = AbortSignal.any([input.signal, done.signal]);
   const { torrent, trackers, clock, random } = input;
   const swarm = locateQuery(torrent);
-  const onTable = (table: SwarmTable) => {
-    learner.table = table;
-  };
+  const onTable = (table: SwarmTable) => learner.onTable(table);
   const onFailure = (reason: string) => learner.onProblem(reason);
   const locating = locateLoop({ trackers, swarm, clock, random, onTable, onFailure }, signal);
   try {
@@ -73,10 +72,15 @@ class LengthLearner {
   readonly #remotes = new Map<string, RemotePeer>();
   /** URLs not to ask again: peers that sent something else than the piece, and legacy peers without a call for it. */
   readonly #useless = new Set<string>();
-  #problem = "no peer has this torrent yet";
+  #problem = noPeer(0);
 
   constructor(input: LearnLengthsInput) {
     this.#input = input;
+  }
+
+  onTable(table: SwarmTable): void {
+    this.table = table;
+    if (table.peers.length === 0) this.#problem = noPeer(table.badUrls ?? 0);
   }
 
   onProblem(reason: string): void {
@@ -109,10 +113,12 @@ class LengthLearner {
 
   async #fetchFrom({ url, legacy = false }: SwarmPeer, index: PieceIndex): Promise<LearnedPiece | undefined> {
     const { torrent, hasher, clock, signal } = this.#input;
+    const remote = this.#remote(url, legacy);
+    if (!remote) return undefined;
     try {
       const askedAtMs = clock.now();
       const sink = new WholePiece(clock);
-      const ask = (asking: AbortSignal) => this.#remote(url, legacy).getPiece(index, sink, asking);
+      const ask = (asking: AbortSignal) => remote.getPiece(index, sink, asking);
       await unlessStalled(ask, () => sink.arrivedBytes, clock, signal);
       const bytes = sink.bytes();
       const cameMs = clock.now();
@@ -134,10 +140,19 @@ class LengthLearner {
     }
   }
 
-  #remote(url: string, legacy: boolean): RemotePeer {
-    const remote = this.#remotes.get(url) ?? this.#input.connect(url, legacy);
-    this.#remotes.set(url, remote);
-    return remote;
+  /** Undefined if no client can be made for the peer, which is then not asked again. */
+  #remote(url: string, legacy: boolean): RemotePeer | undefined {
+    const known = this.#remotes.get(url);
+    if (known) return known;
+    try {
+      const remote = this.#input.connect(url, legacy);
+      this.#remotes.set(url, remote);
+      return remote;
+    } catch (error) {
+      this.#useless.add(url);
+      this.#problem = `${url}: ${messageOf(error)}`;
+      return undefined;
+    }
   }
 }
 

@@ -29,6 +29,8 @@ export interface SwarmPeer {
 export interface SwarmTable {
   /** At most 50 peers and 50 legacy peers, in the order that `turn` counts in. */
   readonly peers: readonly SwarmPeer[];
+  /** Peers that the tracker named besides, whose URLs are no addresses. Left out: none. */
+  readonly badUrls?: number | undefined;
   /** See core/base/round-robin.ts. */
   readonly turn: number;
   readonly trackerId: string;

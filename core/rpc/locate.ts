@@ -1,5 +1,6 @@
 import { Bitfield } from "../base/bitfield.ts";
 import { PiezaError } from "../base/errors.ts";
+import { isPeerUrl } from "../base/server-url.ts";
 import type { LocateQuery, SwarmPeer, SwarmTable } from "../ports/tracker.ts";
 
 /** Peers that a tracker names at most; more are cut off. */
@@ -79,12 +80,16 @@ function keyOf({ infoHash, totalPieces }: LocateQuery): string {
 function tableOf(answer: LocateAnswer, swarm: LocateQuery, before?: SwarmTable): SwarmTable {
   const problem = `the tracker's swarm has ${answer.totalPieces} pieces, not ${swarm.totalPieces}`;
   if (answer.totalPieces !== swarm.totalPieces) throw new PiezaError("internal", problem);
-  const peers = answer.peers.slice(0, MAX_PEERS).map((peer) => ({
+  const named = answer.peers.slice(0, MAX_PEERS).map((peer) => ({
     url: peer.url,
     bitfield: bitfieldOf(peer, swarm, before),
   }));
+  const all = [...named, ...legacyPeersOf(answer, swarm.pieces ?? [])];
+  // One by one, because a client cannot be made for what is no address.
+  const peers = all.filter(({ url }) => isPeerUrl(url));
   return {
-    peers: [...peers, ...legacyPeersOf(answer, swarm.pieces ?? [])],
+    peers,
+    ...(peers.length < all.length && { badUrls: all.length - peers.length }),
     turn: answer.turn,
     trackerId: answer.trackerId,
     nextLocateMs: interval(answer.nextLocateMs),

@@ -8,6 +8,7 @@ import {
   FailureKind as WireFailure,
 } from "../../gen/pieza/v1/tracker_pb.ts";
 import { isSha256Hex } from "../base/hash.ts";
+import { isPeerUrl } from "../base/server-url.ts";
 import {
   type Announce,
   type Announced,
@@ -58,14 +59,14 @@ export function replicationOf(announce: Announce): MessageInitShape<typeof Annou
   };
 }
 
-/** The part of an answer about orders and grants. Malformed ranges are left out. */
+/** The part of an answer about orders and grants. Malformed ranges and sources are left out. */
 export function ordersOf(answer: AnnounceResponse): Pick<Announced, "orders" | "grants" | "lastCopies"> {
   return {
     orders: answer.orders.slice(0, MAX_ORDERS).flatMap((order) =>
       rangesOf(order).map((pieces) => ({
         ...pieces,
         id: order.orderId,
-        sources: order.sources.slice(0, MAX_SOURCES),
+        sources: order.sources.slice(0, MAX_SOURCES).filter(isPeerUrl),
         expiresMs: Math.min(order.expiresMs, MAX_EXPIRES_MS),
       })),
     ),

@@ -3,6 +3,7 @@ import { type Hasher, sha256 } from "../base/hash.ts";
 import { automaticPieceLength, MAX_PIECES, PieceGeometry, type PieceIndex, pieceNumber } from "./piece.ts";
 import type { Torrent } from "./torrent.ts";
 import { checkPieceLength, HASH_OF_NOTHING, parseTorrent, torrentText } from "./torrent-json.ts";
+import { checkTrackers } from "./torrent-remarks.ts";
 
 /** Pieces read and hashed at once: reading overlaps hashing, and memory stays at four pieces (64 MiB at the most). */
 const PIECES_IN_FLIGHT = 4;
@@ -37,6 +38,7 @@ export async function createTorrent(
   options: CreateTorrentOptions = {},
 ): Promise<Torrent> {
   const geometry = geometryOf(draft);
+  checkTrackers(draft.trackers);
   const blank = new Array<string>(geometry.count).fill(HASH_OF_NOTHING);
   torrentText(await parseTorrent(jsonOf(draft, geometry, blank), hasher));
   const hashes = await hashPieces(draft, geometry, hasher, options);

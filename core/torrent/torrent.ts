@@ -20,8 +20,10 @@ export interface Torrent {
   readonly infoHash: string;
   /** The files of a folder, in bytewise order of path; only present with `lengths`. */
   readonly files?: readonly TorrentFile[] | undefined;
-  /** URLs. */
+  /** URLs of servers. */
   readonly trackers: readonly string[];
+  /** Trackers that the torrent names besides, whose URLs are no addresses. Left out: none. */
+  readonly badTrackers?: number | undefined;
   readonly comment?: string | undefined;
   /** RFC 3339. */
   readonly createdAt?: string | undefined;

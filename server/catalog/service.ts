@@ -2,6 +2,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { InvalidField } from "#core/base/errors.ts";
 import { torrentToMessage } from "#core/rpc/torrent.ts";
 import { torrentFromMessage } from "#core/rpc/torrent-fields.ts";
+import { checkTrackers } from "#core/torrent/torrent-remarks.ts";
 import type { CatalogService, GetTorrentRequest } from "#gen/pieza/v1/catalog_pb.ts";
 import { nodeHasher } from "../base/node-hasher.ts";
 import { tokenAuthority } from "../http/guards/token.ts";
@@ -35,6 +36,7 @@ export function catalogService(torrents: TorrentDirectory): ServiceImpl<typeof C
     },
 
     async publishTorrent({ name, torrent: message, replace }) {
+      checkTrackers(message?.trackers);
       const torrent = await torrentFromMessage(message, nodeHasher);
       const published = await torrents.publish(torrent, { ...(name !== "" && { name }), replace });
       return { ...published, infoHash: torrent.infoHash };

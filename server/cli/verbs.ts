@@ -43,7 +43,7 @@ export const verbs: readonly VerbSpec[] = [
     "pieza peer movie.mkv --torrent movie.mkv.json --pieces 1-40,60",
     "pieza peer shakira.mp3 --torrent shakira.json --inventory peer-1.json",
     "pieza peer --volunteer 50GB --zone rack-7 --tracker http://tracker.example:50050 --catalog https://catalog.example",
-    "pieza peer --accept-uploads 50GB --allow-origin https://catalog.example --catalog https://catalog.example",
+    "pieza peer --accept-uploads 50GB --catalog https://catalog.example --token TOKEN",
   ),
   verb(
     "gateway",

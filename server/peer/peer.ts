@@ -3,6 +3,7 @@ import type { FailureReport } from "#core/ports/tracker.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../base/node-clock.ts";
+import { Reach } from "../http/client/reach.ts";
 import type { RunningServer } from "../http/listening/server.ts";
 import { type Announces, Announcing, type AnnouncingOptions } from "./announcing/announcing.ts";
 import { atMost } from "./announcing/at-most.ts";
@@ -28,6 +29,8 @@ export interface PeerOptions
   readonly volunteer?: VolunteerRules | undefined;
   /** Makes the content of every torrent of these catalogs readable, through a cache in `dataDir`. Default: no. */
   readonly gateway?: GatewayRules | undefined;
+  /** Networks (CIDR) in which peers are dialled besides, whoever names them. See Reach. */
+  readonly allowNetworks?: readonly string[] | undefined;
   /** Set where other processes announce the torrents and keep the copies: see roles/. Default: this process. */
   readonly announces?: Announces | undefined;
   readonly copies?: CopyKeeper | undefined;
@@ -68,17 +71,18 @@ const SMALL_CALLS_MS = 1_000;
 export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
   const folder = join(options.dataDir, `peer-${options.port}`);
   const { trackers, ca, log, zone, onStatus, uploads } = options;
+  const reach = new Reach({ allowNetworks: options.allowNetworks });
   const volunteer =
     options.volunteer &&
-    new Volunteer({ ...options.volunteer, ca, log, zone, folder: join(folder, "copies") });
+    new Volunteer({ ...options.volunteer, ca, log, zone, reach, folder: join(folder, "copies") });
   const gateway =
-    options.gateway && new Gateway({ ...options.gateway, ca, log, folder: join(folder, "cache") });
+    options.gateway && new Gateway({ ...options.gateway, ca, log, reach, folder: join(folder, "cache") });
   const announcing =
     options.announces ??
     new Announcing({
       leaseFolder: options.port === 0 ? undefined : folder,
       copying: volunteer,
-      ...{ trackers, ca, zone, onStatus },
+      ...{ trackers, ca, zone, reach, onStatus },
     });
   const copies = options.copies ?? volunteer;
   const stored = uploads && {

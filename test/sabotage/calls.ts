@@ -1,3 +1,4 @@
+import { sabotagesOfAddresses } from "./addresses.ts";
 import type { Sabotage } from "./sabotage.ts";
 
 /** Of calls that are answered before they are requests of Node's. */
@@ -171,4 +172,5 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/tracker/control-characters.test.ts",
     name: "control characters in zone of LocatePieces are refused",
   },
+  ...sabotagesOfAddresses,
 ];

@@ -133,12 +133,12 @@ export const rooms: readonly Room[] = [
   room(
     "server/peer/gateway",
     "fetches, caches and verifies what content URLs ask for",
-    "core/* server/base server/http/base server/peer/stores server/peer/transports server/peer/serving",
+    "core/* server/base server/http/base server/http/client server/peer/stores server/peer/transports server/peer/serving",
   ),
   room(
     "server/peer",
     "starts a peer from these rooms",
-    "core/* server/base server/http/listening server/peer/stores server/peer/announcing server/peer/serving server/peer/volunteer server/peer/gateway",
+    "core/* server/base server/http/listening server/http/client server/peer/stores server/peer/announcing server/peer/serving server/peer/volunteer server/peer/gateway",
   ),
   room(
     "server/peer/downloading",
@@ -164,7 +164,7 @@ export const rooms: readonly Room[] = [
   room(
     "server/cli/doctor",
     "finds what is wrong and what to do",
-    "core/* server/base server/http/client server/cli/line server/cli/clients",
+    "core/* server/base server/http/guards server/http/client server/cli/line server/cli/clients",
   ),
   room(
     "server/cli/records",

@@ -6,10 +6,21 @@ import { openTransport } from "../../http/client/transports.ts";
 import { tokenFor } from "../../http/guards/token.ts";
 import { type ClientFlags, readCa } from "./client-flags.ts";
 import { dataDir } from "./data-dir.ts";
+import { askWhereItMoved } from "./moved.ts";
 import { whyOutOfReach } from "./out-of-reach.ts";
 
+/** Opens a connection to a catalog for `use`: see callCatalog. A catalog that has moved is asked where it is now. */
+export function withCatalog<T>(
+  url: string,
+  flags: ClientFlags,
+  signal: AbortSignal,
+  use: (catalog: Catalog) => Promise<T>,
+): Promise<T> {
+  return askWhereItMoved(url, flags, signal, (at, its) => callCatalog(at, its, use));
+}
+
 /** Opens a connection to a catalog for `use`, with the token that is known for it, and closes it afterwards. */
-export async function withCatalog<T>(
+export async function callCatalog<T>(
   url: string,
   flags: ClientFlags,
   use: (catalog: Catalog) => Promise<T>,

@@ -1,9 +1,8 @@
 import { readFile } from "node:fs/promises";
 import http from "node:http";
-import https from "node:https";
 import { type ErrorCode, messageOf, PiezaError } from "#core/base/errors.ts";
-import { agentFor } from "../../http/client/proxy-agent.ts";
 import { tlsProblem } from "../../http/client/tls-problem.ts";
+import { follow } from "./redirects.ts";
 
 /** A server that has not sent its whole answer by then has failed. */
 const DEADLINE_MS = 30_000;
@@ -17,42 +16,31 @@ export interface TextRequest {
 }
 
 /**
- * The UTF-8 text at an http or https URL. Fails with PiezaError: not_found for status 404, unauthenticated for 401,
- * permission_denied for 403, unavailable for any other status, for a network error and after 30 s.
+ * The UTF-8 text at an http or https URL, after redirects: see follow. Fails with PiezaError: not_found for status 404,
+ * unauthenticated for 401, permission_denied for 403, unavailable for any other status, for a network error and after
+ * 30 s.
  */
 export async function getText(url: string, options: TextRequest): Promise<string> {
+  return (await getTextFrom(url, options)).text;
+}
+
+/** The same, with the URL at which the text was found. */
+export async function getTextFrom(url: string, options: TextRequest): Promise<{ text: string; url: string }> {
   const ca = options.ca === undefined ? undefined : await readFile(options.ca);
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(DEADLINE_MS)]);
   try {
-    const response = await sendRequest(new URL(url).href, ca, {
+    const { response, url: last } = await follow(url, ca, {
       headers: { accept: "application/json" },
       signal,
     });
-    checkStatus(url, response.statusCode ?? 0);
-    return await readBody(response, options.maxBytes);
+    checkStatus(last, response.statusCode ?? 0);
+    return { text: await readBody(response, options.maxBytes), url: last };
   } catch (error) {
     if (error instanceof PiezaError) throw error;
     options.signal.throwIfAborted();
     const problem = tlsProblem(error) ?? messageOf(error);
     throw new PiezaError("unavailable", `cannot reach ${url}: ${problem}`, { cause: error });
   }
-}
-
-/**
- * Sends an HTTP request on a connection of its own, through the proxy that the environment names. Resolves with the
- * status and headers of the answer; fails with the system's errors. `ca`: PEM to trust besides the system's
- * certificates.
- */
-export function sendRequest(
-  url: string,
-  ca: string | Buffer | undefined,
-  options: https.RequestOptions,
-): Promise<http.IncomingMessage> {
-  const request = url.startsWith("https:") ? https.request : http.request;
-  return new Promise((resolve, reject) => {
-    const sent = request(url, { ...options, agent: agentFor(url, ca) });
-    sent.once("response", resolve).once("error", reject).end();
-  });
 }
 
 const codes: Readonly<Record<number, ErrorCode>> = {

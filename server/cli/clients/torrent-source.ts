@@ -7,6 +7,7 @@ import { MAX_TORRENT_JSON_BYTES, parseTorrentText } from "#core/torrent/torrent-
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { UsageError } from "../line/exit-code.ts";
 import type { ClientFlags } from "./client-flags.ts";
+import { askWhereItMoved } from "./moved.ts";
 import { isPage, outOfReach, PAGE_ADVICE } from "./out-of-reach.ts";
 import { plainTorrent } from "./plain-catalog.ts";
 import { readTextFile } from "./read-text-file.ts";
@@ -16,6 +17,8 @@ export interface FoundTorrent {
   readonly torrent: Torrent;
   /** The catalog that the torrent came from; for a torrent file, the catalog of --catalog. */
   readonly catalogUrl: string;
+  /** The server that sent the torrent; undefined for a torrent file. */
+  readonly from?: string | undefined;
 }
 
 const MAGNET =
@@ -75,14 +78,14 @@ export async function torrentNamed(
   flags: ClientFlags,
   signal: AbortSignal,
 ): Promise<FoundTorrent> {
-  const torrent = await plainTorrent(catalogUrl, key, signal).catch((error) => {
-    throw outOfReach(error, `catalog at ${catalogUrl}`);
-  });
-  if (torrent) return { torrent, catalogUrl };
-  const { withCatalog } = await import("./clients.ts");
-  return withCatalog(catalogUrl, flags, async (catalog) => {
-    const { torrent } = await catalog.get(key, signal);
-    return { torrent, catalogUrl };
+  return askWhereItMoved(catalogUrl, flags, signal, async (url, its) => {
+    const torrent = await plainTorrent(url, key, signal).catch((error) => {
+      throw outOfReach(error, `catalog at ${url}`);
+    });
+    if (torrent) return { torrent, catalogUrl: url, from: url };
+    const { callCatalog } = await import("./clients.ts");
+    const answer = await callCatalog(url, its, (catalog) => catalog.get(key, signal));
+    return { torrent: answer.torrent, catalogUrl: url, from: url };
   });
 }
 
@@ -90,10 +93,12 @@ async function torrentAt(text: string, flags: SourceFlags, signal: AbortSignal):
   const url = new URL(text);
   const key = /^#\/t\/(.+)$/.exec(url.hash)?.[1];
   if (key !== undefined) return torrentNamed(keyOf(decodeURIComponent(key)), url.origin, flags, signal);
-  const { getText } = await import("./http-get.ts");
-  const json = await getText(url.href, { ca: flags.ca, maxBytes: MAX_TORRENT_JSON_BYTES, signal });
+  const { getTextFrom } = await import("./http-get.ts");
+  const options = { ca: flags.ca, maxBytes: MAX_TORRENT_JSON_BYTES, signal };
+  const { text: json, url: last } = await getTextFrom(url.href, options);
   try {
-    return { torrent: await parseTorrentText(json, nodeHasher), catalogUrl: url.origin };
+    const from = new URL(last).origin;
+    return { torrent: await parseTorrentText(json, nodeHasher), catalogUrl: url.origin, from };
   } catch (cause) {
     if (!(cause instanceof InvalidField)) throw cause;
     const advice = isPage(json) ? `; ${PAGE_ADVICE}` : "";

@@ -10,6 +10,8 @@ export interface ServerCheck {
   readonly findings: readonly Finding[];
   /** The answer to GET /, in which a server describes itself; undefined if it is not a JSON object. */
   readonly overview: Readonly<Record<string, unknown>> | undefined;
+  /** It answers, and can be a server of the expected kind, so that a call to it makes sense. */
+  readonly usable: boolean;
 }
 
 /** A smaller difference between clocks does no harm. */
@@ -32,18 +34,15 @@ export async function checkServer(
     answer = await probe(`${url}/`, { ...options, headers: { accept: "application/json", origin: ORIGIN } });
   } catch (error) {
     options.signal.throwIfAborted();
-    return { findings: [...proxied(url), unreachable(check, url, error)], overview: undefined };
+    const findings = [...proxied(url), unreachable(check, url, error)];
+    return { findings, overview: undefined, usable: false };
   }
   const overview = parse(answer.body);
-  const findings = [
-    ...proxied(url),
-    identity(check, url, expected, answer, overview),
-    ...certificate(url, answer),
-    clock(url, answer),
-  ];
+  const what = identity(check, url, expected, answer, overview);
+  const findings = [...proxied(url), what, ...certificate(url, answer), clock(url, answer)];
   findings.push(await cors(url, answer, options));
   findings.push(await checkWindows(url, kindOf(overview) ?? expected, options));
-  return { findings, overview };
+  return { findings, overview, usable: what.level !== "problem" };
 }
 
 /** The kind that a server gives itself in GET /; undefined if it names none of ours. */
@@ -102,7 +101,7 @@ function identity(
   check: Finding["check"],
   url: string,
   expected: ServerKind | undefined,
-  { status, tookMs }: Probed,
+  { status, headers, tookMs }: Probed,
   overview: ServerCheck["overview"],
 ): Finding {
   const role = kindOf(overview);
@@ -113,6 +112,10 @@ function identity(
   // Servers answer 400 to plain HTTP at a TLS port, ours and others.
   if (role === undefined && status === 400 && url.startsWith("http:")) {
     return problem(check, url, "it does not accept plain HTTP", TRY_HTTPS);
+  }
+  if (role === undefined && headers.location !== undefined && status >= 300 && status < 400) {
+    const advice = "give that URL; pieza get and ls follow it, other programs may not";
+    return warning(check, url, `it redirects to ${headers.location}`, advice);
   }
   if (role === undefined) {
     const message = `it answers with status ${status} and does not identify itself`;

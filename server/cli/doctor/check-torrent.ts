@@ -5,6 +5,7 @@ import { remotePeer } from "#core/rpc/rpc.ts";
 import { MAX_PIECE_LENGTH } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
+import { Reach } from "../../http/client/reach.ts";
 import { openTransport } from "../../http/client/transports.ts";
 import { nodeDisk } from "../../peer/stores/disk.ts";
 import type { ClientFlags } from "../clients/client-flags.ts";
@@ -47,17 +48,20 @@ export async function* checkSwarm(
   options: CheckOptions,
 ): AsyncGenerator<Finding> {
   const peers = new Map<string, SwarmPeer>();
+  const reach = new Reach({ advice: (network) => `pieza get takes it with --allow-network ${network}` });
   for (const url of trackers) {
-    const { findings } = await checkServer(url, "tracker", options);
+    const { findings, usable } = await checkServer(url, "tracker", options);
     yield* findings;
-    if (findings[0]!.level === "problem") continue;
-    yield await locate(torrent, url, flags, options, peers);
+    if (!usable) continue;
+    yield* await locate(torrent, url, flags, options, { peers, reach });
   }
   if (peers.size === 0) return;
   const waiting = [...peers.values()];
   const together = new Bitfield(torrent.pieces.length);
   while (waiting.length > 0) {
-    const looks = waiting.splice(0, AT_ONCE).map((peer) => checkPeer(torrent, peer, options, together));
+    const looks = waiting
+      .splice(0, AT_ONCE)
+      .map((peer) => checkPeer(torrent, peer, reach, options, together));
     for (const findings of await Promise.all(looks)) yield* findings;
   }
   yield checkPieces(torrent, together);
@@ -68,27 +72,43 @@ async function locate(
   url: string,
   flags: ClientFlags,
   { signal }: CheckOptions,
-  peers: Map<string, SwarmPeer>,
-): Promise<Finding> {
+  { peers, reach }: { peers: Map<string, SwarmPeer>; reach: Reach },
+): Promise<Finding[]> {
   const swarm = locateQuery(torrent);
   const startPeer = "start a peer (pieza seed or pieza peer) with this --tracker";
+  const findings: Finding[] = [];
   try {
     const table = await withTracker(url, flags, (tracker) => tracker.locate(swarm, signal));
     for (const peer of table.peers) peers.set(peer.url, peer);
+    await reach.named(
+      url,
+      table.peers.map((peer) => peer.url),
+    );
+    if (table.badUrls) findings.push(badUrls(url, table.badUrls));
     if (table.peers.length > 0)
-      return ok("tracker", url, `it names ${plural(table.peers.length, "peer")} of this torrent`);
+      return [
+        ok("tracker", url, `it names ${plural(table.peers.length, "peer")} of this torrent`),
+        ...findings,
+      ];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof PiezaError) || error.code !== "not_found")
-      return problem("tracker", url, messageOf(error), "see the tracker's log");
+      return [problem("tracker", url, messageOf(error), "see the tracker's log")];
   }
-  return problem("tracker", url, "it knows no peer of this torrent", startPeer);
+  return [problem("tracker", url, "it knows no peer of this torrent", startPeer), ...findings];
+}
+
+function badUrls(tracker: string, count: number): Finding {
+  const have = count === 1 ? "has no valid URL and is" : "have no valid URL and are";
+  const message = `${plural(count, "peer")} that it names ${have} left out`;
+  return warning("tracker", tracker, message, "see the tracker's log, or use another tracker");
 }
 
 /** Checks a peer and adds its pieces to `together`. */
 async function checkPeer(
   torrent: Torrent,
   { url, legacy, bitfield }: SwarmPeer,
+  reach: Reach,
   options: CheckOptions,
   together: Bitfield,
 ): Promise<Finding[]> {
@@ -97,8 +117,13 @@ async function checkPeer(
     const message = `it registered ${plural(bitfield.count, "piece")} by the legacy contract, which allows no further checks`;
     return [ok("peer", url, message)];
   }
-  const { findings } = await checkServer(url, "peer", options);
-  if (findings[0]!.level === "problem") return [...findings];
+  const refusal = await reach.refusalTo(url);
+  if (refusal !== undefined) {
+    const [message, advice = ""] = refusal.split(/; (.*)/, 2);
+    return [problem("peer", url, message!, advice)];
+  }
+  const { findings, usable } = await checkServer(url, "peer", options);
+  if (!usable) return [...findings];
   try {
     const has = await bitfieldOf(torrent, url, options);
     for (const index of has) together.set(index);

@@ -19,6 +19,7 @@ export type Check =
   | "proxy"
   | "space"
   | "windows"
+  | "uploads"
   | "pieces";
 
 /** The result of one check. */

@@ -1,14 +1,14 @@
 import type http from "node:http";
 import tls from "node:tls";
 import { PiezaError } from "#core/base/errors.ts";
-import { sendRequest } from "../clients/http-get.ts";
+import { sendRequest } from "../clients/redirects.ts";
 
 /** A server that has not answered by then has failed. */
 export const ANSWER_MS = 5_000;
 const MAX_BODY_BYTES = 1 << 20;
 
 export interface ProbeOptions {
-  readonly method?: "GET" | "OPTIONS";
+  readonly method?: "GET" | "OPTIONS" | "POST";
   readonly headers?: Readonly<Record<string, string>>;
   /** PEM to trust besides the system's certificates. */
   readonly ca?: string | undefined;

@@ -1,8 +1,8 @@
 import { messageOf } from "#core/base/errors.ts";
 import type { LogEvent } from "../../http/base/log.ts";
 import { exitCodeOf } from "./exit-code.ts";
-import type { Canvas } from "./progress-lines.ts";
-import { printable } from "./units.ts";
+import type { Canvas, PictureLine } from "./progress-lines.ts";
+import { printable, printableJson, withoutCredentials } from "./units.ts";
 
 /**
  * The events of `--json`, one JSON object on each line. Scripts read them, so fields may be added, but no field
@@ -94,7 +94,10 @@ export interface OutputOptions {
 
 type TextStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** Prints lines for people, or with --json events for scripts. */
+/**
+ * Prints lines for people, or with --json events for scripts. All text passes `printable` or `printableJson` here, so
+ * that nothing from outside reaches the terminal as anything but text, and no password of a URL does.
+ */
 export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
@@ -121,7 +124,7 @@ export class Output {
 
   /** Prints an event for scripts, or `lines` for people unless --quiet is given. */
   event<Name extends keyof Events>(name: Name, fields: Events[Name], ...lines: string[]): void {
-    if (this.json) this.#stdout.write(`${JSON.stringify({ event: name, ...fields })}\n`);
+    if (this.json) this.#stdout.write(`${printableJson({ event: name, ...fields })}\n`);
     else if (!this.quiet) this.#print(this.#stdout, lines);
   }
 
@@ -157,13 +160,13 @@ export class Output {
   }
 
   /** Draws a picture of several lines in place of the previous one. */
-  draw(picture: (canvas: Canvas) => readonly string[]): void {
+  draw(picture: (canvas: Canvas) => readonly PictureLine[]): void {
     const lines = picture({
       // A terminal that does not know its width says 0.
       columns: this.#stderr.columns || 80,
       colour: !process.env.NO_COLOR,
     });
-    this.#stderr.write(`${eraser(this.#drawnLines)}${lines.map((line) => `${line}\n`).join("")}`);
+    this.#stderr.write(`${eraser(this.#drawnLines)}${lines.map((line) => `${painted(line)}\n`).join("")}`);
     this.#drawnLines = lines.length;
   }
 
@@ -178,8 +181,8 @@ export class Output {
     const { level, event, message } = line;
     const matters = level === "warn" || level === "error" || event === "piece_request";
     if (!matters && !this.verbose) return;
-    if (this.json) this.#stdout.write(`${JSON.stringify(line)}\n`);
-    else if (event === "piece_request") this.#print(this.#stderr, [JSON.stringify(line)]);
+    if (this.json) this.#stdout.write(`${printableJson(line)}\n`);
+    else if (event === "piece_request") this.#print(this.#stderr, [printableJson(line)]);
     else if (!this.quiet || level === "error") this.#print(this.#stderr, [`${level}: ${message}`]);
   }
 
@@ -196,7 +199,7 @@ export class Output {
 
   #print(stream: TextStream, lines: readonly string[]): void {
     if (this.#drawnLines > 0) this.erase();
-    for (const line of lines) stream.write(`${printable(line)}\n`);
+    for (const line of lines) stream.write(`${printable(withoutCredentials(line))}\n`);
   }
 }
 
@@ -216,6 +219,18 @@ function pathOf(error: unknown): string | undefined {
 function codeOf(error: unknown): string {
   const { code, cause } = error as { code?: unknown; cause?: unknown };
   return typeof code === "string" ? code : cause instanceof Error ? codeOf(cause) : "error";
+}
+
+/** A line of a picture for the terminal: all its text printable, and in its colours. */
+function painted(line: PictureLine): string {
+  const parts = typeof line === "string" ? [line] : line;
+  return parts
+    .map((part) =>
+      typeof part === "string"
+        ? printable(withoutCredentials(part))
+        : `\x1b[38;5;${part.colour}m${printable(part.text)}\x1b[39m`,
+    )
+    .join("");
 }
 
 /** The escape sequence that moves up `lines` lines and clears the rest of the screen. */

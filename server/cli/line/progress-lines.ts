@@ -1,6 +1,6 @@
 import { type DownloadSnapshot, type PeerSnapshot, PieceMap } from "#core/download/snapshot.ts";
 import { table, truncate } from "./table.ts";
-import { formatBytes, formatDuration, formatRate, formatSeconds, plural, printable } from "./units.ts";
+import { formatBytes, formatDuration, formatRate, formatSeconds, plural } from "./units.ts";
 
 /** A cell of which no piece is held, but one is in flight. */
 const IN_FLIGHT = "·";
@@ -17,15 +17,27 @@ export interface Canvas {
   readonly colour: boolean;
 }
 
-/** A download as lines of text, none wider than the terminal. */
+/** A part of a line in a colour, one of the 256 of terminals. */
+export interface Coloured {
+  readonly text: string;
+  readonly colour: number;
+}
+
+/** A line of a picture. Whoever draws it makes its texts printable, and adds the colours after that. */
+export type PictureLine = string | readonly (string | Coloured)[];
+
+/** A download as lines, none wider than the terminal. */
 export function progressLines(
   name: string,
   snapshot: DownloadSnapshot,
   etaMs: number | undefined,
   canvas: Canvas,
-): string[] {
-  const lines = [truncate(headLine(name, snapshot, etaMs), canvas.columns - 1), pieceBar(snapshot, canvas)];
-  if (snapshot.reason) lines.push(truncate(`  ${printable(snapshot.reason)}`, canvas.columns - 1));
+): PictureLine[] {
+  const lines: PictureLine[] = [
+    truncate(headLine(name, snapshot, etaMs), canvas.columns - 1),
+    pieceBar(snapshot, canvas),
+  ];
+  if (snapshot.reason) lines.push(truncate(`  ${snapshot.reason}`, canvas.columns - 1));
   const shown = snapshot.peers.slice(0, MAX_PEERS_SHOWN);
   lines.push(...peerLines(shown, canvas));
   const hidden = snapshot.peers.length - shown.length;
@@ -36,11 +48,7 @@ export function progressLines(
 /** A download as one line of text. */
 export function headLine(name: string, snapshot: DownloadSnapshot, etaMs: number | undefined): string {
   const { heldBytes, totalBytes, state } = snapshot;
-  const parts = [
-    printable(name),
-    percent(snapshot),
-    `${formatBytes(heldBytes)} of ${formatBytes(totalBytes)}`,
-  ];
+  const parts = [name, percent(snapshot), `${formatBytes(heldBytes)} of ${formatBytes(totalBytes)}`];
   if (state !== "downloading") return [...parts, state].join("  ");
   parts.push(formatRate(snapshot.rate));
   if (etaMs !== undefined) parts.push(`${formatSeconds(etaMs)} left`);
@@ -60,18 +68,18 @@ function percent({ heldPieces, totalPieces, heldBytes, totalBytes }: DownloadSna
  * shows the share of its pieces that is held, its colour the peer that sent most of them. A dot means that one is in
  * flight.
  */
-export function pieceBar({ pieceMap }: DownloadSnapshot, canvas: Canvas): string {
+export function pieceBar({ pieceMap }: DownloadSnapshot, canvas: Canvas): PictureLine {
   const cells = Math.max(1, canvas.columns - 5);
-  let bar = "";
+  const bar: (string | Coloured)[] = ["  ▕"];
   for (let cell = 0; cell < cells; cell++) {
     const first = Math.floor((cell * pieceMap.length) / cells);
     const last = Math.max(first + 1, Math.floor(((cell + 1) * pieceMap.length) / cells));
-    bar += cellOf(pieceMap.subarray(first, last), canvas.colour);
+    bar.push(cellOf(pieceMap.subarray(first, last), canvas.colour));
   }
-  return `  ▕${bar}▏`;
+  return [...bar, "▏"];
 }
 
-function cellOf(entries: Uint16Array, colour: boolean): string {
+function cellOf(entries: Uint16Array, colour: boolean): string | Coloured {
   const bySlot = new Map<number, number>();
   let held = 0;
   for (const entry of entries) {
@@ -86,20 +94,20 @@ function cellOf(entries: Uint16Array, colour: boolean): string {
 }
 
 /** A line for each peer, with its colour in the bar. */
-function peerLines(peers: readonly PeerSnapshot[], canvas: Canvas): string[] {
+function peerLines(peers: readonly PeerSnapshot[], canvas: Canvas): PictureLine[] {
   const rows = peers.map(({ url, servedPieces, state, rate, reason }) => [
     url,
     plural(servedPieces, "piece"),
-    `${state === "active" ? formatRate(rate) : state}${reason ? `: ${printable(reason)}` : ""}`,
+    `${state === "active" ? formatRate(rate) : state}${reason ? `: ${reason}` : ""}`,
   ]);
   return table(rows, [1]).map((text, n) => {
     const mark = canvas.colour ? coloured("█", peers[n]!.slot) : "-";
-    return `  ${mark} ${truncate(text, canvas.columns - 5)}`;
+    return ["  ", mark, ` ${truncate(text, canvas.columns - 5)}`];
   });
 }
 
-function coloured(text: string, slot: number): string {
-  return `\x1b[38;5;${COLOURS[slot % COLOURS.length]}m${text}\x1b[39m`;
+function coloured(text: string, slot: number): Coloured {
+  return { text, colour: COLOURS[slot % COLOURS.length]! };
 }
 
 /** The last line of a finished download. `reusedBytes`: of pieces that were found on this machine. */

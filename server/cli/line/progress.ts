@@ -1,7 +1,7 @@
 import type { DownloadSnapshot, PeerSnapshot } from "#core/download/snapshot.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import type { Output } from "./output.ts";
-import { type Canvas, headLine, progressLines } from "./progress-lines.ts";
+import { type Canvas, headLine, type PictureLine, progressLines } from "./progress-lines.ts";
 import { SteadyEta } from "./steady-eta.ts";
 import { truncate } from "./table.ts";
 import { printable } from "./units.ts";
@@ -14,7 +14,7 @@ const LINE_MS = 5_000;
 /** Lines for each of several simultaneous downloads: the summary and the bar. */
 const LINES_EACH = 2;
 
-type Picture = (canvas: Canvas) => readonly string[];
+type Picture = (canvas: Canvas) => readonly PictureLine[];
 
 /** A download, or any other source of snapshots. */
 export interface Watched {

@@ -1,3 +1,5 @@
+import { printable } from "./units.ts";
+
 /** Characters that take two columns of a terminal: East Asian wide and fullwidth ones, and most emoji. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
@@ -10,8 +12,9 @@ export function displayWidth(text: string): number {
   return width;
 }
 
-/** The text in at most `columns` columns; if it is cut, it ends in an ellipsis. */
-export function truncate(text: string, columns: number): string {
+/** The text as it is printed, in at most `columns` columns; if it is cut, it ends in an ellipsis. */
+export function truncate(outside: string, columns: number): string {
+  const text = printable(outside);
   if (displayWidth(text) <= columns) return text;
   let kept = "";
   for (const char of text) {
@@ -25,7 +28,9 @@ export function truncate(text: string, columns: number): string {
 const MAX_PADDED = 48;
 
 /** Rows of cells as lines with aligned columns; the columns in `right` are right-aligned. */
-export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+export function table(outside: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+  // What replaces a character has another width.
+  const rows = outside.map((row) => row.map(printable));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [at, cell] of row.entries()) {

@@ -87,7 +87,33 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Text from outside as one harmless line: control and direction characters could move the cursor or hide a name. */
+/** Controls, lone surrogates, line separators and format characters, except the joiners that some scripts need. */
+const UNPRINTABLE = /[[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Cf}]--[\u200c\u200d]]/gv;
+
+/** The user and password in a URL. */
+const CREDENTIALS = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#]*@/gi;
+
+/** The text without the users and passwords of its URLs. */
+export function withoutCredentials(text: string): string {
+  return text.replace(CREDENTIALS, "$1");
+}
+
+/** Text from outside as one harmless line: such characters could move the cursor, change the terminal or hide a name. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+  return text.replace(UNPRINTABLE, "\ufffd");
+}
+
+/** The members of our JSON that are sentences for people. */
+const SENTENCES: ReadonlySet<string> = new Set(["message", "reason", "advice", "subject"]);
+
+/**
+ * A value as one line of JSON, in which such characters are escaped. It parses to the same value, but for users and
+ * passwords in the sentences for people.
+ */
+export function printableJson(value: unknown): string {
+  const safe = (name: string, member: unknown) =>
+    typeof member === "string" && SENTENCES.has(name) ? withoutCredentials(member) : member;
+  const escaped = (char: string) =>
+    Array.from({ length: char.length }, (_, n) => `\\u${char.charCodeAt(n).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(value, safe).replace(UNPRINTABLE, (char) => escaped(char).join(""));
 }

@@ -39,11 +39,16 @@ export function explainLines(record: DownloadRecord, everyPiece: boolean): strin
   const { account } = record;
   const lines = [...headLines(record), "", "Where the time went", ...timeLines(account)];
   if (account.peers.length === 0) {
-    lines.push("", account.trackerProblem || "No tracker named a peer.");
+    lines.push("", account.trackerProblem || "No tracker named a peer.", ...badUrlLines(account));
     return lines;
   }
   const stories = account.peers.flatMap((peer) => storyOf(peer, account));
-  lines.push("", ...peerTable(account), ...(stories.length > 0 ? ["", ...stories] : []));
+  lines.push(
+    "",
+    ...peerTable(account),
+    ...badUrlLines(account),
+    ...(stories.length > 0 ? ["", ...stories] : []),
+  );
   return [...lines, "", ...pieceLines(account, everyPiece)];
 }
 
@@ -85,6 +90,12 @@ function timeLines({ spentMs, requestMs, elapsedMs, peers }: DownloadAccount): s
     );
   }
   return lines;
+}
+
+function badUrlLines({ badUrls = 0 }: DownloadAccount): string[] {
+  if (badUrls === 0) return [];
+  const have = badUrls === 1 ? "has no valid URL and was" : "have no valid URL and were";
+  return [`${plural(badUrls, "peer")} that the tracker named ${have} left out`];
 }
 
 function peerTable({ peers }: DownloadAccount): string[] {

@@ -1,7 +1,7 @@
 import { messageOf } from "#core/base/errors.ts";
 import { type GatewayRules, MIN_CACHE_BYTES } from "../../peer/gateway/gateway.ts";
 import type { RunningPeer } from "../../peer/peer.ts";
-import { trackersOfCatalog } from "../clients/find-trackers.ts";
+import { trackersFor, trackersOfCatalog } from "../clients/find-trackers.ts";
 import { UsageError } from "../line/exit-code.ts";
 import type { CommonOption, Flags, ServerOption } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
@@ -13,17 +13,19 @@ import { edgeOptions } from "./serve.ts";
 export type GatewayFlags = Flags<CommonOption | "catalog" | "tracker" | "cache" | "gatewayGiveUpAfter">;
 
 /** What a gateway serves, and with which space. Fails with UsageError for too small a cache. */
-export async function gatewayRules(flags: GatewayFlags, signal: AbortSignal): Promise<GatewayRules> {
+export async function gatewayRules(
+  flags: GatewayFlags,
+  out: Output,
+  signal: AbortSignal,
+): Promise<GatewayRules> {
   if (flags.cache < MIN_CACHE_BYTES)
     throw new UsageError(`--cache takes at least ${formatBytes(MIN_CACHE_BYTES)}`);
   return {
     catalogs: [await catalogOf(flags)],
     cacheBytes: flags.cache,
     giveUpAfterMs: flags.gatewayGiveUpAfter,
-    async trackersOf({ trackers }) {
-      const known = [...new Set([...trackers, ...flags.tracker])];
-      return known.length > 0 ? known : trackersOfCatalog(flags.catalog, flags, signal);
-    },
+    trackersOf: (torrent) =>
+      trackersFor({ torrent, catalogUrl: flags.catalog, from: flags.catalog }, flags, out, signal),
   };
 }
 
@@ -35,7 +37,7 @@ async function trackersToTell(
 ): Promise<readonly string[]> {
   if (flags.tracker.length > 0) return flags.tracker;
   try {
-    return await trackersOfCatalog(flags.catalog, flags, signal);
+    return await trackersOfCatalog(flags.catalog, flags, out, signal);
   } catch (error) {
     signal.throwIfAborted();
     out.warn(`what is cached is not announced to any tracker: ${messageOf(error)}`);
@@ -50,7 +52,7 @@ export async function startGateway(
   signal: AbortSignal,
   forOthers: ForOthers = {},
 ): Promise<RunningPeer> {
-  const gateway = await gatewayRules(flags, signal);
+  const gateway = await gatewayRules(flags, out, signal);
   const trackers = await trackersToTell(flags, out, signal);
   const own = { ...flags, inventory: undefined, pieces: undefined, followLinks: false };
   const edge = edgeOptions(flags, flags.peerPort, out);

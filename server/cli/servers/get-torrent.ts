@@ -30,6 +30,7 @@ type GetFlags = Flags<
   | "transport"
   | "zone"
   | "removeStale"
+  | "allowNetwork"
 >;
 
 /** Shared by the downloads of one run. */
@@ -82,6 +83,7 @@ function start(job: GetJob, context: GetContext): Promise<RunningGet> {
     ...{ torrent, trackers, target, select, ca, limit, serve, signal, reuse, onChecked },
     transport: flags.transport,
     zone: flags.zone,
+    allowNetworks: flags.allowNetwork,
     sync: flags.sync,
     replace: flags.overwrite,
     giveUpAfterMs: flags.giveUpAfter,

@@ -9,7 +9,9 @@ import type { Output } from "../line/output.ts";
 import { sayStatus } from "./seeding.ts";
 import { serveUntilSignalled } from "./serve.ts";
 
-type RoleFlags = Flags<CommonOption | "peerPort" | "host" | "publicUrl" | "zone" | "drainTimeout">;
+type RoleFlags = Flags<
+  CommonOption | "peerPort" | "host" | "publicUrl" | "zone" | "drainTimeout" | "allowNetwork"
+>;
 
 /** Runs `pieza peer --role announce` until a signal comes. */
 export async function announceUntilSignalled(
@@ -42,6 +44,7 @@ export async function replicateUntilSignalled(
   const role = await ReplicateRole.start({
     volunteer,
     scrub,
+    allowNetworks: flags.allowNetwork,
     zone: flags.zone,
     dataDir: dataDir(flags),
     port: flags.peerPort,

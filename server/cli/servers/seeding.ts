@@ -7,7 +7,7 @@ import { Inventory } from "../../peer/serving/inventory.ts";
 import { openInPlaceStore } from "../../peer/stores/in-place-store.ts";
 import { readCa } from "../clients/client-flags.ts";
 import { dataDir } from "../clients/data-dir.ts";
-import { eachOnce, trackersOfCatalog } from "../clients/find-trackers.ts";
+import { eachOnce, trackersOfCatalog, warnOfBadTrackers } from "../clients/find-trackers.ts";
 import { learnGeometry } from "../clients/learn-geometry.ts";
 import { checkExists } from "../clients/make-torrent.ts";
 import { readTorrentFile } from "../clients/torrent-source.ts";
@@ -37,7 +37,15 @@ export interface Seeding {
 /** Options of a peer beyond serving its user's files. */
 export type ForOthers = Pick<
   PeerOptions,
-  "uploads" | "volunteer" | "gateway" | "zone" | "scrub" | "drainMs" | "announces" | "copies"
+  | "uploads"
+  | "volunteer"
+  | "gateway"
+  | "zone"
+  | "scrub"
+  | "drainMs"
+  | "announces"
+  | "copies"
+  | "allowNetworks"
 > & {
   /** The flag that sets the port, for errors. Default: that of a peer. */
   readonly portOption?: OptionName | undefined;
@@ -185,10 +193,12 @@ function* numbersIn(ranges: NumberRanges, total: number): Generator<number> {
 export async function trackersOfSeedings(
   torrents: readonly Torrent[],
   flags: Flags<CommonOption | "tracker" | "catalog">,
+  out: Output,
   signal: AbortSignal,
 ): Promise<string[]> {
+  for (const torrent of torrents) warnOfBadTrackers(torrent, out);
   const known = eachOnce([...torrents.flatMap(({ trackers }) => trackers), ...flags.tracker]);
-  return known.length > 0 ? known : trackersOfCatalog(flags.catalog, flags, signal);
+  return known.length > 0 ? known : trackersOfCatalog(flags.catalog, flags, out, signal);
 }
 
 /** A path to serve, with the torrent of --torrent that belongs to it, if there is one. */

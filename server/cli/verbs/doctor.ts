@@ -1,9 +1,12 @@
 import { PiezaError } from "#core/base/errors.ts";
+import { isServerUrl } from "#core/base/server-url.ts";
 import { readCa } from "../clients/client-flags.ts";
+import { dataDir } from "../clients/data-dir.ts";
 import { trackersFor } from "../clients/find-trackers.ts";
-import { findTorrent } from "../clients/torrent-source.ts";
+import { type FoundTorrent, findTorrent } from "../clients/torrent-source.ts";
 import { checkServer, kindOf } from "../doctor/check-server.ts";
 import { checkSpace, checkSwarm } from "../doctor/check-torrent.ts";
+import { checkUploads } from "../doctor/check-uploads.ts";
 import { checkBuffers } from "../doctor/check-windows.ts";
 import { type CheckOptions, type Finding, problem } from "../doctor/finding.ts";
 import { CliError, ExitCode } from "../line/exit-code.ts";
@@ -11,13 +14,17 @@ import type { Output } from "../line/output.ts";
 import { plural } from "../line/units.ts";
 import type { VerbInvocation } from "../line/verb-options.ts";
 
+const NO_URL = "it names a tracker without a valid URL";
+
 const MARKS: Record<Finding["level"], string> = { ok: "ok     ", warning: "warning", problem: "PROBLEM" };
 
 export async function runDoctor(invocation: VerbInvocation<"doctor">): Promise<void> {
   const { args, flags, out, signal } = invocation;
   const options = { ca: await readCa(flags), signal };
   const counts = { ok: 0, warning: 0, problem: 0 };
-  const findings = isServer(args[0]!) ? checkUrl(args[0]!, options) : checkTorrent(invocation, options);
+  const findings = isServer(args[0]!)
+    ? checkUrl(args[0]!, dataDir(flags), options)
+    : checkTorrent(invocation, options);
   for await (const finding of findings) {
     counts[finding.level]++;
     print(finding, out);
@@ -44,30 +51,35 @@ function isServer(text: string): boolean {
   return pathname === "/" && !hash.startsWith("#/t/");
 }
 
-/** Checks a server, and the trackers that it names if it is a catalog. */
-async function* checkUrl(text: string, options: CheckOptions): AsyncGenerator<Finding> {
-  const { findings, overview } = await checkServer(new URL(text).origin, undefined, options);
-  yield* findings;
+/** Checks a server, and the trackers and upload peers that it names if it is a catalog. */
+async function* checkUrl(text: string, folder: string, options: CheckOptions): AsyncGenerator<Finding> {
+  const { origin } = new URL(text);
+  const checked = await checkServer(origin, undefined, options);
+  yield* checked.findings;
+  const { overview } = checked;
   if (kindOf(overview) === "catalog") {
-    const trackers = Array.isArray(overview?.trackers) ? overview.trackers : [];
-    for (const tracker of trackers.filter((url) => typeof url === "string")) {
-      yield* (await checkServer(tracker, "tracker", options)).findings;
+    const trackers: readonly unknown[] = Array.isArray(overview?.trackers) ? overview.trackers : [];
+    for (const tracker of trackers) {
+      if (isServerUrl(tracker)) yield* (await checkServer(tracker, "tracker", options)).findings;
+      else yield problem("tracker", origin, NO_URL, "correct the --tracker of the catalog");
     }
+    yield* checkUploads(origin, checked, folder, options);
   }
   yield* await checkMachine();
 }
 
 async function* checkTorrent(
-  { args, flags, signal }: VerbInvocation<"doctor">,
+  { args, flags, out, signal }: VerbInvocation<"doctor">,
   options: CheckOptions,
 ): AsyncGenerator<Finding> {
-  const found = await findTorrent(args[0]!, flags, signal).catch((error) => {
-    if (error instanceof PiezaError && error.code === "unavailable") return undefined;
-    throw error;
-  });
-  // The catalog does not answer, so it is checked instead of the torrent.
-  if (!found) return yield* (await checkServer(flags.catalog, "catalog", options)).findings;
-  const trackers = await trackersFor(found, flags, signal);
+  let found: FoundTorrent;
+  try {
+    found = await findTorrent(args[0]!, flags, signal);
+  } catch (error) {
+    if (!(error instanceof PiezaError) || error.code !== "unavailable") throw error;
+    return yield* checkWhereItIs(args[0]!, error, flags.catalog, options);
+  }
+  const trackers = await trackersFor(found, flags, out, signal);
   yield checkSpace(found.torrent, flags.dir);
   yield* await checkMachine();
   if (trackers.length === 0) {
@@ -75,6 +87,22 @@ async function* checkTorrent(
     yield problem("tracker", found.torrent.fileName, "no tracker is known for this torrent", advice);
   }
   yield* checkSwarm(found.torrent, trackers, flags, options);
+}
+
+/** Checks the server that a torrent could not be read from: that of its URL, else the catalog. */
+async function* checkWhereItIs(
+  torrent: string,
+  error: PiezaError,
+  catalog: string,
+  options: CheckOptions,
+): AsyncGenerator<Finding> {
+  const isUrl = URL.canParse(torrent) && /^https?:\/\//i.test(torrent);
+  const { findings, usable } = isUrl
+    ? await checkServer(new URL(torrent).origin, undefined, options)
+    : await checkServer(catalog, "catalog", options);
+  yield* findings;
+  if (usable)
+    yield problem("server", torrent, error.message, "check the URL or name, and see the server's log");
 }
 
 async function checkMachine(): Promise<Finding[]> {

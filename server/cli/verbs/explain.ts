@@ -44,6 +44,7 @@ function sendEvents(record: DownloadRecord, out: Output): void {
       ...{ transfer, hashing, disk },
     }),
     tracker_problem: account.trackerProblem,
+    bad_urls: account.badUrls ?? 0,
     trackers: record.trackers,
   });
   for (const peer of peersOf(account)) out.event("peer", peer);

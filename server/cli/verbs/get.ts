@@ -68,7 +68,7 @@ async function prepare(name: string | undefined, invocation: GetInvocation): Pro
   const { flags, out, signal } = invocation;
   const found = await find(name, invocation);
   const { torrent } = found;
-  const trackers = await trackersFor(found, flags, signal);
+  const trackers = await trackersFor(found, flags, out, signal);
   if (trackers.length === 0)
     throw new UsageError(`no tracker is known for ${torrent.fileName}; give --tracker`);
   const select = selectedFiles(torrent, flags.select);

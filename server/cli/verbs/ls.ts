@@ -7,7 +7,7 @@ import type { VerbInvocation } from "../line/verb-options.ts";
 const PAGE_SIZE = 1_000;
 
 export async function runLs({ args, flags, out, signal }: VerbInvocation<"ls">): Promise<void> {
-  const torrents = await withCatalog(flags.catalog, flags, (catalog) =>
+  const torrents = await withCatalog(flags.catalog, flags, signal, (catalog) =>
     listAll(catalog, args[0] ?? "", signal),
   );
   if (out.json) for (const torrent of torrents) out.event("torrent", torrentFields(torrent));

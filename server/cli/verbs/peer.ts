@@ -4,7 +4,13 @@ import { readTorrentFile } from "../clients/torrent-source.ts";
 import { UsageError } from "../line/exit-code.ts";
 import type { Output } from "../line/output.ts";
 import type { VerbFlags, VerbInvocation } from "../line/verb-options.ts";
-import { rememberUploadToken, uploadOptions, volunteerRules } from "../servers/accept-uploads.ts";
+import {
+  adviseOnUploads,
+  rememberUploadToken,
+  uploadOptions,
+  uploadOrigins,
+  volunteerRules,
+} from "../servers/accept-uploads.ts";
 import { gatewayRules } from "../servers/gateway.ts";
 import {
   completed,
@@ -29,6 +35,7 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
     trackersOfSeedings(
       seedings.map(({ torrent }) => torrent),
       flags,
+      out,
       signal,
     );
   if (role === "announce") {
@@ -38,19 +45,21 @@ export async function runPeer({ args, flags, out, signal }: VerbInvocation<"peer
   const trackers = role === "serve" ? [] : await trackersOf();
   const uploads = await uploadOptions(flags, out);
   const addSeedings = await openSeedings(seedings, flags, out);
-  const peer = await startSeeder({ edge: edgeOptions(flags, flags.peerPort, out), trackers }, flags, out, {
+  const edge = edgeOptions({ ...flags, allowOrigin: uploadOrigins(flags) }, flags.peerPort, out);
+  const peer = await startSeeder({ edge, trackers }, flags, out, {
     uploads,
     drainMs: flags.drainTimeout,
     ...(role === "serve"
       ? await servingPart(flags, out)
-      : { zone: flags.zone, volunteer: await volunteerRules(flags) }),
-    ...(flags.gateway && { gateway: await gatewayRules(flags, signal) }),
+      : { zone: flags.zone, volunteer: await volunteerRules(flags), allowNetworks: flags.allowNetwork }),
+    ...(flags.gateway && { gateway: await gatewayRules(flags, out, signal) }),
     // Only this peer can notice that uploads and copies on its disk have gone bad, so it scrubs them.
     ...((uploads || (!role && flags.volunteer)) && { scrub: scrubbing(flags) }),
   });
   addSeedings(peer);
   await orClose(peer, () => rememberUploadToken(flags, uploads, peer.url));
   sayListening("peer", peer.url, out);
+  void adviseOnUploads(flags, peer.url, out, signal);
   await serveUntilSignalled(signal, peer);
 }
 

@@ -9,10 +9,11 @@ import type { VerbInvocation } from "../line/verb-options.ts";
 
 export async function runPeers({ args, flags, out, signal }: VerbInvocation<"peers">): Promise<void> {
   const found = await findTorrent(args[0]!, flags, signal);
-  const trackers = await trackersFor(found, flags, signal);
+  const trackers = await trackersFor(found, flags, out, signal);
   const swarm = locateQuery(found.torrent);
   const locate = (url: string) => withTracker(url, flags, (tracker) => tracker.locate(swarm, signal));
-  const { peers } = await askTrackers(trackers, locate, out, signal);
+  const { peers, badUrls = 0 } = await askTrackers(trackers, locate, out, signal);
+  if (badUrls > 0) out.warn(`${plural(badUrls, "peer")} without a valid URL left out`);
   if (out.json) for (const peer of peers) out.event("peer", swarmPeerFields(peer));
   else if (peers.length === 0) out.note("No peer has this torrent now.");
   else out.text(...describe(found.torrent, peers));

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { withCatalog } from "../clients/clients.ts";
+import { warnOfBadTrackers } from "../clients/find-trackers.ts";
 import { readTorrentFile } from "../clients/torrent-source.ts";
 import type { CommonOption, Flags } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
@@ -9,6 +10,7 @@ import type { VerbInvocation } from "../line/verb-options.ts";
 export async function runPublish({ args, flags, out, signal }: VerbInvocation<"publish">): Promise<void> {
   const file = args[0]!;
   const torrent = await readTorrentFile(file);
+  warnOfBadTrackers(torrent, out);
   // shakira.json is published as shakira, the name that the file would have in the catalog's folder.
   const name = flags.name ?? basename(file).replace(/\.json$/i, "");
   await publish(torrent, name, flags, out, signal);
@@ -23,7 +25,7 @@ export async function publish(
   signal: AbortSignal,
 ): Promise<void> {
   const options = { name, replace: flags.replace };
-  const published = await withCatalog(flags.catalog, flags, (catalog) =>
+  const published = await withCatalog(flags.catalog, flags, signal, (catalog) =>
     catalog.publish(torrent, options, signal),
   );
   out.event(

@@ -18,8 +18,8 @@ export async function runSeed({ args, flags, out, signal }: VerbInvocation<"seed
   await readPieces(flags, args.length);
   const pairs = await pairWithTorrents(args, flags.createdTorrents);
   const known = pairs.flatMap(({ torrent }) => torrent ?? []);
-  const trackers = await trackersOfSeedings(known, flags, signal);
-  await withCatalog(flags.catalog, flags, (catalog) => catalog.mayPublish(signal));
+  const trackers = await trackersOfSeedings(known, flags, out, signal);
+  await withCatalog(flags.catalog, flags, signal, (catalog) => catalog.mayPublish(signal));
   const edge = edgeOptions(flags, flags.peerPort, out);
   // A trial without trackers, so that nobody hears of a peer that serves nothing yet.
   await (await startSeeder({ edge, trackers: [] }, flags, out)).close();

@@ -18,7 +18,7 @@ export async function runStatus({ args, flags, out, signal }: VerbInvocation<"st
     import("../clients/swarm-status.ts"),
   ]);
   const found = await findTorrent(args[0]!, flags, signal);
-  await showSwarm(found.torrent, await trackersFor(found, flags, signal), flags, out, signal);
+  await showSwarm(found.torrent, await trackersFor(found, flags, out, signal), flags, out, signal);
 }
 
 async function showDownloads(flags: Flags<CommonOption>, out: Output): Promise<void> {

@@ -49,3 +49,25 @@ export function oneLoopback(ip: Ip): Ip {
 }
 
 const LOOPBACK = ipaddr.IPv4.parse("127.0.0.1");
+
+/** The network of an address: this machine, a private network, the internet, or none that a server can be in. */
+export type NetworkClass = "loopback" | "private" | "public" | "none";
+
+export function classOf(ip: Ip): NetworkClass {
+  switch (ip.range()) {
+    case "loopback":
+      return "loopback";
+    case "private":
+    case "uniqueLocal":
+    case "carrierGradeNat":
+      return "private";
+    case "unicast":
+      return ip instanceof ipaddr.IPv6 && ip.match(IPV4_COMPATIBLE) ? "none" : "public";
+    default:
+      // Link-local (where cloud metadata is), multicast, reserved, and IPv6 forms that contain an IPv4 address.
+      return "none";
+  }
+}
+
+/** The deprecated form `::a.b.c.d` (RFC 4291), which some systems still treat as the IPv4 address. */
+const IPV4_COMPATIBLE: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("::"), 96];

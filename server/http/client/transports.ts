@@ -63,12 +63,13 @@ export function openTransport(
   const { token, stallMs = DEFAULT_STALL_MS, readMaxBytes = DEFAULT_READ_MAX_BYTES, lookup } = options;
   const interceptors = [tellTlsProblems, rememberCaller, ...(token === undefined ? [] : [bearer(token)])];
   const common = { baseUrl: url, acceptCompression: [], readMaxBytes, interceptors };
+  const proxy = options.direct ? undefined : proxyFor(url);
   const socket: SocketOptions = {
     minVersion: MIN_TLS_VERSION,
     ...trusting(options.ca),
-    ...(lookup && { lookup }),
+    // A proxy looks the name up itself; here, the lookup would be of the proxy's name.
+    ...(lookup && !proxy && { lookup }),
   };
-  const proxy = options.direct ? undefined : proxyFor(url);
   if (kind === "grpc") {
     const tunnels = proxy && new Tunnels(url, proxy, socket);
     const sessionManager = new TunedSessions(url, stallMs, socket, tunnels);

@@ -13,6 +13,7 @@ import { remoteTracker } from "#core/rpc/rpc.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { isLoopback } from "../../http/base/networks.ts";
 import { isWildcard } from "../../http/base/outer-address.ts";
+import type { Reach } from "../../http/client/reach.ts";
 import { openTransport } from "../../http/client/transports.ts";
 import { leaseInMemory, leaseOnDisk } from "./lease-file.ts";
 
@@ -23,6 +24,8 @@ export interface AnnouncingOptions {
   readonly leaseFolder: string | undefined;
   /** PEM certificates to trust in addition to the system's. */
   readonly ca?: string | undefined;
+  /** Learns where the trackers are, which decides which peers they may name. */
+  readonly reach?: Reach | undefined;
   /** Called with each tracker's verdict: this peer is listed, or why not. */
   readonly onStatus?: ((tracker: string, status: AnnouncerStatus) => void) | undefined;
   /** Name shared by peers near each other, such as a rack's; at most 64 bytes. */
@@ -94,7 +97,9 @@ export class Announcing {
 
   constructor(options: AnnouncingOptions) {
     const urls = [...new Set(options.trackers)].slice(0, MAX_TRACKERS);
-    const transports = urls.map((url) => openTransport(url, "grpc", { ca: options.ca }));
+    const transports = urls.map((url) =>
+      openTransport(url, "grpc", { ca: options.ca, lookup: options.reach?.lookupOf(url) }),
+    );
     this.identifyKeys = urls.map(() => randomBytes(32));
     this.#closers = transports.map(({ close }) => close);
     this.#announcers = urls.map((url, n) => {

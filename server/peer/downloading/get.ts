@@ -13,6 +13,7 @@ import { piecesOfFiles } from "#core/torrent/selection.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
+import { Reach } from "../../http/client/reach.ts";
 import type { TransportKind } from "../../http/client/transports.ts";
 import type { PeerOptions, RunningPeer } from "../peer.ts";
 import { FilePieceStore, type FilePieceStoreOptions } from "../stores/file-piece-store.ts";
@@ -33,6 +34,8 @@ export interface GetOptions
   readonly select?: readonly number[] | undefined;
   /** URLs in order of preference; at least one. */
   readonly trackers: readonly string[];
+  /** Networks (CIDR) in which peers are dialled besides, whoever names them. See Reach. */
+  readonly allowNetworks?: readonly string[] | undefined;
   /** Protocol for pieces; "auto" is the fastest that the peer speaks. Default "auto". */
   readonly transport?: TransportKind | "auto" | undefined;
   /** Peers of this zone are preferred where there are enough of them. */
@@ -68,12 +71,13 @@ export interface RunningGet {
 
 /** Downloads one torrent and serves it to other peers meanwhile: a leecher on Node. */
 export async function startGet(options: GetOptions): Promise<RunningGet> {
-  const { torrent } = options;
+  const { torrent, transport = "auto", ca } = options;
+  const ways: Ways = { transport, ca, reach: new Reach({ allowNetworks: options.allowNetworks }) };
   const cleanUp: CleanUp[] = [];
   try {
-    const trackers = await openTrackers(options);
+    const trackers = await openTrackers(options, ways);
     cleanUp.unshift(...trackers.map((tracker) => () => tracker.close()));
-    const { geometry, pieces } = await lengthsOf(options, trackers);
+    const { geometry, pieces } = await lengthsOf(options, ways, trackers);
     const store = await openStore(options, geometry);
     cleanUp.unshift(() => store.close());
     const learned = await putLearned(store, pieces);
@@ -87,7 +91,7 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
       trackers,
       connect: (url, seed) => {
         const pieceLength = (index: PieceIndex) => geometry.lengthOf(index);
-        return failures.watch(connectPeer(torrent, waysOf(options), { url, legacy: seed, pieceLength }));
+        return failures.watch(connectPeer(torrent, ways, { url, legacy: seed, pieceLength }));
       },
       hasher: nodeHasher,
       clock: nodeClock,
@@ -196,6 +200,7 @@ function wantedPieces({ torrent, select }: GetOptions, geometry: PieceGeometry):
 /** The torrent's geometry: from its lengths or, for a legacy torrent, learned from its first and last piece. */
 async function lengthsOf(
   options: GetOptions,
+  ways: Ways,
   trackers: readonly Tracker[],
 ): Promise<{ geometry: PieceGeometry; pieces: LearnedPieces }> {
   const { torrent, signal } = options;
@@ -209,7 +214,7 @@ async function lengthsOf(
       torrent,
       trackers,
       connect: (url, seed) =>
-        connectPeer(torrent, waysOf(options), { url, legacy: seed, pieceLength: () => MAX_PIECE_LENGTH }),
+        connectPeer(torrent, ways, { url, legacy: seed, pieceLength: () => MAX_PIECE_LENGTH }),
       hasher: nodeHasher,
       clock: nodeClock,
       random: Math.random,
@@ -224,12 +229,8 @@ async function lengthsOf(
   }
 }
 
-function waysOf({ transport = "auto", ca }: GetOptions): Ways {
-  return { transport, ca };
-}
-
-async function openTrackers(options: GetOptions): Promise<OpenTracker[]> {
-  const opened = await Promise.all(options.trackers.map((url) => openTracker(url, waysOf(options))));
+async function openTrackers(options: GetOptions, ways: Ways): Promise<OpenTracker[]> {
+  const opened = await Promise.all(options.trackers.map((url) => openTracker(url, ways)));
   const { zone } = options;
   if (zone === undefined) return opened;
   return opened.map((tracker) => ({

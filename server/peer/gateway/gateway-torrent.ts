@@ -8,6 +8,7 @@ import { Download } from "#core/download/download.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
+import type { Reach } from "../../http/client/reach.ts";
 import type { ContentReader } from "../serving/content-source.ts";
 import { connectPeer, openTracker } from "../transports/connect.ts";
 import type { OpenTracker } from "../transports/plain-tracker.ts";
@@ -23,6 +24,7 @@ export interface GatewayTorrentOptions {
   /** Longest wait of a reader without any piece of the torrent arriving. */
   readonly giveUpAfterMs: number;
   readonly ca: string | undefined;
+  readonly reach: Reach;
   readonly clock: Clock;
 }
 
@@ -145,11 +147,12 @@ export class GatewayTorrent {
   }
 
   async #open(): Promise<Source> {
-    const { pieces, trackersOf, isSelf, ca, clock } = this.#options;
+    const { pieces, trackersOf, isSelf, ca, reach, clock } = this.#options;
     const { torrent, geometry } = pieces;
     const urls = await trackersOf(torrent);
     if (urls.length === 0) throw new PiezaError("unavailable", "no tracker is known for this torrent");
-    const trackers = await Promise.all(urls.map((url) => openTracker(url, { transport: "auto", ca })));
+    const ways = { transport: "auto", ca, reach } as const;
+    const trackers = await Promise.all(urls.map((url) => openTracker(url, ways)));
     const pieceLength = (index: PieceIndex) => geometry.lengthOf(index);
     const download = new Download({
       torrent,
@@ -157,7 +160,7 @@ export class GatewayTorrent {
       wanted: new Bitfield(geometry.count),
       openEnded: true,
       trackers,
-      connect: (url, legacy) => connectPeer(torrent, { transport: "auto", ca }, { url, legacy, pieceLength }),
+      connect: (url, legacy) => connectPeer(torrent, ways, { url, legacy, pieceLength }),
       hasher: nodeHasher,
       clock,
       random: Math.random,

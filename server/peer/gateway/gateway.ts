@@ -6,6 +6,7 @@ import type { PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
+import type { Reach } from "../../http/client/reach.ts";
 import { type ContentReader, type ContentSource, heldContent } from "../serving/content-source.ts";
 import type { ServedStore, ServedTorrent, ServedTorrents } from "../stores/served-torrents.ts";
 import type { CachedPieces } from "./cached-pieces.ts";
@@ -29,6 +30,8 @@ export interface GatewayOptions extends GatewayRules {
   readonly folder: string;
   /** PEM certificates to trust in addition to the system's. */
   readonly ca: string | undefined;
+  /** The addresses that may be dialled because a server named them. */
+  readonly reach: Reach;
   readonly log?: Log | undefined;
 }
 
@@ -150,14 +153,14 @@ export class Gateway {
 
   #add(pieces: CachedPieces): GatewayTorrent {
     const { infoHash } = pieces.torrent;
-    const { trackersOf, giveUpAfterMs, ca } = this.#options;
+    const { trackersOf, giveUpAfterMs, ca, reach } = this.#options;
     const torrent = new GatewayTorrent({
       pieces,
       trackersOf,
       holds: (index) => (this.#served?.get(infoHash)?.store.held ?? pieces.held).has(index),
       isSelf: (url) => this.#serving?.isSelf(url) ?? false,
       giveUpAfterMs,
-      ca,
+      ...{ ca, reach },
       clock: nodeClock,
     });
     this.#torrents.set(infoHash, torrent);

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Tracker } from "#core/ports/tracker.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
+import { Reach } from "../../http/client/reach.ts";
 import type { PeerOptions } from "../peer.ts";
 import { logRottenPiece } from "../rotten-piece.ts";
 import { Scrub } from "../serving/scrub.ts";
@@ -22,7 +23,7 @@ import { HeardFile, Polling, ToldFile } from "./told-file.ts";
 
 /** `dataDir` belongs to all processes of the peer. `port` is the serving process's. */
 export interface ReplicateRoleOptions
-  extends Pick<PeerOptions, "dataDir" | "port" | "zone" | "scrub" | "ca" | "log"> {
+  extends Pick<PeerOptions, "dataDir" | "port" | "zone" | "scrub" | "ca" | "log" | "allowNetworks"> {
   readonly volunteer: VolunteerRules;
 }
 
@@ -48,6 +49,7 @@ export class ReplicateRole {
   readonly #said: Record<string, TrackerNews> = {};
   readonly #polling: Polling;
   readonly #options: ReplicateRoleOptions;
+  readonly #reach: Reach;
   readonly #lock: Lock;
   #saidAtMs = -Infinity;
 
@@ -56,7 +58,9 @@ export class ReplicateRole {
     const { ca, log, volunteer, zone, scrub } = options;
     const files = roleFiles(folder);
     this.#options = options;
-    this.#volunteer = new Volunteer({ ...volunteer, ca, log, zone, folder: join(folder, "copies") });
+    this.#reach = new Reach({ allowNetworks: options.allowNetworks });
+    const reach = this.#reach;
+    this.#volunteer = new Volunteer({ ...volunteer, ca, log, zone, reach, folder: join(folder, "copies") });
     this.#scrub =
       scrub &&
       new Scrub({
@@ -127,7 +131,8 @@ export class ReplicateRole {
   }
 
   #trackerAt(url: string): Tracker {
-    const tracker = this.#trackers.get(url) ?? trackerClient(url, this.#options.ca);
+    const tracker =
+      this.#trackers.get(url) ?? trackerClient(url, this.#options.ca, this.#reach.lookupOf(url));
     this.#trackers.set(url, tracker);
     return tracker;
   }

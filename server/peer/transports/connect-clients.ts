@@ -1,3 +1,4 @@
+import type { LookupFunction } from "node:net";
 import type { RemotePeer } from "#core/ports/peer.ts";
 import { MESSAGE_SLACK_BYTES } from "#core/rpc/call-limits.ts";
 import { remoteLegacyPeer, remotePeer, remoteTracker } from "#core/rpc/rpc.ts";
@@ -21,22 +22,29 @@ export interface ConnectPeerOptions extends NamedPeer {
   readonly kind: TransportKind;
   readonly torrent: Torrent;
   readonly ca: string | undefined;
+  /** Resolves the host's name. Default: the system's resolver. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /** A client of one peer over the Connect library's transports. */
-export function peerClient({ url, legacy, kind, torrent, pieceLength, ca }: ConnectPeerOptions): RemotePeer {
+export function peerClient(options: ConnectPeerOptions): RemotePeer {
+  const { url, legacy, kind, torrent, pieceLength, ca, lookup } = options;
   // Without lengths in the torrent, any piece may turn out to be longer than the others.
   const longest = torrent.lengths ? Math.max(torrent.lengths.pieceLength, MIN_READ_BYTES) : MAX_PIECE_LENGTH;
-  const { transport, close } = openTransport(url, kind, { ca, readMaxBytes: longest + MESSAGE_SLACK_BYTES });
+  const { transport, close } = openTransport(url, kind, {
+    ca,
+    lookup,
+    readMaxBytes: longest + MESSAGE_SLACK_BYTES,
+  });
   const { infoHash, fileName } = torrent;
-  const options = { url, transport, pieceLength, clock: nodeClock, close };
-  if (legacy) return remoteLegacyPeer({ ...options, fileName });
+  const remote = { url, transport, pieceLength, clock: nodeClock, close };
+  if (legacy) return remoteLegacyPeer({ ...remote, fileName });
   const swarm = { infoHash, totalPieces: torrent.pieces.length };
-  return remotePeer({ ...options, transportName: kind, swarm });
+  return remotePeer({ ...remote, transportName: kind, swarm });
 }
 
-/** A client of one tracker over the Connect library's gRPC. */
-export function trackerClient(url: string, ca: string | undefined): OpenTracker {
-  const { transport, close } = openTransport(url, "grpc", { ca });
+/** A client of one tracker over the Connect library's gRPC. `lookup` resolves its host. */
+export function trackerClient(url: string, ca: string | undefined, lookup?: LookupFunction): OpenTracker {
+  const { transport, close } = openTransport(url, "grpc", { ca, lookup });
   return { ...remoteTracker({ url, transport }), close };
 }

@@ -1,3 +1,4 @@
+import type { LookupFunction } from "node:net";
 import type { Clock } from "#core/base/clock.ts";
 import { PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
@@ -12,6 +13,8 @@ export interface FallbackPeerOptions {
   readonly infoHash: string;
   readonly pieceLength: (index: PieceIndex) => number;
   readonly clock: Clock;
+  /** Resolves the host's name. Default: the system's resolver. */
+  readonly lookup?: LookupFunction | undefined;
   /** The same peer through the Connect library: for bitfields, and for pieces after an unusual answer. */
   readonly fallback: RemotePeer;
 }

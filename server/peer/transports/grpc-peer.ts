@@ -11,16 +11,16 @@ const MAX_SESSIONS = 2;
  * fallback. TLS and proxies are not supported.
  */
 export function grpcPeer(options: FallbackPeerOptions): RemotePeer {
-  return new FallbackPeer(options, new SessionChannel(options.url));
+  return new FallbackPeer(options, new SessionChannel(options));
 }
 
 class SessionChannel implements PieceChannel {
   readonly transport = "grpc";
-  readonly #url: string;
+  readonly #way: Pick<FallbackPeerOptions, "url" | "lookup">;
   #sessions: PieceSession[] = [];
 
-  constructor(url: string) {
-    this.#url = url;
+  constructor(way: Pick<FallbackPeerOptions, "url" | "lookup">) {
+    this.#way = way;
   }
 
   async getPiece(...[request, sink, limits, signal]: Parameters<PieceChannel["getPiece"]>): Promise<void> {
@@ -51,7 +51,7 @@ class SessionChannel implements PieceChannel {
     const [first, ...others] = this.#sessions;
     const idlest = others.reduce((best, other) => (other.inFlight < best!.inFlight ? other : best), first);
     if (idlest && (idlest.inFlight === 0 || this.#sessions.length === MAX_SESSIONS)) return idlest;
-    const session = new PieceSession(this.#url);
+    const session = new PieceSession(this.#way);
     this.#sessions.push(session);
     return session;
   }

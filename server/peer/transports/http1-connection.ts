@@ -34,6 +34,8 @@ export interface AnswerBody {
 export interface ConnectionOptions {
   /** The class of errors of this connection. */
   readonly Failure: typeof PiezaError;
+  /** Resolves the host's name. Default: the system's resolver. */
+  readonly lookup?: net.LookupFunction | undefined;
   /** A connection without a byte for this time fails, idle ones included; 0: never. */
   readonly stallMs: number;
   /** The error when the server cannot be reached or the socket breaks. */
@@ -75,6 +77,7 @@ export class Http1Connection {
       host: withoutBrackets(hostname),
       port: Number(port || 80),
       noDelay: true,
+      ...(options.lookup && { lookup: options.lookup }),
       onread: {
         buffer: Buffer.allocUnsafeSlow(READ_BYTES),
         callback: (size, buffer) => this.#onRead(buffer as Buffer, size),

@@ -1,4 +1,4 @@
-import { PeerFailed } from "#core/base/errors.ts";
+import { messageOf, PeerFailed } from "#core/base/errors.ts";
 import type { PieceSink, RemotePeer } from "#core/ports/peer.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 
@@ -34,7 +34,9 @@ export class LatePeer implements RemotePeer {
 
   async #loaded(): Promise<RemotePeer> {
     if (this.#closed) throw new PeerFailed("unavailable", `the connection to ${this.url} was closed`);
-    this.#loading ??= this.#load();
+    this.#loading ??= this.#load().catch((cause: unknown) => {
+      throw new PeerFailed("unavailable", messageOf(cause), { cause });
+    });
     return this.#loading;
   }
 }

@@ -38,6 +38,8 @@ export function closedBy(url: string): PeerFailed {
 }
 
 export function unreachable(url: string, cause: Error): PeerFailed {
+  // The peer's name leads where this program may not call.
+  if (cause instanceof PeerFailed) return cause;
   return new PeerFailed("unavailable", `cannot reach ${url}: ${cause.message}`, { cause });
 }
 

@@ -5,6 +5,7 @@ import { callDeadlineMs } from "#core/rpc/call-limits.ts";
 import { frameHead } from "#core/rpc/wire.ts";
 import { boundInterimAnswers } from "../../http/client/interim-answers.ts";
 import { BufferPool } from "./buffer-pool.ts";
+import type { FallbackPeerOptions } from "./fallback-peer.ts";
 import { GatheringSink } from "./gathering-sink.ts";
 import { GrpcAnswer } from "./grpc-answer.ts";
 import {
@@ -39,11 +40,12 @@ export class PieceSession {
   #usable = true;
   #failure: unknown;
 
-  /** `url`: scheme http, host and port. Connects at once; a failure shows in the first request. */
-  constructor(url: string) {
+  /** Connects at once; a failure shows in the first request. */
+  constructor({ url, lookup }: Pick<FallbackPeerOptions, "url" | "lookup">) {
     this.#url = url;
     this.#authority = new URL(url).host;
     this.#session = http2.connect(url, {
+      ...(lookup && { lookup }),
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
       maxSessionMemory: SESSION_MEMORY_MB,
     });

@@ -1,3 +1,4 @@
+import type { LookupFunction } from "node:net";
 import { PiezaError } from "#core/base/errors.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import { type ConnectionOptions, Http1Connection, WholeBody } from "./http1-connection.ts";
@@ -28,13 +29,15 @@ const CONNECTION: ConnectionOptions = {
  */
 export class PlainCalls {
   readonly #url: string;
+  readonly #connection: ConnectionOptions;
   readonly #busy = new Set<Http1Connection>();
   #idle: { readonly connection: Http1Connection; readonly sinceMs: number } | undefined;
   #closed = false;
 
-  /** `url`: scheme http, host and port. Opens no connection yet. */
-  constructor(url: string) {
+  /** `url`: scheme http, host and port. `lookup` resolves its host. Opens no connection yet. */
+  constructor(url: string, lookup?: LookupFunction) {
     this.#url = url;
+    this.#connection = { ...CONNECTION, lookup };
   }
 
   /** `path`: "/package.Service/Method". Returns the message of the answer. */
@@ -44,7 +47,7 @@ export class PlainCalls {
       signal.throwIfAborted();
       if (this.#closed) throw closed();
       const reused = this.#takeIdle();
-      const connection = reused ?? new Http1Connection(this.#url, CONNECTION);
+      const connection = reused ?? new Http1Connection(this.#url, this.#connection);
       this.#busy.add(connection);
       try {
         return await callOver(connection, path, message, options);

@@ -1,3 +1,4 @@
+import type { LookupFunction } from "node:net";
 import type { Announce, Announced, LocateQuery, SwarmTable, Tracker } from "#core/ports/tracker.ts";
 import { LocateTables } from "#core/rpc/locate.ts";
 import { decodeLocateAnswer, encodeLocateRequest } from "#core/rpc/locate-wire.ts";
@@ -25,10 +26,13 @@ export class PlainTracker implements OpenTracker {
   readonly #untilUnusual = new UntilUnusual();
   #loading: Promise<OpenTracker> | undefined;
 
-  /** `url`: scheme http, host and port. `load` makes the library's client; the first call that needs it calls it. */
-  constructor(url: string, load: () => Promise<OpenTracker>) {
+  /**
+   * `url`: scheme http, host and port. `load` makes the library's client; the first call that needs it calls it.
+   * `lookup` resolves the host.
+   */
+  constructor(url: string, load: () => Promise<OpenTracker>, lookup?: LookupFunction) {
     this.url = url;
-    this.#calls = new PlainCalls(url);
+    this.#calls = new PlainCalls(url, lookup);
     this.#load = load;
   }
 

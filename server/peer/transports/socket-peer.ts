@@ -25,7 +25,7 @@ const MAX_IDLE = 16;
  * other content types, unknown fields) go to the fallback. TLS and proxies are not supported.
  */
 export function socketPeer(options: FallbackPeerOptions): RemotePeer {
-  return new FallbackPeer(options, new SocketChannel(options.url));
+  return new FallbackPeer(options, new SocketChannel(options));
 }
 
 class SocketChannel implements PieceChannel {
@@ -36,10 +36,11 @@ class SocketChannel implements PieceChannel {
   readonly #busy = new Set<Http1Connection>();
   #closed = false;
 
-  constructor(url: string) {
+  constructor({ url, lookup }: Pick<FallbackPeerOptions, "url" | "lookup">) {
     this.#url = url;
     this.#connection = {
       Failure: PeerFailed,
+      lookup,
       stallMs: STALL_MS,
       unreachable: (cause) => unreachable(url, cause),
       closed: () => closedBy(url),

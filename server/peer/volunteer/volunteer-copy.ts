@@ -13,7 +13,7 @@ import { connectPeer, type Ways } from "../transports/connect.ts";
 const MAX_IN_FLIGHT_PER_PEER = 4;
 const MAX_IN_FLIGHT_BYTES = 16 << 20;
 
-export interface VolunteerCopyOptions extends Pick<Ways, "ca"> {
+export interface VolunteerCopyOptions extends Pick<Ways, "ca" | "reach"> {
   readonly torrent: Torrent;
   readonly store: PieceStore;
   /** Names the peers that have the pieces. */
@@ -27,7 +27,7 @@ export interface VolunteerCopyOptions extends Pick<Ways, "ca"> {
 
 /** Downloads some pieces of a torrent into a store that is never given its final name. */
 export function startCopy(
-  { torrent, store, sources, ca, onEnded, ...options }: VolunteerCopyOptions,
+  { torrent, store, sources, ca, reach, onEnded, ...options }: VolunteerCopyOptions,
   wanted: Bitfield,
 ): Download {
   const download = new Download({
@@ -38,7 +38,7 @@ export function startCopy(
     trackers: [sources],
     connect: (url, seed) => {
       const pieceLength = (index: PieceIndex) => store.geometry.lengthOf(index);
-      return connectPeer(torrent, { transport: "auto", ca }, { url, legacy: seed, pieceLength });
+      return connectPeer(torrent, { transport: "auto", ca, reach }, { url, legacy: seed, pieceLength });
     },
     hasher: nodeHasher,
     clock: nodeClock,

@@ -5,6 +5,7 @@ import { torrentFromPeer } from "#core/rpc/rpc.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { replaceFile } from "../../base/replace-file.ts";
+import type { Reach } from "../../http/client/reach.ts";
 import { openTransport } from "../../http/client/transports.ts";
 
 /** Torrents remembered; beyond that the oldest are forgotten. */
@@ -16,6 +17,7 @@ export interface VolunteerTorrentsOptions {
   readonly file: string;
   /** PEM certificates to trust in addition to the system's. */
   readonly ca: string | undefined;
+  readonly reach: Reach;
 }
 
 /**
@@ -65,10 +67,13 @@ export class VolunteerTorrents {
   }
 
   async #fromPeers(infoHash: string, peers: readonly string[], signal: AbortSignal): Promise<Torrent> {
+    const { ca, reach } = this.#options;
     for (const url of peers) {
-      const { transport, close } = openTransport(url, "connect", { ca: this.#options.ca });
+      let close = () => {};
       try {
-        const torrent = await torrentFromPeer(transport, infoHash, nodeHasher, signal);
+        const opened = openTransport(url, "connect", { ca, lookup: reach.lookupTo(url) });
+        close = opened.close;
+        const torrent = await torrentFromPeer(opened.transport, infoHash, nodeHasher, signal);
         // The info hash does not cover the replication target, so the value that the catalog gave is used.
         return { ...torrent, replicationTarget: this.#known.get(infoHash) ?? undefined };
       } catch {

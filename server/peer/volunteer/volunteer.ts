@@ -10,6 +10,7 @@ import { rangesOf, wordsOf } from "#core/replication/words.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { Log } from "../../http/base/log.ts";
+import type { Reach } from "../../http/client/reach.ts";
 import type { AnnouncingOptions, Copying } from "../announcing/announcing.ts";
 import type { CopyKeeper, CopyServing, CopySpace } from "../announcing/copy-keeper.ts";
 import type { StoredTorrent } from "../serving/stored-torrent.ts";
@@ -35,6 +36,8 @@ export interface VolunteerOptions extends VolunteerRules, Pick<AnnouncingOptions
   /** Path, created if missing. */
   readonly folder: string;
   readonly log?: Log | undefined;
+  /** Which of the peers that trackers name may be dialled. */
+  readonly reach: Reach;
 }
 
 /** Torrents copied at once. */
@@ -81,10 +84,10 @@ export class Volunteer implements Copying, CopyKeeper {
   #cancelTimer = () => {};
 
   constructor(options: VolunteerOptions) {
-    const { folder, capacityBytes, bytesPerSecond, log, catalogs, ca } = options;
+    const { folder, capacityBytes, bytesPerSecond, log, catalogs, ca, reach } = options;
     this.#options = options;
     this.#folder = new VolunteerFolder({ folder, capacityBytes, log });
-    this.#torrents = new VolunteerTorrents({ catalogs, ca, file: join(folder, "known.json") });
+    this.#torrents = new VolunteerTorrents({ catalogs, ca, reach, file: join(folder, "known.json") });
     this.#eviction = new Eviction(capacityBytes);
     this.#limit = bytesPerSecond === undefined ? undefined : new RateLimit(bytesPerSecond, nodeClock);
   }
@@ -219,6 +222,7 @@ export class Volunteer implements Copying, CopyKeeper {
   async #begin(order: KeptOrder): Promise<void> {
     const { infoHash, sources } = order;
     this.#findAgainMs.set(infoHash, nodeClock.now() + FIND_AGAIN_MS);
+    await this.#options.reach.named(order.tracker.url, sources);
     const torrent = await this.#torrents.find(infoHash, sources, this.#stop.signal);
     const refusal = refusalOf(order, torrent);
     if (refusal) this.#decline(order, refusal);
@@ -255,9 +259,10 @@ export class Volunteer implements Copying, CopyKeeper {
       {
         torrent,
         store,
-        sources: orderedSources(orders, this.#options.zone),
+        sources: orderedSources(orders, this.#options.zone, this.#options.reach),
         limit: this.#limit,
         ca: this.#options.ca,
+        reach: this.#options.reach,
         isSelf: (url) => this.#serving!.isSelf(url),
         onHeld: (index) => {
           this.#copiedBytes += store.geometry.lengthOf(index);

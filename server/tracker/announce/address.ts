@@ -2,11 +2,16 @@ import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { withBrackets } from "#core/base/host.ts";
-import { type Ip, Networks, oneLoopback, parseIp } from "../../http/base/networks.ts";
+import { isPeerUrl } from "#core/base/server-url.ts";
+import {
+  classOf,
+  type Ip,
+  type NetworkClass,
+  Networks,
+  oneLoopback,
+  parseIp,
+} from "../../http/base/networks.ts";
 import type { ResolveHost } from "./dns.ts";
-
-/** The network of an address: this machine, a private network, the internet, or none that a peer can be in. */
-export type NetworkClass = "loopback" | "private" | "public" | "none";
 
 /** The address that a peer announces. */
 export interface DeclaredAddress {
@@ -130,33 +135,12 @@ export function sourceOf(caller: string): string {
   return ip?.toString() ?? "";
 }
 
-function classOf(ip: Ip): NetworkClass {
-  switch (ip.range()) {
-    case "loopback":
-      return "loopback";
-    case "private":
-    case "uniqueLocal":
-    case "carrierGradeNat":
-      return "private";
-    case "unicast":
-      return ip instanceof ipaddr.IPv6 && ip.match(IPV4_COMPATIBLE) ? "none" : "public";
-    default:
-      // Link-local (where cloud metadata is), multicast, reserved, and IPv6 forms that contain an IPv4 address.
-      return "none";
-  }
-}
-
-/** Parses `http(s)://host[:port]`. The text is checked first, because URL.parse drops newlines and empty queries. */
+/** Parses `http(s)://host[:port]`. */
 function parsePeerUrl(text: string): URL {
-  const url = /^https?:\/\/[^\s/?#@\\]+\/?$/i.test(text) ? URL.parse(text) : null;
-  if (!url || url.port === "0")
-    throw new InvalidField("public_url", "must be http or https, a host and a port");
-  return url;
+  if (!isPeerUrl(text)) throw new InvalidField("public_url", "must be http or https, a host and a port");
+  return new URL(text);
 }
 
 function namedAs(protocol: string, host: string, port: number): Pick<PeerAddress, "url" | "address"> {
   return { url: `${protocol}//${host}:${port}`, address: `${host}:${port}` };
 }
-
-/** The deprecated form `::a.b.c.d` (RFC 4291), which some systems still treat as the IPv4 address. */
-const IPV4_COMPATIBLE: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("::"), 96];

@@ -2,13 +2,14 @@ import { createHmac, randomBytes } from "node:crypto";
 import type { LookupFunction } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import ipaddr from "ipaddr.js";
-import type { Clock } from "#core/base/clock.ts";
+import { type Clock, sleep } from "#core/base/clock.ts";
 import { PiezaError } from "#core/base/errors.ts";
+import { withoutBrackets } from "#core/base/host.ts";
 import { toPiezaError } from "#core/rpc/errors.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { openTransport, type TransportKind } from "../../http/client/transports.ts";
 import { equalBytes } from "../store/lease-secret.ts";
-import type { AddressPolicy } from "./address.ts";
+import { type AddressPolicy, sourceOf } from "./address.ts";
 import type { FairSlots } from "./fair-slots.ts";
 import type { CheckedPeer, Reachability, ReachabilityCheck } from "./reachability.ts";
 
@@ -19,6 +20,7 @@ const MAX_ANSWER_BYTES = 4 << 10;
 const NONCE_BYTES = 32;
 /** Characters of a reason, which may quote the other side's words. */
 const MAX_REASON_CHARS = 200;
+const NOT_ITS_OWN = "this peer does not answer there, and its announce comes from another address";
 
 /** Connect passes every proxy in front of a peer; gRPC is spoken by peers in any language. */
 const kinds: readonly TransportKind[] = ["connect", "grpc"];
@@ -45,13 +47,20 @@ export class DialBack implements ReachabilityCheck {
 
   async check({ url, source, identifyKey }: CheckedPeer, signal: AbortSignal): Promise<Reachability> {
     if (identifyKey.length === 0) return notListed("it sent no key that could prove its address");
-    const { slots } = this.#options;
+    const { slots, clock } = this.#options;
+    let dialledMs = clock.now();
     try {
-      await slots.run(source, signal, () => this.#prove(url, identifyKey, signal));
+      await slots.run(source, signal, () => {
+        dialledMs = clock.now();
+        return this.#prove(url, identifyKey, signal);
+      });
       return { listed: true, reason: "", proven: true };
     } catch (error) {
       signal.throwIfAborted();
-      return notListed(reasonOf(url, error));
+      if (isWhereItCallsFrom(url, source)) return notListed(reasonOf(url, error));
+      // Neither the words nor the time may tell an announcer what listens at an address of somebody else.
+      await sleep(clock, Math.max(0, dialledMs + DIAL_MS - clock.now()), signal);
+      return notListed(`not reached at ${url}: ${NOT_ITS_OWN}`.slice(0, MAX_REASON_CHARS));
     }
   }
 
@@ -101,6 +110,11 @@ export class DialBack implements ReachabilityCheck {
       close();
     }
   }
+}
+
+/** Whether the URL's host is the address that the announce came from. A name may lead anywhere. */
+function isWhereItCallsFrom(url: string, source: string): boolean {
+  return source !== "" && sourceOf(withoutBrackets(new URL(url).hostname)) === source;
 }
 
 function notListed(reason: string): Reachability {

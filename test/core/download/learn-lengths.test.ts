@@ -12,12 +12,16 @@ function seedForm(torrent: Torrent): Torrent {
   return { ...torrent, lengths: undefined };
 }
 
-async function learn(swarm: FakeSwarm, torrent = seedForm(swarm.torrent)): Promise<LearnedLengths> {
+async function learn(
+  swarm: FakeSwarm,
+  torrent = seedForm(swarm.torrent),
+  connect = (url: string) => swarm.peers.find((peer) => peer.url === url)!,
+): Promise<LearnedLengths> {
   let settled = false;
   const learning = learnLengths({
     torrent,
     trackers: [swarm.tracker],
-    connect: (url) => swarm.peers.find((peer) => peer.url === url)!,
+    connect,
     hasher: nodeHasher,
     clock: swarm.clock,
     random: seededRandom(1),
@@ -57,6 +61,20 @@ describe("learning the lengths of a legacy torrent", () => {
     const { geometry } = await learn(swarm);
     expect(geometry.length).toBe(5_000);
     expect(liar.asked).toHaveLength(1);
+  });
+
+  it("asks elsewhere when no client can be made for a peer", async () => {
+    const swarm = new FakeSwarm({ pieces: 3 });
+    const [good] = [swarm.add(), swarm.add(), swarm.add()];
+    const refused: string[] = [];
+    const connect = (url: string) => {
+      if (url === good.url) return good;
+      refused.push(url);
+      throw new TypeError("Invalid URL");
+    };
+    expect((await learn(swarm, undefined, connect)).geometry.count).toBe(3);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBe(new Set(refused).size);
   });
 
   it("asks elsewhere when a peer is gone, and waits for one that has the piece", async () => {

@@ -77,6 +77,20 @@ describe("announcing", () => {
     });
   });
 
+  it("takes no source of an order that is no address", async () => {
+    const sources = [
+      "http://",
+      "http://10.0.0.1:5",
+      "http://10.0.0.2:99999",
+      "http://a\u001b[2J",
+      "file:///a",
+    ];
+    const order = { orderId: "1", infoHash, totalPieces: 3, ranges: [{ first: 1, last: 3 }], sources };
+    const remote = tracker({ announce: () => ({ leaseId: "l", leaseSecret: "s", orders: [order] }) });
+    const { orders } = await remote.announce({ event: "heartbeat", torrents: [], left: [] }, never);
+    expect(orders).toMatchObject([{ id: "1", sources: ["http://10.0.0.1:5"] }]);
+  });
+
   it("keeps the secret that only the first answer tells", async () => {
     const remote = tracker({ announce: () => ({ leaseId: lease.id, nextAnnounceMs: 4_000 }) });
     const answer = await remote.announce({ event: "heartbeat", lease, torrents: [], left: [] }, never);
@@ -105,6 +119,18 @@ describe("locating", () => {
   const swarm = { infoHash, totalPieces: 3 };
   const answering = (answer: object) =>
     tracker({ locatePieces: () => create(LocatePiecesResponseSchema, { ...swarm, ...answer }) });
+
+  it("leaves out and counts peers that are no addresses, of either contract", async () => {
+    const hash = "ab".repeat(32);
+    const remote = answering({
+      peers: ["http://", "http://a:1", "http://a:99999"].map((url) => ({ url, complete: true })),
+      seedPeers: ["http://b:1", "\u001b[2J"].map((url) => ({ url, declared: Uint8Array.of(0x80) })),
+      seedPieces: [{ number: 1, hash }],
+    });
+    const table = await remote.locate({ ...swarm, fileName: "a", pieces: [hash, hash, hash] }, never);
+    expect(table.peers.map(({ url }) => url)).toEqual(["http://a:1", "http://b:1"]);
+    expect(table.badUrls).toBe(3);
+  });
 
   it("reads the table in its order", async () => {
     const remote = answering({

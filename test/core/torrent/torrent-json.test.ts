@@ -98,12 +98,6 @@ const refused: [string, unknown, field: string][] = [
   ["trackers that are no list", { ...seed(), trackers: "http://a" }, "trackers"],
   ["trackers of null", { ...seed(), trackers: null }, "trackers"],
   ["17 trackers", { ...seed(), trackers: Array(17).fill("http://a") }, "trackers"],
-  ["a tracker that is no text", { ...seed(), trackers: ["http://a", 7] }, "trackers[1]"],
-  ["a tracker that is no URL", { ...seed(), trackers: ["here"] }, "trackers[0]"],
-  ["a tracker of javascript:", { ...seed(), trackers: ["javascript:alert(1)"] }, "trackers[0]"],
-  ["a tracker of udp:", { ...seed(), trackers: ["udp://a:1"] }, "trackers[0]"],
-  ["a tracker with a password", { ...seed(), trackers: ["http://a:b@c"] }, "trackers[0]"],
-  ["a tracker too long", { ...seed(), trackers: [`http://a/${"a".repeat(1_024)}`] }, "trackers[0]"],
   ["a comment of null", { ...seed(), comment: null }, "comment"],
   ["a comment that is no text", { ...seed(), comment: {} }, "comment"],
   ["a comment too long", { ...seed(), comment: "é".repeat(2_049) }, "comment"],
@@ -180,6 +174,25 @@ describe("a torrent is taken", () => {
     const torrent = await parse({ ...full(), ...said });
     expect(torrentJson(torrent)).toMatchObject(said);
     expect(torrent.infoHash).toBe((await parse(full())).infoHash);
+  });
+
+  it("without the trackers whose URLs are no addresses, which are counted", async () => {
+    const good = ["http://a", "https://b:8443/pieza"];
+    const bad = [
+      ...[
+        "here",
+        "javascript:alert(1)",
+        "udp://a:1",
+        "http://a:b@c",
+        "http://",
+        "http://a:99999",
+        "http://a:0",
+      ],
+      ...[`http://a/${"a".repeat(1_024)}`, "http://a/\u001b[2J", "http://a\u202e", 7],
+    ];
+    const torrent = await parse({ ...seed(), trackers: [good[0], ...bad, good[1]] });
+    expect(torrent).toMatchObject({ trackers: good, badTrackers: bad.length });
+    expect(await parse({ ...seed(), trackers: good })).not.toHaveProperty("badTrackers");
   });
 
   it("with fields that it does not know, which change nothing", async () => {

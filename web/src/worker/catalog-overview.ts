@@ -1,4 +1,5 @@
 import { PiezaError } from "#core/base/errors.ts";
+import { isServerUrl } from "#core/base/server-url.ts";
 import { fetchUpTo } from "./transport.ts";
 
 const MAX_OVERVIEW_BYTES = 64 << 10;
@@ -26,5 +27,5 @@ export async function catalogOverview(origin: string): Promise<CatalogOverview> 
 }
 
 function urlsIn(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((url) => typeof url === "string" && URL.canParse(url)) : [];
+  return Array.isArray(value) ? value.filter((url) => isServerUrl(url)) : [];
 }

@@ -1,5 +1,6 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { PeerFailed } from "#core/base/errors.ts";
+import { isPeerUrl } from "#core/base/server-url.ts";
 import { downloadDefaults } from "#core/download/options.ts";
 import type { AnswerBuffers } from "#core/rpc/answer-buffers.ts";
 import { cappedFetch } from "#core/rpc/capped-fetch.ts";
@@ -85,17 +86,11 @@ function answersAnybody({ origin }: URL): Promise<boolean> {
  * let a tracker choose the request. An https page may use http servers only on the person's own machine.
  */
 export function whyUnreachable(url: string, origin: string): string | undefined {
-  if (!isAddress(url)) return NO_ADDRESS;
+  if (!isPeerUrl(url)) return NO_ADDRESS;
   const { protocol, hostname } = new URL(url);
   if (!origin.startsWith("https:") || protocol === "https:") return undefined;
   if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return undefined;
   return "an https page cannot use a peer without https";
-}
-
-function isAddress(text: string): boolean {
-  if (!URL.canParse(text) || /[?#@]/.test(text)) return false;
-  const { protocol, pathname } = new URL(text);
-  return /^https?:$/.test(protocol) && pathname === "/";
 }
 
 /** Requests in flight at a peer. Over TLS they share one HTTP/2 connection, so the default of the engine applies. */

@@ -19,7 +19,9 @@ import { startDelayProxy } from "../../../bench/delay-proxy.ts";
 import { pieza } from "../../../support/processes/pieza.ts";
 import { PiezaProcess } from "../../../support/processes/pieza-process.ts";
 import { type MadeTorrent, makeTorrent } from "../../../support/swarms/made-torrent.ts";
+import { startToldTracker } from "../../../support/swarms/told-tracker.ts";
 import { TestAuthority } from "../../../support/wire/certificates.ts";
+import { startForwardProxy } from "../../../support/wire/forward-proxy.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -298,6 +300,61 @@ describe("doctor of a torrent", () => {
     const away = await run("some-name", "--catalog", catalog.url);
     expect(away.stdout).toMatch(/PROBLEM {2}catalog .*nothing listens at this address/);
     expect(away.code).toBe(1);
+  });
+
+  it("asks no peer that is not reached through a proxy, and reports it once", async () => {
+    const { url } = await start(
+      startToldTracker({ peers: ["http://peer.test:1"] }, { allowedHosts: ["tracker.test"] }),
+    );
+    const proxy = await start(startForwardProxy());
+    const args = ["doctor", "it.json", "--tracker", url.replace("127.0.0.1", "tracker.test"), "--json"];
+    const env = { HTTP_PROXY: proxy.url };
+    const { events } = await pieza([...args, "--data", join(folder, "data")], { cwd: folder, env });
+    const ofPeer = events.filter(({ subject }) => subject === "http://peer.test:1");
+    expect(ofPeer).toMatchObject([
+      { check: "proxy", level: "ok" },
+      { check: "peer", level: "problem" },
+    ]);
+  });
+
+  it("names peers whose URLs are no addresses, or addresses that a tracker may not name", async () => {
+    const { url } = await start(
+      startToldTracker({ peers: ["http://", "http://a:99999", "http://0.0.0.0:1"] }),
+    );
+    const { code, stdout } = await run("it.json", "--tracker", url);
+    expect(code).toBe(1);
+    expect(stdout).toContain("2 peers that it names have no valid URL and are left out");
+    expect(stdout).toMatch(
+      /PROBLEM {2}peer .*0\.0\.0\.0 is a link-local or reserved address\n +pieza get takes it with/,
+    );
+  });
+
+  it("looks at the server of a torrent's URL when that is not there, and not at the catalog", async () => {
+    const gone = await startTracker({ port: 0 });
+    await gone.close();
+    const catalog = await catalogOf([]);
+    const { code, stdout } = await run(`${gone.url}/files/it.json`, "--catalog", catalog.url);
+    expect(code).toBe(1);
+    expect(stdout).toContain(`PROBLEM  server   ${gone.url}: nothing listens at this address`);
+    expect(stdout).not.toContain(catalog.url);
+    const page = await run(`${gone.url}/#/t/it`, "--catalog", catalog.url);
+    expect(page.stdout).toContain(`PROBLEM  server   ${gone.url}: nothing listens at this address`);
+    expect(page.stdout).not.toContain(catalog.url);
+  });
+
+  it("says so when the server of a torrent's URL answers, and not with the torrent", async () => {
+    const url = await foreign((_, response) => response.writeHead(503).end());
+    const { code, stdout } = await run(`${url}/it.json`);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/PROBLEM {2}server .*\/it\.json answered 503 Service Unavailable/);
+  });
+
+  it("says where a server redirects to", async () => {
+    const location = "https://127.0.0.1:1/";
+    const url = await foreign((_, response) => response.writeHead(308, { location }).end());
+    expect((await look(url))[0]).toMatch(
+      /^warning server: it redirects to https:\/\/127\.0\.0\.1:1\/; give that URL/,
+    );
   });
 
   it("looks at a catalog and the trackers that it names", async () => {

@@ -6,6 +6,7 @@ import {
   parsePieceRanges,
   parseSize,
   printable,
+  printableJson,
 } from "../../../../server/cli/line/units.ts";
 
 describe("sizes", () => {
@@ -74,4 +75,18 @@ describe("piece numbers", () => {
 
 it("text from outside cannot move the cursor, ring the bell or turn the direction of what follows", () => {
   expect(printable("a\x1b[2J\x07\n\u202egpj.exe 文 é")).toBe("a\ufffd[2J\ufffd\ufffd\ufffdgpj.exe 文 é");
+  expect(printable("\u009b2J\u007f\u2066\u200e\ufeff\ud800")).toBe("\ufffd2J\ufffd\ufffd\ufffd\ufffd\ufffd");
+  // Two emoji and a joiner are one family.
+  expect(printable("👩‍👧")).toBe("👩‍👧");
+});
+
+it("JSON escapes the same characters, and means the same", () => {
+  const value = {
+    url: "a\u001b[2J\u009b2J\u007f\u202e\u{e0001}\ud800",
+    n: 1.5,
+    list: [null, true, "é文👩‍👧"],
+  };
+  const text = printableJson(value);
+  expect(printable(text)).toBe(text);
+  expect(JSON.parse(text)).toEqual(value);
 });

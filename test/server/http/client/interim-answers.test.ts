@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { messageOf } from "#core/base/errors.ts";
 import { getText } from "../../../../server/cli/clients/http-get.ts";
 import { checkServer } from "../../../../server/cli/doctor/check-server.ts";
+import { Reach } from "../../../../server/http/client/reach.ts";
 import { openTracker } from "../../../../server/peer/transports/connect.ts";
 import { geometry, swarm } from "../../../support/swarms/test-peer.ts";
 import { openWay, ways } from "../../../support/wire/hostile-ways.ts";
@@ -79,7 +80,7 @@ describe("interim answers (1xx) without end", () => {
       message: `cannot reach ${url}: more than 64 interim answers (1xx) and no answer`,
     });
     for (const transport of ["auto", "connect"] as const) {
-      const tracker = await openTracker(url, { transport, ca: undefined });
+      const tracker = await openTracker(url, { transport, ca: undefined, reach: new Reach() });
       ends.push(() => tracker.close());
       const asked = tracker.locate({ infoHash: swarm.infoHash, totalPieces: 4 } as never, signal());
       const error = await asked.catch((thrown: unknown) => thrown);

@@ -3,6 +3,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo, Server } from "node:net";
 import { afterEach, expect, it } from "vitest";
+import { Reach } from "../../../../server/http/client/reach.ts";
 import { connectPeer } from "../../../../server/peer/transports/connect.ts";
 import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 
@@ -41,7 +42,7 @@ it.each([
   const pieceLength = (index: number) => geometry.lengthOf(geometry.index(index));
   const peer = connectPeer(
     torrent,
-    { ca: undefined, transport: way.transport },
+    { ca: undefined, transport: way.transport, reach: new Reach() },
     { url, legacy: false, pieceLength },
   );
   ends.push(() => peer.close());

@@ -1,10 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  AddressPolicy,
-  classOfHost,
-  type NetworkClass,
-  sourceOf,
-} from "../../../../server/tracker/announce/address.ts";
+import type { NetworkClass } from "../../../../server/http/base/networks.ts";
+import { AddressPolicy, classOfHost, sourceOf } from "../../../../server/tracker/announce/address.ts";
 
 /** Names of a network that the tests make up. */
 const names: Record<string, string[]> = {

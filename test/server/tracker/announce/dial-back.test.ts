@@ -11,6 +11,7 @@ import { startServing } from "../../../../server/peer/serving/serving.ts";
 import { AddressPolicy } from "../../../../server/tracker/announce/address.ts";
 import { DialBack } from "../../../../server/tracker/announce/dial-back.ts";
 import { FairSlots } from "../../../../server/tracker/announce/fair-slots.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
 import { TestAuthority } from "../../../support/wire/certificates.ts";
 import { conducts, startHostilePeer } from "../../../support/wire/hostile-peers.ts";
 
@@ -131,7 +132,8 @@ it("a peer with TLS is proven under the name of its certificate, by those who tr
 });
 
 it("a literal that is not allowed is not dialled, although it was when the lease was made", async () => {
-  const { reason } = await check("http://10.0.0.5:50051");
+  const url = "http://10.0.0.5:50051";
+  const { reason } = await dialBack().check({ url, identifyKey: key, source: "10.0.0.5" }, signal);
   expect(reason).toContain("not in the networks");
 });
 
@@ -147,6 +149,31 @@ it("a redirect is not followed", async () => {
   const url = `http://127.0.0.1:${(detour.address() as AddressInfo).port}`;
   expect(await check(url)).toMatchObject({ listed: false, proven: false });
   expect(asked).toHaveLength(1);
+});
+
+it("an announcer elsewhere learns neither by words nor by time what listens at an address", async () => {
+  const servers = await Promise.all(conducts.map(startHostilePeer));
+  ends.push(...servers.map((server) => () => server.close()));
+  const closed = await peer([key]);
+  await ends.pop()!();
+  const urls = [...servers.map(({ url }) => url), await peer([otherKey]), closed, "http://nobody.invalid:1"];
+  const clock = new FakeClock();
+  const addresses = new AddressPolicy({ own: "loopback", resolveHost: async () => [] });
+  const dial = new DialBack({ addresses, slots: new FairSlots(64), clock });
+  let known = 0;
+  const found = urls.map(async (url) => {
+    const { reason } = await dial.check({ url, identifyKey: key, source: "203.0.113.9" }, signal);
+    known++;
+    return reason.replace(url, "URL");
+  });
+  // Time passes in which the same servers answer somebody else, and which the clock knows nothing of.
+  await Promise.all(urls.slice(-3, -1).map((url) => check(url)));
+  await clock.tick(1_999);
+  expect(known).toBe(0);
+  await clock.tick(1);
+  const reasons = await Promise.all(found);
+  expect(new Set(reasons).size, [...new Set(reasons)].join("\n")).toBe(1);
+  expect(reasons[0]).toMatch(/^not reached at URL: this peer does not answer there/);
 });
 
 it("eighteen hostile servers at once are not listed, each for a reason in words, and all within seconds", async () => {
