@@ -208,6 +208,7 @@ export class Download {
         break;
       case "tick":
         this.#swarm.markProgress(now);
+        this.#assigner.breadth.step(this.#swarm.peers, now);
         break;
       case "room":
         break;
@@ -309,7 +310,7 @@ export class Download {
     if (this.#picker.isHeld(index)) return;
     if (peer.requests.get(index) === request) {
       peer.onServed(request, this.#input.clock.now(), bytes);
-      this.#assigner.inFlightBytes -= bytes;
+      this.#assigner.onEnded(bytes, bytes);
     }
     this.#cancelOthers(request);
     this.#account.onHeld(request, this.#input.clock.now());
@@ -352,7 +353,7 @@ export class Download {
     limit?.giveBack(Math.max(0, bytes - arrived));
     receiver.close();
     peer.onEndedWithout(request, clock.now(), how);
-    this.#assigner.inFlightBytes -= bytes;
+    this.#assigner.onEnded(bytes, arrived);
     // The piece may be stored all the same: then an event is about to say so.
     if (!store.held.has(index)) {
       this.#picker.onFailed(peer.slot, index);
