@@ -274,8 +274,8 @@ export class Download {
   async #fetch(request: PieceRequest): Promise<void> {
     const { peer, index, receiver, abort } = request;
     try {
-      const ask = (signal: AbortSignal) => peer.remote!.getPiece(index, receiver, signal);
-      await unlessStalled(ask, () => receiver.arrivedBytes, this.#input.clock, abort.signal);
+      const getting = peer.remote!.getPiece(index, receiver, abort.signal);
+      await unlessStalled(getting, () => receiver.arrivedBytes, this.#input.clock, abort);
       if (await receiver.finish(() => this.#claim(request))) this.#handle({ type: "held", request });
     } catch (error) {
       this.#handle({ type: "requestFailed", request, error });
