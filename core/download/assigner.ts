@@ -1,6 +1,7 @@
 import type { RateLimit } from "../base/rate-limit.ts";
 import type { PieceGeometry, PieceIndex } from "../torrent/piece.ts";
 import { tooSlow } from "./assignment.ts";
+import { Breadth } from "./breadth.ts";
 import type { DownloadPeer } from "./download-peer.ts";
 import { ASKED, MAX_EXPLAINED_PEERS, type WhyNot } from "./explain.ts";
 import { type Choice, Hedging } from "./hedging.ts";
@@ -29,12 +30,14 @@ export class Assigner {
   idle = false;
   /** A request was possible but held back: by the rate limit, or by a store that takes the pieces in order. */
   heldBack: "limited" | "blocked" | undefined;
+  readonly breadth: Breadth;
   readonly #input: AssignerInput;
   /** Made when first needed; the next request makes it untrue. */
   #hedging: Hedging | undefined;
 
   constructor(input: AssignerInput) {
     this.#input = input;
+    this.breadth = new Breadth(input.geometry.pieceLength);
   }
 
   /**
@@ -68,6 +71,12 @@ export class Assigner {
     this.idle = this.inFlightBytes === 0 && !this.heldBack;
   }
 
+  /** A request for a piece of `bytes` ended after `arrived` of them. */
+  onEnded(bytes: number, arrived: number): void {
+    this.inFlightBytes -= bytes;
+    this.breadth.onEnded(arrived);
+  }
+
   /** Waits no more for the rate limit. */
   stop(): void {
     this.#input.limit?.leave(this.#input.onRoom);
@@ -89,10 +98,12 @@ export class Assigner {
     return peer.inFlight < peer.pace.window(geometry.pieceLength, most);
   }
 
-  /** Whether there is room for the bytes of one more request. */
-  get #fits(): boolean {
-    const { options, geometry } = this.#input;
-    return this.inFlightBytes === 0 || this.inFlightBytes + geometry.pieceLength <= options.maxInFlightBytes;
+  /** Whether one more request fits into the bytes in flight, and into a link that peers may share. */
+  #fits(peer: DownloadPeer): boolean {
+    const { options, geometry, swarm, clock } = this.#input;
+    if (this.inFlightBytes === 0) return true;
+    if (this.inFlightBytes + geometry.pieceLength > options.maxInFlightBytes) return false;
+    return this.breadth.allows(peer, swarm.peers, this.inFlightBytes, clock.now());
   }
 
   /** A piece that a reader waits for comes before all others. */
@@ -122,7 +133,7 @@ export class Assigner {
   /** A piece that nobody is asked for comes first, then one that others are late with. */
   #unfocused(peer: DownloadPeer, usable: DownloadPeer[]): Choice | undefined {
     const { picker, swarm, geometry, clock } = this.#input;
-    const fits = this.#fits;
+    const fits = this.#fits(peer);
     const index = picker.pick(peer.slot, swarm.preference(peer));
     // This piece is the rarest that the peer has. If others can give even that sooner, the peer is not needed.
     if (index !== undefined && this.#isTooSlow(peer, index, usable)) return undefined;
@@ -149,7 +160,7 @@ export class Assigner {
     if (peer.lacks.has(index)) return "l";
     if (peer.requests.has(index)) return "r";
     if (this.#isTooSlow(peer, index, usable)) return "s";
-    return this.#hasWindow(peer) && this.#fits ? "o" : "b";
+    return this.#hasWindow(peer) && this.#fits(peer) ? "o" : "b";
   }
 
   /** Compared with the other peers that can give this piece. The only peer with a piece is never too slow. */

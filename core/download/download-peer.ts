@@ -82,6 +82,7 @@ export class DownloadPeer {
   /** Requests at it that were given up while it had not given a piece. */
   #givenUp = 0;
   #forgetAtMs = 0;
+  #endedBytes = 0;
 
   constructor(slot: number, url: string, legacy: boolean, remote: RemotePeer | undefined, now: number) {
     this.slot = slot;
@@ -116,6 +117,13 @@ export class DownloadPeer {
     return undefined;
   }
 
+  /** All bytes that it has sent, for nothing or not. */
+  get arrivedBytes(): number {
+    let bytes = this.#endedBytes;
+    for (const { receiver } of this.requests.values()) bytes += receiver.arrivedBytes;
+    return bytes;
+  }
+
   get inFlight(): number {
     return this.requests.size;
   }
@@ -133,12 +141,14 @@ export class DownloadPeer {
   /** The request brought a right piece of `bytes`. */
   onServed({ index, startedMs }: PieceRequest, now: number, bytes: number): void {
     this.requests.delete(index);
+    this.#endedBytes += bytes;
     this.pace.onServed(now, bytes, now - startedMs);
     this.#onServed(now, bytes);
   }
 
   onEndedWithout({ index, startedMs, receiver }: PieceRequest, now: number, how: EndedWithout): void {
     this.requests.delete(index);
+    this.#endedBytes += receiver.arrivedBytes;
     if (how === "failed") this.pace.onFailed(now);
     else this.pace.onGivenUp(now, receiver.arrivedBytes, now - startedMs);
     if (how === "failed" || this.pace.rate === undefined) return;

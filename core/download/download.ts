@@ -214,6 +214,7 @@ export class Download {
         break;
       case "tick":
         this.#swarm.markProgress(now);
+        this.#assigner.breadth.step(this.#swarm.peers, now);
         break;
       case "room":
         break;
@@ -280,8 +281,8 @@ export class Download {
   async #fetch(request: PieceRequest): Promise<void> {
     const { peer, index, receiver, abort } = request;
     try {
-      const ask = (signal: AbortSignal) => peer.remote!.getPiece(index, receiver, signal);
-      await unlessStalled(ask, () => receiver.arrivedBytes, this.#input.clock, abort.signal);
+      const getting = peer.remote!.getPiece(index, receiver, abort.signal);
+      await unlessStalled(getting, () => receiver.arrivedBytes, this.#input.clock, abort);
       if (await receiver.finish(() => this.#claim(request))) this.#handle({ type: "held", request });
     } catch (error) {
       this.#handle({ type: "requestFailed", request, error });
@@ -316,7 +317,7 @@ export class Download {
     if (this.#picker.isOver(index)) return;
     if (peer.requests.get(index) === request) {
       peer.onServed(request, this.#input.clock.now(), bytes);
-      this.#assigner.inFlightBytes -= bytes;
+      this.#assigner.onEnded(bytes, bytes);
     }
     this.#cancelOthers(request);
     this.#account.onHeld(request, this.#input.clock.now());
@@ -351,7 +352,7 @@ export class Download {
     limit?.giveBack(Math.max(0, bytes - arrived));
     receiver.close();
     peer.onEndedWithout(request, clock.now(), how);
-    this.#assigner.inFlightBytes -= bytes;
+    this.#assigner.onEnded(bytes, arrived);
     // The piece may be stored all the same: then an event is about to say so.
     if (!store.held.has(index)) {
       this.#picker.onFailed(peer.slot, index);

@@ -118,8 +118,10 @@ class LengthLearner {
     try {
       const askedAtMs = clock.now();
       const sink = new WholePiece(clock);
-      const ask = (asking: AbortSignal) => remote.getPiece(index, sink, asking);
-      await unlessStalled(ask, () => sink.arrivedBytes, clock, signal);
+      const stop = new AbortController();
+      const either = AbortSignal.any([signal, stop.signal]);
+      const getting = remote.getPiece(index, sink, either);
+      await unlessStalled(getting, () => sink.arrivedBytes, clock, stop);
       const bytes = sink.bytes();
       const cameMs = clock.now();
       const hash = await sha256(hasher, bytes);

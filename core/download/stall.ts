@@ -6,28 +6,27 @@ const STALL_MS = 10_000;
 const STALL_BYTES = 4 << 10;
 
 /**
- * Runs a request for a piece; `received` says how many bytes it has brought so far. Ends a request that stalls: the
- * signal that it was given is aborted, and the promise rejects with PeerFailed("deadline_exceeded").
+ * Waits for a request for a piece; `received` says how many bytes it has brought so far. A request that stalls is
+ * aborted with PeerFailed("deadline_exceeded") as the reason, which the promise then rejects with.
  */
 export async function unlessStalled<T>(
-  run: (signal: AbortSignal) => Promise<T>,
+  request: Promise<T>,
   received: () => number,
   clock: Clock,
-  signal: AbortSignal,
+  abort: AbortController,
 ): Promise<T> {
-  const stalled = new AbortController();
   let cancel = () => {};
   const watch = (before: number) => {
     cancel = clock.after(STALL_MS, () => {
       const bytes = received() - before;
       if (bytes >= STALL_BYTES) return watch(before + bytes);
       const problem = `no more than ${bytes} ${bytes === 1 ? "byte" : "bytes"} of the piece in ${STALL_MS / 1000} s`;
-      stalled.abort(new PeerFailed("deadline_exceeded", problem));
+      abort.abort(new PeerFailed("deadline_exceeded", problem));
     });
   };
   watch(0);
   try {
-    return await run(AbortSignal.any([signal, stalled.signal]));
+    return await request;
   } finally {
     cancel();
   }

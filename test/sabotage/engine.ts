@@ -21,7 +21,7 @@ export const sabotagesOfTheEngine: readonly Sabotage[] = [
   {
     what: "a download keeps the whole file in memory",
     file: "core/download/assigner.ts",
-    find: "this.inFlightBytes + geometry.pieceLength <= options.maxInFlightBytes",
+    find: "if (this.inFlightBytes + geometry.pieceLength > options.maxInFlightBytes) return false;",
     replace: "true",
     test: "test/core/download/download-pace.test.ts",
     name: "requests no more bytes than allowed, whatever the window",
@@ -129,5 +129,13 @@ export const sabotagesOfTheEngine: readonly Sabotage[] = [
     replace: "",
     test: "test/simulation/limits.test.ts",
     name: "never says that nobody has the missing pieces",
+  },
+  {
+    what: "all peers behind one slow link are asked at once",
+    file: "core/download/assigner.ts",
+    find: "return this.breadth.allows(peer, swarm.peers, this.inFlightBytes, clock.now());",
+    replace: "return true;",
+    test: "test/simulation/bottleneck.test.ts",
+    name: "8 of them bring a piece every 2 s",
   },
 ];

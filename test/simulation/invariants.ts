@@ -11,7 +11,8 @@ import { pieceOf, sameBytes, type World } from "./world.ts";
 
 /** A lease, a dial that may prolong it once, and a sweep. */
 const LONGEST_LEASE_MS = defaultTrackerLimits.leaseMs + 2_000 + 1_000;
-const MAX_REQUESTERS = 2;
+/** Requests for one piece: beside useless peers it is tried at many, until one of them has given something. */
+const MAX_REQUESTERS = 16;
 
 /** What must hold at every instant, whatever fails. Looks from outside at what the parts themselves say. */
 export class Invariants implements TrackerWitness {

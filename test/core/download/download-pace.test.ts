@@ -142,7 +142,7 @@ describe("trackers", () => {
       for (let n = 0; n < 4; n++) swarm.add({ rate: 1_000 });
       swarm.tracker.turn = turn;
       const download = start(swarm);
-      await swarm.clock.tick(10);
+      await swarm.until("each is asked", () => swarm.peers.every(({ asked }) => asked.length > 0));
       for (const [position, peer] of swarm.peers.entries()) {
         expect((turn + peer.asked[0]! + 1) % 4).toBe(position);
       }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { sleep } from "#core/base/clock.ts";
 import { type LearnedLengths, learnLengths } from "#core/download/learn-lengths.ts";
 import { putLearned } from "#core/download/learned-pieces.ts";
 import { PieceMap } from "#core/download/snapshot.ts";
@@ -36,6 +37,20 @@ async function learn(
 }
 
 describe("learning the lengths of a legacy torrent", () => {
+  it("leaves a peer that drips after 10 s, and asks another", async () => {
+    const swarm = new FakeSwarm({ pieces: 3 });
+    const drip = swarm.add();
+    drip.getPiece = async (_index, sink, signal) => {
+      for (;;) {
+        await sleep(swarm.clock, 1_000, signal);
+        await sink.write(new Uint8Array(1));
+      }
+    };
+    swarm.add();
+    await learn(swarm);
+    expect(swarm.clock.now()).toBeLessThan(30_000);
+  });
+
   for (const [pieces, lastPiece] of [
     [1, 0],
     [1, 700],
