@@ -49,7 +49,7 @@ export const rooms: readonly Room[] = [
   room(
     "server/http/handling",
     "Connect's handlers, health, reflection",
-    "core/base gen server/http/base server/http/guards server/http/direct",
+    "core/base core/rpc gen server/base server/http/base server/http/guards server/http/direct",
   ),
   room(
     "server/http/listening",

@@ -12,6 +12,12 @@ export const limits = {
   /** Bytes of one request message, also after decompression, unless the policy of its method names another bound. */
   requestBytes: 64 * KiB,
   /**
+   * Bytes of all requests together that are being read or answered: as long as their callers declare them, or as much
+   * as has arrived. A call that would go over the share of its address is refused, so that callers who hold their
+   * bodies back cannot fill the memory.
+   */
+  bodyBytes: 128 * MiB,
+  /**
    * Bytes of all unread answers together, without pieces, which have their own budget. A call that would go over the
    * share of its address is answered with 503, so that callers that never read cannot fill the memory.
    */
