@@ -60,7 +60,7 @@ export const rooms: readonly Room[] = [
   room(
     "server/tracker/store",
     "contracts of the swarm's state, limits, checks",
-    "core/base core/torrent core/ports",
+    "core/base core/torrent core/ports server/http/base",
   ),
   room(
     "server/tracker/store/rules",

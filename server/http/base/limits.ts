@@ -3,7 +3,7 @@ const MiB = 1 << 20;
 
 /** The limits of a server, the same for all its services. The limits of one method are in its MethodPolicy. */
 export const limits = {
-  /** Open connections of one server. The next one is closed at once. */
+  /** Open connections of one server. The next one takes the place of an idle one, or is closed: see Connections. */
   maxConnections: 2048,
   /** Open streams of one HTTP/2 connection. The next one is refused, and its caller may try again. */
   maxStreams: 64,

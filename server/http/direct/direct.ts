@@ -1,5 +1,6 @@
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { PiezaError } from "#core/base/errors.ts";
+import { checkValues } from "#core/rpc/message-bounds.ts";
 import type { Caller } from "../base/caller.ts";
 import type { Reply } from "../base/http-types.ts";
 import type { Call } from "../guards/gates.ts";
@@ -36,12 +37,13 @@ export function directMethod<Input extends DescMessage>(
   return { read: (message) => readMessage(input, message), answer };
 }
 
-/** Decodes a message. Returns undefined if the bytes are malformed. */
+/** Decodes a message. Returns undefined if the bytes are malformed or have more values than they may. */
 export function readMessage<Desc extends DescMessage>(
   schema: Desc,
   message: Uint8Array,
 ): MessageShape<Desc> | undefined {
   try {
+    checkValues(schema, message);
     return fromBinary(schema, message);
   } catch {
     return undefined;
