@@ -56,7 +56,7 @@ export const rooms: readonly Room[] = [
     "one port for HTTP/1.1, HTTP/2 and TLS",
     "core/base gen server/http/base server/http/guards server/http/direct server/http/handling",
   ),
-  room("server/http/client", "transports to other servers, proxies", "core/base server/http/base"),
+  room("server/http/client", "transports to other servers, proxies", "core/base core/rpc server/http/base"),
   room(
     "server/tracker/store",
     "contracts of the swarm's state, limits, checks",
