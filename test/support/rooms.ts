@@ -91,12 +91,12 @@ export const rooms: readonly Room[] = [
   room(
     "server/tracker/locate",
     "names the peers that hold each piece, round-robin",
-    "core/* gen server/http/direct server/tracker/store server/tracker/metrics server/tracker/announce",
+    "core/* gen server/http/direct server/http/guards server/tracker/store server/tracker/metrics server/tracker/announce",
   ),
   room(
     "server/tracker/legacy",
     "the legacy contract: RegisterPeer, GetFilePieces",
-    "core/* gen server/http/base server/http/client server/http/direct server/tracker/store server/tracker/announce server/tracker/locate",
+    "core/* gen server/base server/http/base server/http/client server/http/direct server/http/guards server/tracker/store server/tracker/announce server/tracker/locate",
   ),
   room(
     "server/tracker",

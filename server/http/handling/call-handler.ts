@@ -245,13 +245,17 @@ export class CallHandler {
     }
   }
 
-  /** Holds a plain HTTP answer, all handed to the system, to its pace and to the budget of unread bytes. */
+  /**
+   * Holds a plain HTTP answer to its pace and to the budget of unread bytes. One that has not ended yet is sent in
+   * parts, as its caller reads them, and has little in memory.
+   */
   #holdAnswer({ head, caller, pace, frontEnd }: Call, response: HttpResponse): void {
     if (response.closed) return;
     const stated = Number(response.getHeader("content-length") ?? MAX_UNSTATED_BYTES);
     const bytes = head.method === "HEAD" ? 0 : stated;
     try {
-      pace!.sending(bytes, this.#budgets.unread.take(caller.address, bytes));
+      const inMemory = response.writableEnded ? bytes : Math.min(bytes, MAX_UNSTATED_BYTES);
+      pace!.sending(bytes, this.#budgets.unread.take(caller.address, inMemory));
     } catch {
       frontEnd.kill();
     }
