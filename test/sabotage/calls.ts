@@ -142,7 +142,7 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
   {
     what: "the rate is not charged for what a message has unpacked",
     file: "server/http/handling/by-library.ts",
-    find: "if (policy.rated && !policy.authority) chargeRate(address, read.bytes);",
+    find: "if (policy.rated && !policy.authority) chargeRate(address, room.neededBytes);",
     replace: "void chargeRate;",
     test: "test/server/http/handling/long-messages.test.ts",
     name: "the rate of an address is charged",

@@ -9,6 +9,7 @@ export class BodyRoom {
   readonly #address: string;
   readonly #giveBacks: (() => void)[] = [];
   #bytes = 0;
+  #neededBytes = 0;
 
   constructor(budget: UploadBudget, address: string) {
     this.#budget = budget;
@@ -20,10 +21,16 @@ export class BodyRoom {
    * steps. Throws PiezaError with resource_exhausted and a hint.
    */
   holds(bytes: number): void {
+    this.#neededBytes = Math.max(this.#neededBytes, bytes);
     if (bytes <= this.#bytes) return;
     const more = Math.max(bytes - this.#bytes, this.#bytes > 0 ? STEP_BYTES : 0);
     this.#giveBacks.push(this.#budget.take(this.#address, more));
     this.#bytes += more;
+  }
+
+  /** The most that `holds` was asked for. */
+  get neededBytes(): number {
+    return this.#neededBytes;
   }
 
   release(): void {

@@ -48,8 +48,13 @@ export async function readRequest(
   if (!form) return { read: undefined, begun };
   room.holds(Math.min(policy.requestBytes, statedBytes(head.headers["content-length"]) ?? 0));
   const body = call.pace!.reading(begun ?? (call.body as Readable));
-  const read = await readMessage(form, body, room);
-  if (policy.rated && !policy.authority) chargeRate(address, read.bytes);
+  let read: ReadMessage;
+  try {
+    read = await readMessage(form, body, room);
+  } finally {
+    // Also for a message that is refused, which has cost as much.
+    if (policy.rated && !policy.authority) chargeRate(address, room.neededBytes);
+  }
   // A watch lasts for hours, and its request is not needed any more.
   if (method?.methodKind !== "unary") room.release();
   return { read, begun: undefined };

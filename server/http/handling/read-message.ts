@@ -35,8 +35,6 @@ export interface ReadMessage {
   readonly message: Message | undefined;
   /** The header that names a compression, which `body` does not have. */
   readonly encoding: string;
-  /** Bytes of the message. */
-  readonly bytes: number;
 }
 
 /** A byte that is no message. */
@@ -70,7 +68,7 @@ export async function readMessage(
   const { mostBytes, binary, framed, encoding, gzip } = form;
   const sent = await readAll(body, mostBytes, room);
   const single = framed ? oneFrame(sent) : { message: sent, compressed: gzip };
-  const faulty = { message: undefined, encoding, bytes: sent.length };
+  const faulty = { message: undefined, encoding };
   if (!single) return { ...faulty, body: faultOf(sent) };
   if (single.compressed && !gzip) return { ...faulty, body: frameHead(0, COMPRESSED_FLAG) };
   const bytes = single.compressed ? await inflate(single.message, mostBytes, room) : single.message;
@@ -85,7 +83,7 @@ export async function readMessage(
     plain = MALFORMED;
   }
   const whole = framed ? Buffer.concat([frameHead(plain.length), plain]) : plain;
-  return { body: whole, message, encoding, bytes: bytes.length };
+  return { body: whole, message, encoding };
 }
 
 /** Checks a message, and decodes it if it is long. */

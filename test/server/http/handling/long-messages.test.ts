@@ -202,6 +202,16 @@ describe.each(wireFormats)("in %s", (format) => {
   });
 });
 
+it("the rate of an address is charged for a message that was refused, too", async () => {
+  const server = await start({ limits: { changesBurst: 10, changesPerSecond: 0.001 } });
+  const peer = client(server, "connect");
+  const bomb = packed("connect", callOf("connect", announce, {}), manyEmpty(8, MiB));
+  expect(read("connect", announce, await peer.call(bomb))).toMatchObject({ code: "invalid_argument" });
+  expect(read("connect", announce, await peer.call(bomb))).toMatchObject({
+    text: "too many calls from this address",
+  });
+});
+
 describe("bodies that are held back", () => {
   it("fill half of the memory for bodies, whatever their method, and leave the rest to others", async () => {
     const server = await start({ limits: { bodyBytes: 4 * MiB } });
