@@ -123,9 +123,10 @@ export class Assigner {
     const { picker, swarm, geometry, clock } = this.#input;
     const index = picker.pickFocused(peer.slot);
     const isInTime = index !== undefined && !this.#isTooSlow(peer, index, usable, picker.idleFocused);
-    if (isInTime && this.#fits) return { index };
+    const fits = this.#fits(peer);
+    if (isInTime && fits) return { index };
     this.#hedging ??= new Hedging(swarm.peers, geometry, clock.now());
-    if (!isInTime) return this.#hedging.hedge(peer, usable, this.#fits, (one) => picker.isFocused(one));
+    if (!isInTime) return this.#hedging.hedge(peer, usable, fits, (one) => picker.isFocused(one));
     const replaces = this.#hedging.victim(peer);
     return replaces && { index, replaces };
   }

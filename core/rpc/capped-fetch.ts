@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { PeerFailed } from "../base/errors.ts";
 import { AnswerBuffers } from "./answer-buffers.ts";
+import { checkedBody } from "./checked-answers.ts";
 import type { OnBytes } from "./coming.ts";
 import { AnswerTooLong } from "./errors.ts";
 
@@ -27,7 +28,12 @@ const DEFAULT_STALL_MS = 10_000;
 export function cappedFetch(fetch: Fetch, options: CappedFetchOptions): Fetch {
   return async (input, init) => {
     const { response, limit, waiting } = await begin(fetch, options, input, init);
-    return response.body ? new Response(capped(response.body, limit, waiting), response) : response;
+    if (!response.body) return response;
+    const { status, headers } = response;
+    const url = input instanceof Request ? input.url : String(input);
+    const answer = { url, status, contentType: headers.get("content-type"), ...options };
+    const body = chunksOf(response.body, limit, waiting);
+    return new Response(streamOf(checkedBody(answer, body) ?? body), response);
   };
 }
 
@@ -97,20 +103,39 @@ function isFramed(contentType: string | null): boolean {
   return /^application\/(grpc|connect\+)/.test(contentType ?? "");
 }
 
-function capped(
+/** Reads a body within its limit. A reader that stops early cancels it. */
+async function* chunksOf(
   body: ReadableStream<Uint8Array>,
   limit: AnswerLimit,
   waiting: Waiting,
-): ReadableStream<Uint8Array> {
+): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
+  let ended = false;
+  try {
+    for (;;) {
+      const { done, value } = await waiting(reader.read());
+      ended = done;
+      if (done) return;
+      if (!limit.bears(value)) throw tooLong(reader);
+      yield value;
+    }
+  } finally {
+    if (!ended) reader.cancel().catch(() => {});
+  }
+}
+
+/** Not every browser has ReadableStream.from. */
+function streamOf(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const iterator = chunks[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { done, value } = await waiting(reader.read());
-      if (done) return controller.close();
-      if (!limit.bears(value)) throw tooLong(reader);
-      controller.enqueue(value);
+      const { done, value } = await iterator.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
     },
-    cancel: (reason) => reader.cancel(reason),
+    async cancel() {
+      await iterator.return?.();
+    },
   });
 }
 

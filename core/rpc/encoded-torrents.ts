@@ -10,19 +10,22 @@ const OVERHEAD_BYTES = 4 << 10;
 
 /** Torrents in wire form, least recently used out first: encoding the largest takes a tenth of a second. */
 export class EncodedTorrents {
+  readonly #encode: (torrent: Torrent) => Uint8Array;
   readonly #maxBytes: number;
   /** In order of use: the least recently used torrent is the first. */
   readonly #kept = new Map<Torrent, Uint8Array>();
   #keptBytes = 0;
 
-  constructor(maxBytes = MAX_BYTES) {
+  /** `encode`: default the binary Torrent message. */
+  constructor(maxBytes = MAX_BYTES, encode: (torrent: Torrent) => Uint8Array = toMessage) {
+    this.#encode = encode;
     this.#maxBytes = maxBytes;
   }
 
-  /** The binary Torrent message. Shared by callers, which must not change it. */
+  /** The torrent's bytes. Shared by callers, which must not change them. */
   bytesOf(torrent: Torrent): Uint8Array {
     const known = this.#kept.get(torrent);
-    const bytes = known ?? toBinary(TorrentSchema, torrentToMessage(torrent));
+    const bytes = known ?? this.#encode(torrent);
     if (known) this.#kept.delete(torrent);
     else this.#keptBytes += bytes.length + OVERHEAD_BYTES;
     this.#kept.set(torrent, bytes);
@@ -33,4 +36,8 @@ export class EncodedTorrents {
     }
     return bytes;
   }
+}
+
+function toMessage(torrent: Torrent): Uint8Array {
+  return toBinary(TorrentSchema, torrentToMessage(torrent));
 }

@@ -1,5 +1,9 @@
+import { MAX_PIECES } from "../torrent/piece.ts";
 import type { LocateAnswer, LocatedPeer, LocateRequest } from "./locate.ts";
-import { fieldsOf, intField, lengthField, numberedHash, textOf } from "./wire.ts";
+import { append, fieldsOf, intField, lengthField, numberedHash, textOf } from "./wire.ts";
+
+/** More than a tracker names, and more than the reader of an answer takes. */
+const MAX_PEERS_SENT = 1_024;
 
 /** A LocatePiecesRequest in binary. */
 export function encodeLocateRequest(request: LocateRequest): Uint8Array<ArrayBuffer> {
@@ -26,12 +30,12 @@ export function decodeLocateAnswer(message: Uint8Array): LocateAnswer {
   const seedPieces: { number: number; hash: string }[] = [];
   for (const { number, int, bytes } of fieldsOf(message)) {
     if (number === 2) answer.totalPieces = int >>> 0;
-    else if (number === 3) peers.push(peerOf(bytes));
+    else if (number === 3) append(peers, MAX_PEERS_SENT, peerOf(bytes));
     else if (number === 4) answer.turn = int >>> 0;
     else if (number === 5) answer.trackerId = textOf(bytes);
     else if (number === 6) answer.nextLocateMs = int >>> 0;
-    else if (number === 7) seedPeers.push(legacyPeerOf(bytes));
-    else if (number === 8) seedPieces.push(numberedHash(bytes));
+    else if (number === 7) append(seedPeers, MAX_PEERS_SENT, legacyPeerOf(bytes));
+    else if (number === 8) append(seedPieces, MAX_PIECES, numberedHash(bytes));
     else if (number === 9) answer.revision = bytes;
   }
   return { ...answer, peers, seedPeers, seedPieces };

@@ -1,5 +1,9 @@
+import { MAX_FILES, MAX_PIECES } from "../torrent/piece.ts";
 import type { TorrentFields } from "./torrent-fields.ts";
-import { fieldsOf, lengthField, numberedHash, textOf } from "./wire.ts";
+import { append, fieldsOf, lengthField, numberedHash, textOf } from "./wire.ts";
+
+/** More than a torrent may have, so that its parser says how many those are. */
+const MAX_TRACKERS_SENT = 1_024;
 
 /** Encodes a catalog's GetTorrentRequest. */
 export function encodeGetTorrent(key: { name: string } | { infoHash: string }): Uint8Array<ArrayBuffer> {
@@ -30,12 +34,12 @@ function decodeTorrent(message: Uint8Array): TorrentFields {
   for (const { number, int, bytes } of fieldsOf(message)) {
     if (number === 1) torrent.fileName = textOf(bytes);
     else if (number === 2) torrent.totalPieces = int >>> 0;
-    else if (number === 3) pieces.push(numberedHash(bytes));
+    else if (number === 3) append(pieces, MAX_PIECES, numberedHash(bytes));
     else if (number === 4) torrent.length = int;
     else if (number === 5) torrent.pieceLength = int >>> 0;
     else if (number === 6) torrent.infoHash = textOf(bytes);
-    else if (number === 7) files.push(fileOf(bytes));
-    else if (number === 8) trackers.push(textOf(bytes));
+    else if (number === 7) append(files, MAX_FILES, fileOf(bytes));
+    else if (number === 8) append(trackers, MAX_TRACKERS_SENT, textOf(bytes));
     else if (number === 9) torrent.comment = textOf(bytes);
     else if (number === 10) torrent.createdAt = textOf(bytes);
     else if (number === 11) torrent.replicationTarget = int >>> 0;

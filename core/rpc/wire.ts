@@ -1,4 +1,5 @@
 import { PiezaError } from "../base/errors.ts";
+import { MAX_FILES, MAX_PIECES } from "../torrent/piece.ts";
 
 /**
  * The protobuf wire format, for the few small messages before a download's first byte. Loading the library and
@@ -22,9 +23,13 @@ export interface Field {
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Yields the fields of a message in order. Throws PiezaError for malformed bytes. */
+/** A torrent with the most pieces and files, and some more. */
+const MAX_FIELDS = MAX_PIECES + MAX_FILES + 1_024;
+
+/** Yields the fields of a message in order. Throws PiezaError for malformed bytes and for more fields than any has. */
 export function* fieldsOf(message: Uint8Array): Generator<Field> {
   let at = 0;
+  let left = MAX_FIELDS;
   const varint = () => {
     let value = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -42,6 +47,7 @@ export function* fieldsOf(message: Uint8Array): Generator<Field> {
   };
   while (at < message.length) {
     const tag = varint();
+    if (--left < 0) throw malformed();
     const number = tag >>> 3;
     const type = tag & 7;
     if (type === VARINT) yield { number, int: varint(), bytes: NO_BYTES };
@@ -54,6 +60,12 @@ export function* fieldsOf(message: Uint8Array): Generator<Field> {
 
 function malformed(): PiezaError {
   return new PiezaError("unavailable", "the answer is not a valid message");
+}
+
+/** Adds an entry to a list that an answer may make long. Throws PiezaError if the list has `most` already. */
+export function append<T>(list: T[], most: number, entry: T): void {
+  if (list.length >= most) throw new PiezaError("unavailable", "the answer has more entries than it may");
+  list.push(entry);
 }
 
 export function textOf(bytes: Uint8Array): string {

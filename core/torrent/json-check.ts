@@ -1,11 +1,13 @@
 /** Deeper nesting takes much memory: JSON.parse needs about 50 bytes a level. No file of ours nests deeper. */
 const MAX_DEPTH = 32;
+/** A torrent with the most pieces and files has fewer objects and lists. An empty one takes 50 bytes of memory. */
+export const MAX_BRACKETS = 1 << 20;
 
 /** The first place of a text that is not as it should be. */
 export interface JsonProblem {
   /** Index into the text. */
   readonly at: number;
-  readonly kind: "syntax" | "too-deep" | "duplicate-key";
+  readonly kind: "syntax" | "too-deep" | "too-many" | "duplicate-key";
 }
 
 /** The part of the text from a literal's beginning on; sticky, so that it looks in that place only. */
@@ -26,6 +28,8 @@ export function checkJson(text: string): JsonProblem | undefined {
 class JsonCheck {
   readonly #text: string;
   #at = 0;
+  /** Objects and lists so far. */
+  #opened = 0;
   #problem: JsonProblem | undefined;
 
   constructor(text: string) {
@@ -44,6 +48,7 @@ class JsonCheck {
     if (char === '"') return this.#string();
     if (char === "{" || char === "[") {
       if (depth === MAX_DEPTH) return this.#fail("too-deep");
+      if (++this.#opened > MAX_BRACKETS) return this.#fail("too-many");
       this.#at++;
       return char === "{" ? this.#members(depth + 1) : this.#elements(depth + 1);
     }

@@ -1,9 +1,9 @@
 import { isLongerThan } from "../base/bytes.ts";
 import { InvalidField } from "../base/errors.ts";
-import { checkJson, placeOf } from "./json-check.ts";
+import { checkJson, MAX_BRACKETS, placeOf } from "./json-check.ts";
 
 /**
- * Parses JSON from outside: at most `maxBytes` (whole MiB) of UTF-8, of bounded depth, and with every key once in its
+ * Parses JSON from outside: at most `maxBytes` (whole MiB) of UTF-8, of bounded depth and number of objects, and with every key once in its
  * object. A byte order mark at the beginning is ignored. Throws InvalidField with `field`, which says where the
  * problem is, or what the text is instead.
  */
@@ -15,6 +15,8 @@ export function parseJson(given: string, field: string, maxBytes: number): unkno
   const place = placeOf(text, problem.at);
   if (problem.kind === "too-deep") throw new InvalidField(field, "is nested too deeply");
   if (problem.kind === "duplicate-key") throw new InvalidField(field, `has a key twice: ${place}`);
+  if (problem.kind === "too-many")
+    throw new InvalidField(field, `must have at most ${MAX_BRACKETS} objects and lists`);
   throw new InvalidField(field, otherKindOf(text) ?? `is not JSON: see ${place}`);
 }
 

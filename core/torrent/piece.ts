@@ -7,6 +7,8 @@ export const MIN_PIECE_LENGTH = 16 << 10;
 export const MAX_PIECE_LENGTH = 16 << 20;
 /** Keeps a torrent's JSON under 16 MiB and its bitfield at 16 KiB. */
 export const MAX_PIECES = 131_072;
+/** As many files as a torrent's JSON of 16 MiB can name by paths of six characters. */
+export const MAX_FILES = 1 << 19;
 
 /**
  * A piece's index in its torrent, from 0. Only a PieceGeometry makes one, so that no unchecked number from outside

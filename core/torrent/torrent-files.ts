@@ -1,6 +1,7 @@
 import { InvalidField } from "../base/errors.ts";
 import { checkPath, foldName } from "../base/file-name.ts";
 import { asArray, asObject, asWholeNumber } from "./json-fields.ts";
+import { MAX_FILES } from "./piece.ts";
 import type { TorrentFile } from "./torrent.ts";
 
 /** A folder in the tree of the torrent's paths. Entries are found by folded name, so names that collide meet. */
@@ -16,6 +17,7 @@ interface Folder {
 export function parseFiles(value: unknown, totalLength: number): TorrentFile[] {
   const list = asArray(value, "files");
   if (list.length === 0) throw new InvalidField("files", "must have at least one file");
+  if (list.length > MAX_FILES) throw new InvalidField("files", `must be at most ${MAX_FILES}`);
   const files = list.map(parseFile);
   const root: Folder = { name: "", entries: new Map() };
   let sum = 0;

@@ -5,6 +5,7 @@ import { nodeClock } from "../base/node-clock.ts";
 import { packageVersion } from "../base/own-package.ts";
 import type { Log } from "../http/base/log.ts";
 import { directGetTorrent } from "../http/direct/direct-torrent.ts";
+import { AnswerRate } from "../http/guards/answer-rate.ts";
 import { served } from "../http/handling/served-service.ts";
 import { type EdgeOptions, type RunningServer, startServer } from "../http/listening/server.ts";
 import { catalogRoutes } from "./http-routes.ts";
@@ -66,9 +67,12 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const getTorrent = directGetTorrent(CatalogService.method.getTorrent, (request) =>
     torrents.get(keyOf(request)),
   );
+  const answers = options.rateLimit === false ? undefined : new AnswerRate();
   return startServer({
     ...options,
-    services: [served(CatalogService, catalogService(torrents), { policies, direct: { getTorrent } })],
+    services: [
+      served(CatalogService, catalogService(torrents, answers), { policies, direct: { getTorrent } }),
+    ],
     http: catalogRoutes({ torrents, page, overview }),
   });
 }

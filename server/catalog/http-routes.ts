@@ -1,4 +1,5 @@
 import { PiezaError } from "#core/base/errors.ts";
+import { EncodedTorrents } from "#core/rpc/encoded-torrents.ts";
 import { torrentText } from "#core/torrent/torrent-json.ts";
 import { prefersHtml } from "../http/base/accept.ts";
 import type { HttpRequest, HttpResponse } from "../http/base/http-types.ts";
@@ -27,6 +28,7 @@ export interface CatalogRoutesParts {
 
 /** The plain HTTP of a catalog besides its RPCs: torrents as files, the overview and the page. */
 export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts): PlainHttp {
+  const texts = new EncodedTorrents(undefined, (torrent) => Buffer.from(torrentText(torrent)));
   return async (request, response, { path }) => {
     const isTorrent = path.startsWith(FILES);
     const file = page.get(path);
@@ -36,7 +38,7 @@ export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts):
       response.setHeader("allow", "GET, HEAD");
       sendFailure(response, 405, "unimplemented", "only GET and HEAD are allowed here");
     } else if (isTorrent) {
-      await sendTorrent(torrents, path.slice(FILES.length), response);
+      await sendTorrent(torrents, texts, path.slice(FILES.length), response);
     } else if (path === "/" && !(file && prefersHtml(request.headers.accept))) {
       response.setHeader("vary", "Accept");
       send(response, 200, JSON_TYPE, `${JSON.stringify(await overview(), null, 2)}\n`);
@@ -47,10 +49,15 @@ export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts):
   };
 }
 
-async function sendTorrent(torrents: TorrentDirectory, segment: string, response: HttpResponse) {
+async function sendTorrent(
+  torrents: TorrentDirectory,
+  texts: EncodedTorrents,
+  segment: string,
+  response: HttpResponse,
+) {
   try {
     const { torrent } = await torrents.get({ name: nameOf(segment) });
-    send(response, 200, JSON_TYPE, torrentText(torrent));
+    send(response, 200, JSON_TYPE, texts.bytesOf(torrent));
   } catch (error) {
     const status = error instanceof PiezaError ? statuses[error.code] : undefined;
     if (!(error instanceof PiezaError) || status === undefined) throw error;

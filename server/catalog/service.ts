@@ -5,6 +5,8 @@ import { torrentFromMessage } from "#core/rpc/torrent-fields.ts";
 import { checkTrackers } from "#core/torrent/torrent-remarks.ts";
 import type { CatalogService, GetTorrentRequest } from "#gen/pieza/v1/catalog_pb.ts";
 import { nodeHasher } from "../base/node-hasher.ts";
+import { kCallerAddress } from "../http/base/context.ts";
+import type { AnswerRate } from "../http/guards/answer-rate.ts";
 import { tokenAuthority } from "../http/guards/token.ts";
 import type { ServiceOptions } from "../http/handling/served-service.ts";
 import type { TorrentKey } from "./directory-index.ts";
@@ -22,16 +24,26 @@ export function catalogPolicies(token: string | undefined): Policies {
 
 type Policies = NonNullable<ServiceOptions<typeof CatalogService>["policies"]>;
 
-/** Translates between the wire and the directory. Decides nothing. */
-export function catalogService(torrents: TorrentDirectory): ServiceImpl<typeof CatalogService> {
+/** Bytes that each piece and file of an answer in JSON costs its caller: it takes longer to make than to send. */
+const ENTRY_COSTS = 256;
+
+/** Translates between the wire and the directory. `answers`: the rate that whole torrents in JSON are charged to. */
+export function catalogService(
+  torrents: TorrentDirectory,
+  answers?: AnswerRate,
+): ServiceImpl<typeof CatalogService> {
   return {
     async listTorrents(query) {
       const page = await torrents.list(query);
       return { ...page, torrents: page.torrents.map(summaryMessage) };
     },
 
-    async getTorrent(request) {
-      const { name, torrent } = await torrents.get(keyOf(request));
+    async getTorrent(request, { values }) {
+      const key = keyOf(request);
+      const caller = values.get(kCallerAddress);
+      answers?.admit(caller);
+      const { name, torrent } = await torrents.get(key);
+      answers?.charge(caller, ENTRY_COSTS * (torrent.pieces.length + (torrent.files?.length ?? 0)));
       return { name, torrent: torrentToMessage(torrent) };
     },
 

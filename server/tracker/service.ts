@@ -42,7 +42,7 @@ export function trackerService(parts: TrackerServiceParts): ServiceImpl<typeof T
     announce: (request, { values, signal }) =>
       announceCall.answer(request, values.get(kCallerAddress), signal),
 
-    locatePieces: (request) => locate.answer(request),
+    locatePieces: (request, { values }) => locate.answer(request, values.get(kCallerAddress)),
 
     async scrape(request) {
       checkCount("info_hashes", request.infoHashes, MAX_SCRAPED);

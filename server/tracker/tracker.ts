@@ -3,6 +3,7 @@ import type { PlanCaps } from "#core/replication/input.ts";
 import { TrackerService } from "#gen/pieza/v1/tracker_pb.ts";
 import { TrackerService as LegacyTrackerService } from "#gen/tracker_pb.ts";
 import { nodeClock } from "../base/node-clock.ts";
+import { AnswerRate } from "../http/guards/answer-rate.ts";
 import { served } from "../http/handling/served-service.ts";
 import { type EdgeOptions, startServer } from "../http/listening/server.ts";
 import { AddressPolicy, classOfHost } from "./announce/address.ts";
@@ -131,10 +132,20 @@ export function composeTracker(options: TrackerOptions) {
   const registrar = new Registrar({ store, addresses, contest, listings, replicator, limits, random });
   const { locateMs } = limits;
   const answers = new AnswerCache();
-  const locate = new LocateCall({ store, selector, metrics, overload, answers, random, locateMs });
+  const answerRate = options.rateLimit === false ? undefined : new AnswerRate();
+  const locate = new LocateCall({
+    store,
+    selector,
+    metrics,
+    overload,
+    answers,
+    answerRate,
+    random,
+    locateMs,
+  });
   const announceCall = new AnnounceCall({ registrar, metrics, overload, votes });
   const service = trackerService({ store, replicator, announceCall, selector, locate, clock });
-  const filePieces = new FilePiecesCall(selector, answers);
+  const filePieces = new FilePiecesCall(selector, answers, answerRate);
   const legacyService = legacyTrackerService(legacyRegistrar, prober, filePieces);
   return {
     store,

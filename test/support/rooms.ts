@@ -51,7 +51,7 @@ export const rooms: readonly Room[] = [
   room(
     "server/http/handling",
     "Connect's handlers, health, reflection",
-    "core/base gen server/http/base server/http/guards server/http/direct",
+    "core/base core/rpc gen server/base server/http/base server/http/guards server/http/direct",
   ),
   room(
     "server/http/listening",
@@ -62,7 +62,7 @@ export const rooms: readonly Room[] = [
   room(
     "server/tracker/store",
     "contracts of the swarm's state, limits, checks",
-    "core/base core/torrent core/ports",
+    "core/base core/torrent core/ports server/http/base",
   ),
   room(
     "server/tracker/store/rules",
@@ -93,12 +93,12 @@ export const rooms: readonly Room[] = [
   room(
     "server/tracker/locate",
     "names the peers that hold each piece, round-robin",
-    "core/* gen server/http/direct server/tracker/store server/tracker/metrics server/tracker/announce",
+    "core/* gen server/http/direct server/http/guards server/tracker/store server/tracker/metrics server/tracker/announce",
   ),
   room(
     "server/tracker/legacy",
     "the legacy contract: RegisterPeer, GetFilePieces",
-    "core/* gen server/http/base server/http/client server/http/direct server/tracker/store server/tracker/announce server/tracker/locate",
+    "core/* gen server/base server/http/base server/http/client server/http/direct server/http/guards server/tracker/store server/tracker/announce server/tracker/locate",
   ),
   room(
     "server/tracker",

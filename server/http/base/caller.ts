@@ -1,4 +1,5 @@
 import ipaddr from "ipaddr.js";
+import { withoutBrackets } from "#core/base/host.ts";
 import type { RequestHead } from "./http-types.ts";
 import { Networks, parseIp } from "./networks.ts";
 
@@ -45,6 +46,14 @@ export function socketAddress(request: RequestHead): string {
 export function network(address: string): string {
   if (!address.includes(":") || !ipaddr.IPv6.isValid(address)) return address;
   return ipaddr.IPv6.parse(address).parts.slice(0, 4).join(":");
+}
+
+/** The usual network of one owner: the /24 of an IPv4 address, the /48 of an IPv6 address, or the name itself. */
+export function subnetOf(host: string): string {
+  const ipv4 = /^(\d+\.\d+\.\d+)\.\d+$/.exec(host);
+  if (ipv4) return ipv4[1]!;
+  const bare = withoutBrackets(host);
+  return ipaddr.IPv6.isValid(bare) ? ipaddr.IPv6.parse(bare).parts.slice(0, 3).join(":") : host;
 }
 
 /** The bearer token in an Authorization header, at most 512 characters. Undefined without one. */

@@ -26,7 +26,8 @@ export type Reply = Pick<Writable, "destroyed" | "cork" | "uncork"> & {
   /** Sends the last bytes of the answer, or text of one byte for each character, and ends the answer. */
   end(chunk: Uint8Array): unknown;
   end(text: string, encoding: "latin1"): unknown;
-  once(event: "close", fn: () => void): unknown;
+  /** "drain": what was written has left, after `write` returned false. */
+  once(event: "close" | "drain", fn: () => void): unknown;
 };
 
 /** The request and the response that Node makes of a call. The library and plain HTTP routes work with these. */

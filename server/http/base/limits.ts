@@ -3,7 +3,7 @@ const MiB = 1 << 20;
 
 /** The limits of a server, the same for all its services. The limits of one method are in its MethodPolicy. */
 export const limits = {
-  /** Open connections of one server. The next one is closed at once. */
+  /** Open connections of one server. The next one takes the place of an idle one, or is closed: see Connections. */
   maxConnections: 2048,
   /** Open streams of one HTTP/2 connection. The next one is refused, and its caller may try again. */
   maxStreams: 64,
@@ -11,6 +11,12 @@ export const limits = {
   maxHeaderBytes: 16 * KiB,
   /** Bytes of one request message, also after decompression, unless the policy of its method names another bound. */
   requestBytes: 64 * KiB,
+  /**
+   * Bytes of all requests together that are being read or answered: as long as their callers declare them, or as much
+   * as has arrived. A call that would go over the share of its address is refused, so that callers who hold their
+   * bodies back cannot fill the memory.
+   */
+  bodyBytes: 128 * MiB,
   /**
    * Bytes of all unread answers together, without pieces, which have their own budget. A call that would go over the
    * share of its address is answered with 503, so that callers that never read cannot fill the memory.

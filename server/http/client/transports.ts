@@ -3,12 +3,12 @@ import type http from "node:http";
 import type { ClientHttp2Stream } from "node:http2";
 import type net from "node:net";
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
-import {
-  createConnectTransport,
-  createGrpcTransport,
-  createGrpcWebTransport,
-  Http2SessionManager,
-} from "@connectrpc/connect-node";
+import type { UniversalClientFn } from "@connectrpc/connect/protocol";
+import { createTransport as createConnectTransport } from "@connectrpc/connect/protocol-connect";
+import { createTransport as createGrpcTransport } from "@connectrpc/connect/protocol-grpc";
+import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/protocol-grpc-web";
+import { createNodeHttpClient, Http2SessionManager } from "@connectrpc/connect-node";
+import { checkedBody } from "#core/rpc/checked-answers.ts";
 import { MIN_TLS_VERSION } from "../base/no-tls.ts";
 import { rememberCaller, tellBytes, tellBytesOf } from "./arriving.ts";
 import { boundInterimAnswers } from "./interim-answers.ts";
@@ -62,7 +62,7 @@ export function openTransport(
 ): OpenTransport {
   const { token, stallMs = DEFAULT_STALL_MS, readMaxBytes = DEFAULT_READ_MAX_BYTES, lookup } = options;
   const interceptors = [tellTlsProblems, rememberCaller, ...(token === undefined ? [] : [bearer(token)])];
-  const common = { baseUrl: url, acceptCompression: [], readMaxBytes, interceptors };
+  const common = { ...PLAIN, baseUrl: url, readMaxBytes, interceptors };
   const proxy = options.direct ? undefined : proxyFor(url);
   const socket: SocketOptions = {
     minVersion: MIN_TLS_VERSION,
@@ -74,15 +74,45 @@ export function openTransport(
     const tunnels = proxy && new Tunnels(url, proxy, socket);
     const sessionManager = new TunedSessions(url, stallMs, socket, tunnels);
     return {
-      transport: createGrpcTransport({ ...common, sessionManager }),
+      transport: createGrpcTransport({
+        ...common,
+        httpClient: checking(
+          createNodeHttpClient({ httpVersion: "2", sessionProvider: () => sessionManager }),
+          readMaxBytes,
+        ),
+      }),
       close: () => sessionManager.abort(),
     };
   }
   const agent = createAgent(url, proxy, stallMs, socket);
   const create = kind === "grpc-web" ? createGrpcWebTransport : createConnectTransport;
   return {
-    transport: create({ ...common, httpVersion: "1.1", nodeOptions: { agent } }),
+    transport: create({
+      ...common,
+      httpClient: checking(
+        createNodeHttpClient({ httpVersion: "1.1", nodeOptions: { agent } }),
+        readMaxBytes,
+      ),
+    }),
     close: () => agent.destroy(),
+  };
+}
+
+/** Binary messages without compression, as short or as long as they are. */
+const PLAIN = {
+  useBinaryFormat: true,
+  acceptCompression: [],
+  sendCompression: null,
+  compressMinBytes: Number.MAX_SAFE_INTEGER,
+  writeMaxBytes: 0xffff_ffff,
+};
+
+/** Counts the values of every answer before the library decodes it. */
+function checking(client: UniversalClientFn, limitBytes: number): UniversalClientFn {
+  return async (request) => {
+    const { status, header, body, ...rest } = await client(request);
+    const answer = { url: request.url, status, contentType: header.get("content-type"), limitBytes };
+    return { ...rest, status, header, body: checkedBody(answer, body) ?? body };
   };
 }
 

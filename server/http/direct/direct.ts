@@ -1,15 +1,18 @@
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { PiezaError } from "#core/base/errors.ts";
+import { checkValues } from "#core/rpc/message-bounds.ts";
 import type { Caller } from "../base/caller.ts";
 import type { Reply } from "../base/http-types.ts";
 import type { Call } from "../guards/gates.ts";
-import { messageIn, type PlainCall, sendMessage } from "./plain-call.ts";
+import { type LongRest, messageIn, type PlainCall, sendLongMessage, sendMessage } from "./plain-call.ts";
 import { type BodyStart, readShortBody } from "./short-body.ts";
 
 /** An answer as the bytes of its binary message. */
 export interface DirectAnswer {
   /** The message in parts, which are not copied and must not change until `done` is called. */
   readonly parts: readonly Uint8Array[];
+  /** The rest of a long message, sent as fast as the caller reads. */
+  readonly rest?: LongRest;
   readonly headers: Readonly<Record<string, string>>;
   /** Called once, when the answer has left or its caller is gone. */
   readonly done?: () => void;
@@ -36,12 +39,13 @@ export function directMethod<Input extends DescMessage>(
   return { read: (message) => readMessage(input, message), answer };
 }
 
-/** Decodes a message. Returns undefined if the bytes are malformed. */
+/** Decodes a message. Returns undefined if the bytes are malformed or have more values than they may. */
 export function readMessage<Desc extends DescMessage>(
   schema: Desc,
   message: Uint8Array,
 ): MessageShape<Desc> | undefined {
   try {
+    checkValues(schema, message);
     return fromBinary(schema, message);
   } catch {
     return undefined;
@@ -90,6 +94,7 @@ export async function answerDirectly(
     const answer = timeoutMs === undefined ? await answering : await inTime(answering, timeoutMs);
     for (const part of answer.parts) bytes += part.byteLength;
     if (reply.closed || reply.destroyed) answer.done?.();
+    else if (answer.rest) return await sendLong(call, answer, answer.rest, plain);
     else send(answer, plain, reply);
   } catch (error) {
     if (reply.headersSent || reply.closed) throw error;
@@ -113,6 +118,19 @@ async function inTime(answering: Promise<DirectAnswer>, timeoutMs: number): Prom
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Holds each part of a long answer to the call's pace. */
+async function sendLong(
+  { reply, pace }: Call,
+  answer: DirectAnswer,
+  { bytes, chunks }: LongRest,
+  { format }: PlainCall,
+): Promise<void> {
+  if (answer.done) reply.once("close", answer.done);
+  for (const name in answer.headers) reply.setHeader(name, answer.headers[name]!);
+  const paced = pace ? pace.writing(chunks, () => () => {}) : chunks;
+  await sendLongMessage(format, answer.parts, { bytes, chunks: paced }, reply);
 }
 
 function send(answer: DirectAnswer, { format }: PlainCall, reply: Reply): void {

@@ -54,30 +54,76 @@ export function messageIn(format: WireFormat, body: Uint8Array): Uint8Array | un
   return length === byteLength - FRAME_HEAD_BYTES ? body.subarray(FRAME_HEAD_BYTES) : undefined;
 }
 
+/** The end of a long message. */
+export interface LongRest {
+  readonly bytes: number;
+  /** The next one is taken when the last one has left. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/** Sends a message whose beginning is given in parts. Rejects if a chunk fails; the answer is not complete then. */
+export async function sendLongMessage(
+  format: WireFormat,
+  parts: readonly Uint8Array[],
+  { bytes, chunks }: LongRest,
+  reply: Reply,
+): Promise<void> {
+  const length = parts.reduce((sum, part) => sum + part.byteLength, bytes);
+  const { before, behind } = begin(format, length, reply);
+  reply.write(Buffer.concat([...before, ...parts]));
+  await writeChunks(chunks, reply);
+  if (!reply.closed && !reply.destroyed) reply.end(Buffer.concat(behind));
+}
+
+/** Writes chunks as fast as the caller reads them, until it is gone. */
+export async function writeChunks(
+  chunks: AsyncIterable<Uint8Array>,
+  reply: Pick<Reply, "closed" | "destroyed" | "write" | "once">,
+): Promise<void> {
+  let goOn = () => {};
+  reply.once("close", () => goOn());
+  for await (const chunk of chunks) {
+    if (reply.closed || reply.destroyed) return;
+    if (reply.write(chunk)) continue;
+    await new Promise<void>((resolve) => {
+      goOn = resolve;
+      reply.once("drain", resolve);
+    });
+  }
+}
+
+/** Sets the headers of a message of `length` bytes. Returns what goes before and behind it. */
+function begin(
+  format: WireFormat,
+  length: number,
+  reply: Reply,
+): { before: Uint8Array[]; behind: Uint8Array[] } {
+  reply.statusCode = 200;
+  if (format === "connect") {
+    reply.setHeader("content-type", "application/proto");
+    reply.setHeader("content-length", length);
+    return { before: [], behind: [] };
+  }
+  const before = [frameHead(length, 0)];
+  // No content-length over HTTP/2: some proxies refuse it together with trailers.
+  if (format === "grpc") {
+    reply.setHeader("content-type", "application/grpc+proto");
+    reply.addTrailers({ "grpc-status": "0" });
+    return { before, behind: [] };
+  }
+  reply.setHeader("content-type", "application/grpc-web+proto");
+  reply.setHeader("content-length", length + 2 * FRAME_HEAD_BYTES + TRAILERS.length);
+  return { before, behind: [frameHead(TRAILERS.length, TRAILERS_FLAG), TRAILERS] };
+}
+
 /**
  * Sends a message, given in parts, as the successful answer. The parts are not copied: they must not change until the
  * answer has closed.
  */
 export function sendMessage(format: WireFormat, parts: readonly Uint8Array[], reply: Reply): void {
   const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  reply.statusCode = 200;
-  if (format === "connect") {
-    reply.setHeader("content-type", "application/proto");
-    reply.setHeader("content-length", length);
-    writeAll(parts, reply);
-    return;
-  }
-  const framed = [frameHead(length, 0), ...parts];
-  // No content-length over HTTP/2: some proxies refuse it together with trailers.
-  if (format === "grpc") {
-    reply.setHeader("content-type", "application/grpc+proto");
-    reply.addTrailers({ "grpc-status": "0" });
-    writeAll(framed, reply);
-  } else {
-    reply.setHeader("content-type", "application/grpc-web+proto");
-    reply.setHeader("content-length", length + 2 * FRAME_HEAD_BYTES + TRAILERS.length);
-    writeAll([...framed, frameHead(TRAILERS.length, TRAILERS_FLAG), TRAILERS], reply);
-  }
+  const { before, behind } = begin(format, length, reply);
+  writeAll([...before, ...parts, ...behind], reply);
 }
 
 /** Neighbouring parts are joined while shorter than this, so that a small answer is two writes and not five. */

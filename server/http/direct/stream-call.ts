@@ -100,8 +100,9 @@ export class StreamReply implements Reply, FrontEnd {
     this.#trailers = trailers;
   }
 
-  once(_event: "close", fn: () => void): void {
-    if (this.#onClose) this.#onClose.push(fn);
+  once(event: "close" | "drain", fn: () => void): void {
+    if (event === "drain") this.stream.once("drain", fn);
+    else if (this.#onClose) this.#onClose.push(fn);
     else this.#onClose = [fn];
   }
 

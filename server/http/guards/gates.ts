@@ -167,7 +167,8 @@ function takeRoom({ head, route, caller, reply }: Call): void {
   else reply.once("close", giveBack);
 }
 
-function statedBytes(length: string | undefined): number | undefined {
+/** The content-length of a request. Throws InvalidField if it is no number. */
+export function statedBytes(length: string | undefined): number | undefined {
   if (length === undefined) return undefined;
   if (!/^\d{1,15}$/.test(length)) throw new InvalidField("content-length", "must be a whole number of bytes");
   return Number(length);

@@ -75,6 +75,11 @@ export class Pace {
     this.#call = call;
   }
 
+  /** Whether the body is being read by reading() and has not ended. */
+  get isReading(): boolean {
+    return this.#body !== undefined;
+  }
+
   /** Gives a short body, which the caller of this function reads itself, `bodyGraceMs` until stopReading(). */
   awaitShort(): void {
     this.#readByMs = performance.now() + this.#allowedMs(0);

@@ -51,6 +51,11 @@ export class TokenBucket {
     return 0;
   }
 
+  /** Takes tokens that may not be there yet: later calls wait for them. */
+  charge(tokens: number): void {
+    this.#tokens -= tokens;
+  }
+
   /** Removes tokens until the next one is at least `waitMs` away. */
   empty(waitMs: number, nowMs: number): void {
     this.#tokens = Math.min(this.#tokens, 1 - waitMs * this.#perMs);
@@ -84,6 +89,11 @@ export class CallRate {
       this.#buckets.set(key, bucket);
     }
     return bucket.take(nowMs);
+  }
+
+  /** Takes `calls` more from an address that `take` has let pass. Its next calls wait for them. */
+  charge(address: string, calls: number): void {
+    this.#buckets.peek(network(address))?.charge(calls);
   }
 
   /** Refuses the address for `waitMs`, if it is remembered. */

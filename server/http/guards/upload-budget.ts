@@ -11,12 +11,12 @@ const RETRY_AFTER_MS = 250;
  * stops at half, and a new one always finds room. A body larger than `limitBytes` passes while nothing else is held.
  */
 export class UploadBudget {
-  readonly #limitBytes: number;
+  readonly limitBytes: number;
   readonly #byCaller = new Map<string, number>();
   #bytes = 0;
 
   constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes;
+    this.limitBytes = limitBytes;
   }
 
   /** Bytes that are taken at the moment. */
@@ -31,7 +31,7 @@ export class UploadBudget {
   take(address: string, bytes: number): () => void {
     const caller = network(address);
     const own = this.#byCaller.get(caller) ?? 0;
-    const free = this.#limitBytes - this.#bytes;
+    const free = this.limitBytes - this.#bytes;
     if (own + bytes > free && this.#bytes > 0) {
       throw new PiezaError("resource_exhausted", "too many bytes are in transfer here; try again later", {
         retryAfterMs: RETRY_AFTER_MS,
@@ -43,6 +43,12 @@ export class UploadBudget {
       if (held) this.#add(caller, -bytes);
       held = false;
     };
+  }
+
+  /** Takes `bytes` as `take` does, or nothing where that would refuse. */
+  takeIfFree(address: string, bytes: number): () => void {
+    const own = this.#byCaller.get(network(address)) ?? 0;
+    return own + bytes > this.limitBytes - this.#bytes ? () => {} : this.take(address, bytes);
   }
 
   #add(caller: string, bytes: number): void {

@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { PiezaError } from "#core/base/errors.ts";
 import type { CallerOf } from "../base/caller.ts";
 import type { HttpRequest, HttpResponse, Reply, RequestHead } from "../base/http-types.ts";
 import type { Limits } from "../base/limits.ts";
@@ -29,7 +30,7 @@ import { Pace, Paces } from "../guards/pace.ts";
 import { plainPolicy, policyOf } from "../guards/policy.ts";
 import type { TakeRate } from "../guards/rate-limit.ts";
 import { UploadBudget } from "../guards/upload-budget.ts";
-import { answerByLibrary } from "./by-library.ts";
+import { answerByLibrary, type Budgets, type ReadRequest, readRequest } from "./by-library.ts";
 import type { HealthState } from "./health.ts";
 import { reportError } from "./library.ts";
 import { nodeCall, pathOf, say, toOriginForm } from "./node-call.ts";
@@ -42,6 +43,7 @@ export interface CallHandlerOptions extends Pick<ServerOptions, "services" | "di
   readonly health: HealthState;
   readonly callerOf: CallerOf;
   readonly takeRate: TakeRate;
+  readonly chargeRate: Budgets["chargeRate"];
   readonly limits: Limits;
   readonly log: Log;
 }
@@ -69,14 +71,15 @@ export class CallHandler {
   /** The gates of a CORS preflight, which makes no call. */
   readonly #preflightGates: readonly Gate[];
   readonly #paces: Paces;
-  /** The unread bytes of all answers of this server. */
-  readonly #unread: UploadBudget;
+  readonly #budgets: Budgets;
 
   constructor(options: CallHandlerOptions) {
     const { limits, services, handlers } = options;
     this.#options = options;
     this.#paces = new Paces(limits);
-    this.#unread = new UploadBudget(limits.unreadBytes);
+    const { chargeRate } = options;
+    const [bodies, unread] = [new UploadBudget(limits.bodyBytes), new UploadBudget(limits.unreadBytes)];
+    this.#budgets = { bodies, unread, chargeRate };
     this.#plainRoute = { policy: plainPolicy(limits), method: undefined };
     const { target, hostName, origin, size, rate, authority, pace } = createGates({
       ...options,
@@ -147,7 +150,7 @@ export class CallHandler {
         if (!direct) begun = again();
       }
       if (direct) await answerDirectly(call, direct, this.#sendError);
-      else await answerByLibrary(handler, call, begun, this.#unread);
+      else await this.#answerByLibrary(handler, call, begun);
     } catch (error) {
       if (error instanceof RequestRefused) {
         this.#refuse(call, error);
@@ -158,6 +161,21 @@ export class CallHandler {
       if (headersSent || closed || destroyed) call.frontEnd.kill();
       else overloaded(call.reply);
     }
+  }
+
+  async #answerByLibrary(
+    handler: UniversalHandler,
+    call: Call,
+    begun: AsyncIterable<Uint8Array> | undefined,
+  ): Promise<void> {
+    let request: ReadRequest;
+    try {
+      request = await readRequest(call, begun, this.#budgets);
+    } catch (error) {
+      if (!(error instanceof PiezaError) || call.reply.closed) throw error;
+      return this.#refuse(call, error);
+    }
+    await answerByLibrary(handler, call, request, this.#budgets.unread);
   }
 
   /** False, after the answer, if a gate refuses the call. A promise only if a gate asks another server. */
@@ -202,7 +220,7 @@ export class CallHandler {
       return;
     }
     if (Buffer.isBuffer(body)) return;
-    call.pace.reading(body);
+    if (!call.pace.isReading) call.pace.reading(body);
     void call.pace.dropRest();
   }
 
@@ -236,13 +254,17 @@ export class CallHandler {
     }
   }
 
-  /** Holds a plain HTTP answer, all handed to the system, to its pace and to the budget of unread bytes. */
+  /**
+   * Holds a plain HTTP answer to its pace and to the budget of unread bytes. One that has not ended yet is sent in
+   * parts, as its caller reads them, and has little in memory.
+   */
   #holdAnswer({ head, caller, pace, frontEnd }: Call, response: HttpResponse): void {
     if (response.closed) return;
     const stated = Number(response.getHeader("content-length") ?? MAX_UNSTATED_BYTES);
     const bytes = head.method === "HEAD" ? 0 : stated;
     try {
-      pace!.sending(bytes, this.#unread.take(caller.address, bytes));
+      const inMemory = response.writableEnded ? bytes : Math.min(bytes, MAX_UNSTATED_BYTES);
+      pace!.sending(bytes, this.#budgets.unread.take(caller.address, inMemory));
     } catch {
       frontEnd.kill();
     }

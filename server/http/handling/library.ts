@@ -1,4 +1,11 @@
-import { Code, type ConnectError, createConnectRouter, type Interceptor } from "@connectrpc/connect";
+import type { Message } from "@bufbuild/protobuf";
+import {
+  Code,
+  type ConnectError,
+  createConnectRouter,
+  createContextKey,
+  type Interceptor,
+} from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import { PiezaError } from "#core/base/errors.ts";
@@ -24,7 +31,7 @@ export function createHandlers(
   const router = createConnectRouter({
     acceptCompression: [compressionGzip],
     maxTimeoutMs: limits.maxTimeoutMs,
-    interceptors: [reportErrors(log), endWithSignal],
+    interceptors: [reportErrors(log), endWithSignal, takeDecoded],
     jsonOptions: { useProtoFieldName: true },
   });
   for (const served of services) {
@@ -37,6 +44,15 @@ export function createHandlers(
   }
   return router.handlers;
 }
+
+/** A message that was too long for the library to decode at once. See readMessage. */
+export const kDecoded = createContextKey<Message | undefined>(undefined, { description: "decoded message" });
+
+/** Gives the method the message that was decoded before the library saw the call. */
+const takeDecoded: Interceptor = (next) => (request) => {
+  const message = request.contextValues.get(kDecoded);
+  return next(message && !request.stream ? { ...request, message } : request);
+};
 
 /**
  * Ends a unary call when its deadline passes or the server closes, even if its method ignores the signal. The library

@@ -215,8 +215,9 @@ class SocketReply implements Reply, FrontEnd {
     throw new Error("an answer of known length has no trailers");
   }
 
-  once(_event: "close", fn: () => void): void {
-    this.#onClose.push(fn);
+  once(event: "close" | "drain", fn: () => void): void {
+    if (event === "drain") this.#socket.once("drain", fn);
+    else this.#onClose.push(fn);
   }
 
   cork(): void {

@@ -3,6 +3,7 @@ import tls from "node:tls";
 import type { Limits } from "../base/limits.ts";
 import { answerWithoutTls } from "../base/no-tls.ts";
 import type { Certificate } from "./certificate.ts";
+import { Connections } from "./connections.ts";
 
 /** The first bytes of HTTP/2's preface (RFC 9113, 3.4). No method of HTTP/1.1 begins with them. */
 const PREFACE = Buffer.from("PRI");
@@ -25,13 +26,15 @@ const NOTHING = Buffer.alloc(0);
  * (ALPN).
  */
 export function createPort(servers: PortServers, limits: Limits, certificate?: Certificate) {
-  const port = certificate ? tlsPort(servers, limits, certificate) : cleartextPort(servers, limits);
-  port.maxConnections = limits.maxConnections;
-  return port;
+  const connections = new Connections(limits.maxConnections);
+  return certificate
+    ? tlsPort(servers, limits, connections, certificate)
+    : cleartextPort(servers, limits, connections);
 }
 
-function cleartextPort(servers: PortServers, limits: Limits): net.Server {
+function cleartextPort(servers: PortServers, limits: Limits, connections: Connections): net.Server {
   return net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    if (!connections.admit(socket)) return;
     sniff(socket, limits.firstBytesMs, httpVersion, (version, begun) => {
       // HTTP/1.1 callers may half-close after their request, as http.Server allows them to.
       socket.allowHalfOpen = version === "h1";
@@ -41,7 +44,12 @@ function cleartextPort(servers: PortServers, limits: Limits): net.Server {
 }
 
 /** A client that speaks HTTP without TLS is told to use https. */
-function tlsPort(servers: PortServers, limits: Limits, certificate: Certificate): TlsPort {
+function tlsPort(
+  servers: PortServers,
+  limits: Limits,
+  connections: Connections,
+  certificate: Certificate,
+): TlsPort {
   const handshakes = tls.createServer({
     ...certificate.files,
     ALPNProtocols: ["h2", "http/1.1"],
@@ -52,6 +60,7 @@ function tlsPort(servers: PortServers, limits: Limits, certificate: Certificate)
     servers[socket.alpnProtocol === "h2" ? "h2" : "h1"](socket, NOTHING);
   });
   const port = net.createServer({ noDelay: true }, (socket) => {
+    if (!connections.admit(socket)) return;
     sniff(socket, limits.firstBytesMs, tlsOrHttp, (version, begun) => {
       socket.unshift(begun);
       if (version === "tls") handshakes.emit("connection", socket);

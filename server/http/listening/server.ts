@@ -6,8 +6,8 @@ import { createCallerOf } from "../base/caller.ts";
 import { limits as defaults, type Limits } from "../base/limits.ts";
 import { isWildcard, outerAddress } from "../base/outer-address.ts";
 import { Cors, hostCheck } from "../guards/origins.ts";
-import { CallRate, sharedRate, type TakeRate } from "../guards/rate-limit.ts";
-import { CallHandler } from "../handling/call-handler.ts";
+import { CallRate, sharedRate } from "../guards/rate-limit.ts";
+import { CallHandler, type CallHandlerOptions } from "../handling/call-handler.ts";
 import { HealthState } from "../handling/health.ts";
 import { createHandlers } from "../handling/library.ts";
 import type { RunningServer, ServerOptions } from "../handling/options.ts";
@@ -48,7 +48,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     cors: new Cors({ ...options, host, tls: certificate !== undefined }),
     health,
     callerOf: createCallerOf(options.trustedProxies),
-    takeRate: takeRateOf(options, limits),
+    ...ratesOf(options, limits),
     limits,
     log,
   });
@@ -111,14 +111,17 @@ function handOver(server: EventEmitter, socket: Socket, begun: Buffer): void {
   server.emit("connection", socket);
 }
 
-function takeRateOf({ rateLimit, shareRate }: ServerOptions, limits: Limits): TakeRate {
-  if (rateLimit === false) return () => 0;
+function ratesOf({ rateLimit, shareRate }: ServerOptions, limits: Limits): Rates {
+  if (rateLimit === false) return { takeRate: () => 0, chargeRate: () => {} };
   const { changesBurst, changesPerSecond } = limits;
-  return sharedRate(
-    new CallRate(changesBurst, changesPerSecond),
-    shareRate?.(changesBurst, changesPerSecond),
-  );
+  const own = new CallRate(changesBurst, changesPerSecond);
+  return {
+    takeRate: sharedRate(own, shareRate?.(changesBurst, changesPerSecond)),
+    chargeRate: (address, bytes) => own.charge(address, Math.floor(bytes / limits.requestBytes)),
+  };
 }
+
+type Rates = Pick<CallHandlerOptions, "takeRate" | "chargeRate">;
 
 function http1Options(limits: Limits) {
   return {

@@ -8,7 +8,8 @@ import type { HttpResponse } from "../../http/base/http-types.ts";
 import type { Pace } from "../../http/guards/pace.ts";
 import type { ServedTorrent } from "../stores/served-torrents.ts";
 import type { ContentReader } from "./content-source.ts";
-import { onAbort, type Upload, type Uploads } from "./uploads.ts";
+import { LARGE_PIECE_BYTES, type Upload } from "./large-piece.ts";
+import { type Offer, onAbort, type Uploads } from "./uploads.ts";
 
 /** Pause before a piece is read again where the server does not say when it has room. */
 const RETRY_MS = 250;
@@ -25,11 +26,16 @@ export interface ContentBodyParts {
   readonly onSent: (bytes: number) => void;
 }
 
+interface ReadPiece {
+  readonly offer: Offer;
+  readonly upload: Upload;
+}
+
 /** The bytes of a range, piece by piece. While one piece leaves, the next one is read. */
 export class ContentBody {
   readonly #parts: ContentBodyParts;
   readonly #range: ByteRange;
-  #next: Promise<Upload> | undefined;
+  #next: Promise<ReadPiece> | undefined;
 
   constructor(parts: ContentBodyParts, range: ByteRange) {
     this.#parts = parts;
@@ -52,16 +58,17 @@ export class ContentBody {
       const index = this.#pieceAt(at);
       const offset = geometry.offset(index);
       const pieceEnd = Math.min(offset + geometry.lengthOf(index), end);
-      const upload = await this.#next!;
+      const piece = await this.#next!;
       try {
         this.#next = pieceEnd < end ? this.#ahead(this.#pieceAt(pieceEnd)) : undefined;
-        const part = upload.bytes.subarray(at - offset, pieceEnd - offset);
-        pace.sending(part.length);
-        await this.#write(response, part);
-        pace.sent();
-        this.#parts.onSent(part.length);
+        for await (const part of this.#partsOf(piece, at - offset, pieceEnd - offset)) {
+          pace.sending(part.length);
+          await this.#write(response, part);
+          pace.sent();
+          this.#parts.onSent(part.length);
+        }
       } finally {
-        upload.done();
+        piece.upload.done();
       }
       at = pieceEnd;
     }
@@ -70,7 +77,7 @@ export class ContentBody {
   /** Gives back what was read ahead. */
   close(): void {
     this.#next?.then(
-      (upload) => upload.done(),
+      ({ upload }) => upload.done(),
       () => {},
     );
     this.#next = undefined;
@@ -80,15 +87,22 @@ export class ContentBody {
     return pieceAt(this.#parts.served.store.geometry, byte);
   }
 
+  /** A large piece in parts, so that a slow reader does not keep all of it in memory. */
+  async *#partsOf({ offer, upload }: ReadPiece, start: number, end: number): AsyncIterable<Uint8Array> {
+    const { uploads, address, gone } = this.#parts;
+    if (end - start <= LARGE_PIECE_BYTES) yield upload.bytes.subarray(start, end);
+    else yield* uploads.inParts(offer, upload, { address, onGone: onAbort(gone), start, end });
+  }
+
   /** Reads the piece when it can be had. Its failure is told when the reader gets there. */
-  #ahead(index: PieceIndex): Promise<Upload> {
+  #ahead(index: PieceIndex): Promise<ReadPiece> {
     const reading = this.#readWhenRoom(index);
     reading.catch(() => {});
     return reading;
   }
 
   /** Other callers may fill the server's memory for a while. An answer that has begun waits for its room. */
-  async #readWhenRoom(index: PieceIndex): Promise<Upload> {
+  async #readWhenRoom(index: PieceIndex): Promise<ReadPiece> {
     for (;;) {
       try {
         return await this.#read(index);
@@ -99,12 +113,12 @@ export class ContentBody {
     }
   }
 
-  async #read(index: PieceIndex): Promise<Upload> {
+  async #read(index: PieceIndex): Promise<ReadPiece> {
     const { served, reader, uploads, address, gone } = this.#parts;
     await reader.ready(index);
     gone.throwIfAborted();
     const offer = uploads.find(served.torrent.infoHash, index + 1, address);
-    return uploads.read(offer, address, onAbort(gone));
+    return { offer, upload: await uploads.read(offer, address, onAbort(gone)) };
   }
 
   /** Resolves when the system has taken the bytes, which may be reused then. */

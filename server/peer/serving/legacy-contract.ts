@@ -22,7 +22,7 @@ export function legacyPeerService(
       const served = theOneNamed(torrents, fileName);
       const address = context.values.get(kCallerAddress);
       const offer = uploads.find(served.torrent.infoHash, pieceNumber, address);
-      const upload = await uploads.read(offer, address, onAbort(context.signal));
+      const upload = await uploads.readWhole(offer, address, onAbort(context.signal));
       const { bytes, done } = upload;
       context.values.get(kOnAnswered)(done);
       context.responseHeader.set("server-timing", serverTiming(upload));

@@ -1,6 +1,9 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { parseRange } from "#core/content/byte-range.ts";
-import type { HttpRequest, HttpResponse } from "../../http/base/http-types.ts";
+import type { HttpRequest, HttpResponse, Reply } from "../../http/base/http-types.ts";
+import type { OnGone } from "../../http/direct/direct.ts";
+import { writeChunks } from "../../http/direct/plain-call.ts";
+import { LARGE_PIECE_BYTES } from "./large-piece.ts";
 import { sendPlainError } from "./plain-error.ts";
 import { PIECE_CACHE_CONTROL, pieceETag, serverTiming } from "./service.ts";
 import type { Offer, Uploads } from "./uploads.ts";
@@ -39,7 +42,8 @@ async function send(
   { request, response, address }: PieceExchange,
   uploads: Uploads,
 ): Promise<void> {
-  const upload = await uploads.read(offer, address, (fn) => void response.once("close", fn));
+  const onGone: OnGone = (fn) => void response.once("close", fn);
+  const upload = await uploads.read(offer, address, onGone);
   const { bytes, done } = upload;
   if (response.closed) return done();
   response.once("close", done);
@@ -58,9 +62,15 @@ async function send(
     response.statusCode = 206;
     response.setHeader("content-range", `bytes ${range.start}-${range.end - 1}/${bytes.length}`);
   }
-  const body = range ? bytes.subarray(range.start, range.end) : bytes;
-  describe(offer, body.length, response);
-  response.end(body);
+  const { start, end } = range ?? { start: 0, end: bytes.length };
+  describe(offer, end - start, response);
+  if (end - start <= LARGE_PIECE_BYTES) return void response.end(bytes.subarray(start, end));
+  // Not awaited: the answer has begun, and the server holds it to its pace from now on.
+  const chunks = uploads.inParts(offer, upload, { address, onGone, start, end });
+  writeChunks(chunks, response as Reply).then(
+    () => response.end(),
+    () => void response.destroy(),
+  );
 }
 
 /** Answers without a body: HEAD, and GET by a client that has the piece already. */

@@ -5,7 +5,8 @@ import { torrentToMessage } from "#core/rpc/torrent.ts";
 import type { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { kCallerAddress, kOnAnswered } from "../../http/base/context.ts";
 import type { ServedTorrents } from "../stores/served-torrents.ts";
-import { onAbort, type Upload, type Uploads } from "./uploads.ts";
+import type { Upload } from "./large-piece.ts";
+import { onAbort, type Uploads } from "./uploads.ts";
 
 const NONCE_BYTES = { min: 16, max: 64 };
 
@@ -49,7 +50,7 @@ export function peerService(
     async getPiece({ infoHash, number }, context) {
       const address = context.values.get(kCallerAddress);
       const offer = uploads.find(infoHash, number, address);
-      const upload = await uploads.read(offer, address, onAbort(context.signal));
+      const upload = await uploads.readWhole(offer, address, onAbort(context.signal));
       context.values.get(kOnAnswered)(upload.done);
       context.responseHeader.set("server-timing", serverTiming(upload));
       // Last, so that no cache keeps a failure.

@@ -5,9 +5,10 @@ import { checkHeld } from "#core/ports/store.ts";
 import { type PieceGeometry, type PieceIndex, pieceNumber } from "#core/torrent/piece.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { OnGone } from "../../http/direct/direct.ts";
-import type { UploadBudget } from "../../http/guards/upload-budget.ts";
+import { UploadBudget } from "../../http/guards/upload-budget.ts";
 import type { ServedTorrent, ServedTorrents } from "../stores/served-torrents.ts";
 import { BufferPool } from "../transports/buffer-pool.ts";
+import { LARGE_PIECE_BYTES, partsOf, type Upload } from "./large-piece.ts";
 
 /** A piece that this peer holds and can send. */
 export interface Offer {
@@ -22,15 +23,17 @@ export interface Offer {
 /** Bytes of idle buffers: enough for the pieces that a few fast callers have under way. */
 const MAX_IDLE_BUFFER_BYTES = 16 << 20;
 
-/**
- * The bytes of a piece for one caller. Call `done` when the answer has left: it returns the buffer and the room in
- * the budget, so `bytes` may not be used after it.
- */
-export interface Upload {
-  readonly bytes: Uint8Array;
-  /** Milliseconds that the answer waited for the rate limit, and that reading took. */
-  readonly waitMs: number;
-  readonly readMs: number;
+/** The caller of a piece that is sent in parts, and the part of the piece that it wants. Default: all of it. */
+export interface PartsOptions {
+  readonly address: string;
+  readonly onGone: OnGone;
+  readonly start?: number;
+  readonly end?: number;
+}
+
+/** Room in the budget and a buffer; `done` gives both back, once. */
+interface Taken {
+  readonly buffer: Uint8Array;
   readonly done: () => void;
 }
 
@@ -53,6 +56,8 @@ export interface UploadRecord {
 export class Uploads {
   readonly #torrents: ServedTorrents;
   readonly #budget: UploadBudget;
+  /** Large pieces that are whole in memory until their callers have read them. */
+  readonly #wholes: UploadBudget;
   readonly #onRequest: (request: UploadRecord) => void;
   readonly #limit: RateLimit | undefined;
   readonly #clock: Clock;
@@ -70,6 +75,7 @@ export class Uploads {
   ) {
     this.#torrents = torrents;
     this.#budget = budget;
+    this.#wholes = new UploadBudget(budget.limitBytes / 4);
     this.#onRequest = onRequest;
     this.#limit = limit;
     this.#clock = clock;
@@ -112,6 +118,49 @@ export class Uploads {
       this.#report(request, error);
       throw error;
     }
+  }
+
+  /**
+   * Like `read`, for an answer that has to be whole in memory. Large pieces take at most a quarter of the budget so,
+   * however slowly their callers read: any plain call gets them in parts.
+   */
+  async readWhole(offer: Offer, address: string, onGone: OnGone): Promise<Upload> {
+    if (offer.length <= LARGE_PIECE_BYTES) return this.read(offer, address, onGone);
+    const giveBack = this.#wholes.take(address, offer.length);
+    try {
+      const upload = await this.read(offer, address, onGone);
+      const done = () => {
+        giveBack();
+        upload.done();
+      };
+      return { ...upload, done };
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+
+  /**
+   * The bytes of a large piece that `read` has read, from `start` to before `end`, in parts. It frees the upload's
+   * memory soon, whoever reads how slowly. See partsOf.
+   */
+  inParts(
+    { served, index, length }: Offer,
+    upload: Upload,
+    { address, onGone, start = 0, end = length }: PartsOptions,
+  ): AsyncGenerator<Uint8Array> {
+    const gone = signalOf(onGone);
+    const readAgain = async () => {
+      const { buffer, done } = await this.#beginLater(address, length, gone);
+      try {
+        return { ...upload, bytes: await served.store.read(index, buffer), done };
+      } catch (error) {
+        done();
+        throw error;
+      }
+    };
+    const hold = (bytes: number) => this.#budget.takeIfFree(address, bytes);
+    return partsOf({ upload, start, end, readAgain, hold, clock: this.#clock });
   }
 
   /** Refuses new requests from now on. Resolves when the answers under way have left. */
@@ -157,7 +206,7 @@ export class Uploads {
   }
 
   /** Takes room in the budget and a buffer for an answer; the first call of `done` gives both back. */
-  #begin(address: string, bytes: number): { buffer: Uint8Array; done: () => void } {
+  #begin(address: string, bytes: number): Taken {
     const release = this.#budget.take(address, bytes);
     const buffer = this.#buffers.take(bytes);
     this.#inFlight++;
@@ -170,6 +219,19 @@ export class Uploads {
       if (--this.#inFlight === 0) this.#onIdle?.();
     };
     return { buffer, done };
+  }
+
+  /** Like #begin, and waits for room. Fails when the caller has left. */
+  async #beginLater(address: string, bytes: number, gone: AbortSignal): Promise<Taken> {
+    for (;;) {
+      gone.throwIfAborted();
+      try {
+        return this.#begin(address, bytes);
+      } catch (error) {
+        if (!(error instanceof PiezaError && error.retryAfterMs)) throw error;
+        await sleep(this.#clock, error.retryAfterMs, gone);
+      }
+    }
   }
 
   #report(request: Omit<UploadRecord, "outcome" | "bytes">, error: unknown): void {

@@ -24,7 +24,7 @@ export function legacyTrackerService(
 ): ServiceImpl<typeof TrackerService> {
   return {
     async registerPeer(request, context) {
-      const registration = parseRegistration(request);
+      const registration = await parseRegistration(request);
       const caller = context.values.get(kCallerAddress);
       const lease = await registrar.register(registration, caller, context.signal);
       prober.onRegistered(lease, registration.files);
@@ -36,8 +36,8 @@ export function legacyTrackerService(
       return { success: await registrar.deregister(port, context.values.get(kCallerAddress)) };
     },
 
-    async getFilePieces({ fileName }) {
-      return { pieces: await filePieces.answer(fileName) };
+    async getFilePieces({ fileName }, { values }) {
+      return { pieces: await filePieces.answer(fileName, values.get(kCallerAddress)) };
     },
   };
 }

@@ -10,6 +10,7 @@ import {
   type SwarmPeer,
 } from "#gen/pieza/v1/tracker_pb.ts";
 import { type DirectMethod, readMessage } from "../../http/direct/direct.ts";
+import type { AnswerRate } from "../../http/guards/answer-rate.ts";
 import type { Overload } from "../announce/overload.ts";
 import type { TrackerMetrics } from "../metrics/metrics.ts";
 import { checkString, checkTotalPieces } from "../store/checks.ts";
@@ -25,10 +26,14 @@ export interface LocateCallParts {
   readonly metrics: TrackerMetrics;
   readonly overload: Overload;
   readonly answers: AnswerCache;
+  /** Charges an address for answers that are not cached; undefined: nothing is charged. */
+  readonly answerRate: AnswerRate | undefined;
   readonly random: Random;
   readonly locateMs: number;
 }
 
+/** Bytes of a declared piece, for the rate. */
+const DECLARED_BYTES = 72;
 /** Decoded requests that are cached, and the longest of them in bytes: one without `since`. */
 const MAX_QUESTIONS = 4_096;
 const MAX_QUESTION_BYTES = 384;
@@ -52,22 +57,28 @@ export class LocateCall {
   }
 
   /** Answers in Connect's handler. */
-  async answer(request: LocatePiecesRequest): Promise<LocateAnswer> {
+  async answer(request: LocatePiecesRequest, caller: string): Promise<LocateAnswer> {
     const question = { request };
     const located = await this.#located(question);
-    return this.#message(question, located, swarmPeers(located.peers, request.since));
+    this.#parts.answerRate?.admit(caller);
+    const answer = this.#message(question, located, swarmPeers(located.peers, request.since));
+    this.#charge(caller, DECLARED_BYTES * (answer.seedPieces?.length ?? 0));
+    return answer;
   }
 
   /** Answers before Connect's handler. The part that answers share between two changes of a swarm is encoded once. */
   readonly direct: DirectMethod<Question> = {
     read: (message) => this.#read(message),
-    answer: async (question) => {
+    answer: async (question, { address }) => {
       const located = await this.#located(question);
       const plain = located.swarm && located.legacyPeers.length === 0 && question.request.since.length === 0;
-      const parts = plain
-        ? [this.#turn(located), this.#rest(question, located)]
-        : [encode(this.#message(question, located, swarmPeers(located.peers, question.request.since)))];
-      return { parts, headers: NO_STORE };
+      if (plain) return { parts: [this.#turn(located), this.#rest(question, located)], headers: NO_STORE };
+      this.#parts.answerRate?.admit(address);
+      const bytes = encode(
+        this.#message(question, located, swarmPeers(located.peers, question.request.since)),
+      );
+      if (located.legacyPeers.length > 0) this.#charge(address, bytes.length);
+      return { parts: [bytes], headers: NO_STORE };
     },
   };
 
@@ -121,6 +132,11 @@ export class LocateCall {
     const bytes = Buffer.allocUnsafe(2 * MAX_INT_FIELD_BYTES);
     const next = writeIntField(bytes, 0, TURN, turn);
     return bytes.subarray(0, writeIntField(bytes, next, NEXT_LOCATE_MS, this.#nextLocateMs()));
+  }
+
+  /** Charges for an answer with what legacy peers declare: half a MiB for a name, made anew each time. */
+  #charge(caller: string, bytes: number): void {
+    this.#parts.answerRate?.charge(caller, bytes);
   }
 
   #nextLocateMs(): number {

@@ -68,7 +68,7 @@ export class PeerSelector {
     if (!swarm) {
       if (!legacyFile) throw notAnnounced();
       const turn = this.#turns.next(`name ${query.fileName}`);
-      return { swarm, peers: [], legacyPeers: window(declared, LEGACY_TABLE_SIZE, turn), turn };
+      return { swarm, peers: NONE, legacyPeers: window(declared, LEGACY_TABLE_SIZE, turn), turn };
     }
     const { windows, turnKey } = this.#tablesFor(swarm, zoneOf(swarm, query));
     const answer = this.#turns.next(turnKey);

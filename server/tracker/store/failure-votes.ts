@@ -1,6 +1,6 @@
 import type { Clock } from "#core/base/clock.ts";
 import type { FailureReport } from "#core/ports/tracker.ts";
-import { subnetOf } from "./subnet.ts";
+import { subnetOf } from "../../http/base/caller.ts";
 import { tally } from "./tally.ts";
 
 /** A vote counts for this long. Until then a second vote of the same network against the same peer adds nothing. */

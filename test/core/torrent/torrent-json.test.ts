@@ -260,3 +260,8 @@ describe("a torrent's text", () => {
     expect(() => torrentText(torrent)).toThrow("torrent: must be at most 16 MiB of JSON");
   });
 });
+
+it("a torrent's JSON of empty objects is refused before they are made", async () => {
+  const text = `{"file_name":"x","total_pieces":1,"pieces":[${"{},".repeat(1 << 20)}{}]}`;
+  await expect(parseTorrentText(text, webCryptoHasher)).rejects.toThrow("objects and lists");
+});

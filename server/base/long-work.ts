@@ -1,0 +1,32 @@
+import { setImmediate } from "node:timers/promises";
+
+/** Work on the event loop lasts this long before other events get their turn. */
+const TURN_MS = 8;
+
+/** Lets other events in if it is time. Call it between the parts of a long computation. */
+export type Breathe = () => Promise<void> | undefined;
+
+/** Returns a `Breathe` for one computation, which begins now. */
+export function breathing(turnMs = TURN_MS): Breathe {
+  let sinceMs = performance.now();
+  return () => {
+    if (performance.now() - sinceMs < turnMs) return undefined;
+    return setImmediate().then(() => {
+      sinceMs = performance.now();
+    });
+  };
+}
+
+/**
+ * Runs long computations one after the other, so that many of them at once delay other events no longer than one
+ * does.
+ */
+export class LongWork {
+  #latest: Promise<unknown> = Promise.resolve();
+
+  run<T>(work: (breathe: Breathe) => Promise<T>): Promise<T> {
+    const turn = this.#latest.then(() => work(breathing()));
+    this.#latest = turn.catch(() => {});
+    return turn;
+  }
+}
