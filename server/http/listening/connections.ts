@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { subnetOf } from "../base/caller.ts";
+import { network, subnetOf } from "../base/caller.ts";
 
 /** A connection without progress for this long is idle. */
 const IDLE_MS = 1_000;
@@ -11,6 +11,8 @@ const PROGRESS_BYTES = 4 << 10;
 interface Held {
   readonly socket: Socket;
   readonly network: Set<Held>;
+  /** The caller's address, or its /64 of IPv6. */
+  readonly address: string;
   progress: number;
   /** Start of the time without progress, on `now()`. */
   sinceMs: number;
@@ -19,12 +21,14 @@ interface Held {
 /**
  * The open connections of one server, at most `most`, by the network that they come from: a /24 of IPv4, a /48 of
  * IPv6. When all are taken, the network with the most of them makes room for a new one: it loses the connection that
- * has been idle for the longest time. So callers of one network never keep out those of another.
+ * has been idle for the longest time. So callers of one network never keep out those of another; nor do those of one
+ * address keep out others of their network.
  */
 export class Connections {
   readonly #most: number;
   readonly #now: () => number;
   readonly #byNetwork = new Map<string, Set<Held>>();
+  readonly #byAddress = new Map<string, number>();
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -35,23 +39,29 @@ export class Connections {
 
   /** Takes a new connection and returns true, or destroys it and returns false. */
   admit(socket: Socket): boolean {
-    const name = networkOf(socket);
-    if (this.#count >= this.#most && !this.#makeRoom(this.#byNetwork.get(name)?.size ?? 0)) {
+    const address = addressOf(socket);
+    const name = subnetOf(address);
+    if (this.#count >= this.#most && !this.#makeRoom(name, network(address))) {
       socket.destroy();
       return false;
     }
-    const network = this.#byNetwork.get(name) ?? new Set();
-    this.#byNetwork.set(name, network);
-    const held: Held = { socket, network, progress: 0, sinceMs: this.#now() };
-    network.add(held);
+    const held: Held = {
+      socket,
+      network: this.#byNetwork.get(name) ?? new Set(),
+      address: network(address),
+      progress: 0,
+      sinceMs: this.#now(),
+    };
+    this.#byNetwork.set(name, held.network.add(held));
+    this.#byAddress.set(held.address, this.#of(held.address) + 1);
     this.#count++;
     if (this.#count > this.#most / 2) this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
     socket.once("close", () => this.#forget(held, name));
     return true;
   }
 
-  /** Whether a connection of the largest network could be closed for one of a network that has `own`. */
-  #makeRoom(own: number): boolean {
+  /** Whether a connection of the largest network could be closed for one of this network and address. */
+  #makeRoom(name: string, address: string): boolean {
     const largest = [...this.#byNetwork.values()].reduce(
       (a, b) => (b.size > a.size ? b : a),
       new Set<Held>(),
@@ -59,9 +69,14 @@ export class Connections {
     let quietest: Held | undefined;
     for (const held of largest) if (held.sinceMs < (quietest?.sinceMs ?? Infinity)) quietest = held;
     if (!quietest) return false;
-    // A network takes from itself, or from one of its size, only what is idle.
+    // A caller takes from those who have as many, in its network or another, only what is idle.
     const isIdle = this.#now() - quietest.sinceMs >= IDLE_MS;
-    if (!isIdle && largest.size <= own + 1) return false;
+    const own = this.#byNetwork.get(name);
+    const isFair =
+      largest === own
+        ? this.#of(quietest.address) > this.#of(address) + 1
+        : largest.size > (own?.size ?? 0) + 1;
+    if (!isIdle && !isFair) return false;
     this.#drop(quietest);
     quietest.socket.destroy();
     return true;
@@ -69,8 +84,8 @@ export class Connections {
 
   #look(): void {
     const now = this.#now();
-    for (const network of this.#byNetwork.values()) {
-      for (const held of network) {
+    for (const members of this.#byNetwork.values()) {
+      for (const held of members) {
         const { bytesWritten, bytesRead } = held.socket;
         const progress = bytesWritten + Math.floor(bytesRead / PROGRESS_BYTES);
         if (progress !== held.progress) held.sinceMs = now;
@@ -82,8 +97,16 @@ export class Connections {
     this.#timer = undefined;
   }
 
+  #of(address: string): number {
+    return this.#byAddress.get(address) ?? 0;
+  }
+
   #drop(held: Held): void {
-    if (held.network.delete(held)) this.#count--;
+    if (!held.network.delete(held)) return;
+    this.#count--;
+    const left = this.#of(held.address) - 1;
+    if (left > 0) this.#byAddress.set(held.address, left);
+    else this.#byAddress.delete(held.address);
   }
 
   #forget(held: Held, name: string): void {
@@ -92,7 +115,7 @@ export class Connections {
   }
 }
 
-/** The network of a socket's caller; "" if the caller has gone already. */
-function networkOf({ remoteAddress = "" }: Socket): string {
-  return subnetOf(remoteAddress.startsWith("::ffff:") ? remoteAddress.slice(7) : remoteAddress);
+/** The address of a socket's caller; "" if the caller has gone already. */
+function addressOf({ remoteAddress = "" }: Socket): string {
+  return remoteAddress.startsWith("::ffff:") ? remoteAddress.slice(7) : remoteAddress;
 }

@@ -57,6 +57,14 @@ describe("when all connections of a server are taken", () => {
     expect(from("10.0.0.4").destroyed).toBe(true);
   });
 
+  it("an address with many makes room for another of its network, however busy it is", () => {
+    const { from } = world(4);
+    const many = Array.from({ length: 4 }, () => from("10.0.0.1"));
+    expect(from("10.0.0.2").destroyed).toBe(false);
+    expect(many.map(({ destroyed }) => destroyed)).toEqual([true, false, false, false]);
+    expect(from("10.0.0.1").destroyed).toBe(true);
+  });
+
   it("networks of one size do not take from each other what is busy", () => {
     const { from } = world(2);
     const held = [from("10.0.0.1"), from("10.0.1.1")];
