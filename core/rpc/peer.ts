@@ -1,13 +1,17 @@
-import { type CallOptions, createClient } from "@connectrpc/connect";
+import { type CallOptions, createClient, type Transport } from "@connectrpc/connect";
 import { PeerService } from "../../gen/pieza/v1/peer_pb.ts";
 import { Bitfield } from "../base/bitfield.ts";
-import { PeerFailed } from "../base/errors.ts";
+import { PeerFailed, PiezaError } from "../base/errors.ts";
+import type { Hasher } from "../base/hash.ts";
 import type { RemotePeer } from "../ports/peer.ts";
 import { parseServerTiming } from "../ports/server-timing.ts";
 import type { SwarmKey } from "../ports/tracker.ts";
 import { pieceNumber } from "../torrent/piece.ts";
+import type { Torrent } from "../torrent/torrent.ts";
+import { calling, TORRENT_TIMEOUT_MS } from "./call.ts";
 import { toPeerFailed } from "./errors.ts";
 import { PeerCalls, type PeerClientOptions } from "./peer-call.ts";
+import { torrentFromMessage } from "./torrent-fields.ts";
 
 export interface RemotePeerOptions extends PeerClientOptions {
   /** "grpc", "grpc-web" or "connect", for display. */
@@ -55,4 +59,23 @@ export function bitfieldOf(
   } catch (error) {
     throw toPeerFailed(error);
   }
+}
+
+/**
+ * Fetches the torrent of this info hash from a peer in its swarm. The info hash does not cover trackers, comment and
+ * replication target: these are only the peer's word. Fails with PiezaError.
+ */
+export function torrentFromPeer(
+  transport: Transport,
+  infoHash: string,
+  hasher: Hasher,
+  signal: AbortSignal,
+): Promise<Torrent> {
+  const client = createClient(PeerService, transport);
+  return calling(signal, async () => {
+    const answer = await client.getTorrent({ infoHash }, { signal, timeoutMs: TORRENT_TIMEOUT_MS });
+    const torrent = await torrentFromMessage(answer.torrent, hasher);
+    if (torrent.infoHash === infoHash) return torrent;
+    throw new PiezaError("internal", "the peer answered with another torrent");
+  });
 }
