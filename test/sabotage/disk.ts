@@ -70,7 +70,7 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
   {
     what: "a seeder hashes before it has asked its catalog",
     file: "server/cli/verbs/seed.ts",
-    find: "  await withCatalog(flags.catalog, flags, (catalog) => catalog.mayPublish(signal));\n",
+    find: "  await withCatalog(flags.catalog, flags, signal, (catalog) => catalog.mayPublish(signal));\n",
     replace: "  void withCatalog;\n",
     test: "test/server/cli/verbs/seed.test.ts",
     name: "fails before it hashes because of no token",

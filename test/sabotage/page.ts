@@ -132,7 +132,7 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
   {
     what: "of the page: a tracker chooses what a tab asks of a server",
     file: "web/src/worker/transport.ts",
-    find: "if (!isAddress(url)) return NO_ADDRESS;",
+    find: "if (!isPeerUrl(url)) return NO_ADDRESS;",
     replace: "",
     test: "test/web/transport.test.ts",
     name: "http://router.example/reboot",
