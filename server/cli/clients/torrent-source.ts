@@ -90,9 +90,10 @@ export async function torrentNamed(
 }
 
 async function torrentAt(text: string, flags: SourceFlags, signal: AbortSignal): Promise<FoundTorrent> {
+  if (!URL.canParse(text)) throw new UsageError(`${text} is no URL`);
   const url = new URL(text);
   const key = /^#\/t\/(.+)$/.exec(url.hash)?.[1];
-  if (key !== undefined) return torrentNamed(keyOf(decodeURIComponent(key)), url.origin, flags, signal);
+  if (key !== undefined) return torrentNamed(keyOf(decoded(key)), url.origin, flags, signal);
   const { getTextFrom } = await import("./http-get.ts");
   const options = { ca: flags.ca, maxBytes: MAX_TORRENT_JSON_BYTES, signal };
   const { text: json, url: last } = await getTextFrom(url.href, options);
@@ -103,6 +104,14 @@ async function torrentAt(text: string, flags: SourceFlags, signal: AbortSignal):
     if (!(cause instanceof InvalidField)) throw cause;
     const advice = isPage(json) ? `; ${PAGE_ADVICE}` : "";
     throw new PiezaError("invalid_argument", `${notTorrent(text, cause)}${advice}`, { cause });
+  }
+}
+
+function decoded(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch (cause) {
+    throw new UsageError(`${key} in the link is not percent-encoded`, { cause });
   }
 }
 

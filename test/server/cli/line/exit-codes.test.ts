@@ -49,6 +49,8 @@ const run = (args: string[], env: NodeJS.ProcessEnv = {}) =>
 
 describe("the exit code", () => {
   it.each<[number, string, string[], RegExp]>([
+    [2, "a URL without a host", ["get", "http://"], /http:\/\/ is no URL/],
+    [2, "a share link that is cut off", ["get", "http://host.example/#/t/%"], /is not percent-encoded/],
     [0, "after help", ["get", "--help"], /^$/],
     [
       1,
