@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { type FileHandle, open, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { PiezaError } from "#core/base/errors.ts";
@@ -67,7 +67,7 @@ export class CachedPieces implements PieceStore {
     if (this.held.has(index)) return;
     const bytes = bufferOf(this.#arriving, this.geometry, index);
     try {
-      await writeFile(this.#path(index), bytes);
+      await this.#write(index, bytes);
     } catch (error) {
       throw storeFailed("writing to the cache", error);
     } finally {
@@ -76,6 +76,17 @@ export class CachedPieces implements PieceStore {
     this.held.set(index);
     this.#verified.set(index);
     this.#options.onHeld(index, bytes.length);
+  }
+
+  /** Makes the folder again if somebody has removed it. */
+  async #write(index: PieceIndex, bytes: Uint8Array): Promise<void> {
+    try {
+      await writeFile(this.#path(index), bytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
+      await writeFile(this.#path(index), bytes);
+    }
   }
 
   drop(index: PieceIndex): void {

@@ -26,6 +26,8 @@ export interface GatewayTorrentOptions {
   readonly ca: string | undefined;
   readonly reach: Reach;
   readonly clock: Clock;
+  /** Called when the download of a torrent without readers has ended. */
+  readonly onIdle: () => void;
 }
 
 /** Assumed time that a reader takes for one piece: it only orders the pieces of several readers. */
@@ -62,7 +64,9 @@ export class GatewayTorrent {
     return {
       ready: (index) => {
         const waiting = this.#options.holds(index) ? undefined : this.#wait(reader.signal, index);
-        void this.#focus(reader, readAhead(this.pieces.geometry, range, index));
+        const pieces = readAhead(this.pieces.geometry, range, index);
+        // What is cached needs no peers, and a crowd of readers of it costs nothing here.
+        if (!this.#holdsAll(pieces)) void this.#focus(reader, pieces);
         return waiting;
       },
       close: () => this.#leave(reader),
@@ -98,11 +102,18 @@ export class GatewayTorrent {
     }
   }
 
+  #holdsAll({ first, end }: ReaderPieces): boolean {
+    for (let n = first; n < end; n++) if (!this.#options.holds(n as PieceIndex)) return false;
+    return true;
+  }
+
   #leave(reader: AbortController): void {
     if (!this.#readers.delete(reader)) return;
     reader.abort(new PiezaError("unavailable", "the reader has left"));
     void this.#source?.then(({ download }) => download.focus(reader, undefined)).catch(() => {});
     if (this.#readers.size > 0) return;
+    if (!this.#source) this.#options.onIdle();
+    if (!this.#source) return;
     this.#cancelIdle = this.#options.clock.after(IDLE_MS, () => void this.#close());
   }
 
@@ -110,6 +121,7 @@ export class GatewayTorrent {
     const source = await this.#source?.catch(() => undefined);
     this.#source = undefined;
     await source?.close();
+    if (this.#readers.size === 0) this.#options.onIdle();
   }
 
   /** Resolves when the piece is held. Rejects when no piece of the torrent has arrived for `giveUpAfterMs`. */

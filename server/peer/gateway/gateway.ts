@@ -136,7 +136,6 @@ export class Gateway {
       close: () => {
         closed = true;
         reader?.close();
-        void this.#dropIfUnused(infoHash);
       },
     };
   }
@@ -162,6 +161,7 @@ export class Gateway {
       giveUpAfterMs,
       ...{ ca, reach },
       clock: nodeClock,
+      onIdle: () => void this.#dropIfUnused(infoHash),
     });
     this.#torrents.set(infoHash, torrent);
     return torrent;

@@ -30,6 +30,8 @@ export interface PieceCacheOptions {
 export class PieceCache {
   readonly #options: PieceCacheOptions;
   readonly #torrents = new Map<string, CachedPieces>();
+  /** By info hash: folders that are being removed. */
+  readonly #leaving = new Map<string, Promise<void>>();
   /** By "<info hash>/<index>": the time of the last touch on disk. */
   readonly #used: LRUCache<string, { bytes: number; touchedMs: number }>;
 
@@ -72,6 +74,7 @@ export class PieceCache {
 
   /** The store of a torrent whose lengths are known. Fails with the system's error if its folder cannot be made. */
   async add(torrent: Torrent): Promise<CachedPieces> {
+    await this.#leaving.get(torrent.infoHash);
     const there = this.#torrents.get(torrent.infoHash);
     if (there) return there;
     const pieces = this.#make(torrent);
@@ -84,7 +87,11 @@ export class PieceCache {
     const pieces = this.#torrents.get(infoHash);
     if (!pieces || pieces.held.count > 0) return;
     this.#torrents.delete(infoHash);
-    await rm(pieces.folder, { recursive: true, force: true });
+    const leaving = rm(pieces.folder, { recursive: true, force: true }).finally(() =>
+      this.#leaving.delete(infoHash),
+    );
+    this.#leaving.set(infoHash, leaving);
+    await leaving;
   }
 
   #make(torrent: Torrent): CachedPieces {

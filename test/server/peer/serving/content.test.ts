@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { buffer, text } from "node:stream/consumers";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { contentPath } from "#core/content/content-path.ts";
 import { MemoryPieceStore } from "#core/ports/store.ts";
 import { type Serving, startServing } from "../../../../server/peer/serving/serving.ts";
@@ -280,19 +280,32 @@ describe("the list", () => {
   });
 });
 
-it("an answer ends with its connection when a piece rots while it is sent", async () => {
-  const made = await makeTorrent({ length: 40 * PIECE, pieceLength: PIECE, fileName: "rots.bin", seed: 3 });
-  const store = storeOf(made, () => true);
-  const read = store.read.bind(store);
-  store.read = async (index, into) => {
-    if (index === 20) store.held.clear(index);
-    return read(index, into);
-  };
-  peer.torrents.add(made.torrent, store);
-  const answer = await fetch(`${peer.server.url}${contentPath(made.torrent.infoHash, ["rots.bin"])}`);
-  expect(answer.headers.get("content-length")).toBe(String(40 * PIECE));
-  await expect(answer.bytes()).rejects.toThrow();
-  peer.torrents.remove(made.torrent.infoHash);
+describe("a piece that rots while the file is sent", () => {
+  let rotting: MadeTorrent;
+  beforeEach(async () => {
+    rotting = await makeTorrent({ length: 40 * PIECE, pieceLength: PIECE, fileName: "rots.bin", seed: 3 });
+    const store = storeOf(rotting, () => true);
+    const read = store.read.bind(store);
+    store.read = async (index, into) => {
+      if (index === 20) store.held.clear(index);
+      return read(index, into);
+    };
+    peer.torrents.add(rotting.torrent, store);
+  });
+  afterEach(() => peer.torrents.remove(rotting.torrent.infoHash));
+
+  it("ends the answer with its connection", async () => {
+    const answer = await fetch(`${peer.server.url}${contentPath(rotting.torrent.infoHash, ["rots.bin"])}`);
+    expect(answer.headers.get("content-length")).toBe(String(40 * PIECE));
+    await expect(answer.bytes()).rejects.toThrow();
+  });
+
+  it("resets the stream over HTTP/2", async () => {
+    const session = connectHttp2(peer.server.url);
+    const path = contentPath(rotting.torrent.infoHash, ["rots.bin"]);
+    await expect(askHttp2(session, path, {})).rejects.toThrow("NGHTTP2_INTERNAL_ERROR");
+    session.close();
+  });
 });
 
 it("readers that leave give back what was read for them", async () => {
@@ -330,66 +343,3 @@ async function statusOfRaw(path: string): Promise<number> {
   socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
   return Number((await text(socket)).split(" ")[1]);
 }
-
-describe("callers that mean ill", () => {
-  it("who never read hold no more than the budget, and others are served meanwhile", async () => {
-    const made = await makeTorrent({
-      length: 256 * PIECE,
-      pieceLength: PIECE,
-      fileName: "held.bin",
-      seed: 5,
-    });
-    const limited = await startServing({ port: 0, maxInFlightBytes: 2 << 20 });
-    limited.torrents.add(
-      made.torrent,
-      storeOf(made, () => true),
-    );
-    const path = contentPath(made.torrent.infoHash, ["held.bin"]);
-    const { hostname, port, host } = new URL(limited.server.url);
-    const sockets = Array.from({ length: 100 }, () => connect(Number(port), hostname));
-    try {
-      for (const socket of sockets) {
-        socket.pause();
-        socket.on("error", () => {});
-        socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
-      }
-      const inFlight = async () =>
-        Number(/^pieza_piece_bytes_in_flight (\d+)/m.exec(await limited.metrics.text())?.[1]);
-      await expect.poll(inFlight).toBeGreaterThan(PIECE);
-      expect(await inFlight()).toBeLessThanOrEqual(2 << 20);
-      for (const socket of sockets) socket.destroy();
-      await expect.poll(inFlight).toBe(0);
-      const honest = await ask(limited.server.url, path, {});
-      expect(honest.body.equals(made.whole)).toBe(true);
-    } finally {
-      for (const socket of sockets) socket.destroy();
-      await limited.server.close({ graceMs: 0 });
-    }
-  });
-
-  it("by another host name get nothing", async () => {
-    const { hostname, port } = new URL(peer.server.url);
-    const socket = connect(Number(port), hostname);
-    socket.write(`GET ${pathOf("page.html")} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n`);
-    expect(await text(socket)).toMatch(/^HTTP\/1.1 421 /);
-  });
-
-  it("who ask for 10,000 ranges are answered, and leave nothing behind", async () => {
-    const { length } = files[0]!;
-    const film = bytesOf("a film.mp4");
-    for (let n = 0; n < 10_000; n += 200) {
-      const answers = await Promise.all(
-        Array.from({ length: 200 }, (_, m) => {
-          const start = ((n + m) * 7_919) % length;
-          return ask(peer.server.url, pathOf("a film.mp4"), { range: `bytes=${start}-${start}` });
-        }),
-      );
-      for (const [m, { status, body }] of answers.entries()) {
-        if (status === 429) continue;
-        expect(status).toBe(206);
-        expect(body[0]).toBe(film[((n + m) * 7_919) % length]);
-      }
-    }
-    await expect.poll(async () => gauge("pieza_piece_bytes_in_flight")).toBe(0);
-  }, 120_000);
-});
