@@ -9,7 +9,7 @@ import { build, type Rolldown } from "vite";
 import { isMain, root, runCommand } from "./run-command.ts";
 
 /** Files and folders that are copied unchanged. The page must have been built before. */
-const copies = ["LICENSE", "README.md", "docs", "proto", "web/dist", "fixtures"];
+const copies = ["LICENSE", "README.md", "deploy", "docs", "proto", "web/dist", "fixtures"];
 
 /**
  * Fields of package.json that users of the package do not need: its dependencies are in the bundle, and a Node of its

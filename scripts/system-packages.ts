@@ -50,6 +50,7 @@ const packages: readonly SystemPackage[] = [
   program("ffmpeg", "ffmpeg"),
   program("git", "git"),
   program("iproute2", "ip"),
+  program("mmdebstrap", "mmdebstrap"),
   program("nghttp2-client", "h2load"),
   { name: "nginx-light", isPresent: () => isExecutable("/usr/sbin/nginx") },
   program("openssl", "openssl"),
@@ -60,6 +61,7 @@ const packages: readonly SystemPackage[] = [
     name: "python3-grpcio",
     isPresent: async () => (await runCommand("/usr/bin/python3", ["-c", "import grpc"])).ok,
   },
+  program("systemd-container", "systemd-nspawn"),
   program("wget", "wget"),
 ];
 
