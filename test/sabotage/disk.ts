@@ -147,4 +147,12 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     test: "test/server/peer/stores/file-piece-store.test.ts",
     name: "end the download soon, in words, and the next one starts again",
   },
+  {
+    what: "a process does not show other containers that it lives",
+    file: "server/peer/stores/pid-namespace.ts",
+    find: "journal_mode=MEMORY; BEGIN EXCLUSIVE",
+    replace: "journal_mode=MEMORY",
+    test: "test/server/peer/stores/lock-containers.test.ts",
+    name: "belongs to one container at a time, and is free when that was killed",
+  },
 ];
