@@ -1,22 +1,11 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { within } from "../deadline.ts";
+import { debianRoot } from "./cached.ts";
 
 const run = promisify(execFile);
-
-/** Kept between runs, because it takes half a minute to make. The number is that of its list of packages. */
-const base = "/var/cache/pieza-tests/trixie-1";
-
-/** Makes a root folder of Debian 13 with systemd, once, also when several processes ask for it at a time. */
-async function makeBase(): Promise<void> {
-  await mkdir(dirname(base), { recursive: true });
-  const packages = "systemd,systemd-sysv,libstdc++6";
-  const make = `mmdebstrap --variant=essential --include=${packages} trixie ${base}.new && mv ${base}.new ${base}`;
-  await run("flock", [`${base}.lock`, "sh", "-c", `test -e ${base} || { rm -rf ${base}.new; ${make}; }`]);
-}
 
 /**
  * A booted Debian 13 with systemd as its first process, a loopback of its own and no other network. What it writes
@@ -34,7 +23,8 @@ export class BootedDebian {
 
   /** Boots it with this folder of the host as its /usr/local. */
   static async boot(usrLocal: string): Promise<BootedDebian> {
-    await makeBase();
+    const include = "--include=systemd,systemd-sysv,libstdc++6";
+    const base = await debianRoot("trixie-1", "--variant=essential", include);
     const bound = [`--bind=${usrLocal}:/usr/local`, "--private-network", "--volatile=overlay"];
     const alone = ["--register=no", "--keep-unit", "--console=pipe", "--quiet"];
     const container = spawn("systemd-nspawn", [...alone, ...bound, "--directory", base, "--boot"], {
