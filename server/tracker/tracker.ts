@@ -102,12 +102,20 @@ export async function startTracker(options: TrackerOptions): Promise<RunningTrac
   };
 }
 
-/** Opens the Redis of `options.store`. The Redis client takes long to load, so a tracker without a Redis does not load it. */
+/** The Redis of `options.store`. The Redis client takes long to load, so a tracker without a Redis does not load it. */
 export async function openShared(options: TrackerOptions): Promise<RedisSwarmStore | undefined> {
-  const { store: url, clock = nodeClock, log } = options;
-  if (url === undefined) return undefined;
+  if (options.store === undefined) return undefined;
   const { RedisSwarmStore } = await import("./store/redis/redis-swarm-store.ts");
-  return new RedisSwarmStore({ url, clock, limits: resolveLimits(options), log });
+  return sharedStore(options, RedisSwarmStore);
+}
+
+/** Like openShared, for callers that have loaded the class. */
+export function sharedStore(
+  options: TrackerOptions,
+  Store: typeof RedisSwarmStore,
+): RedisSwarmStore | undefined {
+  const { store: url, clock = nodeClock, log } = options;
+  return url === undefined ? undefined : new Store({ url, clock, limits: resolveLimits(options), log });
 }
 
 /**
@@ -115,6 +123,7 @@ export async function openShared(options: TrackerOptions): Promise<RedisSwarmSto
  * keeps the state. Its `close` leaves no timer and no dial.
  */
 export function composeTracker(options: TrackerOptions, shared?: RedisSwarmStore) {
+  if (options.store && !shared) throw new Error("a tracker with a Redis was given no store");
   const { clock = nodeClock, random = Math.random } = options;
   const { allowNetworks, resolveHost = systemResolveHost, hasPiece = dialHasPiece, ca } = options;
   const limits = resolveLimits(options);
