@@ -46,8 +46,8 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
   {
     what: "of two that find a dead one's lock both take it",
     file: "server/peer/stores/lock.ts",
-    find: "if (taken && lives(taken)) {",
-    replace: 'if (taken && lives(taken) && path === "") {',
+    find: "if (taken && lives(taken, path)) {",
+    replace: 'if (taken && lives(taken, path) && path === "") {',
     test: "test/server/peer/stores/lock.test.ts",
     name: "that somebody else takes over a moment earlier is theirs",
   },
