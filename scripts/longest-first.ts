@@ -14,6 +14,8 @@ const longest = [
   "test/server/cli/doctor/doctor.test.ts",
   "test/server/cli/records/explain.test.ts",
   "test/server/cli/verbs/swarm.test.ts",
+  "test/e2e/container.test.ts",
+  "test/e2e/systemd.test.ts",
   "test/e2e/replication.test.ts",
   "test/e2e/roles.test.ts",
   "test/e2e/faults.test.ts",

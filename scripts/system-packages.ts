@@ -35,6 +35,7 @@ export const program = (name: string, file: string): SystemPackage => ({
 });
 
 const packages: readonly SystemPackage[] = [
+  { name: "aardvark-dns", isPresent: () => isExecutable("/usr/lib/podman/aardvark-dns") },
   program("aria2", "aria2c"),
   {
     // The path in vitest.config.ts.
@@ -50,10 +51,15 @@ const packages: readonly SystemPackage[] = [
   program("ffmpeg", "ffmpeg"),
   program("git", "git"),
   program("iproute2", "ip"),
+  program("iptables", "iptables"),
+  program("mmdebstrap", "mmdebstrap"),
+  { name: "netavark", isPresent: () => isExecutable("/usr/lib/podman/netavark") },
   program("nghttp2-client", "h2load"),
   { name: "nginx-light", isPresent: () => isExecutable("/usr/sbin/nginx") },
   program("openssl", "openssl"),
   program("p7zip-full", "7z"),
+  program("podman", "podman"),
+  program("podman-compose", "podman-compose"),
   program("rclone", "rclone"),
   program("redis-server", "redis-server"),
   program("unzip", "unzip"),
@@ -62,6 +68,8 @@ const packages: readonly SystemPackage[] = [
     name: "python3-grpcio",
     isPresent: async () => (await runCommand("/usr/bin/python3", ["-c", "import grpc"])).ok,
   },
+  program("runc", "runc"),
+  program("systemd-container", "systemd-nspawn"),
   program("wget", "wget"),
 ];
 

@@ -31,7 +31,7 @@ import { FailureVotes } from "./store/failure-votes.ts";
 import { defaultTrackerLimits, type TrackerLimits } from "./store/limits.ts";
 import { MemorySwarmStore } from "./store/memory/memory-swarm-store.ts";
 import { limitsFor, machineMemory, memoryOf } from "./store/memory-limits.ts";
-import { RedisSwarmStore } from "./store/redis/redis-swarm-store.ts";
+import type { RedisSwarmStore } from "./store/redis/redis-swarm-store.ts";
 import { trackerPages } from "./tracker-pages.ts";
 
 export interface TrackerOptions extends EdgeOptions {
@@ -84,7 +84,7 @@ export interface RunningTracker {
 
 /** Starts a tracker. Throws the system's error if the port is taken. */
 export async function startTracker(options: TrackerOptions): Promise<RunningTracker> {
-  const { store, metrics, services, shareRate, close } = composeTracker(options);
+  const { store, metrics, services, shareRate, close } = composeTracker(options, await openShared(options));
   const server = await startServer({
     ...options,
     services,
@@ -104,15 +104,32 @@ export async function startTracker(options: TrackerOptions): Promise<RunningTrac
   };
 }
 
-/** Makes a tracker without a server. Its `close` leaves no timer and no dial. */
-export function composeTracker(options: TrackerOptions) {
+/** The Redis of `options.store`. The Redis client takes long to load, so a tracker without a Redis does not load it. */
+export async function openShared(options: TrackerOptions): Promise<RedisSwarmStore | undefined> {
+  if (options.store === undefined) return undefined;
+  const { RedisSwarmStore } = await import("./store/redis/redis-swarm-store.ts");
+  return sharedStore(options, RedisSwarmStore);
+}
+
+/** Like openShared, for callers that have loaded the class. */
+export function sharedStore(
+  options: TrackerOptions,
+  Store: typeof RedisSwarmStore,
+): RedisSwarmStore | undefined {
+  const { store: url, clock = nodeClock, log } = options;
+  return url === undefined ? undefined : new Store({ url, clock, limits: resolveLimits(options), log });
+}
+
+/**
+ * Makes a tracker without a server. `shared` is what openShared returned for these options; without it this process
+ * keeps the state. Its `close` leaves no timer and no dial.
+ */
+export function composeTracker(options: TrackerOptions, shared?: RedisSwarmStore) {
+  if (options.store && !shared) throw new Error("a tracker with a Redis was given no store");
   const { clock = nodeClock, random = Math.random } = options;
   const { allowNetworks, resolveHost = systemResolveHost, hasPiece = dialHasPiece, ca } = options;
   const limits = resolveLimits(options);
   const addresses = new AddressPolicy({ own: classOfHost(ownHost(options)), allowNetworks, resolveHost });
-  const shared = options.store
-    ? new RedisSwarmStore({ url: options.store, clock, limits, log: options.log })
-    : undefined;
   const store = shared ?? new MemorySwarmStore(clock, limits);
   const slots = new FairSlots(limits.maxDials);
   const reachability = options.reachability ?? new DialBack({ addresses, slots, clock, ca });

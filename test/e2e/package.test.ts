@@ -1,41 +1,45 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
+import { publint } from "publint";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { buildPackage } from "../../scripts/build.ts";
 import { root } from "../../scripts/run-command.ts";
+import { installPieza, type Packed, packPieza } from "../support/processes/packed.ts";
 import { PiezaProcess } from "../support/processes/pieza-process.ts";
+import { RedisServer } from "../support/processes/redis-server.ts";
 import { readTorrentJson, sha256sum, writeRandomFile } from "../support/swarms/local-swarm.ts";
 
 const run = promisify(execFile);
+let packed: Packed;
+/** Empty but for the installed package. */
 let folder: string;
-let installed: string;
+let command: string;
 const ends: (() => unknown)[] = [];
 
-/** Packs dist/ and lays it out as npm would, with the declared dependencies and no others beside it. */
 beforeAll(async () => {
-  await buildPackage();
+  packed = await packPieza();
   folder = await mkdtemp(join(tmpdir(), "pieza-package-"));
-  await run("npm", ["pack", "--pack-destination", folder], { cwd: join(root, "dist") });
-  installed = join(folder, "node_modules/pieza");
-  await mkdir(installed, { recursive: true });
-  const { version, dependencies } = JSON.parse(await readFile(join(root, "dist/package.json"), "utf8"));
-  await run("tar", ["-xzf", join(folder, `pieza-${version}.tgz`), "-C", installed, "--strip-components=1"]);
-  for (const name of Object.keys(dependencies)) {
-    const link = join(folder, "node_modules", name);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(join(root, "node_modules", name), link);
-  }
+  command = await installPieza(packed, join(folder, "prefix"));
 });
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+  await packed.remove();
+});
 
-const command = () => join(installed, "server/cli/pieza.js");
-const pieza = (...args: string[]) => run(process.execPath, [command(), ...args], { cwd: folder });
+const pieza = (...args: string[]) => run(process.execPath, [command, ...args], { cwd: folder });
+
+/** Starts a server on a free port, with a data folder of its own. */
+function server(...args: string[]): PiezaProcess {
+  const flags = ["--port", "0", "--json", "--data", join(folder, `data-${args[0]}`)];
+  const running = new PiezaProcess([...args, ...flags], { cwd: folder, entry: command });
+  ends.push(() => running.stop());
+  return running;
+}
 
 it("says its version", async () => {
   const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
@@ -55,12 +59,6 @@ it("creates a torrent, finds the file right, and finds it wrong after one byte h
 
 it("downloads from a tracker and a peer of its own, over plain sockets and gRPC, and serves the page", async () => {
   await writeRandomFile(join(folder, "shared.bin"), 5_000_000);
-  const server = (...args: string[]) => {
-    const flags = ["--json", "--data", join(folder, `data-${args[0]}`)];
-    const running = new PiezaProcess([...args, "--port", "0", ...flags], { cwd: folder, entry: command() });
-    ends.push(() => running.stop());
-    return running;
-  };
   const tracker = await server("tracker").url();
   await pieza("create", "shared.bin", "-o", "shared.json", "--tracker", tracker);
   const peer = server("peer", "shared.bin", "--torrent", "shared.json", "--tracker", tracker);
@@ -83,15 +81,31 @@ it("downloads from a tracker and a peer of its own, over plain sockets and gRPC,
   expect(await page.text()).toContain("<!doctype html>");
 });
 
-it("has the page, the protos and the licence, and asks for no tool of ours", async () => {
+it("has two trackers that share their state in a Redis", async () => {
+  const redis = await RedisServer.start();
+  ends.push(() => redis.kill());
+  const urls = await Promise.all([1, 2].map(() => server("tracker", "--store", redis.url).url()));
+  const identityOf = async (url: string) => (await (await fetch(url)).json()).tracker_id;
+  const distinct = async () => new Set(await Promise.all(urls.map(identityOf))).size;
+  await expect.poll(distinct, { timeout: 20_000 }).toBe(1);
+});
+
+it("has the page, the protos and the licences, and nothing of a checkout", async () => {
+  const installed = join(folder, "prefix/lib/node_modules/pieza");
+  expect(await readdir(installed)).not.toContain("node_modules");
   const described = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
   expect(described.bin).toEqual({ pieza: "server/cli/pieza.js" });
-  expect(described).not.toHaveProperty("devDependencies");
-  expect(described).not.toHaveProperty("optionalDependencies");
+  for (const field of ["dependencies", "optionalDependencies", "devDependencies", "private", "scripts"]) {
+    expect(described).not.toHaveProperty(field);
+  }
   expect(await readFile(join(installed, "THIRD-PARTY-LICENSES.txt"), "utf8")).toMatch(
     /@connectrpc\/connect .*Apache/,
   );
   for (const file of ["web/dist/index.html", "proto/pieza/v1/peer.proto", "LICENSE", "README.md"]) {
     expect((await readFile(join(installed, file))).length, file).toBeGreaterThan(0);
   }
+});
+
+it("satisfies publint", async () => {
+  expect((await publint({ pkgDir: packed.dist, strict: true })).messages).toEqual([]);
 });

@@ -46,8 +46,8 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
   {
     what: "of two that find a dead one's lock both take it",
     file: "server/peer/stores/lock.ts",
-    find: "if (taken && lives(taken)) {",
-    replace: 'if (taken && lives(taken) && path === "") {',
+    find: "if (taken && lives(taken, path)) {",
+    replace: 'if (taken && lives(taken, path) && path === "") {',
     test: "test/server/peer/stores/lock.test.ts",
     name: "that somebody else takes over a moment earlier is theirs",
   },
@@ -170,5 +170,13 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     replace: "if (this.#disk.look(part)?.identity === this.#identity || part) return;",
     test: "test/server/peer/stores/file-piece-store.test.ts",
     name: "end the download soon, in words, and the next one starts again",
+  },
+  {
+    what: "a process does not show other containers that it lives",
+    file: "server/peer/stores/pid-namespace.ts",
+    find: "journal_mode=MEMORY; BEGIN EXCLUSIVE",
+    replace: "journal_mode=MEMORY",
+    test: "test/server/peer/stores/lock-containers.test.ts",
+    name: "belongs to one container at a time, and is free when that was killed",
   },
 ];

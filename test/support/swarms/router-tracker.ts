@@ -7,7 +7,8 @@ import { TrackerService as LegacyTrackerService } from "#gen/tracker_pb.ts";
 import { kCallerAddress } from "../../../server/http/base/context.ts";
 import type { LogEvent } from "../../../server/http/base/log.ts";
 import { reportErrors } from "../../../server/http/handling/library.ts";
-import { composeTracker, type TrackerOptions } from "../../../server/tracker/tracker.ts";
+import { RedisSwarmStore } from "../../../server/tracker/store/redis/redis-swarm-store.ts";
+import { composeTracker, sharedStore, type TrackerOptions } from "../../../server/tracker/tracker.ts";
 import { FakeClock } from "../fake-clock.ts";
 import { routesOf } from "../wire/routes-of.ts";
 import { neverBusy } from "./never-busy.ts";
@@ -111,8 +112,9 @@ export class RouterTracker {
     const { clock } = this;
     // Nobody listens on a fake network: a test of reachability brings its own check.
     const reachability = trustAllowedNetworks;
-    const options = { ...neverBusy, port: 0, clock, random: () => 0.5, reachability };
-    return composeTracker({ ...options, ...this.#options });
+    const own = { ...neverBusy, port: 0, clock, random: () => 0.5, reachability };
+    const options = { ...own, ...this.#options };
+    return composeTracker(options, sharedStore(options, RedisSwarmStore));
   }
 }
 

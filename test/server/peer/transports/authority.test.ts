@@ -40,9 +40,11 @@ it.each([
   const { url, names } = await noteTaker(way.version);
   const { torrent, geometry } = await makeTorrent({ length: 1_000 });
   const pieceLength = (index: number) => geometry.lengthOf(geometry.index(index));
+  const reach = new Reach();
+  await reach.named(url, [url]);
   const peer = connectPeer(
     torrent,
-    { ca: undefined, transport: way.transport, reach: new Reach() },
+    { ca: undefined, transport: way.transport, reach },
     { url, legacy: false, pieceLength },
   );
   ends.push(() => peer.close());

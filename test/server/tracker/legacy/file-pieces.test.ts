@@ -74,6 +74,18 @@ describe("the map of GetFilePieces", () => {
   });
 });
 
+let looks = 0;
+/** The pieces that the tracker names to an address that has not asked before. */
+async function piecesNamed(url: string, call: ReturnType<typeof callOf>): Promise<number> {
+  const looker = new RawClient(url, 1, { localAddress: `127.0.1.${++looks}` });
+  try {
+    const said = read("connect", TrackerService.method.getFilePieces, await looker.call(call));
+    return "message" in said ? Object.keys(said.message.pieces).length : 0;
+  } finally {
+    looker.close();
+  }
+}
+
 describe("the bytes of long answers", () => {
   it("are bounded for an address, whoever else asks", () => {
     const time = { ms: 0 };
@@ -102,6 +114,10 @@ describe("the bytes of long answers", () => {
       expect(read("connect", registerPeer, await caller.call(call))).toHaveProperty("message");
     }
     const call = callOf("connect", getFilePieces, { fileName: "f" });
+    // A legacy peer is named from its first answer on. Other addresses look, because each pays for what it reads.
+    await expect
+      .poll(async () => piecesNamed(tracker.url, call), { timeout: 20_000, interval: 500 })
+      .toBe(14_400);
     let answers = 0;
     for (; answers < 100; answers++) {
       const said = read("connect", getFilePieces, await caller.call(call));
@@ -130,6 +146,8 @@ describe("the bytes of long answers", () => {
     const { registerPeer, getFilePieces } = TrackerService.method;
     const registration = { peerAddress: "x:1", fileInfo: [{ fileName: "f", pieces }] };
     await caller.call(callOf("connect", registerPeer, registration));
+    const call = callOf("connect", getFilePieces, { fileName: "f" });
+    await expect.poll(() => piecesNamed(tracker.url, call), { timeout: 20_000 }).toBe(20_000);
     const inJson = await caller.call(callOf("connect-json", getFilePieces, { fileName: "f" }));
     expect(read("connect-json", getFilePieces, inJson)).toMatchObject({ code: "out_of_range" });
     const said = read(

@@ -7,7 +7,7 @@ import { openTransport } from "../../../../../server/http/client/transports.ts";
 import { CallRate, sharedRate, type TakeRate } from "../../../../../server/http/guards/rate-limit.ts";
 import { type RunningServer, startServer } from "../../../../../server/http/listening/server.ts";
 import { RedisSwarmStore } from "../../../../../server/tracker/store/redis/redis-swarm-store.ts";
-import { composeTracker } from "../../../../../server/tracker/tracker.ts";
+import { composeTracker, openShared } from "../../../../../server/tracker/tracker.ts";
 import { RedisServer } from "../../../../support/processes/redis-server.ts";
 
 /** What one address may do at once; it is hours until it may do it again. */
@@ -111,7 +111,8 @@ it("a value that no server wrote stops nobody", async () => {
 
 it("callers of trackers are told so, whichever way they are answered, and closed networks have no such limit", async () => {
   const start = async (options: { direct: boolean; rateLimit: boolean }): Promise<RunningServer> => {
-    const tracker = composeTracker({ port: 0, store: redis.url });
+    const stored = { port: 0, store: redis.url };
+    const tracker = composeTracker(stored, await openShared(stored));
     const { services, shareRate } = tracker;
     const limits = { changesBurst: BURST, changesPerSecond: PER_SECOND };
     const server = await startServer({
