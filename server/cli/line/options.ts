@@ -94,6 +94,10 @@ export const options = {
     "--upload-peer <url>",
     "peer that accepts uploads with this catalog's token (repeatable)",
   ),
+  namedGateways: urlsOption(
+    "--gateway <url>",
+    "gateway to this catalog, whose content URLs its Metalinks have (repeatable)",
+  ),
 
   volunteer: sizeOption(
     "--volunteer <size>",

@@ -44,7 +44,7 @@ export const verbOptions = {
     "trustedProxy",
     ...serverOptions,
   ],
-  catalog: ["catalogPort", "namedTrackers", "uploadPeer", "page", "open", ...serverOptions],
+  catalog: ["catalogPort", "namedTrackers", "uploadPeer", "namedGateways", "page", "open", ...serverOptions],
   peer: [
     "torrents",
     ...seedingOptions,
