@@ -1,7 +1,7 @@
 import type { Invocation } from "./invocation.ts";
 import { type CommonOption, type Flags, type OptionName, serverOptions } from "./options.ts";
 
-const createOptions = ["exclude", "pieceLength", "comment", "replicationTarget"] as const;
+const createOptions = ["exclude", "bittorrent", "pieceLength", "comment", "replicationTarget"] as const;
 
 /** The flags of a peer that serves files. */
 const seedingOptions = [
