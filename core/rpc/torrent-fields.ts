@@ -16,6 +16,7 @@ export interface TorrentFields {
   readonly comment: string;
   readonly createdAt: string;
   readonly replicationTarget?: number | undefined;
+  readonly bittorrent?: { readonly pieceSha1: string } | undefined;
 }
 
 /** Makes a Torrent from a message, by the rules of a torrent file. Fails with InvalidField, which names the field. */
@@ -38,6 +39,7 @@ export async function torrentFromMessage(
       comment: message.comment,
       created_at: message.createdAt,
       replication_target: message.replicationTarget,
+      bittorrent: message.bittorrent && { piece_sha1: message.bittorrent.pieceSha1 },
     },
     hasher,
   );

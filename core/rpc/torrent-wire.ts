@@ -43,8 +43,15 @@ function decodeTorrent(message: Uint8Array): TorrentFields {
     else if (number === 9) torrent.comment = textOf(bytes);
     else if (number === 10) torrent.createdAt = textOf(bytes);
     else if (number === 11) torrent.replicationTarget = int >>> 0;
+    else if (number === 12) torrent.bittorrent = bitTorrentOf(bytes);
   }
   return torrent;
+}
+
+function bitTorrentOf(message: Uint8Array) {
+  const fields = { pieceSha1: "" };
+  for (const { number, bytes } of fieldsOf(message)) if (number === 1) fields.pieceSha1 = textOf(bytes);
+  return fields;
 }
 
 function fileOf(message: Uint8Array) {

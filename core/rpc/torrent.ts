@@ -23,6 +23,7 @@ export function torrentToMessage(torrent: Torrent): TorrentMessage {
     comment: torrent.comment ?? "",
     createdAt: torrent.createdAt ?? "",
     ...(torrent.replicationTarget !== undefined && { replicationTarget: torrent.replicationTarget }),
+    ...(torrent.bittorrent && { bittorrent: { pieceSha1: torrent.bittorrent.pieceSha1 } }),
   });
   underWay.set(torrent, new WeakRef(message));
   return message;

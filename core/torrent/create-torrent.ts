@@ -1,5 +1,6 @@
 import { InvalidField, PiezaError } from "../base/errors.ts";
 import { type Hasher, sha256 } from "../base/hash.ts";
+import { bitTorrentOf } from "./bittorrent.ts";
 import { automaticPieceLength, MAX_PIECES, PieceGeometry, type PieceIndex, pieceNumber } from "./piece.ts";
 import type { Torrent } from "./torrent.ts";
 import { checkPieceLength, HASH_OF_NOTHING, parseTorrent, torrentText } from "./torrent-json.ts";
@@ -21,6 +22,8 @@ export interface TorrentDraft
 }
 
 export interface CreateTorrentOptions {
+  /** Makes the SHA-1 of a piece in hex, for BitTorrent clients. Default: the torrent has none. */
+  readonly sha1?: ((piece: Uint8Array) => string) | undefined;
   /** Called after each piece with the bytes hashed so far, of all. */
   readonly onProgress?: ((hashedBytes: number, totalBytes: number) => void) | undefined;
   /** Stops the work before its next piece; the promise rejects with the signal's reason. */
@@ -40,9 +43,10 @@ export async function createTorrent(
   const geometry = geometryOf(draft);
   checkTrackers(draft.trackers);
   const blank = new Array<string>(geometry.count).fill(HASH_OF_NOTHING);
-  torrentText(await parseTorrent(jsonOf(draft, geometry, blank), hasher));
-  const hashes = await hashPieces(draft, geometry, hasher, options);
-  return parseTorrent(jsonOf(draft, geometry, hashes), hasher);
+  const sha1s = options.sha1 && new Array<string>(geometry.count).fill("0".repeat(40));
+  torrentText(await parseTorrent(jsonOf(draft, geometry, blank, sha1s), hasher));
+  const hashes = await hashPieces(draft, geometry, hasher, options, sha1s);
+  return parseTorrent(jsonOf(draft, geometry, hashes, sha1s), hasher);
 }
 
 function geometryOf(draft: TorrentDraft): PieceGeometry {
@@ -53,7 +57,12 @@ function geometryOf(draft: TorrentDraft): PieceGeometry {
   return geometry;
 }
 
-function jsonOf(draft: TorrentDraft, geometry: PieceGeometry, hashes: readonly string[]): unknown {
+function jsonOf(
+  draft: TorrentDraft,
+  geometry: PieceGeometry,
+  hashes: readonly string[],
+  sha1s: readonly string[] | undefined,
+): unknown {
   return {
     file_name: draft.fileName,
     total_pieces: geometry.count,
@@ -64,6 +73,7 @@ function jsonOf(draft: TorrentDraft, geometry: PieceGeometry, hashes: readonly s
     comment: draft.comment,
     created_at: draft.createdAt,
     replication_target: draft.replicationTarget,
+    bittorrent: sha1s && { piece_sha1: bitTorrentOf(sha1s).pieceSha1 },
     pieces: [...geometry.indices()].map((index) => ({ number: pieceNumber(index), hash: hashes[index] })),
   };
 }
@@ -72,7 +82,8 @@ async function hashPieces(
   draft: TorrentDraft,
   geometry: PieceGeometry,
   hasher: Hasher,
-  { onProgress, signal }: CreateTorrentOptions,
+  { onProgress, signal, sha1 }: CreateTorrentOptions,
+  sha1s: string[] = [],
 ): Promise<string[]> {
   const hashes = new Array<string>(geometry.count);
   const indices = geometry.indices();
@@ -81,7 +92,9 @@ async function hashPieces(
   const work = async () => {
     for (const index of indices) {
       signal?.throwIfAborted();
-      hashes[index] = await hashPiece(draft, geometry, index, hasher);
+      const bytes = await readPiece(draft, geometry, index);
+      if (sha1) sha1s[index] = sha1(bytes);
+      hashes[index] = await sha256(hasher, bytes);
       hashedBytes += geometry.lengthOf(index);
       onProgress?.(hashedBytes, draft.length);
     }
@@ -92,10 +105,10 @@ async function hashPieces(
   return hashes;
 }
 
-async function hashPiece(draft: TorrentDraft, geometry: PieceGeometry, index: PieceIndex, hasher: Hasher) {
+async function readPiece(draft: TorrentDraft, geometry: PieceGeometry, index: PieceIndex) {
   const length = geometry.lengthOf(index);
   const bytes = await draft.read(geometry.offset(index), length);
   if (bytes.length !== length)
     throw new PiezaError("failed_precondition", `${draft.fileName}: its length changed while it was read`);
-  return sha256(hasher, bytes);
+  return bytes;
 }

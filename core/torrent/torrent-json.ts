@@ -1,6 +1,7 @@
 import { InvalidField } from "../base/errors.ts";
 import { checkFileName } from "../base/file-name.ts";
 import type { Hasher } from "../base/hash.ts";
+import { parseBitTorrent } from "./bittorrent.ts";
 import { infoHashOf, parseInfoHash } from "./info-hash.ts";
 import { asArray, asObject, asWholeNumber } from "./json-fields.ts";
 import { checkJsonSize, parseJson } from "./json-text.ts";
@@ -26,6 +27,7 @@ export interface TorrentJson {
   comment?: string;
   created_at?: string;
   replication_target?: number;
+  bittorrent?: { piece_sha1: string };
   pieces: { number: number; hash: string }[];
 }
 
@@ -46,7 +48,10 @@ export async function parseTorrent(value: unknown, hasher: Hasher): Promise<Torr
     ...(lengths && { lengths }),
     ...(files && { files }),
     ...parseRemarks(json),
+    ...(json.bittorrent !== undefined && { bittorrent: parseBitTorrent(json.bittorrent, pieces.length) }),
   };
+  if (json.bittorrent !== undefined && !lengths)
+    throw new InvalidField("bittorrent", "must come with length and piece_length");
   const infoHash = await infoHashOf(checked, hasher);
   if (json.info_hash !== undefined && parseInfoHash(json.info_hash) !== infoHash)
     throw new InvalidField("info_hash", `does not match the torrent, whose info hash is ${infoHash}`);
@@ -107,7 +112,7 @@ function parseFolder(json: Record<string, unknown>, lengths: Torrent["lengths"])
 
 /** The torrent as JSON. parseTorrent turns it back into the same torrent. */
 export function torrentJson(torrent: Torrent): TorrentJson {
-  const { lengths, files, trackers, comment, createdAt, replicationTarget } = torrent;
+  const { lengths, files, trackers, comment, createdAt, replicationTarget, bittorrent } = torrent;
   return {
     file_name: torrent.fileName,
     total_pieces: torrent.pieces.length,
@@ -118,6 +123,7 @@ export function torrentJson(torrent: Torrent): TorrentJson {
     ...(comment && { comment }),
     ...(createdAt && { created_at: createdAt }),
     ...(replicationTarget !== undefined && { replication_target: replicationTarget }),
+    ...(bittorrent && { bittorrent: { piece_sha1: bittorrent.pieceSha1 } }),
     // Last, so that the first lines of the file describe the torrent.
     pieces: torrent.pieces.map((hash, index) => ({ number: index + 1, hash })),
   };

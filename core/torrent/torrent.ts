@@ -1,3 +1,4 @@
+import type { BitTorrentFields } from "./bittorrent.ts";
 import { PieceGeometry } from "./piece.ts";
 
 /** One file of a folder torrent. */
@@ -28,6 +29,8 @@ export interface Torrent {
   /** RFC 3339. */
   readonly createdAt?: string | undefined;
   readonly replicationTarget?: number | undefined;
+  /** Only present with `lengths`. */
+  readonly bittorrent?: BitTorrentFields | undefined;
 }
 
 /** The places of the pieces; undefined for a legacy torrent, whose lengths a download has to learn. */

@@ -12,6 +12,7 @@ import { catalogRoutes } from "./http-routes.ts";
 import { type PageFiles, readPageFiles } from "./page-files.ts";
 import { catalogPolicies, catalogService, keyOf } from "./service.ts";
 import { TorrentDirectory } from "./torrent-directory.ts";
+import { torrentForms } from "./torrent-forms.ts";
 
 export interface CatalogOptions extends EdgeOptions {
   /** Path of the directory with a `<name>.json` for each torrent; created if it is missing. */
@@ -25,6 +26,11 @@ export interface CatalogOptions extends EdgeOptions {
    * add to the array later. Default: none.
    */
   readonly uploadPeers?: readonly string[] | undefined;
+  /**
+   * URLs of gateways to this catalog. GET / names them, and Metalinks have their content URLs. The caller may add to the
+   * array later. Default: none.
+   */
+  readonly gateways?: readonly string[] | undefined;
   /** The bearer token that publishers have to send. Required unless `open` is set. */
   readonly token?: string | undefined;
   /** Anyone who reaches the catalog may publish and delete. Default false. */
@@ -34,6 +40,9 @@ export interface CatalogOptions extends EdgeOptions {
   /** Default: the machine's clock. */
   readonly clock?: Clock | undefined;
 }
+
+/** The servers that a catalog names. */
+type Named = Pick<CatalogOptions, "trackers" | "uploadPeers" | "gateways">;
 
 export type RunningCatalog = Pick<RunningServer, "url" | "port" | "close">;
 
@@ -47,6 +56,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     pageDirectory,
     trackers,
     uploadPeers = [],
+    gateways = [],
     open = false,
     clock = nodeClock,
     log,
@@ -62,7 +72,10 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const page = await readPage(pageDirectory, log);
   const version = packageVersion();
   const overview = async () =>
-    overviewOf(version, trackers, uploadPeers, (await torrents.list({ pageSize: 1 })).totalSize);
+    overviewOf(
+      { version, trackers, uploadPeers, gateways },
+      (await torrents.list({ pageSize: 1 })).totalSize,
+    );
   const policies = catalogPolicies(open ? undefined : options.token);
   const getTorrent = directGetTorrent(CatalogService.method.getTorrent, (request) =>
     torrents.get(keyOf(request)),
@@ -73,7 +86,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     services: [
       served(CatalogService, catalogService(torrents, answers), { policies, direct: { getTorrent } }),
     ],
-    http: catalogRoutes({ torrents, page, overview }),
+    http: catalogRoutes({ torrents, forms: torrentForms(gateways), page, overview }),
   });
 }
 
@@ -84,11 +97,9 @@ async function readPage(directory: string | undefined, log: Log | undefined): Pr
   return page;
 }
 
-/** The answer of GET /: the trackers and upload peers for clients, and the endpoints for people with curl. */
+/** The answer of GET /: the other servers for clients, and the endpoints for people with curl. */
 function overviewOf(
-  version: string,
-  trackers: readonly string[],
-  uploadPeers: readonly string[],
+  { version, trackers, uploadPeers, gateways }: Named & { version: string },
   torrents: number,
 ) {
   return {
@@ -97,8 +108,10 @@ function overviewOf(
     torrents,
     trackers,
     upload_peers: uploadPeers,
+    gateways,
     endpoints: {
       torrent: "/files/<name>.json",
+      metalink: "/files/<name>.meta4",
       rpc: "/pieza.v1.CatalogService/<ListTorrents, GetTorrent, PublishTorrent or DeleteTorrent>",
       health: "/healthz",
     },

@@ -1,16 +1,14 @@
 import { PiezaError } from "#core/base/errors.ts";
-import { EncodedTorrents } from "#core/rpc/encoded-torrents.ts";
-import { torrentText } from "#core/torrent/torrent-json.ts";
 import { prefersHtml } from "../http/base/accept.ts";
 import type { HttpRequest, HttpResponse } from "../http/base/http-types.ts";
 import type { PlainHttp } from "../http/handling/options.ts";
 import type { PageFile, PageFiles } from "./page-files.ts";
 import { pageHeaders } from "./page-headers.ts";
 import type { TorrentDirectory } from "./torrent-directory.ts";
+import type { TorrentForm } from "./torrent-forms.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 const FILES = "/files/";
-const EXTENSION = ".json";
 
 /** The HTTP status for each error of looking up a torrent by name. */
 const statuses: Readonly<Record<string, number>> = {
@@ -21,14 +19,14 @@ const statuses: Readonly<Record<string, number>> = {
 
 export interface CatalogRoutesParts {
   readonly torrents: TorrentDirectory;
+  readonly forms: readonly TorrentForm[];
   readonly page: PageFiles;
   /** Makes the answer of GET /. */
   readonly overview: () => Promise<object>;
 }
 
 /** The plain HTTP of a catalog besides its RPCs: torrents as files, the overview and the page. */
-export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts): PlainHttp {
-  const texts = new EncodedTorrents(undefined, (torrent) => Buffer.from(torrentText(torrent)));
+export function catalogRoutes({ torrents, forms, page, overview }: CatalogRoutesParts): PlainHttp {
   return async (request, response, { path }) => {
     const isTorrent = path.startsWith(FILES);
     const file = page.get(path);
@@ -38,7 +36,7 @@ export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts):
       response.setHeader("allow", "GET, HEAD");
       sendFailure(response, 405, "unimplemented", "only GET and HEAD are allowed here");
     } else if (isTorrent) {
-      await sendTorrent(torrents, texts, path.slice(FILES.length), response);
+      await sendTorrent(torrents, forms, path.slice(FILES.length), response);
     } else if (path === "/" && !(file && prefersHtml(request.headers.accept))) {
       response.setHeader("vary", "Accept");
       send(response, 200, JSON_TYPE, `${JSON.stringify(await overview(), null, 2)}\n`);
@@ -51,13 +49,14 @@ export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts):
 
 async function sendTorrent(
   torrents: TorrentDirectory,
-  texts: EncodedTorrents,
+  forms: readonly TorrentForm[],
   segment: string,
   response: HttpResponse,
 ) {
   try {
-    const { torrent } = await torrents.get({ name: nameOf(segment) });
-    send(response, 200, JSON_TYPE, texts.bytesOf(torrent));
+    const { name, form } = asked(segment, forms);
+    const { torrent } = await torrents.get({ name });
+    send(response, 200, form.type, form.bytesOf(torrent));
   } catch (error) {
     const status = error instanceof PiezaError ? statuses[error.code] : undefined;
     if (!(error instanceof PiezaError) || status === undefined) throw error;
@@ -65,11 +64,13 @@ async function sendTorrent(
   }
 }
 
-/** The name in a percent-encoded `<name>.json`. Throws not_found for any other path. */
-function nameOf(segment: string): string {
-  if (segment.endsWith(EXTENSION) && isPercentEncoded(segment))
-    return decodeURIComponent(segment.slice(0, -EXTENSION.length));
-  throw new PiezaError("not_found", "torrents are at /files/<name>.json, with the name percent-encoded");
+/** What a percent-encoded `<name>.<extension>` asks for. Throws not_found for any other path. */
+function asked(segment: string, forms: readonly TorrentForm[]): { name: string; form: TorrentForm } {
+  const form = forms.find(({ extension }) => segment.endsWith(extension));
+  if (form && isPercentEncoded(segment))
+    return { form, name: decodeURIComponent(segment.slice(0, -form.extension.length)) };
+  const paths = forms.map(({ extension }) => `${FILES}<name>${extension}`);
+  throw new PiezaError("not_found", `torrents are at ${paths.join(", ")}, with the name percent-encoded`);
 }
 
 function isPercentEncoded(text: string): boolean {

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file pieza/v1/torrent.proto.
  */
 export const file_pieza_v1_torrent: GenFile = /*@__PURE__*/
-  fileDesc("ChZwaWV6YS92MS90b3JyZW50LnByb3RvEghwaWV6YS52MSLAAgoHVG9ycmVudBIRCglmaWxlX25hbWUYASABKAkSFAoMdG90YWxfcGllY2VzGAIgASgNEh8KBnBpZWNlcxgDIAMoCzIPLnBpZXphLnYxLlBpZWNlEhMKBmxlbmd0aBgEIAEoBEgAiAEBEhkKDHBpZWNlX2xlbmd0aBgFIAEoDUgBiAEBEhEKCWluZm9faGFzaBgGIAEoCRIdCgVmaWxlcxgHIAMoCzIOLnBpZXphLnYxLkZpbGUSEAoIdHJhY2tlcnMYCCADKAkSDwoHY29tbWVudBgJIAEoCRISCgpjcmVhdGVkX2F0GAogASgJEh8KEnJlcGxpY2F0aW9uX3RhcmdldBgLIAEoDUgCiAEBQgkKB19sZW5ndGhCDwoNX3BpZWNlX2xlbmd0aEIVChNfcmVwbGljYXRpb25fdGFyZ2V0IiUKBVBpZWNlEg4KBm51bWJlchgBIAEoDRIMCgRoYXNoGAIgASgJIiQKBEZpbGUSDAoEcGF0aBgBIAEoCRIOCgZsZW5ndGgYAiABKARiBnByb3RvMw");
+  fileDesc("ChZwaWV6YS92MS90b3JyZW50LnByb3RvEghwaWV6YS52MSLqAgoHVG9ycmVudBIRCglmaWxlX25hbWUYASABKAkSFAoMdG90YWxfcGllY2VzGAIgASgNEh8KBnBpZWNlcxgDIAMoCzIPLnBpZXphLnYxLlBpZWNlEhMKBmxlbmd0aBgEIAEoBEgAiAEBEhkKDHBpZWNlX2xlbmd0aBgFIAEoDUgBiAEBEhEKCWluZm9faGFzaBgGIAEoCRIdCgVmaWxlcxgHIAMoCzIOLnBpZXphLnYxLkZpbGUSEAoIdHJhY2tlcnMYCCADKAkSDwoHY29tbWVudBgJIAEoCRISCgpjcmVhdGVkX2F0GAogASgJEh8KEnJlcGxpY2F0aW9uX3RhcmdldBgLIAEoDUgCiAEBEigKCmJpdHRvcnJlbnQYDCABKAsyFC5waWV6YS52MS5CaXRUb3JyZW50QgkKB19sZW5ndGhCDwoNX3BpZWNlX2xlbmd0aEIVChNfcmVwbGljYXRpb25fdGFyZ2V0IiAKCkJpdFRvcnJlbnQSEgoKcGllY2Vfc2hhMRgBIAEoCSIlCgVQaWVjZRIOCgZudW1iZXIYASABKA0SDAoEaGFzaBgCIAEoCSIkCgRGaWxlEgwKBHBhdGgYASABKAkSDgoGbGVuZ3RoGAIgASgEYgZwcm90bzM");
 
 /**
  * Torrent is the metadata of one file set. It travels from catalogs and peers to whoever wants to download, and from
@@ -94,6 +94,13 @@ export type Torrent = Message<"pieza.v1.Torrent"> & {
    * @generated from field: optional uint32 replication_target = 11;
    */
   replicationTarget?: number | undefined;
+
+  /**
+   * For BitTorrent clients; only with length. No part of the identity: nobody but a BitTorrent client checks it.
+   *
+   * @generated from field: pieza.v1.BitTorrent bittorrent = 12;
+   */
+  bittorrent?: BitTorrent | undefined;
 };
 
 /**
@@ -102,6 +109,27 @@ export type Torrent = Message<"pieza.v1.Torrent"> & {
  */
 export const TorrentSchema: GenMessage<Torrent> = /*@__PURE__*/
   messageDesc(file_pieza_v1_torrent, 0);
+
+/**
+ * BitTorrent is what clients of BitTorrent need beside the other fields.
+ *
+ * @generated from message pieza.v1.BitTorrent
+ */
+export type BitTorrent = Message<"pieza.v1.BitTorrent"> & {
+  /**
+   * The SHA-1 of each piece in order of number, 20 bytes each, one behind the other, in base64.
+   *
+   * @generated from field: string piece_sha1 = 1;
+   */
+  pieceSha1: string;
+};
+
+/**
+ * Describes the message pieza.v1.BitTorrent.
+ * Use `create(BitTorrentSchema)` to create a new message.
+ */
+export const BitTorrentSchema: GenMessage<BitTorrent> = /*@__PURE__*/
+  messageDesc(file_pieza_v1_torrent, 1);
 
 /**
  * Piece is the unit of hashing, of transfer and of "have".
@@ -129,7 +157,7 @@ export type Piece = Message<"pieza.v1.Piece"> & {
  * Use `create(PieceSchema)` to create a new message.
  */
 export const PieceSchema: GenMessage<Piece> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_torrent, 1);
+  messageDesc(file_pieza_v1_torrent, 2);
 
 /**
  * File is one file of a folder torrent.
@@ -155,5 +183,5 @@ export type File = Message<"pieza.v1.File"> & {
  * Use `create(FileSchema)` to create a new message.
  */
 export const FileSchema: GenMessage<File> = /*@__PURE__*/
-  messageDesc(file_pieza_v1_torrent, 2);
+  messageDesc(file_pieza_v1_torrent, 3);
 

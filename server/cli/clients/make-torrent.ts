@@ -7,7 +7,14 @@ import type { CommonOption, Flags } from "../line/options.ts";
 import type { Output } from "../line/output.ts";
 
 type MakeFlags = Flags<
-  CommonOption | "pieceLength" | "comment" | "replicationTarget" | "tracker" | "exclude" | "followLinks"
+  | CommonOption
+  | "bittorrent"
+  | "pieceLength"
+  | "comment"
+  | "replicationTarget"
+  | "tracker"
+  | "exclude"
+  | "followLinks"
 >;
 
 /** Makes the torrent of a file or folder and shows the progress. Fails with UsageError if the path does not exist. */
@@ -19,6 +26,7 @@ export async function makeTorrent(
 ): Promise<Torrent> {
   await checkExists(path);
   const torrent = await createTorrentFromPath(path, {
+    bittorrent: flags.bittorrent,
     pieceLength: flags.pieceLength,
     comment: flags.comment,
     replicationTarget: flags.replicationTarget,

@@ -94,6 +94,10 @@ export const options = {
     "--upload-peer <url>",
     "peer that accepts uploads with this catalog's token (repeatable)",
   ),
+  namedGateways: urlsOption(
+    "--gateway <url>",
+    "gateway to this catalog, whose content URLs its Metalinks have (repeatable)",
+  ),
 
   volunteer: sizeOption(
     "--volunteer <size>",
@@ -169,6 +173,7 @@ export const options = {
     "leave out what fits in a folder: *.tmp, .git or cache/** (repeatable)",
   ),
   followLinks: flagOption("--follow-links", "share the files and folders that links in a folder lead to"),
+  bittorrent: flagOption("--bittorrent", "also store the SHA-1 of each piece, which BitTorrent clients need"),
   pieceLength: sizeOption(
     "--piece-length <size>",
     "a power of two from 16KiB to 16MiB (default: chosen by the size)",

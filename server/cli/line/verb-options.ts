@@ -1,7 +1,7 @@
 import type { Invocation } from "./invocation.ts";
 import { type CommonOption, type Flags, type OptionName, serverOptions } from "./options.ts";
 
-const createOptions = ["exclude", "pieceLength", "comment", "replicationTarget"] as const;
+const createOptions = ["exclude", "bittorrent", "pieceLength", "comment", "replicationTarget"] as const;
 
 /** The flags of a peer that serves files. */
 const seedingOptions = [
@@ -44,7 +44,7 @@ export const verbOptions = {
     "trustedProxy",
     ...serverOptions,
   ],
-  catalog: ["catalogPort", "namedTrackers", "uploadPeer", "page", "open", ...serverOptions],
+  catalog: ["catalogPort", "namedTrackers", "uploadPeer", "namedGateways", "page", "open", ...serverOptions],
   peer: [
     "torrents",
     ...seedingOptions,

@@ -20,7 +20,7 @@ export function torrentsDir(flags: Pick<Flags<CommonOption>, "data">, port: numb
  */
 export async function startCatalogServer(
   edge: EdgeOptions,
-  named: Pick<CatalogOptions, "trackers" | "uploadPeers">,
+  named: Pick<CatalogOptions, "trackers" | "uploadPeers" | "gateways">,
   flags: Flags<CommonOption | "open" | "page">,
   out: Output,
   portOption: OptionName,

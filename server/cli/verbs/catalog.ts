@@ -11,7 +11,7 @@ export async function runCatalog({ flags, out, signal }: VerbInvocation<"catalog
   const edge = edgeOptions(flags, flags.catalogPort, out);
   const trackers = flags.namedTrackers.length > 0 ? flags.namedTrackers : localTracker(flags);
   if (trackers.length === 0) out.warn("this catalog names no tracker to its clients; give --tracker");
-  const named = { trackers, uploadPeers: flags.uploadPeer };
+  const named = { trackers, uploadPeers: flags.uploadPeer, gateways: flags.namedGateways };
   const { catalog } = await startCatalogServer(edge, named, flags, out, "catalogPort");
   sayListening("catalog", catalog.url, out);
   await serveUntilSignalled(signal, catalog);

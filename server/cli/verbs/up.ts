@@ -42,7 +42,8 @@ export async function runUp(invocation: UpInvocation): Promise<void> {
     await offer(demo, torrentsDir(flags, flags.upCatalogPort));
     const edge = upEdge(invocation, flags.upCatalogPort);
     const uploadPeers: string[] = [];
-    const others = { trackers: [tracker.url], uploadPeers };
+    const gateways: string[] = [];
+    const others = { trackers: [tracker.url], uploadPeers, gateways };
     const { catalog, urls, token } = await startCatalogServer(edge, others, flags, out, "upCatalogPort");
     closers.push(() => catalog.close());
     const { protocol } = new URL(catalog.url);
@@ -53,6 +54,7 @@ export async function runUp(invocation: UpInvocation): Promise<void> {
     uploadPeers.push(...list.map(({ url }) => url));
     const gateway = await startUpGateway(servers, invocation);
     closers.push(() => gateway.close());
+    gateways.push(gateway.url);
     const page = `${catalog.url}/${token === undefined ? "" : `#token=${encodeURIComponent(token)}`}`;
     const { infoHash, fileName } = demo.torrents.find(({ name }) => name === SHOWN)!.torrent;
     const ready = {

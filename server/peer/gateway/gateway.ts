@@ -60,6 +60,8 @@ export class Gateway {
   readonly #cache: PieceCache;
   /** Torrents with readers or with cached pieces. */
   readonly #torrents = new Map<string, GatewayTorrent>();
+  /** Readers by info hash, those included whose torrent is still being opened. */
+  readonly #readers = new Map<string, number>();
   readonly #known = new LRUCache<string, Torrent>({
     maxSize: MAX_KNOWN_PIECES,
     sizeCalculation: ({ pieces }) => pieces.length,
@@ -124,6 +126,7 @@ export class Gateway {
     const { infoHash } = torrent;
     let closed = false;
     let reader: ContentReader | undefined;
+    this.#countReader(infoHash, 1);
     const open = async () => {
       const opened = this.#torrents.get(infoHash) ?? (await this.#open(torrent));
       if (!closed) reader ??= opened.read(bytes);
@@ -134,8 +137,11 @@ export class Gateway {
         await reader?.ready(index);
       },
       close: () => {
+        if (closed) return;
         closed = true;
         reader?.close();
+        this.#countReader(infoHash, -1);
+        void this.#dropIfUnused(infoHash);
       },
     };
   }
@@ -186,9 +192,15 @@ export class Gateway {
     }
   }
 
+  #countReader(infoHash: string, change: 1 | -1): void {
+    const count = (this.#readers.get(infoHash) ?? 0) + change;
+    if (count > 0) this.#readers.set(infoHash, count);
+    else this.#readers.delete(infoHash);
+  }
+
   async #dropIfUnused(infoHash: string): Promise<void> {
     const torrent = this.#torrents.get(infoHash);
-    if (!torrent || torrent.busy || torrent.pieces.held.count > 0) return;
+    if (!torrent || torrent.busy || torrent.pieces.held.count > 0 || this.#readers.has(infoHash)) return;
     this.#torrents.delete(infoHash);
     await this.#cache.drop(infoHash);
   }

@@ -30,8 +30,8 @@ export interface PieceCacheOptions {
 export class PieceCache {
   readonly #options: PieceCacheOptions;
   readonly #torrents = new Map<string, CachedPieces>();
-  /** By info hash: folders that are being removed. */
-  readonly #leaving = new Map<string, Promise<void>>();
+  /** Resolves when the last change of a folder in the queue has ended. */
+  #queue: Promise<unknown> = Promise.resolve();
   /** By "<info hash>/<index>": the time of the last touch on disk. */
   readonly #used: LRUCache<string, { bytes: number; touchedMs: number }>;
 
@@ -73,25 +73,35 @@ export class PieceCache {
   }
 
   /** The store of a torrent whose lengths are known. Fails with the system's error if its folder cannot be made. */
-  async add(torrent: Torrent): Promise<CachedPieces> {
-    await this.#leaving.get(torrent.infoHash);
-    const there = this.#torrents.get(torrent.infoHash);
-    if (there) return there;
-    const pieces = this.#make(torrent);
-    await replaceFile(join(pieces.folder, TORRENT_FILE), torrentText(torrent));
-    return pieces;
+  add(torrent: Torrent): Promise<CachedPieces> {
+    return this.#alone(async () => {
+      const there = this.#torrents.get(torrent.infoHash);
+      if (there) return there;
+      const folder = join(this.#options.folder, torrent.infoHash);
+      await replaceFile(join(folder, TORRENT_FILE), torrentText(torrent));
+      return this.#make(torrent);
+    });
   }
 
-  /** Removes the folder of a torrent of which nothing is held. */
-  async drop(infoHash: string): Promise<void> {
-    const pieces = this.#torrents.get(infoHash);
-    if (!pieces || pieces.held.count > 0) return;
-    this.#torrents.delete(infoHash);
-    const leaving = rm(pieces.folder, { recursive: true, force: true }).finally(() =>
-      this.#leaving.delete(infoHash),
-    );
-    this.#leaving.set(infoHash, leaving);
-    await leaving;
+  /** Removes the folder of a torrent of which nothing is held. The caller has no use for its store any more. */
+  drop(infoHash: string): Promise<void> {
+    return this.#alone(async () => {
+      const pieces = this.#torrents.get(infoHash);
+      if (!pieces || pieces.held.count > 0) return;
+      this.#torrents.delete(infoHash);
+      await rm(pieces.folder, { recursive: true, force: true }).catch((error: unknown) => {
+        // The next start of this gateway opens the folder, or removes it.
+        const message = `the folder of ${infoHash} in the cache cannot be removed: ${messageOf(error)}`;
+        this.#options.log?.({ level: "warn", event: "cache_folder_left", message, info_hash: infoHash });
+      });
+    });
+  }
+
+  /** Makes and removes folders one after the other, so that no folder is removed while a torrent gets it again. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(work);
+    this.#queue = turn.catch(() => {});
+    return turn;
   }
 
   #make(torrent: Torrent): CachedPieces {

@@ -6,7 +6,7 @@ import { type CreateTorrentOptions, createTorrent, type TorrentDraft } from "#co
 import { matcher } from "#core/torrent/selection.ts";
 import type { Torrent, TorrentFile } from "#core/torrent/torrent.ts";
 import { compareBytewise } from "#core/torrent/torrent-files.ts";
-import { nodeHasher } from "../../base/node-hasher.ts";
+import { nodeHasher, sha1Hex } from "../../base/node-hasher.ts";
 import { storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { InPlaceFiles, type InPlaceOptions } from "./in-place-files.ts";
@@ -25,6 +25,8 @@ export interface CreateFromPathOptions
   extends CreateTorrentOptions,
     FolderOptions,
     Pick<TorrentDraft, "pieceLength" | "trackers" | "comment" | "createdAt" | "replicationTarget"> {
+  /** Whether the torrent gets the SHA-1 of each piece, for BitTorrent clients. Default false. */
+  readonly bittorrent?: boolean | undefined;
   /** Default: the name of the file or folder. */
   readonly fileName?: string | undefined;
 }
@@ -43,6 +45,7 @@ export async function createTorrentFromPath(
     onSkipped,
     exclude,
     followLinks,
+    bittorrent,
     fileName = basename(resolve(path)),
     ...fields
   }: CreateFromPathOptions = {},
@@ -59,7 +62,10 @@ export async function createTorrentFromPath(
       throw failed(error);
     });
   try {
-    return await createTorrent({ ...content, read, ...fields, fileName }, nodeHasher, { onProgress, signal });
+    return await createTorrent({ ...content, read, ...fields, fileName }, nodeHasher, {
+      ...{ onProgress, signal },
+      sha1: bittorrent ? sha1Hex : undefined,
+    });
   } finally {
     bytes.close();
   }

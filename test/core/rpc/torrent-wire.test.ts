@@ -22,6 +22,7 @@ const torrents = fc.record(
     length,
     pieceLength: uint32,
     replicationTarget: uint32,
+    bittorrent: fc.record({ pieceSha1: text }),
   },
   {
     requiredKeys: [

@@ -114,6 +114,37 @@ describe("GET /files/<name>.json", () => {
   });
 });
 
+describe("GET /files/<name>.meta4", () => {
+  const geometry = { length: 1, piece_length: 16_384 };
+
+  it("gives a Metalink with the gateways that the catalog knows by then", async () => {
+    const gateways = ["http://one.example:8090"];
+    const catalog = await runningCatalog({ gateways });
+    const torrent = await legacyTorrent("a b.bin", "a", geometry);
+    await writeFile(join(catalog.directory, "100%.json"), torrentText(torrent));
+    const url = `${catalog.url}/files/100%25.meta4`;
+    const answer = await fetch(url);
+    expect(answer.headers.get("content-type")).toBe("application/metalink4+xml");
+    const path = `/content/${torrent.infoHash}/a%20b.bin</url>`;
+    expect((await answer.text()).split("\n")).toContain(`<url>${gateways[0]}${path}`);
+    gateways.push("http://two.example:8090");
+    expect(await (await fetch(url)).text()).toContain(`<url>${gateways[1]}${path}`);
+    expect(await (await fetch(catalog.url)).json()).toMatchObject({ gateways });
+  });
+
+  it.each([
+    ["the catalog names no gateway", [], geometry, "--gateway URL"],
+    ["the torrent is of the legacy form", ["http://one.example"], {}, "its length"],
+  ])("answers with 404 and words where %s", async (_, gateways, said, words) => {
+    const catalog = await runningCatalog({ gateways });
+    const torrent = await legacyTorrent("file", "a", said);
+    await writeFile(join(catalog.directory, "file.json"), torrentText(torrent));
+    const answer = await fetch(`${catalog.url}/files/file.meta4`);
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toEqual({ code: "not_found", message: expect.stringContaining(words) });
+  });
+});
+
 describe("GET /", () => {
   it("tells curl the endpoints, the trackers and the version", async () => {
     const trackers = ["http://127.0.0.1:50050"];

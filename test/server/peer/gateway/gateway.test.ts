@@ -139,6 +139,34 @@ describe("a gateway", () => {
     ).toBe(true);
   });
 
+  it("answers for an empty file while it begins to fetch the others of its folder", async () => {
+    const peer = await start("folders");
+    const files = [
+      { path: "a", length: 5 },
+      { path: "empty", length: 0 },
+      { path: "z", length: 2 * PIECE },
+    ];
+    const folders: MadeTorrent[] = [];
+    for (const seed of [1, 2, 3, 4]) {
+      const folder = await makeTorrent({ files, pieceLength: PIECE, fileName: "folder", seed });
+      const store = new MemoryPieceStore(folder.geometry);
+      for (const index of folder.geometry.indices()) {
+        store.write(index, 0, folder.bytes(index));
+        store.commit(index);
+      }
+      await catalogOf().publish(folder.torrent, { name: `folder ${seed}` });
+      peer.add(folder.torrent, store);
+      folders.push(folder);
+    }
+    const gateway = await start("gateway", {});
+    for (const { torrent, whole } of folders) {
+      const read = (path: string) =>
+        bytesAt(`${gateway.url}${contentPath(torrent.infoHash, ["folder", path])}`);
+      const [a, , z] = await Promise.all(["a", "empty", "z", "empty", "empty"].map(read));
+      expect(Buffer.concat([a!, z!]).equals(whole)).toBe(true);
+    }
+  });
+
   it("fetches for a part of the file only its pieces and a few after them", async () => {
     const peer = await seeder(() => true);
     const gateway = await start("gateway", {});
