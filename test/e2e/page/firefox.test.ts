@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, it } from "vitest";
+import { makeFilm } from "../../support/page/film.ts";
 import { Firefox } from "../../support/page/firefox.ts";
 import type { PiezaProcess } from "../../support/processes/pieza-process.ts";
 import { LocalSwarm, metric, sha256sum, writeRandomFile } from "../../support/swarms/local-swarm.ts";
@@ -12,6 +13,7 @@ const run = promisify(execFile);
 
 const MiB = 1 << 20;
 const name = "half.bin";
+const FILM_S = 40;
 
 async function piecesAskedOf(peer: PiezaProcess): Promise<number> {
   return metric(await peer.url(), "pieza_piece_requests_total");
@@ -28,6 +30,17 @@ function press(label: string): boolean {
   const button = buttons.find((one) => (one.ariaLabel ?? one.textContent.trim()) === label);
   button?.click();
   return button !== undefined;
+}
+
+/** In the page: mutes the player and moves it, if it is told where. Says where it plays, and -1 while there is none. */
+function playerAt(seconds: number | null): number {
+  const media = document.querySelector("video");
+  if (media && seconds !== null) {
+    media.muted = true;
+    media.currentTime = seconds;
+    void media.play();
+  }
+  return media ? media.currentTime : -1;
 }
 
 describe("a tab of Firefox", () => {
@@ -101,6 +114,35 @@ describe("a tab of Firefox", () => {
     await becomes("");
     await firefox.reload();
     await presses("Download folder");
+  });
+
+  it("plays a film while it downloads, after a jump, and when all of it is there", async () => {
+    swarm = await LocalSwarm.start();
+    firefox = await Firefox.start();
+    await makeFilm(swarm.path("film.webm"), FILM_S);
+    await swarm.publish("film.webm", "--piece-length", "64KiB");
+    // Slower than the browser would read, so that the film plays while most of it is missing.
+    await swarm.peer("slow", "film.webm", undefined, "0", "--limit-upload", "240KiB");
+    await firefox.open(swarm.catalogUrl);
+    await presses("Download film.webm");
+    await presses("Play");
+    const plays = (from: number) =>
+      expect.poll(() => firefox.evaluate(playerAt, null), { timeout: 60_000 }).toBeGreaterThan(from);
+    await plays(-1);
+    await firefox.evaluate(playerAt, 0);
+    await plays(1);
+    expect(await firefox.evaluate(shownState, undefined)).not.toBe("Complete");
+
+    await firefox.evaluate(playerAt, 0.8 * FILM_S);
+    await plays(0.8 * FILM_S + 1);
+    expect(await firefox.evaluate(shownState, undefined)).not.toBe("Complete");
+    await becomes("Complete");
+
+    await firefox.reload();
+    await presses("Play");
+    await plays(-1);
+    await firefox.evaluate(playerAt, 20);
+    await plays(21);
   });
 
   it("publishes a file with the token of its link, and downloads what it published", async () => {

@@ -1,14 +1,12 @@
-import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeFilm, makeMedia } from "../../support/page/film.ts";
 import { DownloadOnPage, PageDriver } from "../../support/page/page-driver.ts";
 import { pictures } from "../../support/page/pictures.ts";
 import { LocalSwarm } from "../../support/swarms/local-swarm.ts";
 
-const run = promisify(execFile);
 const FILM_S = 40;
 /** A browser and ten processes share the machine. */
 const slow = { timeout: 60_000 };
@@ -20,20 +18,11 @@ beforeAll(async () => {
   swarm = await LocalSwarm.start();
   browser = await PageDriver.start();
   await mkdir(swarm.path("show/season 1"), { recursive: true });
-  await makeFilm(swarm.path("film.webm"));
+  await makeFilm(swarm.path("film.webm"), FILM_S);
   await makeFilm(swarm.path("show/season 1/one.webm"), 5);
   await makeFilm(swarm.path("show/season 1/two.webm"), 7);
-  await run("ffmpeg", [
-    ...quiet,
-    "-f",
-    "lavfi",
-    "-i",
-    "testsrc=size=320x200",
-    "-frames:v",
-    "1",
-    swarm.path("show/cover.png"),
-  ]);
-  await run("ffmpeg", [...quiet, "-f", "lavfi", "-i", "sine=duration=5", swarm.path("show/song.ogg")]);
+  await makeMedia(swarm.path("show/cover.png"), "testsrc=size=320x200", "-frames:v", "1");
+  await makeMedia(swarm.path("show/song.ogg"), "sine=duration=5");
   await writeFile(swarm.path("show/notes.txt"), `Überschrift\n${"a line of text\n".repeat(40_000)}`);
   await writeFile(swarm.path("show/broken.mp4"), "this is no film");
   for (const name of ["film.webm", "show"]) await swarm.publish(name, "--piece-length", "64KiB");
@@ -46,27 +35,6 @@ afterAll(async () => {
   await browser?.stop();
   await swarm?.stop();
 });
-
-const quiet = ["-v", "error", "-y"];
-
-async function makeFilm(path: string, seconds = FILM_S): Promise<void> {
-  const source = `testsrc2=duration=${seconds}:size=240x136:rate=3,noise=alls=40:allf=t`;
-  const video = [
-    "-f",
-    "lavfi",
-    "-i",
-    source,
-    "-c:v",
-    "libvpx",
-    "-b:v",
-    "2M",
-    "-deadline",
-    "realtime",
-    "-cpu-used",
-    "8",
-  ];
-  await run("ffmpeg", [...quiet, ...video, "-g", "6", path]);
-}
 
 /** The state of the element that plays. */
 function player(page: Page) {
