@@ -1,10 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeFilm, makeMedia } from "../../support/page/film.ts";
 import { DownloadOnPage, PageDriver } from "../../support/page/page-driver.ts";
-import { pictures } from "../../support/page/pictures.ts";
+import { pictureState } from "../../support/page/state-picture.ts";
 import { LocalSwarm } from "../../support/swarms/local-swarm.ts";
 
 const FILM_S = 40;
@@ -67,12 +66,14 @@ describe("a film", () => {
     expect(await duration()).toBeCloseTo(FILM_S, 0);
     expect(await verified(page)).not.toContain("Complete");
     await expect.poll(() => verified(page), slow).toContain("being read");
-    await page.screenshot({ path: join(pictures, "preview.png"), fullPage: true });
 
     await seek(0.8 * FILM_S);
     await expect.poll(time, slow).toBeGreaterThan(0.8 * FILM_S + 1);
     expect(await verified(page)).not.toContain("Complete");
+    await pictureState(page, "preview-video");
     await page.getByRole("button", { name: "Close" }).click();
+    const button = page.getByRole("button", { name: "Play" });
+    await expect.poll(() => button.evaluate((one) => one === document.activeElement)).toBe(true);
     await download.becomes("Complete");
     expect(browser.problems).toEqual([]);
     await page.close();
@@ -96,7 +97,9 @@ describe("a folder", () => {
     await page.locator("summary", { hasText: "Files" }).first().click();
   });
 
-  const show = (path: string) => page.getByRole("button", { name: `Show ${path}` }).click();
+  const press = (label: string) => page.getByRole("button", { name: label, exact: true }).click();
+  const preview = (path: string) => page.getByRole("region", { name: `Preview of ${path}` });
+  const hasFocus = (target: Locator) => target.evaluate((element) => element === document.activeElement);
 
   it("plays each of several films, and music", async () => {
     for (const [path, seconds] of [
@@ -104,27 +107,54 @@ describe("a folder", () => {
       ["season 1/two.webm", 7],
       ["song.ogg", 5],
     ] as const) {
-      await show(path);
+      await press(`Play ${path}`);
       const { duration } = player(page);
       await expect.poll(duration, slow).toBeCloseTo(seconds, 0);
     }
+    await pictureState(page, "preview-audio");
   });
 
   it("shows a picture and the beginning of a text", async () => {
-    await show("cover.png");
+    await press("Show cover.png");
     const width = () =>
       page.locator(".preview img").evaluate((image: HTMLImageElement) => image.naturalWidth);
     await expect.poll(width, slow).toBe(320);
-    await show("notes.txt");
+    await pictureState(page, "preview-picture");
+    await press("Read notes.txt");
     const text = page.locator(".preview textarea");
     await expect.poll(() => text.inputValue(), slow).toMatch(/^Überschrift\na line/);
     await expect.poll(() => page.locator(".preview").innerText(), slow).toContain("This is the beginning");
+    await pictureState(page, "preview-text");
   });
 
   it("says in words that a file cannot be shown", async () => {
-    await show("broken.mp4");
+    await press("Play broken.mp4");
     await expect
       .poll(() => page.locator(".preview").innerText())
       .toContain("This browser cannot show the file");
+    await pictureState(page, "preview-failed");
+  });
+
+  it("takes the focus when it opens, and gives it back to its button when it closes", async () => {
+    for (const [action, path, name] of [
+      ["Play", "season 1/one.webm", "one.webm"],
+      ["Read", "notes.txt", "notes.txt"],
+    ] as const) {
+      const button = page.getByRole("button", { name: `${action} ${path}`, exact: true });
+      await button.focus();
+      await page.keyboard.press("Enter");
+      await expect.poll(() => hasFocus(preview(name))).toBe(true);
+      await page.keyboard.press("Tab");
+      await page.keyboard.press("Enter");
+      await expect.poll(() => hasFocus(button)).toBe(true);
+      expect(await preview(name).count()).toBe(0);
+
+      await page.keyboard.press("Enter");
+      await expect.poll(() => hasFocus(preview(name))).toBe(true);
+      await page.locator(".preview :is(video, textarea)").focus();
+      await page.keyboard.press("Escape");
+      await expect.poll(() => hasFocus(button)).toBe(true);
+      expect(await preview(name).count()).toBe(0);
+    }
   });
 });
