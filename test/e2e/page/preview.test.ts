@@ -1,8 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeFilm, makeMedia } from "../../support/page/film.ts";
 import { DownloadOnPage, PageDriver } from "../../support/page/page-driver.ts";
+import { player } from "../../support/page/player.ts";
+import { makeFilm, makeMedia } from "../../support/page/samples.ts";
 import { pictureState } from "../../support/page/state-picture.ts";
 import { LocalSwarm } from "../../support/swarms/local-swarm.ts";
 
@@ -34,22 +35,6 @@ afterAll(async () => {
   await browser?.stop();
   await swarm?.stop();
 });
-
-/** The state of the element that plays. */
-function player(page: Page) {
-  const media = page.locator("video, audio");
-  return {
-    media,
-    time: () => media.evaluate((element: HTMLMediaElement) => element.currentTime),
-    duration: () => media.evaluate((element: HTMLMediaElement) => element.duration),
-    seek: (seconds: number) =>
-      media.evaluate((element: HTMLMediaElement, to) => {
-        element.muted = true;
-        element.currentTime = to;
-        void element.play();
-      }, seconds),
-  };
-}
 
 async function verified(page: Page): Promise<string> {
   return page.locator("article").first().innerText();
