@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, it } from "vitest";
 import { Firefox } from "../../support/page/firefox.ts";
-import { makeFilm } from "../../support/page/samples.ts";
+import { redPart } from "../../support/page/red-part.ts";
+import { makeFilm, makeMedia, makePdf } from "../../support/page/samples.ts";
 import type { PiezaProcess } from "../../support/processes/pieza-process.ts";
 import { LocalSwarm, metric, sha256sum, writeRandomFile } from "../../support/swarms/local-swarm.ts";
 import { piecesHeld, UploadSwarm, uploadToken } from "../../support/swarms/upload-swarm.ts";
@@ -43,6 +44,14 @@ function playerAt(seconds: number | null): number {
   return media ? media.currentTime : -1;
 }
 
+/** In the page: what the preview shows, in words. */
+function shownInPreview(): string {
+  const shown = document.querySelector(".preview :is(img, textarea)");
+  if (shown instanceof HTMLImageElement) return `${shown.naturalWidth} pixels wide`;
+  if (shown instanceof HTMLTextAreaElement) return shown.value;
+  return "nothing";
+}
+
 describe("a tab of Firefox", () => {
   let swarm: LocalSwarm;
   let uploads: UploadSwarm | undefined;
@@ -56,6 +65,8 @@ describe("a tab of Firefox", () => {
 
   const becomes = (state: string) =>
     expect.poll(() => firefox.evaluate(shownState, undefined), { timeout: 60_000 }).toBe(state);
+  const shows = (what: string) =>
+    expect.poll(() => firefox.evaluate(shownInPreview, undefined), { timeout: 60_000 }).toBe(what);
   const presses = (label: string) =>
     expect.poll(() => firefox.evaluate(press, label), { timeout: 60_000 }).toBe(true);
 
@@ -143,6 +154,30 @@ describe("a tab of Firefox", () => {
     await plays(-1);
     await firefox.evaluate(playerAt, 20);
     await plays(21);
+  });
+
+  it("shows a PDF, a picture and a text of a folder", async () => {
+    swarm = await LocalSwarm.start();
+    firefox = await Firefox.start();
+    await mkdir(swarm.path("papers"));
+    await makePdf(swarm.path("papers/red.pdf"));
+    await makeMedia(swarm.path("papers/cover.png"), "testsrc=size=320x200", "-frames:v", "1");
+    await writeFile(swarm.path("papers/notes.txt"), "a line of text\n");
+    await swarm.publish("papers");
+    await swarm.peer("papers", "papers");
+    await firefox.open(swarm.catalogUrl);
+    await presses("Download papers");
+    await becomes("Complete");
+    await firefox.evaluate(() => {
+      for (const details of document.querySelectorAll("details")) details.open = true;
+    }, undefined);
+    await presses("Show cover.png");
+    await shows("320 pixels wide");
+    await presses("Read notes.txt");
+    await shows("a line of text\n");
+    await presses("Read red.pdf");
+    const drawn = async () => firefox.evaluate(redPart, await firefox.picture());
+    await expect.poll(drawn, { timeout: 60_000 }).toBeGreaterThan(0.05);
   });
 
   it("publishes a file with the token of its link, and downloads what it published", async () => {

@@ -3,6 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DownloadOnPage, PageDriver } from "../../support/page/page-driver.ts";
 import { player } from "../../support/page/player.ts";
+import { redPart } from "../../support/page/red-part.ts";
 import { makeFilm, makePdf } from "../../support/page/samples.ts";
 import { pictureState } from "../../support/page/state-picture.ts";
 import { LocalSwarm } from "../../support/swarms/local-swarm.ts";
@@ -41,7 +42,9 @@ describe("a preview", () => {
     await download.becomes("Complete");
     await page.locator("summary", { hasText: "Files" }).first().click();
     await page.getByRole("button", { name: "Read red.pdf" }).click();
-    await expect.poll(() => redPart(page), slow).toBeGreaterThan(0.1);
+    const frame = page.locator(".preview iframe");
+    const drawn = async () => page.evaluate(redPart, (await frame.screenshot()).toString("base64"));
+    await expect.poll(drawn, slow).toBeGreaterThan(0.1);
     await page.close();
   });
 
@@ -110,20 +113,3 @@ describe("a page without a service worker", () => {
     expect(browser.problems).toEqual([]);
   });
 });
-
-/** The part of the frame that is red. A PDF is drawn by a program of the browser, which a page cannot look into. */
-async function redPart(page: Page): Promise<number> {
-  const png = await page.locator(".preview iframe").screenshot();
-  return page.evaluate(async (base64) => {
-    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
-    const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-    const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d")!;
-    canvas.drawImage(image, 0, 0);
-    const { data } = canvas.getImageData(0, 0, image.width, image.height);
-    let red = 0;
-    for (let at = 0; at < data.length; at += 4) {
-      if (data[at]! > 200 && data[at + 1]! < 50 && data[at + 2]! < 50) red++;
-    }
-    return (4 * red) / data.length;
-  }, png.toString("base64"));
-}
