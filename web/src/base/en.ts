@@ -92,7 +92,6 @@ export const en = {
   saveFailed: "It could not be saved:",
 
   preview: { video: "Play", audio: "Play", image: "Show", document: "Read", text: "Read" },
-  previewNamed: (action: string, name: string) => `${action} ${name}`,
   previewOf: (name: string) => `Preview of ${name}`,
   closePreview: "Close",
   previewWaiting: "Waiting for the pieces that come next…",

@@ -89,7 +89,6 @@ export const es: Words = {
   saveFailed: "No se pudo guardar:",
 
   preview: { video: "Reproducir", audio: "Reproducir", image: "Ver", document: "Leer", text: "Leer" },
-  previewNamed: (action, name) => `${action} ${name}`,
   previewOf: (name) => `Vista de ${name}`,
   closePreview: "Cerrar",
   previewWaiting: "Esperando las piezas siguientes…",
