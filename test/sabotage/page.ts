@@ -154,4 +154,22 @@ export const sabotagesOfThePage: readonly Sabotage[] = [
     test: "test/core/upload/upload.test.ts",
     name: "although the one who has it answers last",
   },
+  {
+    what: "of the page: a page in a torrent is of this origin",
+    file: "core/content/content-answer.ts",
+    find: `"content-security-policy": "sandbox",`,
+    replace: "",
+    test: "test/e2e/page/content-attacks.test.ts",
+    name: "does not run at a content URL of the page's own origin: picture.svg",
+    project: "e2e",
+  },
+  {
+    what: "of the page: a script in a torrent is a script of this origin",
+    file: "web/src/service/content-worker.ts",
+    find: "if (!allowed.has(request.destination)) {",
+    replace: `if (!allowed.has("")) {`,
+    test: "test/e2e/page/content-attacks.test.ts",
+    name: "is no module and no service worker of the page",
+    project: "e2e",
+  },
 ];

@@ -1,14 +1,12 @@
-import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { promisify } from "node:util";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DownloadOnPage, PageDriver } from "../../support/page/page-driver.ts";
-import { pictures } from "../../support/page/pictures.ts";
+import { player } from "../../support/page/player.ts";
+import { makeFilm, makeMedia } from "../../support/page/samples.ts";
+import { pictureState } from "../../support/page/state-picture.ts";
 import { LocalSwarm } from "../../support/swarms/local-swarm.ts";
 
-const run = promisify(execFile);
 const FILM_S = 40;
 /** A browser and ten processes share the machine. */
 const slow = { timeout: 60_000 };
@@ -20,20 +18,11 @@ beforeAll(async () => {
   swarm = await LocalSwarm.start();
   browser = await PageDriver.start();
   await mkdir(swarm.path("show/season 1"), { recursive: true });
-  await makeFilm(swarm.path("film.webm"));
+  await makeFilm(swarm.path("film.webm"), FILM_S);
   await makeFilm(swarm.path("show/season 1/one.webm"), 5);
   await makeFilm(swarm.path("show/season 1/two.webm"), 7);
-  await run("ffmpeg", [
-    ...quiet,
-    "-f",
-    "lavfi",
-    "-i",
-    "testsrc=size=320x200",
-    "-frames:v",
-    "1",
-    swarm.path("show/cover.png"),
-  ]);
-  await run("ffmpeg", [...quiet, "-f", "lavfi", "-i", "sine=duration=5", swarm.path("show/song.ogg")]);
+  await makeMedia(swarm.path("show/cover.png"), "testsrc=size=320x200", "-frames:v", "1");
+  await makeMedia(swarm.path("show/song.ogg"), "sine=duration=5");
   await writeFile(swarm.path("show/notes.txt"), `Überschrift\n${"a line of text\n".repeat(40_000)}`);
   await writeFile(swarm.path("show/broken.mp4"), "this is no film");
   for (const name of ["film.webm", "show"]) await swarm.publish(name, "--piece-length", "64KiB");
@@ -46,43 +35,6 @@ afterAll(async () => {
   await browser?.stop();
   await swarm?.stop();
 });
-
-const quiet = ["-v", "error", "-y"];
-
-async function makeFilm(path: string, seconds = FILM_S): Promise<void> {
-  const source = `testsrc2=duration=${seconds}:size=240x136:rate=3,noise=alls=40:allf=t`;
-  const video = [
-    "-f",
-    "lavfi",
-    "-i",
-    source,
-    "-c:v",
-    "libvpx",
-    "-b:v",
-    "2M",
-    "-deadline",
-    "realtime",
-    "-cpu-used",
-    "8",
-  ];
-  await run("ffmpeg", [...quiet, ...video, "-g", "6", path]);
-}
-
-/** The state of the element that plays. */
-function player(page: Page) {
-  const media = page.locator("video, audio");
-  return {
-    media,
-    time: () => media.evaluate((element: HTMLMediaElement) => element.currentTime),
-    duration: () => media.evaluate((element: HTMLMediaElement) => element.duration),
-    seek: (seconds: number) =>
-      media.evaluate((element: HTMLMediaElement, to) => {
-        element.muted = true;
-        element.currentTime = to;
-        void element.play();
-      }, seconds),
-  };
-}
 
 async function verified(page: Page): Promise<string> {
   return page.locator("article").first().innerText();
@@ -99,12 +51,14 @@ describe("a film", () => {
     expect(await duration()).toBeCloseTo(FILM_S, 0);
     expect(await verified(page)).not.toContain("Complete");
     await expect.poll(() => verified(page), slow).toContain("being read");
-    await page.screenshot({ path: join(pictures, "preview.png"), fullPage: true });
 
     await seek(0.8 * FILM_S);
     await expect.poll(time, slow).toBeGreaterThan(0.8 * FILM_S + 1);
     expect(await verified(page)).not.toContain("Complete");
+    await pictureState(page, "preview-video");
     await page.getByRole("button", { name: "Close" }).click();
+    const button = page.getByRole("button", { name: "Play" });
+    await expect.poll(() => button.evaluate((one) => one === document.activeElement)).toBe(true);
     await download.becomes("Complete");
     expect(browser.problems).toEqual([]);
     await page.close();
@@ -128,7 +82,9 @@ describe("a folder", () => {
     await page.locator("summary", { hasText: "Files" }).first().click();
   });
 
-  const show = (path: string) => page.getByRole("button", { name: `Show ${path}` }).click();
+  const press = (label: string) => page.getByRole("button", { name: label, exact: true }).click();
+  const preview = (path: string) => page.getByRole("region", { name: `Preview of ${path}` });
+  const hasFocus = (target: Locator) => target.evaluate((element) => element === document.activeElement);
 
   it("plays each of several films, and music", async () => {
     for (const [path, seconds] of [
@@ -136,27 +92,54 @@ describe("a folder", () => {
       ["season 1/two.webm", 7],
       ["song.ogg", 5],
     ] as const) {
-      await show(path);
+      await press(`Play ${path}`);
       const { duration } = player(page);
       await expect.poll(duration, slow).toBeCloseTo(seconds, 0);
     }
+    await pictureState(page, "preview-audio");
   });
 
   it("shows a picture and the beginning of a text", async () => {
-    await show("cover.png");
+    await press("Show cover.png");
     const width = () =>
       page.locator(".preview img").evaluate((image: HTMLImageElement) => image.naturalWidth);
     await expect.poll(width, slow).toBe(320);
-    await show("notes.txt");
+    await pictureState(page, "preview-picture");
+    await press("Read notes.txt");
     const text = page.locator(".preview textarea");
     await expect.poll(() => text.inputValue(), slow).toMatch(/^Überschrift\na line/);
     await expect.poll(() => page.locator(".preview").innerText(), slow).toContain("This is the beginning");
+    await pictureState(page, "preview-text");
   });
 
   it("says in words that a file cannot be shown", async () => {
-    await show("broken.mp4");
+    await press("Play broken.mp4");
     await expect
       .poll(() => page.locator(".preview").innerText())
       .toContain("This browser cannot show the file");
+    await pictureState(page, "preview-failed");
+  });
+
+  it("takes the focus when it opens, and gives it back to its button when it closes", async () => {
+    for (const [action, path, name] of [
+      ["Play", "season 1/one.webm", "one.webm"],
+      ["Read", "notes.txt", "notes.txt"],
+    ] as const) {
+      const button = page.getByRole("button", { name: `${action} ${path}`, exact: true });
+      await button.focus();
+      await page.keyboard.press("Enter");
+      await expect.poll(() => hasFocus(preview(name))).toBe(true);
+      await page.keyboard.press("Tab");
+      await page.keyboard.press("Enter");
+      await expect.poll(() => hasFocus(button)).toBe(true);
+      expect(await preview(name).count()).toBe(0);
+
+      await page.keyboard.press("Enter");
+      await expect.poll(() => hasFocus(preview(name))).toBe(true);
+      await page.locator(".preview :is(video, textarea)").focus();
+      await page.keyboard.press("Escape");
+      await expect.poll(() => hasFocus(button)).toBe(true);
+      expect(await preview(name).count()).toBe(0);
+    }
   });
 });

@@ -91,6 +91,12 @@ export class Firefox {
     return JSON.parse((result as { value: string }).value) as R;
   }
 
+  /** What the tab shows, as a PNG in base64. */
+  async picture(): Promise<string> {
+    const { data } = await this.#send("browsingContext.captureScreenshot", { context: this.#tab });
+    return data as string;
+  }
+
   /** Gives files to the input that `selector` finds, as a person chooses them. */
   async chooseFiles(selector: string, files: readonly string[]): Promise<void> {
     const expression = `document.querySelector(${JSON.stringify(selector)})`;

@@ -92,14 +92,14 @@ export const en = {
   saveFailed: "It could not be saved:",
 
   preview: { video: "Play", audio: "Play", image: "Show", document: "Read", text: "Read" },
-  previewNamed: (name: string) => `Show ${name}`,
-  previewOf: (name: string) => `${name}, shown while it downloads`,
+  previewOf: (name: string) => `Preview of ${name}`,
   closePreview: "Close",
   previewWaiting: "Waiting for the pieces that come next…",
   previewBeginning: "This is the beginning. Save the file to see all of it.",
   previewFailed: "This browser cannot show the file. Save it and open it with another program.",
   previewNeeds:
     "A file can be shown here on a page by https or on localhost, or when one peer has all of it. Save it instead.",
+  previewDocumentNeeds: "A PDF can be shown here on a page by https or on localhost. Save it instead.",
 
   mapLabel: "Piece map",
   mapNow: (number: string, total: string, what: string) => `Piece ${number} of ${total}: ${what}`,

@@ -89,14 +89,14 @@ export const es: Words = {
   saveFailed: "No se pudo guardar:",
 
   preview: { video: "Reproducir", audio: "Reproducir", image: "Ver", document: "Leer", text: "Leer" },
-  previewNamed: (name) => `Ver ${name}`,
-  previewOf: (name) => `${name}, visible durante la descarga`,
+  previewOf: (name) => `Vista de ${name}`,
   closePreview: "Cerrar",
   previewWaiting: "Esperando las piezas siguientes…",
   previewBeginning: "Este es el comienzo. Guarda el archivo para verlo entero.",
   previewFailed: "Este navegador no puede mostrar el archivo. Guárdalo y ábrelo con otro programa.",
   previewNeeds:
     "Un archivo se puede ver aquí en una página por https o en localhost, o cuando un par lo tiene entero. Guárdalo.",
+  previewDocumentNeeds: "Un PDF se puede ver aquí en una página por https o en localhost. Guárdalo.",
 
   mapLabel: "Mapa de piezas",
   mapNow: (number, total, what) => `Pieza ${number} de ${total}: ${what}`,

@@ -34,6 +34,11 @@ interface Fetch extends Event {
   respondWith(answer: Promise<Response>): void;
 }
 
+/**
+ * What content may be on this origin: the answer to a fetch, a page or frame of its own (`sandbox` keeps it from this
+ * origin), and media. Never a script, a worker or a style of a page of this origin.
+ */
+const allowed = new Set(["", "document", "iframe", "embed", "object", "image", "audio", "video", "track"]);
 /** Longest wait for a tab to say whether it has the torrent. */
 const ASK_MS = 10_000;
 const PREFIX = "/content/";
@@ -59,6 +64,10 @@ scope.addEventListener("fetch", (event) => {
   const { method } = request;
   if (origin !== scope.location.origin || !pathname.startsWith(PREFIX)) return;
   if (method !== "GET" && method !== "HEAD") return;
+  if (!allowed.has(request.destination)) {
+    const refusal = new Response("the content of a torrent is never code here\n", { status: 403 });
+    return respondWith.call(event, Promise.resolve(refusal));
+  }
   const header = (name: string) => request.headers.get(name) ?? undefined;
   const conditions = {
     range: header("range"),
