@@ -1,6 +1,6 @@
 import { PiezaError } from "#core/base/errors.ts";
 import { EncodedTorrents } from "#core/rpc/encoded-torrents.ts";
-import { torrentText } from "#core/torrent/torrent-json.ts";
+import { writeTorrentBytes } from "../base/long-torrents.ts";
 import { prefersHtml } from "../http/base/accept.ts";
 import type { HttpRequest, HttpResponse } from "../http/base/http-types.ts";
 import type { PlainHttp } from "../http/handling/options.ts";
@@ -28,7 +28,7 @@ export interface CatalogRoutesParts {
 
 /** The plain HTTP of a catalog besides its RPCs: torrents as files, the overview and the page. */
 export function catalogRoutes({ torrents, page, overview }: CatalogRoutesParts): PlainHttp {
-  const texts = new EncodedTorrents(undefined, (torrent) => Buffer.from(torrentText(torrent)));
+  const texts = new EncodedTorrents(writeTorrentBytes);
   return async (request, response, { path }) => {
     const isTorrent = path.startsWith(FILES);
     const file = page.get(path);
@@ -57,7 +57,7 @@ async function sendTorrent(
 ) {
   try {
     const { torrent } = await torrents.get({ name: nameOf(segment) });
-    send(response, 200, JSON_TYPE, texts.bytesOf(torrent));
+    send(response, 200, JSON_TYPE, await texts.bytesOf(torrent));
   } catch (error) {
     const status = error instanceof PiezaError ? statuses[error.code] : undefined;
     if (!(error instanceof PiezaError) || status === undefined) throw error;

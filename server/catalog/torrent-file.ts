@@ -4,8 +4,8 @@ import { type FileHandle, open, readdir, rename, rm, stat, writeFile } from "nod
 import { join } from "node:path";
 import { InvalidField, messageOf, StoreFailed } from "#core/base/errors.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { MAX_TORRENT_JSON_BYTES, parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
-import { nodeHasher } from "../base/node-hasher.ts";
+import { MAX_TORRENT_JSON_BYTES } from "#core/torrent/torrent-json.ts";
+import { readTorrentText, writeTorrentBytes } from "../base/long-torrents.ts";
 import { syncFolder } from "../base/sync-folder.ts";
 
 /** The name of a file that is written before it gets its final name. A crash may leave one behind. */
@@ -33,7 +33,7 @@ export async function readStampedTorrent(path: string): Promise<StampedTorrent |
   const file = await attempt("reading a torrent", () => absentAsUndefined(open(path, "r")));
   if (!file) return undefined;
   const { bytes, stamp } = await attempt("reading a torrent", () => readWhole(file));
-  return { torrent: await parseTorrentText(decodeUtf8(bytes), nodeHasher), stamp };
+  return { torrent: await readTorrentText(decodeUtf8(bytes)), stamp };
 }
 
 async function readWhole(file: FileHandle): Promise<{ bytes: Uint8Array; stamp: string }> {
@@ -60,7 +60,7 @@ function decodeUtf8(bytes: Uint8Array): string {
  * new file. Resolves when it is on disk. Fails with InvalidField above 16 MiB and with StoreFailed.
  */
 export async function writeTorrentFile(directory: string, file: string, torrent: Torrent): Promise<void> {
-  const text = torrentText(torrent);
+  const text = await writeTorrentBytes(torrent);
   const temporary = join(directory, `.${randomBytes(8).toString("hex")}.tmp`);
   await attempt("writing a torrent", async () => {
     try {
