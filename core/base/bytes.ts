@@ -14,5 +14,6 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
 
 /** Whether a text takes more than `maxBytes` bytes of UTF-8. */
 export function isLongerThan(text: string, maxBytes: number): boolean {
+  if (3 * text.length <= maxBytes) return false;
   return text.length > maxBytes || encoder.encode(text).length > maxBytes;
 }

@@ -1,5 +1,6 @@
 import { createClient } from "@connectrpc/connect";
 import { CatalogService, type TorrentSummary as SummaryMessage } from "../../gen/pieza/v1/catalog_pb.ts";
+import type { Breathe } from "../base/breathe.ts";
 import { PiezaError } from "../base/errors.ts";
 import type { Hasher } from "../base/hash.ts";
 import type { Catalog, TorrentSummary } from "../ports/catalog.ts";
@@ -9,11 +10,13 @@ import { torrentFromMessage } from "./torrent-fields.ts";
 
 export interface RemoteCatalogOptions extends RemoteOptions {
   readonly hasher: Hasher;
+  /** Lets other events in while a large torrent is checked. Default: the caller's thread may be held. */
+  readonly breathe?: Breathe | undefined;
   /** The catalog's bearer token, sent with `publish` and `delete` only. */
   readonly token?: string | undefined;
 }
 
-export function remoteCatalog({ url, transport, hasher, token }: RemoteCatalogOptions): Catalog {
+export function remoteCatalog({ url, transport, hasher, breathe, token }: RemoteCatalogOptions): Catalog {
   const client = createClient(CatalogService, transport);
   const authority = authorized(token);
 
@@ -32,7 +35,7 @@ export function remoteCatalog({ url, transport, hasher, token }: RemoteCatalogOp
             ? ({ case: "name", value: key.name } as const)
             : ({ case: "infoHash", value: key.infoHash } as const);
         const answer = await client.getTorrent({ key: wanted }, until(signal, TORRENT_TIMEOUT_MS));
-        const torrent = await torrentFromMessage(answer.torrent, hasher);
+        const torrent = await torrentFromMessage(answer.torrent, hasher, breathe);
         if ("infoHash" in key && torrent.infoHash !== key.infoHash.toLowerCase())
           throw new PiezaError("internal", "the catalog answered with another torrent");
         return { name: answer.name, torrent };

@@ -1,33 +1,43 @@
-import { toBinary } from "@bufbuild/protobuf";
-import { TorrentSchema } from "../../gen/pieza/v1/torrent_pb.ts";
 import type { Torrent } from "../torrent/torrent.ts";
-import { torrentToMessage } from "./torrent.ts";
 
 /** Room for a few of the largest torrents, of 9 MB each, or for thousands of small ones. */
 const MAX_BYTES = 32 << 20;
 /** Added to each torrent's bytes, so that the number of tiny torrents has a bound too. */
 const OVERHEAD_BYTES = 4 << 10;
 
-/** Torrents in wire form, least recently used out first: encoding the largest takes a tenth of a second. */
+/** Torrents in wire form, least recently used out first: encoding the largest takes a quarter of a second. */
 export class EncodedTorrents {
-  readonly #encode: (torrent: Torrent) => Uint8Array;
+  readonly #encode: (torrent: Torrent) => Promise<Uint8Array>;
   readonly #maxBytes: number;
   /** In order of use: the least recently used torrent is the first. */
   readonly #kept = new Map<Torrent, Uint8Array>();
+  readonly #underWay = new Map<Torrent, Promise<Uint8Array>>();
   #keptBytes = 0;
 
-  /** `encode`: default the binary Torrent message. */
-  constructor(maxBytes = MAX_BYTES, encode: (torrent: Torrent) => Uint8Array = toMessage) {
+  constructor(encode: (torrent: Torrent) => Promise<Uint8Array>, maxBytes = MAX_BYTES) {
     this.#encode = encode;
     this.#maxBytes = maxBytes;
   }
 
-  /** The torrent's bytes. Shared by callers, which must not change them. */
-  bytesOf(torrent: Torrent): Uint8Array {
+  /** The torrent's bytes. Shared by callers, which must not change them. Fails as the encoder does. */
+  bytesOf(torrent: Torrent): Uint8Array | Promise<Uint8Array> {
     const known = this.#kept.get(torrent);
-    const bytes = known ?? this.#encode(torrent);
-    if (known) this.#kept.delete(torrent);
-    else this.#keptBytes += bytes.length + OVERHEAD_BYTES;
+    if (!known) return this.#underWay.get(torrent) ?? this.#make(torrent);
+    this.#kept.delete(torrent);
+    this.#kept.set(torrent, known);
+    return known;
+  }
+
+  #make(torrent: Torrent): Promise<Uint8Array> {
+    const made = this.#encode(torrent)
+      .then((bytes) => this.#keep(torrent, bytes))
+      .finally(() => this.#underWay.delete(torrent));
+    this.#underWay.set(torrent, made);
+    return made;
+  }
+
+  #keep(torrent: Torrent, bytes: Uint8Array): Uint8Array {
+    this.#keptBytes += bytes.length + OVERHEAD_BYTES;
     this.#kept.set(torrent, bytes);
     for (const [oldest, { length }] of this.#kept) {
       if (this.#keptBytes <= this.#maxBytes) break;
@@ -36,8 +46,4 @@ export class EncodedTorrents {
     }
     return bytes;
   }
-}
-
-function toMessage(torrent: Torrent): Uint8Array {
-  return toBinary(TorrentSchema, torrentToMessage(torrent));
 }

@@ -1,6 +1,7 @@
 import { type CallOptions, createClient, type Transport } from "@connectrpc/connect";
 import { PeerService } from "../../gen/pieza/v1/peer_pb.ts";
 import { Bitfield } from "../base/bitfield.ts";
+import { neverBreathe } from "../base/breathe.ts";
 import { PeerFailed, PiezaError } from "../base/errors.ts";
 import type { Hasher } from "../base/hash.ts";
 import type { RemotePeer } from "../ports/peer.ts";
@@ -70,11 +71,12 @@ export function torrentFromPeer(
   infoHash: string,
   hasher: Hasher,
   signal: AbortSignal,
+  breathe = neverBreathe,
 ): Promise<Torrent> {
   const client = createClient(PeerService, transport);
   return calling(signal, async () => {
     const answer = await client.getTorrent({ infoHash }, { signal, timeoutMs: TORRENT_TIMEOUT_MS });
-    const torrent = await torrentFromMessage(answer.torrent, hasher);
+    const torrent = await torrentFromMessage(answer.torrent, hasher, breathe);
     if (torrent.infoHash === infoHash) return torrent;
     throw new PiezaError("internal", "the peer answered with another torrent");
   });

@@ -1,3 +1,4 @@
+import { neverBreathe } from "../base/breathe.ts";
 import { InvalidField } from "../base/errors.ts";
 import type { Hasher } from "../base/hash.ts";
 import type { Torrent } from "../torrent/torrent.ts";
@@ -23,6 +24,7 @@ export interface TorrentFields {
 export async function torrentFromMessage(
   message: TorrentFields | undefined,
   hasher: Hasher,
+  breathe = neverBreathe,
 ): Promise<Torrent> {
   if (message === undefined) throw new InvalidField("torrent", "is missing");
   return parseTorrent(
@@ -42,6 +44,7 @@ export async function torrentFromMessage(
       bittorrent: message.bittorrent && { piece_sha1: message.bittorrent.pieceSha1 },
     },
     hasher,
+    breathe,
   );
 }
 

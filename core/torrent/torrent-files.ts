@@ -1,8 +1,12 @@
+import type { Breathe } from "../base/breathe.ts";
 import { InvalidField } from "../base/errors.ts";
 import { checkPath, foldName } from "../base/file-name.ts";
 import { asArray, asObject, asWholeNumber } from "./json-fields.ts";
 import { MAX_FILES } from "./piece.ts";
 import type { TorrentFile } from "./torrent.ts";
+
+/** Files that are checked between two breaths. */
+const AT_ONCE = 512;
 
 /** A folder in the tree of the torrent's paths. Entries are found by folded name, so names that collide meet. */
 interface Folder {
@@ -14,11 +18,19 @@ interface Folder {
  * Parses the `files` of a folder torrent: at least one file, in bytewise order of path, no two files that are one on
  * some system, no file that is another's folder, and lengths that sum up to `totalLength` bytes. Throws InvalidField.
  */
-export function parseFiles(value: unknown, totalLength: number): TorrentFile[] {
+export async function parseFiles(
+  value: unknown,
+  totalLength: number,
+  breathe: Breathe,
+): Promise<TorrentFile[]> {
   const list = asArray(value, "files");
   if (list.length === 0) throw new InvalidField("files", "must have at least one file");
   if (list.length > MAX_FILES) throw new InvalidField("files", `must be at most ${MAX_FILES}`);
-  const files = list.map(parseFile);
+  const files: TorrentFile[] = [];
+  for (const [index, entry] of list.entries()) {
+    files.push(parseFile(entry, index));
+    if (index % AT_ONCE === AT_ONCE - 1) await breathe();
+  }
   const root: Folder = { name: "", entries: new Map() };
   let sum = 0;
   for (const [index, file] of files.entries()) {
@@ -26,6 +38,7 @@ export function parseFiles(value: unknown, totalLength: number): TorrentFile[] {
     if (previous) checkOrder(previous.path, file.path, `files[${index}].path`);
     place(root, file.path, `files[${index}].path`);
     sum += file.length;
+    if (index % AT_ONCE === AT_ONCE - 1) await breathe();
   }
   if (sum !== totalLength)
     throw new InvalidField("files", `their lengths sum up to ${sum}, but length is ${totalLength}`);

@@ -1,10 +1,12 @@
+import { type Breathe, neverBreathe } from "../base/breathe.ts";
+import { joinBytes } from "../base/bytes.ts";
 import { InvalidField } from "../base/errors.ts";
 import { checkFileName } from "../base/file-name.ts";
 import type { Hasher } from "../base/hash.ts";
 import { parseBitTorrent } from "./bittorrent.ts";
 import { infoHashOf, parseInfoHash } from "./info-hash.ts";
 import { asArray, asObject, asWholeNumber } from "./json-fields.ts";
-import { checkJsonSize, parseJson } from "./json-text.ts";
+import { checkJsonSize, parseJson, parseLongJson, tooLongJson } from "./json-text.ts";
 import { MAX_PIECE_LENGTH, MAX_PIECES, MIN_PIECE_LENGTH, PieceGeometry } from "./piece.ts";
 import type { Torrent, TorrentFile } from "./torrent.ts";
 import { parseFiles } from "./torrent-files.ts";
@@ -12,6 +14,10 @@ import { parseRemarks } from "./torrent-remarks.ts";
 
 /** UTF-8 bytes of a torrent's JSON that a catalog accepts in one message. */
 export const MAX_TORRENT_JSON_BYTES = 16 << 20;
+/** Pieces or files that are read or written between two breaths. */
+const AT_ONCE = 512;
+/** A text of so many characters is parsed in slices. */
+const LONG_CHARS = 64 << 10;
 /** SHA-256 of zero bytes: the only piece of an empty file. */
 export const HASH_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -36,12 +42,12 @@ export interface TorrentJson {
  * The legacy form (`file_name`, `total_pieces`, `pieces`) is enough; unknown members are ignored. Throws InvalidField
  * with the faulty place, as in `pieces[3].hash`.
  */
-export async function parseTorrent(value: unknown, hasher: Hasher): Promise<Torrent> {
+export async function parseTorrent(value: unknown, hasher: Hasher, breathe = neverBreathe): Promise<Torrent> {
   const json = asObject(value, "torrent");
   const fileName = checkFileName(json.file_name, "file_name");
-  const pieces = parsePieces(json);
+  const pieces = await parsePieces(json, breathe);
   const lengths = parseLengths(json, pieces);
-  const files = parseFolder(json, lengths);
+  const files = await parseFolder(json, lengths, breathe);
   const checked = {
     fileName,
     pieces,
@@ -52,19 +58,27 @@ export async function parseTorrent(value: unknown, hasher: Hasher): Promise<Torr
   };
   if (json.bittorrent !== undefined && !lengths)
     throw new InvalidField("bittorrent", "must come with length and piece_length");
-  const infoHash = await infoHashOf(checked, hasher);
+  const infoHash = await infoHashOf(checked, hasher, breathe);
   if (json.info_hash !== undefined && parseInfoHash(json.info_hash) !== infoHash)
     throw new InvalidField("info_hash", `does not match the torrent, whose info hash is ${infoHash}`);
   return { ...checked, infoHash };
 }
 
 /** Parses a torrent file's text: JSON of at most 16 MiB. Throws InvalidField. */
-export async function parseTorrentText(text: string, hasher: Hasher): Promise<Torrent> {
-  return parseTorrent(parseJson(text, "torrent", MAX_TORRENT_JSON_BYTES), hasher);
+export async function parseTorrentText(
+  text: string,
+  hasher: Hasher,
+  breathe = neverBreathe,
+): Promise<Torrent> {
+  const json =
+    text.length < LONG_CHARS
+      ? parseJson(text, "torrent", MAX_TORRENT_JSON_BYTES)
+      : await parseLongJson(text, "torrent", MAX_TORRENT_JSON_BYTES, breathe);
+  return parseTorrent(json, hasher, breathe);
 }
 
 /** The hashes in order of piece number. The JSON list may have any order. */
-function parsePieces(json: Record<string, unknown>): string[] {
+async function parsePieces(json: Record<string, unknown>, breathe: Breathe): Promise<string[]> {
   const list = asArray(json.pieces, "pieces");
   if (list.length > MAX_PIECES) throw new InvalidField("pieces", `must be at most ${MAX_PIECES}`);
   const total = asWholeNumber(json.total_pieces, "total_pieces", 1, MAX_PIECES);
@@ -78,6 +92,7 @@ function parsePieces(json: Record<string, unknown>): string[] {
     if (hashes[number - 1] !== undefined)
       throw new InvalidField(`${field}.number`, `${number} is there twice`);
     hashes[number - 1] = parseInfoHash(piece.hash, `${field}.hash`);
+    if (place % AT_ONCE === AT_ONCE - 1) await breathe();
   }
   return hashes;
 }
@@ -104,10 +119,14 @@ export function checkPieceLength(value: unknown): number {
   return pieceLength;
 }
 
-function parseFolder(json: Record<string, unknown>, lengths: Torrent["lengths"]): TorrentFile[] | undefined {
+async function parseFolder(
+  json: Record<string, unknown>,
+  lengths: Torrent["lengths"],
+  breathe: Breathe,
+): Promise<TorrentFile[] | undefined> {
   if (json.files === undefined) return undefined;
   if (!lengths) throw new InvalidField("files", "must come with length and piece_length");
-  return parseFiles(json.files, lengths.length);
+  return parseFiles(json.files, lengths.length, breathe);
 }
 
 /** The torrent as JSON. parseTorrent turns it back into the same torrent. */
@@ -131,15 +150,40 @@ export function torrentJson(torrent: Torrent): TorrentJson {
 
 /** A torrent file's text: a line for each piece and file, a newline at the end. Throws InvalidField over 16 MiB. */
 export function torrentText(torrent: Torrent): string {
-  const members = Object.entries(torrentJson(torrent)).map(
-    ([key, value]) =>
-      `  ${JSON.stringify(key)}: ${Array.isArray(value) ? lines(value) : JSON.stringify(value)}`,
-  );
-  const text = `{\n${members.join(",\n")}\n}\n`;
+  const text = [...textParts(torrent)].join("");
   checkJsonSize(text, "torrent", MAX_TORRENT_JSON_BYTES);
   return text;
 }
 
-function lines(list: readonly unknown[]): string {
-  return `[\n${list.map((entry) => `    ${JSON.stringify(entry)}`).join(",\n")}\n  ]`;
+/** The same in UTF-8, made in slices with breaths in between. */
+export async function torrentBytes(torrent: Torrent, breathe: Breathe): Promise<Uint8Array> {
+  const encoder = new TextEncoder();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for (const text of textParts(torrent)) {
+    const part = encoder.encode(text);
+    parts.push(part);
+    length += part.length;
+    if (length > MAX_TORRENT_JSON_BYTES) throw tooLongJson("torrent", MAX_TORRENT_JSON_BYTES);
+    await breathe();
+  }
+  return joinBytes(parts);
+}
+
+function* textParts(torrent: Torrent): Generator<string> {
+  let text = "{";
+  for (const [key, value] of Object.entries(torrentJson(torrent))) {
+    text += `${text === "{" ? "" : ","}\n  ${JSON.stringify(key)}: `;
+    if (!Array.isArray(value)) {
+      text += JSON.stringify(value);
+      continue;
+    }
+    for (let at = 0; at < value.length; at += AT_ONCE) {
+      const some = value.slice(at, at + AT_ONCE).map((entry) => `    ${JSON.stringify(entry)}`);
+      yield `${text}${at > 0 ? "," : "["}\n${some.join(",\n")}`;
+      text = "";
+    }
+    text += value.length > 0 ? "\n  ]" : "[\n\n  ]";
+  }
+  yield `${text}\n}\n`;
 }

@@ -1,10 +1,8 @@
 import { setImmediate } from "node:timers/promises";
+import type { Breathe } from "#core/base/breathe.ts";
 
 /** Work on the event loop lasts this long before other events get their turn. */
 const TURN_MS = 8;
-
-/** Lets other events in if it is time. Call it between the parts of a long computation. */
-export type Breathe = () => Promise<void> | undefined;
 
 /** Returns a `Breathe` for one computation, which begins now. */
 export function breathing(turnMs = TURN_MS): Breathe {
@@ -24,7 +22,9 @@ export function breathing(turnMs = TURN_MS): Breathe {
 export class LongWork {
   #latest: Promise<unknown> = Promise.resolve();
 
-  run<T>(work: (breathe: Breathe) => Promise<T>): Promise<T> {
+  /** `isLong`: default true. Work that is not long is done at once. */
+  run<T>(work: (breathe: Breathe) => Promise<T>, isLong = true): Promise<T> {
+    if (!isLong) return work(breathing());
     const turn = this.#latest.then(() => work(breathing()));
     this.#latest = turn.catch(() => {});
     return turn;

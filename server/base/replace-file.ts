@@ -8,7 +8,7 @@ import { dirname } from "node:path";
  * flushed. Makes missing folders for this user only (mode 0700). `mode`: of the file, before the umask. Fails with the
  * system's errors; the old file then stays as it was.
  */
-export async function replaceFile(path: string, text: string, mode = 0o666): Promise<void> {
+export async function replaceFile(path: string, text: string | Uint8Array, mode = 0o666): Promise<void> {
   const draft = `${path}.${randomBytes(6).toString("hex")}.new`;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   try {

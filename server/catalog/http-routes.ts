@@ -56,7 +56,7 @@ async function sendTorrent(
   try {
     const { name, form } = asked(segment, forms);
     const { torrent } = await torrents.get({ name });
-    send(response, 200, form.type, form.bytesOf(torrent));
+    send(response, 200, form.type, await form.bytesOf(torrent));
   } catch (error) {
     const status = error instanceof PiezaError ? statuses[error.code] : undefined;
     if (!(error instanceof PiezaError) || status === undefined) throw error;

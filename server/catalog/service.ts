@@ -1,10 +1,9 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import { InvalidField } from "#core/base/errors.ts";
 import { torrentToMessage } from "#core/rpc/torrent.ts";
-import { torrentFromMessage } from "#core/rpc/torrent-fields.ts";
 import { checkTrackers } from "#core/torrent/torrent-remarks.ts";
 import type { CatalogService, GetTorrentRequest } from "#gen/pieza/v1/catalog_pb.ts";
-import { nodeHasher } from "../base/node-hasher.ts";
+import { readTorrentMessage } from "../base/long-torrents.ts";
 import { kCallerAddress } from "../http/base/context.ts";
 import type { AnswerRate } from "../http/guards/answer-rate.ts";
 import { tokenAuthority } from "../http/guards/token.ts";
@@ -49,7 +48,7 @@ export function catalogService(
 
     async publishTorrent({ name, torrent: message, replace }) {
       checkTrackers(message?.trackers);
-      const torrent = await torrentFromMessage(message, nodeHasher);
+      const torrent = await readTorrentMessage(message);
       const published = await torrents.publish(torrent, { ...(name !== "" && { name }), replace });
       return { ...published, infoHash: torrent.infoHash };
     },

@@ -4,10 +4,13 @@ import { type FileHandle, open, readdir, rename, rm, stat, writeFile } from "nod
 import { join } from "node:path";
 import { InvalidField, messageOf, StoreFailed } from "#core/base/errors.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { MAX_TORRENT_JSON_BYTES, parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
-import { nodeHasher } from "../base/node-hasher.ts";
+import { MAX_TORRENT_JSON_BYTES } from "#core/torrent/torrent-json.ts";
+import { readTorrentText, writeTorrentBytes } from "../base/long-torrents.ts";
+import { breathing } from "../base/long-work.ts";
 import { syncFolder } from "../base/sync-folder.ts";
 
+/** Bytes of a file that are decoded at once. */
+const DECODED_AT_ONCE = 1 << 20;
 /** The name of a file that is written before it gets its final name. A crash may leave one behind. */
 const TEMPORARY = /^\.[0-9a-f]{16}\.tmp$/;
 
@@ -33,7 +36,7 @@ export async function readStampedTorrent(path: string): Promise<StampedTorrent |
   const file = await attempt("reading a torrent", () => absentAsUndefined(open(path, "r")));
   if (!file) return undefined;
   const { bytes, stamp } = await attempt("reading a torrent", () => readWhole(file));
-  return { torrent: await parseTorrentText(decodeUtf8(bytes), nodeHasher), stamp };
+  return { torrent: await readTorrentText(await decodeUtf8(bytes)), stamp };
 }
 
 async function readWhole(file: FileHandle): Promise<{ bytes: Uint8Array; stamp: string }> {
@@ -47,9 +50,17 @@ async function readWhole(file: FileHandle): Promise<{ bytes: Uint8Array; stamp: 
   }
 }
 
-function decodeUtf8(bytes: Uint8Array): string {
+async function decodeUtf8(bytes: Uint8Array): Promise<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const breathe = breathing();
+  const parts: string[] = [];
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    for (let at = 0; at < bytes.length; at += DECODED_AT_ONCE) {
+      parts.push(decoder.decode(bytes.subarray(at, at + DECODED_AT_ONCE), { stream: true }));
+      await breathe();
+    }
+    parts.push(decoder.decode());
+    return parts.join("");
   } catch (cause) {
     throw new InvalidField("torrent", "is not UTF-8", { cause });
   }
@@ -60,7 +71,7 @@ function decodeUtf8(bytes: Uint8Array): string {
  * new file. Resolves when it is on disk. Fails with InvalidField above 16 MiB and with StoreFailed.
  */
 export async function writeTorrentFile(directory: string, file: string, torrent: Torrent): Promise<void> {
-  const text = torrentText(torrent);
+  const text = await writeTorrentBytes(torrent);
   const temporary = join(directory, `.${randomBytes(8).toString("hex")}.tmp`);
   await attempt("writing a torrent", async () => {
     try {

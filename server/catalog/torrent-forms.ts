@@ -1,7 +1,7 @@
 import { metalinkText } from "#core/content/metalink.ts";
 import { EncodedTorrents } from "#core/rpc/encoded-torrents.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
-import { torrentText } from "#core/torrent/torrent-json.ts";
+import { writeTorrentBytes } from "../base/long-torrents.ts";
 
 /** A form in which a catalog gives its torrents. */
 export interface TorrentForm {
@@ -10,12 +10,12 @@ export interface TorrentForm {
   /** The media type. */
   readonly type: string;
   /** The torrent in this form. Throws not_found if it has none. The bytes are shared: do not change them. */
-  bytesOf(torrent: Torrent): Uint8Array;
+  bytesOf(torrent: Torrent): Uint8Array | Promise<Uint8Array>;
 }
 
 /** The forms of GET /files/<name>.<extension>. `gateways` may grow later. */
 export function torrentForms(gateways: readonly string[]): readonly TorrentForm[] {
-  const json = new EncodedTorrents(undefined, (torrent) => Buffer.from(torrentText(torrent)));
+  const json = new EncodedTorrents(writeTorrentBytes);
   return [
     {
       extension: ".json",
@@ -34,12 +34,12 @@ export function torrentForms(gateways: readonly string[]): readonly TorrentForm[
 function withGateways(
   gateways: readonly string[],
   text: (torrent: Torrent, gateways: readonly string[]) => string | Uint8Array,
-): (torrent: Torrent) => Uint8Array {
+): (torrent: Torrent) => Uint8Array | Promise<Uint8Array> {
   let count = -1;
   let kept: EncodedTorrents;
   return (torrent) => {
     if (count !== gateways.length)
-      kept = new EncodedTorrents(undefined, (each) => Buffer.from(text(each, gateways)));
+      kept = new EncodedTorrents(async (each) => Buffer.from(text(each, gateways)));
     count = gateways.length;
     return kept.bytesOf(torrent);
   };

@@ -1,10 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Bitfield } from "#core/base/bitfield.ts";
+import { PeerSelector } from "../../server/tracker/locate/peer-selector.ts";
 import type { FailureVotes } from "../../server/tracker/store/failure-votes.ts";
+import type { SwarmStore } from "../../server/tracker/store/swarm-store.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { lease, torrent } from "./swarm-store.ts";
 
 export interface MadeVotes {
   /** The votes of each replica of one tracker. */
   readonly replicas: readonly FailureVotes[];
+  /** The store of each replica. */
+  readonly stores: readonly SwarmStore[];
   close(): Promise<void>;
 }
 
@@ -62,6 +68,34 @@ export function failureVotesContract(name: string, make: (clock: FakeClock) => P
       for (let n = 0; n < 3; n++) report(n, `127.3.${n}.1`, urls);
       await becomes(urls[63]!, true);
       expect(await suspects(urls[64]!)).toEqual(all(false));
+    });
+
+    it("20 networks that report every honest holder leave at least 3 of them named beside a liar", async () => {
+      const [store] = made.stores;
+      const urls = ["a", "b", "c", "d", "e"].map((id) => lease(id).url);
+      for (const id of ["a", "b", "c", "d", "e"]) {
+        await store!.open(lease(id));
+        await store!.join(id, { ...torrent(), bitfield: Bitfield.full(8) }, false);
+      }
+      const [liar, ...honest] = urls;
+      for (let n = 0; n < 20; n++) report(n, `127.3.${n}.1`, honest);
+      for (const url of honest) await becomes(url, true);
+      for (const [at, votes] of made.replicas.entries()) {
+        const selector = new PeerSelector(made.stores[at]!, votes, () => 0);
+        const seen = new Set<string>();
+        for (let answer = 0; answer < 4; answer++) {
+          const { peers } = await selector.select(torrent());
+          const [first, ...others] = peers.map(({ url }) => url);
+          expect(first).toBe(liar);
+          expect(others).toHaveLength(3);
+          for (const url of others) seen.add(url);
+        }
+        expect(seen).toEqual(new Set(honest));
+        await made.stores[at]!.renew("b", { listed: false, notListedReason: "not reached" });
+        const { peers } = await selector.select(torrent());
+        expect(peers.map(({ url }) => url)).not.toContain(lease("b").url);
+        await made.stores[at]!.renew("b", { listed: true, notListedReason: "" });
+      }
     });
 
     it("a suspect is free after ten minutes, and may become one again", async () => {

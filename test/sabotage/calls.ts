@@ -244,5 +244,21 @@ export const sabotagesOfCalls: readonly Sabotage[] = [
     test: "test/server/tracker/legacy/file-pieces.test.ts",
     name: "are bounded for an address, whoever else asks",
   },
+  {
+    what: "reports remove the last honest holders from the answers",
+    file: "server/tracker/locate/named-peers.ts",
+    find: "const LEAST_SUSPECTS = 3;",
+    replace: "const LEAST_SUSPECTS = 0;",
+    test: "test/server/tracker/store/failure-votes.test.ts",
+    name: "20 networks that report every honest holder leave at least 3 of them named",
+  },
+  {
+    what: "the JSON of a large torrent is checked without a breath",
+    file: "core/torrent/json-text.ts",
+    find: "while (check.goesOn()) await breathe();",
+    replace: "while (check.goesOn());",
+    test: "test/core/torrent/large-torrents.test.ts",
+    name: "while it is parsed, hashed, written, read and encoded",
+  },
   ...sabotagesOfAddresses,
 ];

@@ -36,7 +36,11 @@ export const rooms: readonly Room[] = [
   room("core/replication", "plans which volunteer copies which piece", "core/base core/torrent core/ports"),
   room("core/content", "content URLs: paths, conditions, ranges, lists", "core/base core/torrent"),
   room("core/rpc", "the ports over Connect", "core/base core/torrent core/ports gen"),
-  room("server/base", "Node's clock and hasher, package folder, file writes", "core/base"),
+  room(
+    "server/base",
+    "Node's clock and hasher, file writes, long work in slices",
+    "core/base core/torrent core/rpc",
+  ),
   room("server/http/base", "types, addresses, errors, log", "core/base"),
   room(
     "server/http/guards",
@@ -46,7 +50,7 @@ export const rooms: readonly Room[] = [
   room(
     "server/http/direct",
     "fast answers to plain calls, without the RPC library",
-    "core/base core/torrent core/rpc server/http/base server/http/guards",
+    "core/base core/torrent core/rpc server/base server/http/base server/http/guards",
   ),
   room(
     "server/http/handling",

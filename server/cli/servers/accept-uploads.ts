@@ -1,5 +1,6 @@
 import type { Catalog } from "#core/ports/catalog.ts";
 import { remoteCatalog } from "#core/rpc/rpc.ts";
+import { breathing } from "../../base/long-work.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { isLoopback } from "../../http/base/networks.ts";
 import { openTransport } from "../../http/client/transports.ts";
@@ -33,7 +34,7 @@ export async function volunteerRules(
 
 export async function catalogOf(flags: Flags<CommonOption | "catalog">): Promise<Catalog> {
   const { transport } = openTransport(flags.catalog, "grpc", { ca: await readCa(flags) });
-  return remoteCatalog({ url: flags.catalog, transport, hasher: nodeHasher });
+  return remoteCatalog({ url: flags.catalog, transport, hasher: nodeHasher, breathe: breathing() });
 }
 
 /** The uploads that this peer accepts and the token that they need; undefined without --accept-uploads. */

@@ -1,6 +1,6 @@
 import { create, type DescField, type DescMessage, type Message, mergeFromBinary } from "@bufbuild/protobuf";
+import type { Breathe } from "#core/base/breathe.ts";
 import { ValueCount, Wire } from "#core/rpc/message-bounds.ts";
-import type { Breathe } from "../../base/long-work.ts";
 
 /** Bytes that are decoded at once: at most 16,000 empty messages, which take a few milliseconds. */
 const SLICE_BYTES = 32 << 10;

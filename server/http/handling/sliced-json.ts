@@ -1,7 +1,7 @@
 import { create, type DescMessage, type Message, mergeFromJsonString } from "@bufbuild/protobuf";
+import type { Breathe } from "#core/base/breathe.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import { mostValues, tooManyValues } from "#core/rpc/message-bounds.ts";
-import type { Breathe } from "../../base/long-work.ts";
 import { innerMessage } from "./sliced-binary.ts";
 
 /** Bytes of JSON that are decoded at once. */

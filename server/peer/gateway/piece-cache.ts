@@ -5,8 +5,7 @@ import { messageOf } from "#core/base/errors.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
-import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
-import { nodeHasher } from "../../base/node-hasher.ts";
+import { readTorrentText, writeTorrentBytes } from "../../base/long-torrents.ts";
 import { replaceFile } from "../../base/replace-file.ts";
 import type { Log } from "../../http/base/log.ts";
 import { CachedPieces } from "./cached-pieces.ts";
@@ -78,7 +77,7 @@ export class PieceCache {
       const there = this.#torrents.get(torrent.infoHash);
       if (there) return there;
       const folder = join(this.#options.folder, torrent.infoHash);
-      await replaceFile(join(folder, TORRENT_FILE), torrentText(torrent));
+      await replaceFile(join(folder, TORRENT_FILE), await writeTorrentBytes(torrent));
       return this.#make(torrent);
     });
   }
@@ -126,7 +125,7 @@ export class PieceCache {
 
   async #openTorrent(infoHash: string) {
     const folder = join(this.#options.folder, infoHash);
-    const torrent = await parseTorrentText(await readFile(join(folder, TORRENT_FILE), "utf8"), nodeHasher);
+    const torrent = await readTorrentText(await readFile(join(folder, TORRENT_FILE), "utf8"));
     if (torrent.infoHash !== infoHash) throw new Error("its torrent is of another info hash");
     const pieces = this.#make(torrent);
     const found: { key: string; bytes: number; touchedMs: number }[] = [];

@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSha256Hex } from "#core/base/hash.ts";
 import { geometryOf } from "#core/torrent/torrent.ts";
-import { parseTorrentText } from "#core/torrent/torrent-json.ts";
+import { readTorrentText } from "../../base/long-torrents.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import type { CopyKeeper, CopyServing } from "../announcing/copy-keeper.ts";
 import { contentOf, torrentFileOf } from "../serving/stored-torrent.ts";
@@ -59,7 +59,7 @@ export class FollowedCopies implements CopyKeeper {
     const folder = join(this.#folder, infoHash);
     const text = await readFile(torrentFileOf(folder), "utf8").catch(() => undefined);
     if (text === undefined) return;
-    const torrent = await parseTorrentText(text, nodeHasher);
+    const torrent = await readTorrentText(text);
     const geometry = geometryOf(torrent)!;
     const store = new FollowedStore({ torrent, geometry, target: contentOf(folder), hasher: nodeHasher });
     await store.follow();

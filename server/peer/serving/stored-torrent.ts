@@ -4,7 +4,7 @@ import { InvalidField, PiezaError } from "#core/base/errors.ts";
 import { sha256 } from "#core/base/hash.ts";
 import type { PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
-import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
+import { readTorrentText, writeTorrentBytes } from "../../base/long-torrents.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { replaceFile } from "../../base/replace-file.ts";
 import { FilePieceStore } from "../stores/file-piece-store.ts";
@@ -50,7 +50,7 @@ export class StoredTorrent {
     if (!torrent.lengths)
       throw new PiezaError("failed_precondition", "this torrent does not say its lengths");
     const path = torrentFileOf(folder);
-    await replaceFile(path, torrentText(torrent));
+    await replaceFile(path, await writeTorrentBytes(torrent));
     await utimes(path, nowMs / 1000, nowMs / 1000);
     return StoredTorrent.open(folder);
   }
@@ -58,7 +58,7 @@ export class StoredTorrent {
   /** Opens a folder that `begin` made. Fails with InvalidField, StoreFailed or errors of the file system. */
   static async open(folder: string): Promise<StoredTorrent> {
     const path = torrentFileOf(folder);
-    const torrent = await parseTorrentText(await readFile(path, "utf8"), nodeHasher);
+    const torrent = await readTorrentText(await readFile(path, "utf8"));
     const store = await FilePieceStore.open({
       torrent,
       geometry: geometryOf(torrent)!,

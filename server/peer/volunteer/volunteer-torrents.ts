@@ -3,6 +3,7 @@ import { PiezaError } from "#core/base/errors.ts";
 import type { Catalog } from "#core/ports/catalog.ts";
 import { torrentFromPeer } from "#core/rpc/rpc.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
+import { breathing } from "../../base/long-work.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { replaceFile } from "../../base/replace-file.ts";
 import type { Reach } from "../../http/client/reach.ts";
@@ -73,7 +74,7 @@ export class VolunteerTorrents {
       try {
         const opened = openTransport(url, "connect", { ca, lookup: reach.lookupTo(url) });
         close = opened.close;
-        const torrent = await torrentFromPeer(opened.transport, infoHash, nodeHasher, signal);
+        const torrent = await torrentFromPeer(opened.transport, infoHash, nodeHasher, signal, breathing());
         // The info hash does not cover the replication target, so the value that the catalog gave is used.
         return { ...torrent, replicationTarget: this.#known.get(infoHash) ?? undefined };
       } catch {

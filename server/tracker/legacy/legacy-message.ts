@@ -1,8 +1,9 @@
+import type { Breathe } from "#core/base/breathe.ts";
 import { InvalidField } from "#core/base/errors.ts";
 import { isSha256Hex } from "#core/base/hash.ts";
 import { MAX_PIECES } from "#core/torrent/piece.ts";
 import type { FileInfo, RegisterPeerRequest } from "#gen/tracker_pb.ts";
-import { type Breathe, breathing } from "../../base/long-work.ts";
+import { breathing } from "../../base/long-work.ts";
 import { checkCount, checkString } from "../store/checks.ts";
 import type { DeclaredFile, DeclaredPiece } from "../store/swarm-store.ts";
 

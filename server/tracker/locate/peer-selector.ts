@@ -5,9 +5,10 @@ import type { FailureVotes } from "../store/failure-votes.ts";
 import type { LegacyMember, SwarmMember, SwarmSnapshot, SwarmStore } from "../store/swarm-store.ts";
 import { namedPeers } from "./named-peers.ts";
 import { NearWindows } from "./near-windows.ts";
+import { SuspectWindows } from "./suspect-windows.ts";
 import { TableWindows } from "./table-windows.ts";
 import { Turns } from "./turns.ts";
-import type { Windows } from "./windows.ts";
+import { TABLE_SIZE, type Windows } from "./windows.ts";
 
 /** Legacy peers that one answer names besides the peers of the swarm. */
 const LEGACY_TABLE_SIZE = 16;
@@ -124,9 +125,14 @@ export class PeerSelector {
   }
 
   #makeWindows({ members }: SwarmSnapshot, zone: string): Windows {
-    const { near, far } = namedPeers(members, zone, (url) => this.#votes.isSuspect(url));
-    if (near.length > 0 && far.length > 0) return new NearWindows(near, far);
-    return new TableWindows({ members: near.length > 0 ? near : far });
+    const named = namedPeers(members, zone, (url) => this.#votes.isSuspect(url));
+    const { near, far, suspects, suspectPlaces } = named;
+    const size = TABLE_SIZE - suspectPlaces;
+    const others =
+      near.length > 0 && far.length > 0
+        ? new NearWindows(near, far, size)
+        : new TableWindows({ members: near.length > 0 ? near : far }, size);
+    return suspectPlaces > 0 ? new SuspectWindows(others, suspects, suspectPlaces) : others;
   }
 }
 

@@ -29,7 +29,11 @@ export abstract class Windows {
       if (this.#tables.size === MAX_TABLES) this.#tables.clear();
       this.#tables.set(window, peers);
     }
-    return { peers, turn: Math.floor(answer / this.count) };
+    return { peers, turn: this.turnOf(answer) };
+  }
+
+  turnOf(answer: number): number {
+    return Math.floor(answer / this.count);
   }
 
   protected abstract make(window: number): readonly SwarmMember[];

@@ -28,7 +28,8 @@ export interface SharedVotes {
 
 /**
  * Counts what lease holders report of other peers. A report only lowers a peer's rank and never removes it, and
- * several networks have to agree, because liars could report honest peers.
+ * several networks have to agree, because liars could report honest peers. Answers name some suspects after all
+ * other peers (see locate/named-peers.ts).
  *
  * Replicas of one tracker share their votes; while the store is away, each counts only its own. The cap for one lease
  * applies at each replica.

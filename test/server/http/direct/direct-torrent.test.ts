@@ -7,6 +7,7 @@ import { torrentText } from "#core/torrent/torrent-json.ts";
 import { CatalogService } from "#gen/pieza/v1/catalog_pb.ts";
 import { PeerService } from "#gen/pieza/v1/peer_pb.ts";
 import { TorrentSchema } from "#gen/pieza/v1/torrent_pb.ts";
+import { writeTorrentMessage } from "../../../../server/base/long-torrents.ts";
 import { startServing } from "../../../../server/peer/serving/serving.ts";
 import { makeTorrent } from "../../../support/swarms/made-torrent.ts";
 import { type RawAnswer, RawClient, type RawRequest } from "../../../support/wire/raw-call.ts";
@@ -83,18 +84,18 @@ describe("encoded torrents", () => {
     const make = async (seed: number) => (await makeTorrent({ length: 1 << 20, seed })).torrent;
     const [a, b, c, d] = await Promise.all([make(1), make(2), make(3), make(4)]);
     const one = toBinary(TorrentSchema, torrentToMessage(a)).length + 4096;
-    const encoded = new EncodedTorrents(3 * one);
-    const [first, second] = [encoded.bytesOf(a), encoded.bytesOf(b)];
+    const encoded = new EncodedTorrents(writeTorrentMessage, 3 * one);
+    const [first, second] = [await encoded.bytesOf(a), await encoded.bytesOf(b)];
     expect(Buffer.compare(first, toBinary(TorrentSchema, torrentToMessage(a)))).toBe(0);
-    encoded.bytesOf(c);
-    expect(encoded.bytesOf(a)).toBe(first);
-    encoded.bytesOf(d);
-    expect(encoded.bytesOf(a)).toBe(first);
-    expect(encoded.bytesOf(b)).not.toBe(second);
+    await encoded.bytesOf(c);
+    expect(await encoded.bytesOf(a)).toBe(first);
+    await encoded.bytesOf(d);
+    expect(await encoded.bytesOf(a)).toBe(first);
+    expect(await encoded.bytesOf(b)).not.toBe(second);
   });
 
-  it("that are larger than all that may be kept are given, and not kept", () => {
-    const encoded = new EncodedTorrents(100);
-    expect(encoded.bytesOf(mine.torrent)).not.toBe(encoded.bytesOf(mine.torrent));
+  it("that are larger than all that may be kept are given, and not kept", async () => {
+    const encoded = new EncodedTorrents(writeTorrentMessage, 100);
+    expect(await encoded.bytesOf(mine.torrent)).not.toBe(await encoded.bytesOf(mine.torrent));
   });
 });

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Clock } from "#core/base/clock.ts";
 import { FailureVotes } from "../../../../server/tracker/store/failure-votes.ts";
+import { MemorySwarmStore } from "../../../../server/tracker/store/memory/memory-swarm-store.ts";
 import { RedisSwarmStore } from "../../../../server/tracker/store/redis/redis-swarm-store.ts";
 import { failureVotesContract } from "../../../contract/failure-votes.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
@@ -30,13 +31,13 @@ async function closeStores(): Promise<void> {
   stores = [];
 }
 
-failureVotesContract("of a tracker by itself", async (clock) => ({
-  replicas: [new FailureVotes(clock)],
-  close: async () => {},
-}));
+failureVotesContract("of a tracker by itself", async (clock) => {
+  const store = new MemorySwarmStore(clock);
+  return { replicas: [new FailureVotes(clock)], stores: [store], close: () => store.close() };
+});
 failureVotesContract("of three replicas over one Redis", async (clock) => {
   prefix = `${randomUUID()}:`;
-  return { replicas: [replica(clock), replica(clock), replica(clock)], close: closeStores };
+  return { replicas: [replica(clock), replica(clock), replica(clock)], stores, close: closeStores };
 });
 
 describe("replicas that share reports of failing peers", () => {
