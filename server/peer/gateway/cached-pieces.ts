@@ -1,20 +1,25 @@
-import { rmSync } from "node:fs";
-import { type FileHandle, open, writeFile } from "node:fs/promises";
+import { closeSync, openSync, read, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { PiezaError } from "#core/base/errors.ts";
 import { sha256 } from "#core/base/hash.ts";
-import { bufferOf, checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
+import { checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { storeFailed } from "../stores/disk.ts";
+import type { BufferPool } from "../transports/buffer-pool.ts";
+
+const readAsync = promisify(read);
 
 export interface CachedPiecesOptions {
   readonly torrent: Torrent;
   readonly geometry: PieceGeometry;
   /** Path of the folder of this torrent, which exists when the first piece is written. */
   readonly folder: string;
+  /** Where the memory for pieces that arrive comes from. */
+  readonly buffers: BufferPool;
   readonly onHeld: (index: PieceIndex, bytes: number) => void;
   readonly onRead: (index: PieceIndex) => void;
   /** Called when a piece is not held any more. */
@@ -60,26 +65,28 @@ export class CachedPieces implements PieceStore {
 
   write(index: PieceIndex, offset: number, bytes: Uint8Array): void {
     checkWrite(this.geometry, index, offset, bytes.length);
-    if (!this.held.has(index)) bufferOf(this.#arriving, this.geometry, index).set(bytes, offset);
+    if (!this.held.has(index)) this.#bufferOf(index).set(bytes, offset);
   }
 
+  /** Writes at once, as the store of a download does: it takes less time than to wait for a thread of the pool. */
   async commit(index: PieceIndex): Promise<void> {
     if (this.held.has(index)) return;
-    const bytes = bufferOf(this.#arriving, this.geometry, index);
+    const length = this.geometry.lengthOf(index);
     try {
-      await writeFile(this.#path(index), bytes);
+      writeFileSync(this.#path(index), this.#bufferOf(index).subarray(0, length));
     } catch (error) {
       throw storeFailed("writing to the cache", error);
     } finally {
-      this.#arriving.delete(index);
+      this.drop(index);
     }
     this.held.set(index);
     this.#verified.set(index);
-    this.#options.onHeld(index, bytes.length);
+    this.#options.onHeld(index, length);
   }
 
   drop(index: PieceIndex): void {
-    this.#arriving.delete(index);
+    const buffer = this.#arriving.get(index);
+    if (buffer && this.#arriving.delete(index)) this.#options.buffers.give(buffer);
   }
 
   async read(index: PieceIndex, into?: Uint8Array): Promise<Uint8Array> {
@@ -111,6 +118,13 @@ export class CachedPieces implements PieceStore {
     this.#arriving.clear();
   }
 
+  /** At least as long as the piece. */
+  #bufferOf(index: PieceIndex): Uint8Array {
+    const buffer = this.#arriving.get(index) ?? this.#options.buffers.take(this.geometry.lengthOf(index));
+    this.#arriving.set(index, buffer);
+    return buffer;
+  }
+
   async #check(index: PieceIndex, bytes: Uint8Array): Promise<boolean> {
     if ((await sha256(nodeHasher, bytes)) !== this.torrent.pieces[index]) return false;
     this.#verified.set(index);
@@ -119,12 +133,12 @@ export class CachedPieces implements PieceStore {
 
   /** False if the file is missing or too short. */
   async #readFile(index: PieceIndex, into: Uint8Array): Promise<boolean> {
-    let file: FileHandle | undefined;
+    let file: number | undefined;
     try {
-      file = await open(this.#path(index), "r");
+      file = openSync(this.#path(index), "r");
       let done = 0;
       while (done < into.length) {
-        const { bytesRead } = await file.read(into, done, into.length - done, done);
+        const { bytesRead } = await readAsync(file, into, done, into.length - done, done);
         if (bytesRead === 0) return false;
         done += bytesRead;
       }
@@ -133,7 +147,7 @@ export class CachedPieces implements PieceStore {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
       throw storeFailed("reading from the cache", error);
     } finally {
-      await file?.close();
+      if (file !== undefined) closeSync(file);
     }
   }
 

@@ -9,11 +9,14 @@ import { parseTorrentText, torrentText } from "#core/torrent/torrent-json.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
 import { replaceFile } from "../../base/replace-file.ts";
 import type { Log } from "../../http/base/log.ts";
+import { BufferPool } from "../transports/buffer-pool.ts";
 import { CachedPieces } from "./cached-pieces.ts";
 
 const TORRENT_FILE = "torrent.json";
 /** Precision of the time at which a piece was last used, on disk. */
 const TOUCH_MS = 60_000;
+/** Bytes of idle buffers for pieces that arrive. */
+const MAX_IDLE_BUFFER_BYTES = 16 << 20;
 
 export interface PieceCacheOptions {
   /** Path, created if missing: a folder for each torrent, and in it a file for each piece. */
@@ -30,6 +33,7 @@ export interface PieceCacheOptions {
 export class PieceCache {
   readonly #options: PieceCacheOptions;
   readonly #torrents = new Map<string, CachedPieces>();
+  readonly #buffers = new BufferPool(MAX_IDLE_BUFFER_BYTES);
   /** By "<info hash>/<index>": the time of the last touch on disk. */
   readonly #used: LRUCache<string, { bytes: number; touchedMs: number }>;
 
@@ -93,6 +97,7 @@ export class PieceCache {
       torrent,
       geometry: geometryOf(torrent)!,
       folder: join(this.#options.folder, infoHash),
+      buffers: this.#buffers,
       onHeld: (index, bytes) => {
         this.#used.set(`${infoHash}/${index}`, { bytes, touchedMs: Date.now() });
         this.#options.onHeld(infoHash, index);
