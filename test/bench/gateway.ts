@@ -1,7 +1,8 @@
 /**
  * A file from a gateway with curl, beside `pieza get` of the same file from the same peers: with an empty cache, then
- * with the whole file in the cache. Each run has a new gateway, as each `pieza get` is a new process. Then the
- * gateway's memory for the file and for one with a quarter of its length.
+ * with the whole file in the cache. Each run has a new gateway, as each `pieza get` is a new process. `pieza get`
+ * writes the file to the disk and so does the gateway, into its cache; curl writes nowhere. Then the gateway's memory
+ * for the file and for one with a quarter of its length.
  */
 import { execFile } from "node:child_process";
 import { mkdir, rm } from "node:fs/promises";
@@ -26,6 +27,7 @@ if (!(await ensurePackages(needed, "this benchmark needs"))) process.exit(1);
 
 interface Run {
   readonly getSeconds: number;
+  readonly getCpuSeconds: number;
   readonly uncachedSeconds: number;
   readonly cachedSeconds: number;
   /** Of the gateway alone. */
@@ -77,7 +79,7 @@ class Bench {
     const measured = async (command: readonly string[]) => {
       const cost = await this.#workspace.run(command);
       if (compare) await promisify(execFile)("cmp", [file.path, output]);
-      await rm(output);
+      await rm(output, { force: true });
       return cost;
     };
     const got = await measured(this.pieza.get(file, swarm, output, "--sync", "none"));
@@ -86,7 +88,13 @@ class Bench {
     const gateway = this.#workspace.start(command);
     const [, base = ""] = await gateway.nextLine(/"event":"listening".*"url":"([^"]+)"/);
     const { info_hash, file_name } = await readTorrentJson(file.torrent);
-    const curl = ["curl", "-sSf", "-o", output, `${base}${contentPath(info_hash, [file_name], false)}`];
+    const curl = [
+      "curl",
+      "-sSf",
+      "-o",
+      compare ? output : "/dev/null",
+      `${base}${contentPath(info_hash, [file_name], false)}`,
+    ];
     const cpu = () => cpuSecondsOf([gateway.pid]);
     const beforeCpu = cpu();
     const uncached = await measured(curl);
@@ -94,6 +102,7 @@ class Bench {
     const cached = await measured(curl);
     const run = {
       getSeconds: got.wallSeconds,
+      getCpuSeconds: got.cpuSeconds,
       uncachedSeconds: uncached.wallSeconds,
       cachedSeconds: cached.wallSeconds,
       uncachedCpuSeconds: uncachedCpu - beforeCpu,
@@ -126,16 +135,14 @@ function rateRows(
   sizeBytes: number,
 ): { costs: string[][]; bars: string[][] } {
   const GiB = sizeBytes / 2 ** 30;
-  const cost = (label: string, seconds: (run: Run) => number, cpu?: (run: Run) => number) => [
+  const cost = (label: string, seconds: (run: Run) => number, cpu: (run: Run) => number) => [
     `${label}, ${name}`,
     spread(runs.map(seconds), 2),
     (sizeBytes / 1e6 / seconds(middleOf(runs, seconds))).toFixed(0),
-    cpu
-      ? spread(
-          runs.map((run) => cpu(run) / GiB),
-          2,
-        )
-      : "",
+    spread(
+      runs.map((run) => cpu(run) / GiB),
+      2,
+    ),
   ];
   const bar = (label: string, seconds: (run: Run) => number) => [
     `${label} / pieza get, ${name}`,
@@ -147,7 +154,11 @@ function rateRows(
   ];
   return {
     costs: [
-      cost("pieza get", (run) => run.getSeconds),
+      cost(
+        "pieza get",
+        (run) => run.getSeconds,
+        (run) => run.getCpuSeconds,
+      ),
       cost(
         "gateway, uncached",
         (run) => run.uncachedSeconds,
@@ -204,7 +215,7 @@ await Workspace.use(options.folder, async (workspace) => {
   console.log(
     `${versionOf("curl", "--version")}; ${options.sizeBytes / 2 ** 20} MiB; ${options.runs} rounds; median (min-max)\n`,
   );
-  console.log(table(["contender", "wall s", "MB/s", "gateway's CPU s/GiB"], costs));
+  console.log(table(["contender", "wall s", "MB/s", "CPU s/GiB"], costs));
   console.log(`\n${table(["of the same round", "measured", "bar", ""], bars)}`);
   if (memory.length > 0) console.log(`\n${table(["peak RSS", "measured", "bar", ""], memory)}`);
 });
