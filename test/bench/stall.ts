@@ -22,6 +22,7 @@ const PIECE_BYTES = 1 << 20;
 const BYTES_PER_SECOND = 8e6;
 const SLOW_BYTES_PER_SECOND = 2.5e6;
 const LIMIT_MS = 120_000;
+const TRACKER_URL = "http://127.0.0.1:1";
 const NO_HOLDER_LIMIT_MS = 30_000;
 const gapBar = { sign: "<=", value: 2, unit: "s" } as const;
 const reasonBar = { sign: "<=", value: 5, unit: "s" } as const;
@@ -92,6 +93,7 @@ function downloadFrom(made: MadeTorrent, links: readonly Link[], onHeld: () => v
   const has = Bitfield.full(geometry.count);
   const peers = links.map(({ url }) => ({ url, bitfield: has }));
   const pieceLength = (index: Parameters<typeof geometry.lengthOf>[0]) => geometry.lengthOf(index);
+  const reach = new Reach();
   return new Download({
     torrent,
     store: new MemoryPieceStore(geometry),
@@ -100,19 +102,21 @@ function downloadFrom(made: MadeTorrent, links: readonly Link[], onHeld: () => v
     random: Math.random,
     trackers: [
       {
-        url: "http://tracker.test",
+        url: TRACKER_URL,
         announce: async () => {
           throw new Error("nobody announces here");
         },
-        locate: async () => ({ peers, turn: 0, trackerId: "bench", nextLocateMs: 4_000 }),
+        locate: async () => {
+          await reach.named(
+            TRACKER_URL,
+            peers.map(({ url }) => url),
+          );
+          return { peers, turn: 0, trackerId: "bench", nextLocateMs: 4_000 };
+        },
       },
     ],
     connect: (url, legacy) =>
-      connectPeer(
-        torrent,
-        { transport: "auto", ca: undefined, reach: new Reach() },
-        { url, legacy, pieceLength },
-      ),
+      connectPeer(torrent, { transport: "auto", ca: undefined, reach }, { url, legacy, pieceLength }),
     onHeld,
   });
 }
