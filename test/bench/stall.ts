@@ -204,7 +204,7 @@ for (const scene of fruitless.filter(({ name }) => isWanted(name, options))) {
   while (seconds.length < options.runs) {
     const [after, reason] = await inScene(scene, (links) => untilReason(made, links));
     seconds.push(after);
-    said = reason;
+    said = reason.split(", again")[0]!.replace(/https?:\/\/[\d.:]+/g, "<a holder>");
     console.error(`${scene.name}: ${seconds.length} of ${options.runs}: ${after.toFixed(2)} s: ${reason}`);
   }
   reasonRows.push([scene.name, ...barCells(seconds, 2, reasonBar), said]);
