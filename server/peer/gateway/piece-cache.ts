@@ -8,11 +8,14 @@ import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { readTorrentText, writeTorrentBytes } from "../../base/long-torrents.ts";
 import { replaceFile } from "../../base/replace-file.ts";
 import type { Log } from "../../http/base/log.ts";
+import { BufferPool } from "../transports/buffer-pool.ts";
 import { CachedPieces } from "./cached-pieces.ts";
 
 const TORRENT_FILE = "torrent.json";
 /** Precision of the time at which a piece was last used, on disk. */
 const TOUCH_MS = 60_000;
+/** Bytes of idle buffers for pieces that arrive. */
+const MAX_IDLE_BUFFER_BYTES = 16 << 20;
 
 export interface PieceCacheOptions {
   /** Path, created if missing: a folder for each torrent, and in it a file for each piece. */
@@ -31,6 +34,7 @@ export class PieceCache {
   readonly #torrents = new Map<string, CachedPieces>();
   /** Resolves when the last change of a folder in the queue has ended. */
   #queue: Promise<unknown> = Promise.resolve();
+  readonly #buffers = new BufferPool(MAX_IDLE_BUFFER_BYTES);
   /** By "<info hash>/<index>": the time of the last touch on disk. */
   readonly #used: LRUCache<string, { bytes: number; touchedMs: number }>;
 
@@ -109,6 +113,7 @@ export class PieceCache {
       torrent,
       geometry: geometryOf(torrent)!,
       folder: join(this.#options.folder, infoHash),
+      buffers: this.#buffers,
       onHeld: (index, bytes) => {
         this.#used.set(`${infoHash}/${index}`, { bytes, touchedMs: Date.now() });
         this.#options.onHeld(infoHash, index);
