@@ -93,11 +93,19 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
   },
   {
     what: "a seeded piece is trusted for good after its first hash",
-    file: "server/peer/stores/in-place-store.ts",
-    find: "if (this.#verified.get(index) === fingerprint) return bytes;",
-    replace: "if (this.#verified.has(index)) return bytes;",
+    file: "server/peer/stores/fingerprint.ts",
+    find: "if (this.#verified.get(index) === fingerprint) return true;",
+    replace: "if (this.#verified.has(index)) return true;",
     test: "test/server/peer/stores/in-place-store.test.ts",
     name: "withdraws a piece that a program changes in its memory",
+  },
+  {
+    what: "a download serves what a person has changed in a file that has its name already",
+    file: "server/peer/stores/part-files.ts",
+    find: "if (this.#isNamed || this.#placed.has(file)) return true;",
+    replace: "if (this.#isNamed && this.#placed.has(file)) return true;",
+    test: "test/server/peer/downloading/download-serving.test.ts",
+    name: "gives out nothing of a file in its place that its owner changes meanwhile",
   },
   {
     what: "a piece is held before its record is written",

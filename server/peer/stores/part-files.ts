@@ -23,6 +23,8 @@ export class PartFiles {
   /** Files that were moved to their final place, and the folder of those places. */
   readonly #placed = new Set<number>();
   #placedRoot = "";
+  /** Whether the files under `#root` have their final names. */
+  #isNamed: boolean;
   #pending = Promise.resolve();
 
   constructor(disk: Disk, root: string, map: FileMap, mode: "update" | "read") {
@@ -30,6 +32,7 @@ export class PartFiles {
     this.#root = root;
     this.map = map;
     this.#mode = mode;
+    this.#isNamed = mode === "read";
   }
 
   /** Finds the files that an earlier run moved under `root`: present only there, with the right size. */
@@ -143,6 +146,13 @@ export class PartFiles {
     if (count < length) throw new StoreFailed("reading failed: the file is shorter than it should be");
   }
 
+  /** Whether some of these bytes lie in a file that has its final name, where its owner may change it. */
+  mayChange(offset: number, length: number): boolean {
+    for (const { file } of this.map.segments(offset, length))
+      if (this.#isNamed || this.#placed.has(file)) return true;
+    return false;
+  }
+
   /** Includes these bytes in the next `sync` although they were written by an earlier run. */
   markUnsynced(offset: number, length: number): void {
     for (const { file } of this.map.segments(offset, length)) this.#unsynced.add(file);
@@ -168,6 +178,7 @@ export class PartFiles {
   /** Tells this object that the files were renamed to `root`. */
   moved(root: string): void {
     this.#root = root;
+    this.#isNamed = true;
     this.#placed.clear();
   }
 
