@@ -108,6 +108,14 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     name: "gives out nothing of a file in its place that its owner changes meanwhile",
   },
   {
+    what: "a folder is shared with what a link in the place of an inner folder leads to",
+    file: "server/peer/stores/kept-files.ts",
+    find: `this.#followLinks || path === "" ? open(full)`,
+    replace: `this.#followLinks || path !== "." ? open(full)`,
+    test: "test/server/peer/stores/source.test.ts",
+    name: "of a folder has nothing of a folder elsewhere that a link leads to as soon as the files are listed",
+  },
+  {
     what: "a piece is held before its record is written",
     file: "server/peer/stores/file-piece-store.ts",
     find: `    this.#journal!.append("written", [index]);\n    this.held.set(index);\n`,
