@@ -116,6 +116,14 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     name: "of a folder has nothing of a folder elsewhere that a link leads to as soon as the files are listed",
   },
   {
+    what: "a download writes through a link that another process has put in a folder's place",
+    file: "server/peer/stores/disk.ts",
+    find: `attempt("opening a folder", () => beneath(root, path, use))`,
+    replace: '(path === "" ? beneath(root, path, use) : use(`${root}/${path}`))',
+    test: "test/server/peer/stores/swapped-folders.test.ts",
+    name: "is not written through: the inner folder of the working files",
+  },
+  {
     what: "a piece is held before its record is written",
     file: "server/peer/stores/file-piece-store.ts",
     find: `    this.#journal!.append("written", [index]);\n    this.held.set(index);\n`,

@@ -21,20 +21,20 @@ export function beneath<T>(root: string, path: string, use: (path: string) => T)
     lookAt(root, segments);
     return use(`${root}/${path}`);
   }
-  let at = root;
   let folder: number | undefined;
+  let [at, opened] = [root, root];
   try {
     folder = openFolder(root);
     for (const segment of segments) {
-      at = `${at}/${segment}`;
-      const inner = openFolder(`${OPEN_FOLDERS}/${folder}/${segment}`);
+      [at, opened] = [`${at}/${segment}`, `${OPEN_FOLDERS}/${folder}/${segment}`];
+      const inner = openFolder(opened);
       closeSync(folder);
       folder = inner;
     }
-    at = `${at}/${name}`;
-    return use(`${OPEN_FOLDERS}/${folder}/${name}`);
+    [at, opened] = [`${at}/${name}`, `${OPEN_FOLDERS}/${folder}/${name}`];
+    return use(opened);
   } catch (error) {
-    throw named(error, at);
+    throw named(error, opened, at);
   } finally {
     if (folder !== undefined) closeSync(folder);
   }
@@ -53,11 +53,13 @@ function lookAt(root: string, folders: readonly string[]): void {
   }
 }
 
-/** Writes the file's usual path into an error of the file system. */
-function named(error: unknown, path: string): unknown {
-  const failed = error as NodeJS.ErrnoException | undefined;
-  if (!(failed instanceof Error) || !failed.path?.startsWith(OPEN_FOLDERS)) return error;
-  failed.message = failed.message.replace(failed.path, path);
-  failed.path = path;
+/** Writes the file's usual path into an error of the file system, or into the one that caused `error`. */
+function named(error: unknown, opened: string, path: string): unknown {
+  if (!(error instanceof Error)) return error;
+  if (error.cause !== undefined) named(error.cause, opened, path);
+  const failed = error as NodeJS.ErrnoException & { dest?: string };
+  if (failed.path === opened) failed.path = path;
+  if (failed.dest === opened) failed.dest = path;
+  failed.message = failed.message.replace(opened, path);
   return failed;
 }
