@@ -119,9 +119,17 @@ export const sabotagesOfTheDisk: readonly Sabotage[] = [
     what: "a download writes through a link that another process has put in a folder's place",
     file: "server/peer/stores/disk.ts",
     find: `attempt("opening a folder", () => beneath(root, path, use))`,
-    replace: '(path === "" ? beneath(root, path, use) : use(`${root}/${path}`))',
+    replace: `(path === "" ? beneath(root, path, use) : use([root, path].join("/")))`,
     test: "test/server/peer/stores/swapped-folders.test.ts",
     name: "is not written through: the inner folder of the working files",
+  },
+  {
+    what: "a gateway sends what another process has put into its cache",
+    file: "server/peer/gateway/cached-pieces.ts",
+    find: "if (isWhole && (await this.#verified.isRight(index, bytes))) {",
+    replace: "if (isWhole) {",
+    test: "test/server/peer/gateway/piece-cache.test.ts",
+    name: "neither reads, writes nor removes a file elsewhere through links that another process has put there",
   },
   {
     what: "a piece is held before its record is written",

@@ -1,14 +1,16 @@
-import { rmSync } from "node:fs";
-import { type FileHandle, open, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { closeSync, rmSync, writeFile } from "node:fs";
+import { promisify } from "node:util";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { PiezaError } from "#core/base/errors.ts";
-import { sha256 } from "#core/base/hash.ts";
 import { bufferOf, checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeHasher } from "../../base/node-hasher.ts";
-import { storeFailed } from "../stores/disk.ts";
+import { beneath } from "../stores/beneath.ts";
+import { codeOf, nodeDisk, storeFailed } from "../stores/disk.ts";
+import { VerifiedPieces } from "../stores/fingerprint.ts";
+
+const writeAll = promisify(writeFile);
 
 export interface CachedPiecesOptions {
   readonly torrent: Torrent;
@@ -22,15 +24,15 @@ export interface CachedPiecesOptions {
 }
 
 /**
- * The cached pieces of one torrent: a file for each, named by its index. A piece of an earlier run is hashed when it
- * is first read, so nothing has to be flushed to the disk: what a power cut has spoiled is fetched again.
+ * The cached pieces of one torrent: a file for each, named by its index. The bytes are checked at each read, so nothing
+ * has to be flushed to the disk: what a power cut has spoiled, or another process has changed, is fetched again. No
+ * file is read, written or removed through a link.
  */
 export class CachedPieces implements PieceStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
   readonly #options: CachedPiecesOptions;
-  /** Pieces that were hashed in this run. */
-  readonly #verified: Bitfield;
+  readonly #verified: VerifiedPieces;
   /** The bytes of pieces that are arriving. */
   readonly #arriving = new Map<number, Uint8Array>();
 
@@ -38,7 +40,7 @@ export class CachedPieces implements PieceStore {
     this.#options = options;
     this.geometry = options.geometry;
     this.held = new Bitfield(options.geometry.count);
-    this.#verified = new Bitfield(options.geometry.count);
+    this.#verified = new VerifiedPieces(nodeHasher, options.torrent.pieces);
   }
 
   get torrent(): Torrent {
@@ -67,14 +69,14 @@ export class CachedPieces implements PieceStore {
     if (this.held.has(index)) return;
     const bytes = bufferOf(this.#arriving, this.geometry, index);
     try {
-      await writeFile(this.#path(index), bytes);
+      await this.#writeFile(index, bytes);
     } catch (error) {
       throw storeFailed("writing to the cache", error);
     } finally {
       this.#arriving.delete(index);
     }
+    this.#verified.trust(index, bytes);
     this.held.set(index);
-    this.#verified.set(index);
     this.#options.onHeld(index, bytes.length);
   }
 
@@ -87,7 +89,7 @@ export class CachedPieces implements PieceStore {
     const length = this.geometry.lengthOf(index);
     const bytes = into?.subarray(0, length) ?? new Uint8Array(length);
     const isWhole = await this.#readFile(index, bytes);
-    if (isWhole && (this.#verified.has(index) || (await this.#check(index, bytes)))) {
+    if (isWhole && (await this.#verified.isRight(index, bytes))) {
       this.#options.onRead(index);
       return bytes;
     }
@@ -100,8 +102,8 @@ export class CachedPieces implements PieceStore {
   /** Deletes a piece. */
   evict(index: PieceIndex): void {
     if (!this.held.clear(index)) return;
-    this.#verified.clear(index);
-    rmSync(this.#path(index), { force: true });
+    this.#verified.forget(index);
+    this.#remove(index);
     this.#options.onLost(index);
   }
 
@@ -111,33 +113,45 @@ export class CachedPieces implements PieceStore {
     this.#arriving.clear();
   }
 
-  async #check(index: PieceIndex, bytes: Uint8Array): Promise<boolean> {
-    if ((await sha256(nodeHasher, bytes)) !== this.torrent.pieces[index]) return false;
-    this.#verified.set(index);
-    return true;
-  }
-
-  /** False if the file is missing or too short. */
-  async #readFile(index: PieceIndex, into: Uint8Array): Promise<boolean> {
-    let file: FileHandle | undefined;
+  /** Always a new file: what is there may be a second name of a person's own. */
+  async #writeFile(index: PieceIndex, bytes: Uint8Array): Promise<void> {
+    this.#remove(index);
+    const file = this.#at(index, (path) => nodeDisk.open(path, "create"));
     try {
-      file = await open(this.#path(index), "r");
-      let done = 0;
-      while (done < into.length) {
-        const { bytesRead } = await file.read(into, done, into.length - done, done);
-        if (bytesRead === 0) return false;
-        done += bytesRead;
-      }
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-      throw storeFailed("reading from the cache", error);
+      await writeAll(file, bytes);
     } finally {
-      await file?.close();
+      closeSync(file);
     }
   }
 
-  #path(index: PieceIndex): string {
-    return join(this.#options.folder, String(index));
+  /** False if the file is missing, too short, or not a regular file of this folder. */
+  async #readFile(index: PieceIndex, into: Uint8Array): Promise<boolean> {
+    let file: number;
+    try {
+      file = this.#at(index, (path) => nodeDisk.open(path, "read"));
+    } catch (error) {
+      const { cause = error } = error as Error;
+      if (/^(EMFILE|ENFILE|EACCES|EIO)$/.test(codeOf(cause)))
+        throw storeFailed("reading from the cache", cause);
+      return false;
+    }
+    try {
+      return (await nodeDisk.read(file, into, 0)) === into.length;
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** Does nothing if the folder is gone or a link leads elsewhere. */
+  #remove(index: PieceIndex): void {
+    try {
+      this.#at(index, (path) => rmSync(path, { force: true }));
+    } catch (error) {
+      if (!/^(ENOENT|ENOTDIR|ELOOP)$/.test(codeOf(error))) throw error;
+    }
+  }
+
+  #at<T>(index: PieceIndex, use: (path: string) => T): T {
+    return beneath(this.#options.folder, String(index), use);
   }
 }
