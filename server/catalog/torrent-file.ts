@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { BigIntStats } from "node:fs";
+import { type BigIntStats, constants } from "node:fs";
 import { type FileHandle, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidField, messageOf, StoreFailed } from "#core/base/errors.ts";
@@ -13,6 +13,8 @@ import { syncFolder } from "../base/sync-folder.ts";
 const DECODED_AT_ONCE = 1 << 20;
 /** The name of a file that is written before it gets its final name. A crash may leave one behind. */
 const TEMPORARY = /^\.[0-9a-f]{16}\.tmp$/;
+
+const { O_RDONLY, O_NONBLOCK = 0 } = constants;
 
 /** A torrent and the stamp of the file that it was read from. */
 export interface StampedTorrent {
@@ -29,11 +31,10 @@ export async function stampAt(path: string): Promise<string | undefined> {
 
 /**
  * Reads and checks the torrent file at `path`; undefined if there is no file. Fails with InvalidField if it is not a
- * torrent, and with StoreFailed if it cannot be read. Call stampAt first, because opening a pipe would wait for a
- * writer.
+ * torrent, and with StoreFailed if it cannot be read.
  */
 export async function readStampedTorrent(path: string): Promise<StampedTorrent | undefined> {
-  const file = await attempt("reading a torrent", () => absentAsUndefined(open(path, "r")));
+  const file = await attempt("reading a torrent", () => absentAsUndefined(open(path, O_RDONLY | O_NONBLOCK)));
   if (!file) return undefined;
   const { bytes, stamp } = await attempt("reading a torrent", () => readWhole(file));
   return { torrent: await readTorrentText(await decodeUtf8(bytes)), stamp };
@@ -42,6 +43,8 @@ export async function readStampedTorrent(path: string): Promise<StampedTorrent |
 async function readWhole(file: FileHandle): Promise<{ bytes: Uint8Array; stamp: string }> {
   try {
     const stats = await file.stat({ bigint: true });
+    // A pipe or a device could give bytes without end.
+    if (!stats.isFile()) throw new InvalidField("torrent", "must be a file");
     if (stats.size > MAX_TORRENT_JSON_BYTES)
       throw new InvalidField("torrent", "must be at most 16 MiB of JSON");
     return { bytes: await file.readFile(), stamp: stampOf(stats) };

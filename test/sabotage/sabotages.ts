@@ -131,7 +131,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     what: "a seed gives what its file has become",
     file: "server/peer/stores/in-place-store.ts",
-    find: "if ((await sha256(hasher, bytes)) !== torrent.pieces[index]) throw this.#withdraw(index);",
+    find: "if (!(await this.#verified.isRight(index, bytes))) throw this.#withdraw(index);",
     replace: "",
     test: "test/server/peer/stores/in-place-store.test.ts",
     name: "withdraws a piece of which one byte flipped",

@@ -1,11 +1,11 @@
 import type { Clock } from "#core/base/clock.ts";
 import type { DownloadSnapshot } from "#core/download/snapshot.ts";
-import type { PieceStore } from "#core/ports/store.ts";
 import type { FailureReport } from "#core/ports/tracker.ts";
+import type { PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
 import { nodeClock } from "../../base/node-clock.ts";
 import type { RunningPeer } from "../peer.ts";
-import { checkedStore } from "../stores/checked-store.ts";
+import { type ChangingStore, CheckedStore } from "../stores/checked-store.ts";
 import type { ServedStore } from "../stores/served-torrents.ts";
 import type { SharedPeer } from "./shared-peer.ts";
 
@@ -22,11 +22,13 @@ export class DownloadServing {
   readonly #failed = Promise.withResolvers<never>();
   readonly #shared: Pick<SharedPeer, "start">;
   readonly #torrent: Torrent;
-  readonly #store: PieceStore;
+  readonly #store: ChangingStore;
   /** Whether the target has only some files of a folder. */
   readonly #isPartial: boolean;
   readonly #clock: Clock;
   #peer: RunningPeer | undefined;
+  /** The download as others get it, once the peer has been started. */
+  #checked: CheckedStore | undefined;
   #starting: Promise<RunningPeer | undefined> | undefined;
   #seeding: Promise<unknown> | undefined;
   #closeFiles = () => {};
@@ -36,7 +38,7 @@ export class DownloadServing {
   constructor(
     shared: Pick<SharedPeer, "start">,
     torrent: Torrent,
-    store: PieceStore,
+    store: ChangingStore,
     { isPartial = false, clock = nodeClock }: { isPartial?: boolean; clock?: Clock } = {},
   ) {
     this.#shared = shared;
@@ -62,7 +64,8 @@ export class DownloadServing {
   }
 
   /** Call when a piece became held. */
-  held(): void {
+  held(index: PieceIndex): void {
+    this.#checked?.held.set(index);
     this.#peer?.changed(this.#torrent.infoHash);
   }
 
@@ -93,7 +96,9 @@ export class DownloadServing {
     this.#starting ??= this.#shared.start().then((peer) => {
       if (this.#stopped) return undefined;
       this.#peer = peer;
-      peer.add(this.#torrent, this.#store);
+      const changed = () => peer.changed(this.#torrent.infoHash);
+      this.#checked = new CheckedStore(this.#torrent, this.#store, changed);
+      peer.add(this.#torrent, this.#checked);
       return peer;
     });
     return this.#starting;
@@ -117,7 +122,7 @@ export class DownloadServing {
   async #inPlace(path: string, onWithdrawn: () => void): Promise<ServedStore | undefined> {
     const torrent = this.#torrent;
     const { geometry, held } = this.#store;
-    if (this.#isPartial || !held.complete) return checkedStore(torrent, this.#store, onWithdrawn);
+    if (this.#isPartial || !held.complete) return this.#checked;
     const { openInPlaceStore } = await import("../stores/in-place-store.ts");
     // Any failure here, such as a file that was deleted already, only ends the serving.
     const store = await openInPlaceStore({ torrent, geometry, path, onWithdrawn }).catch(() => undefined);

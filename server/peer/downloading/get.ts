@@ -98,7 +98,7 @@ export async function startGet(options: GetOptions): Promise<RunningGet> {
       random: Math.random,
       options: { ...options.download, ...(store instanceof StreamStore && { sequential: true }) },
       limit: options.limit,
-      onHeld: () => serving?.held(),
+      onHeld: (index) => serving?.held(index),
       isSelf: (url) => options.serve?.isSelf(url) ?? false,
     });
     cleanUp.unshift(() => download.stop());

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
+import { lstat, lutimes, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { LRUCache } from "lru-cache";
 import { messageOf } from "#core/base/errors.ts";
@@ -130,6 +130,7 @@ export class PieceCache {
 
   async #openTorrent(infoHash: string) {
     const folder = join(this.#options.folder, infoHash);
+    if (!(await lstat(folder)).isDirectory()) throw new Error("it is no folder");
     const torrent = await readTorrentText(await readFile(join(folder, TORRENT_FILE), "utf8"));
     if (torrent.infoHash !== infoHash) throw new Error("its torrent is of another info hash");
     const pieces = this.#make(torrent);
@@ -137,8 +138,9 @@ export class PieceCache {
     for (const name of await readdir(folder)) {
       if (name === TORRENT_FILE) continue;
       const path = join(folder, name);
-      const { size, mtimeMs } = await stat(path);
-      if (pieces.find(name, size))
+      const facts = await lstat(path);
+      const { size, mtimeMs } = facts;
+      if (facts.isFile() && pieces.find(name, size))
         found.push({ key: `${infoHash}/${name}`, bytes: size, touchedMs: mtimeMs });
       else await rm(path, { recursive: true, force: true });
     }
@@ -157,6 +159,6 @@ export class PieceCache {
     use.touchedMs = now;
     // The time only orders evictions after a restart, so a failure to write it is ignored.
     const path = join(this.#options.folder, infoHash, String(index));
-    utimes(path, now / 1000, now / 1000).catch(() => {});
+    lutimes(path, now / 1000, now / 1000).catch(() => {});
   }
 }

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { promisify } from "node:util";
 import { StoreFailed } from "#core/base/errors.ts";
 import { syncFolder } from "../../base/sync-folder.ts";
+import { beneath } from "./beneath.ts";
 
 /** Metadata of a file or folder. */
 export interface FileFacts {
@@ -22,6 +23,11 @@ export interface FileFacts {
 export interface Disk {
   /** "create" fails if the file exists; "update" reads and writes. Fails for all but regular files. */
   open(path: string, mode: "create" | "update" | "read"): number;
+  /**
+   * Calls `use` with a path of what is at `path`, relative, in the folder `root`. Fails if `root` or a folder on the way
+   * is missing or a link, also if another process makes it one meanwhile.
+   */
+  beneath<T>(root: string, path: string, use: (path: string) => T): T;
   close(file: number): void;
   /** Undefined if there is no entry at `path`. */
   look(path: string): FileFacts | undefined;
@@ -61,6 +67,7 @@ export const nodeDisk: Disk = {
       fs.closeSync(file);
       throw new Error("not a regular file");
     }),
+  beneath: (root, path, use) => attempt("opening a folder", () => beneath(root, path, use)),
   close: (file) => attempt("closing a file", () => fs.closeSync(file)),
   look: (path) => attempt("reading a file's status", () => facts(statOf(path))),
   write: (file, bytes, position) =>
@@ -93,7 +100,7 @@ export const nodeDisk: Disk = {
     }),
 };
 
-/** Like `nodeDisk`, but `open` follows links: for files of a person that are only read. */
+/** Like `nodeDisk`, but follows links: for files of a person that are only read. */
 export const diskThroughLinks: Disk = {
   ...nodeDisk,
   open: (path, mode) =>
@@ -101,6 +108,7 @@ export const diskThroughLinks: Disk = {
       attempt("opening a file", () => fs.realpathSync(path)),
       mode,
     ),
+  beneath: (root, path, use) => use(`${root}/${path}`),
 };
 
 function statOf(path: string): fs.Stats | undefined {
@@ -171,6 +179,7 @@ const PROBLEMS: Record<string, string> = {
   ENOENT: "no such file or folder",
   EEXIST: "it exists already",
   ELOOP: "it is a link",
+  ENOTDIR: "a file or link is where a folder should be",
   EMFILE: "too many open files",
   EIO: "the disk has an error",
 };

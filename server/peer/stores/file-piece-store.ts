@@ -137,6 +137,11 @@ export class FilePieceStore implements PieceStore {
     return this.#files.read(this.geometry.offset(index), this.geometry.lengthOf(index), into);
   }
 
+  /** Whether some of the piece lies in a file that has its final name, where its owner may change it. */
+  mayChange(index: PieceIndex): boolean {
+    return this.#files.mayChange(this.geometry.offset(index), this.geometry.lengthOf(index));
+  }
+
   /**
    * Hashes a held piece again and returns whether its hash is right. A wrong piece is withdrawn: it is no longer
    * held, a restart does not trust it either, and it may be written again.

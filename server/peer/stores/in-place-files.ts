@@ -25,7 +25,7 @@ export class InPlaceFiles {
     this.map = map;
     this.#root = root;
     this.#followLinks = followLinks;
-    this.#kept = new KeptFiles(followLinks);
+    this.#kept = new KeptFiles(root, followLinks);
   }
 
   /** Reads to the start of `into`, or to a new buffer. Fails with an Error for a file that is too short. */
@@ -33,7 +33,7 @@ export class InPlaceFiles {
     const bytes = into.subarray(0, length);
     for (const { file, position, at, length: run } of this.map.segments(offset, length)) {
       const part = bytes.subarray(at, at + run);
-      await this.#kept.with(this.#pathOf(file), (descriptor) => readAll(descriptor, part, position));
+      await this.#kept.with(this.map.files[file]!.path, (descriptor) => readAll(descriptor, part, position));
     }
     return bytes;
   }

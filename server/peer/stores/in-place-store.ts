@@ -2,13 +2,13 @@ import { realpath } from "node:fs/promises";
 import { basename } from "node:path";
 import { Bitfield } from "#core/base/bitfield.ts";
 import { InvalidField, PiezaError } from "#core/base/errors.ts";
-import { type Hasher, sha256, webCryptoHasher } from "#core/base/hash.ts";
+import { type Hasher, webCryptoHasher } from "#core/base/hash.ts";
 import { checkHeld } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import { geometryOf, type Torrent } from "#core/torrent/torrent.ts";
 import { codeOf, storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
-import { fingerprintOf } from "./fingerprint.ts";
+import { VerifiedPieces } from "./fingerprint.ts";
 import { InPlaceFiles, type InPlaceOptions } from "./in-place-files.ts";
 import type { ServedStore } from "./served-torrents.ts";
 
@@ -70,23 +70,21 @@ async function checkSizes(files: InPlaceFiles, rootName: string): Promise<void> 
 }
 
 /**
- * Invariant: the bytes that `read` returns have the piece's hash. Bytes with the fingerprint of earlier ones, whose hash
- * was right, need no second hash. The files' times do not count: a program that has mapped a file into its memory may
- * change it without a new time. A piece with a wrong hash is withdrawn for good.
+ * Invariant: the bytes that `read` returns have the piece's hash. A piece with a wrong hash is withdrawn for good.
  */
 export class InPlaceStore implements ServedStore {
   readonly geometry: PieceGeometry;
   readonly held: Bitfield;
   readonly #options: InPlaceStoreOptions;
   readonly #files: InPlaceFiles;
-  /** By piece: the fingerprint of the bytes whose hash was right. */
-  readonly #verified = new Map<PieceIndex, string>();
+  readonly #verified: VerifiedPieces;
 
   constructor(options: InPlaceStoreOptions, geometry: PieceGeometry, files: InPlaceFiles, held: Bitfield) {
     this.geometry = geometry;
     this.held = held;
     this.#options = options;
     this.#files = files;
+    this.#verified = new VerifiedPieces(options.hasher ?? webCryptoHasher, options.torrent.pieces);
   }
 
   /** Fails with not_found (not held), data_loss (withdrawn by this call) or unavailable (too many open files). */
@@ -95,17 +93,13 @@ export class InPlaceStore implements ServedStore {
     const length = this.geometry.lengthOf(index);
     const bytes = into ? into.subarray(0, length) : new Uint8Array(length);
     await this.#readFiles(index, bytes);
-    const fingerprint = fingerprintOf(bytes);
-    if (this.#verified.get(index) === fingerprint) return bytes;
-    const { hasher = webCryptoHasher, torrent } = this.#options;
-    if ((await sha256(hasher, bytes)) !== torrent.pieces[index]) throw this.#withdraw(index);
-    this.#verified.set(index, fingerprint);
+    if (!(await this.#verified.isRight(index, bytes))) throw this.#withdraw(index);
     return bytes;
   }
 
   /** Hashes a held piece again and withdraws it if it has changed. */
   async check(index: PieceIndex): Promise<boolean> {
-    this.#verified.delete(index);
+    this.#verified.forget(index);
     try {
       await this.read(index);
       return true;
@@ -133,7 +127,7 @@ export class InPlaceStore implements ServedStore {
   }
 
   #withdraw(index: PieceIndex, cause?: unknown): PiezaError {
-    this.#verified.delete(index);
+    this.#verified.forget(index);
     if (this.held.clear(index)) this.#options.onWithdrawn?.(index);
     return new PiezaError("data_loss", `this peer's copy of piece ${index + 1} has changed`, { cause });
   }

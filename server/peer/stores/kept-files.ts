@@ -1,4 +1,5 @@
 import { type BigIntStats, close, constants, fstatSync, lstatSync, openSync, statSync } from "node:fs";
+import { beneath } from "./beneath.ts";
 
 /** Files kept open at once. Files that are being read do not count. */
 const MAX_FILES = 32;
@@ -15,17 +16,20 @@ interface KeptFile {
 }
 
 /**
- * Keeps files open between reads, because opening and closing one costs as much as sending a piece. The path is still
- * checked before every read, so a replaced file is noticed.
+ * Keeps the files of a folder open between reads, because opening and closing one costs as much as sending a piece. The
+ * path is still checked before every read, so a replaced file is noticed.
  */
 export class KeptFiles {
+  readonly #root: string;
   /** By path, in order of last use. */
   readonly #files = new Map<string, KeptFile>();
   readonly #followLinks: boolean;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(followLinks = false) {
+  /** `root`: the real path of the folder, or of the only file. */
+  constructor(root: string, followLinks = false) {
+    this.#root = root;
     this.#followLinks = followLinks;
   }
 
@@ -37,8 +41,8 @@ export class KeptFiles {
   }
 
   /**
-   * Calls `use` with a descriptor of the regular file now at `path`. Fails with the system's error, and for a link
-   * unless links are followed.
+   * Calls `use` with a descriptor of the regular file now at `path` in the folder, "" for the only file. Fails with the
+   * system's error, and for a link, also in the place of a folder, unless links are followed.
    */
   async with<T>(path: string, use: (descriptor: number) => Promise<T>): Promise<T> {
     const file = this.#take(path);
@@ -55,7 +59,8 @@ export class KeptFiles {
   }
 
   #take(path: string): KeptFile {
-    const found = identityOf((this.#followLinks ? statSync : lstatSync)(path, { bigint: true }));
+    const full = path === "" ? this.#root : `${this.#root}/${path}`;
+    const found = identityOf((this.#followLinks ? statSync : lstatSync)(full, { bigint: true }));
     const kept = this.#files.get(path);
     if (kept?.identity === found) {
       this.#files.delete(path);
@@ -65,7 +70,8 @@ export class KeptFiles {
     this.#drop(path);
     const [oldest] = this.#files.keys();
     if (oldest !== undefined && this.#files.size >= MAX_FILES) this.#drop(oldest);
-    const opened = openRegular(path, this.#followLinks);
+    const open = (at: string) => openRegular(at, this.#followLinks);
+    const opened = this.#followLinks || path === "" ? open(full) : beneath(this.#root, path, open);
     this.#files.set(path, opened);
     return opened;
   }

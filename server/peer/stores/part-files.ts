@@ -1,5 +1,5 @@
 import { StoreFailed } from "#core/base/errors.ts";
-import type { Disk, FileFacts } from "./disk.ts";
+import { codeOf, type Disk, type FileFacts } from "./disk.ts";
 import type { FileMap, Segment } from "./file-map.ts";
 
 /** Files kept open at once, but for those being read. Processes usually may have 1,024. */
@@ -23,6 +23,8 @@ export class PartFiles {
   /** Files that were moved to their final place, and the folder of those places. */
   readonly #placed = new Set<number>();
   #placedRoot = "";
+  /** Whether the files under `#root` have their final names. */
+  #isNamed: boolean;
   #pending = Promise.resolve();
 
   constructor(disk: Disk, root: string, map: FileMap, mode: "update" | "read") {
@@ -30,14 +32,15 @@ export class PartFiles {
     this.#root = root;
     this.map = map;
     this.#mode = mode;
+    this.#isNamed = mode === "read";
   }
 
   /** Finds the files that an earlier run moved under `root`: present only there, with the right size. */
   findPlaced(root: string): void {
     this.#placedRoot = root;
     for (const [file, { path, length }] of this.map.files.entries()) {
-      if (this.#disk.look(this.#pathOf(file))) continue;
-      if (isFileOf(length, this.#disk.look(`${root}/${path}`))) this.#placed.add(file);
+      if (this.#look(file)) continue;
+      if (isFileOf(length, this.#lookAt(root, path))) this.#placed.add(file);
     }
   }
 
@@ -61,20 +64,26 @@ export class PartFiles {
   place(file: number, root: string, replace = false): boolean {
     if (this.#placed.has(file)) return true;
     const { path } = this.map.files[file]!;
-    const from = this.#pathOf(file);
-    const to = `${root}/${path}`;
-    for (const folder of ["", ...foldersOf(path)]) this.#ensureFolder(under(root, folder));
+    for (const folder of ["", ...foldersOf(path)]) this.#ensureFolder(root, folder);
+    const isMoved = this.#at(file, (from) =>
+      this.#disk.beneath(root, path, (to) => this.#move(from, to, replace)),
+    );
+    if (!isMoved) return false;
+    this.#placedRoot = root;
+    this.#placed.add(file);
+    return true;
+  }
+
+  #move(from: string, to: string, replace: boolean): boolean {
     const there = this.#disk.look(to);
     if (replace) {
       if (there && there.kind !== "file" && there.kind !== "link") return false;
       this.#disk.rename(from, to);
-    } else {
-      const cutOff = there !== undefined && there.identity === this.#disk.look(from)?.identity;
-      if (!cutOff && (there || !this.#disk.link(from, to))) return false;
-      this.#disk.remove(from);
+      return true;
     }
-    this.#placedRoot = root;
-    this.#placed.add(file);
+    const cutOff = there !== undefined && there.identity === this.#disk.look(from)?.identity;
+    if (!cutOff && (there || !this.#disk.link(from, to))) return false;
+    this.#disk.remove(from);
     return true;
   }
 
@@ -84,7 +93,7 @@ export class PartFiles {
    */
   prepare(needed: Iterable<number>, recorded: ReadonlySet<number>): boolean {
     let intact = true;
-    if (this.map.isFolder) this.#ensureFolder(this.#root);
+    if (this.map.isFolder) this.#ensureFolder(this.#root, "");
     const known = new Set<string>();
     for (const file of needed) {
       if (this.#placed.has(file)) continue;
@@ -92,12 +101,12 @@ export class PartFiles {
       for (const folder of foldersOf(path)) {
         if (known.has(folder)) continue;
         known.add(folder);
-        this.#ensureFolder(under(this.#root, folder));
+        this.#ensureFolder(this.#root, folder);
       }
-      const found = this.#disk.look(this.#pathOf(file));
+      const found = this.#look(file);
       if (isFileOf(length, found)) continue;
       intact &&= !recorded.has(file);
-      if (!found) this.#disk.close(this.#disk.open(this.#pathOf(file), "create"));
+      if (!found) this.#at(file, (path) => this.#disk.close(this.#disk.open(path, "create")));
       this.#disk.truncate(this.#handle(file).descriptor, length);
     }
     return intact;
@@ -105,13 +114,13 @@ export class PartFiles {
 
   /** True if every file is there with its size. */
   sizesRight(): boolean {
-    return this.map.files.every(({ length }, file) => isFileOf(length, this.#disk.look(this.#pathOf(file))));
+    return this.map.files.every(({ length }, file) => isFileOf(length, this.#look(file)));
   }
 
   /** Bytes that the files occupy on the disk now. */
   allocatedBytes(): number {
     let sum = 0;
-    for (const file of this.map.files.keys()) sum += this.#disk.look(this.#pathOf(file))?.allocatedBytes ?? 0;
+    for (const file of this.map.files.keys()) sum += this.#look(file)?.allocatedBytes ?? 0;
     return sum;
   }
 
@@ -143,6 +152,13 @@ export class PartFiles {
     if (count < length) throw new StoreFailed("reading failed: the file is shorter than it should be");
   }
 
+  /** Whether some of these bytes lie in a file that has its final name, where its owner may change it. */
+  mayChange(offset: number, length: number): boolean {
+    for (const { file } of this.map.segments(offset, length))
+      if (this.#isNamed || this.#placed.has(file)) return true;
+    return false;
+  }
+
   /** Includes these bytes in the next `sync` although they were written by an earlier run. */
   markUnsynced(offset: number, length: number): void {
     for (const { file } of this.map.segments(offset, length)) this.#unsynced.add(file);
@@ -168,6 +184,7 @@ export class PartFiles {
   /** Tells this object that the files were renamed to `root`. */
   moved(root: string): void {
     this.#root = root;
+    this.#isNamed = true;
     this.#placed.clear();
   }
 
@@ -193,7 +210,7 @@ export class PartFiles {
     } else {
       this.#makeRoom();
       const mode = this.#placed.has(file) ? "read" : this.#mode;
-      handle = { descriptor: this.#disk.open(this.#pathOf(file), mode), uses: 0 };
+      handle = { descriptor: this.#at(file, (path) => this.#disk.open(path, mode)), uses: 0 };
     }
     this.#open.set(file, handle);
     return handle;
@@ -208,14 +225,41 @@ export class PartFiles {
     }
   }
 
-  #ensureFolder(path: string): void {
-    const found = this.#disk.look(path);
-    if (!found) this.#disk.makeFolder(path);
-    else if (found.kind !== "folder") throw new StoreFailed("a file or link is where a folder should be");
+  /** `folder`: relative to `root`, or "" for `root` itself. */
+  #ensureFolder(root: string, folder: string): void {
+    this.#in(root, folder, (path) => {
+      const found = this.#disk.look(path);
+      if (!found) this.#disk.makeFolder(path);
+      else if (found.kind !== "folder") throw new StoreFailed("a file or link is where a folder should be");
+    });
   }
 
-  #pathOf(file: number): string {
-    return under(this.#placed.has(file) ? this.#placedRoot : this.#root, this.map.files[file]!.path);
+  /** Undefined also if a folder on the way is missing or a link. */
+  #lookAt(root: string, path: string): FileFacts | undefined {
+    try {
+      return this.#in(root, path, (at) => this.#disk.look(at));
+    } catch (error) {
+      const { cause } = error as { cause?: unknown };
+      if (/^(ENOENT|ENOTDIR|ELOOP)$/.test(codeOf(cause))) return undefined;
+      throw error;
+    }
+  }
+
+  #look(file: number): FileFacts | undefined {
+    return this.#lookAt(this.#rootOf(file), this.map.files[file]!.path);
+  }
+
+  #at<T>(file: number, use: (path: string) => T): T {
+    return this.#in(this.#rootOf(file), this.map.files[file]!.path, use);
+  }
+
+  /** Calls `use` with the path of a file or folder beneath `root`, which no link leads elsewhere; "" is `root`. */
+  #in<T>(root: string, path: string, use: (path: string) => T): T {
+    return path === "" ? use(root) : this.#disk.beneath(root, path, use);
+  }
+
+  #rootOf(file: number): string {
+    return this.#placed.has(file) ? this.#placedRoot : this.#root;
   }
 }
 

@@ -6,7 +6,7 @@ import type { Torrent } from "#core/torrent/torrent.ts";
 
 /** The part of a store that a peer serves from. */
 export type ServedStore = Pick<PieceStore, "geometry" | "held" | "read"> & {
-  /** Hashes a held piece again; a wrong one is no longer held. Without `check`, `read` hashes every piece. */
+  /** Hashes a held piece again; a wrong one is no longer held. Without `check`, `read` checks every piece whose bytes may change. */
   check?(index: PieceIndex): Promise<boolean>;
 };
 

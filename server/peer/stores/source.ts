@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { InvalidField } from "#core/base/errors.ts";
@@ -7,6 +8,7 @@ import { matcher } from "#core/torrent/selection.ts";
 import type { Torrent, TorrentFile } from "#core/torrent/torrent.ts";
 import { compareBytewise } from "#core/torrent/torrent-files.ts";
 import { nodeHasher, sha1Hex } from "../../base/node-hasher.ts";
+import { beneath } from "./beneath.ts";
 import { storeFailed } from "./disk.ts";
 import { FileMap } from "./file-map.ts";
 import { InPlaceFiles, type InPlaceOptions } from "./in-place-files.ts";
@@ -105,7 +107,11 @@ class FolderWalk {
 
   /** `within`: the real paths of the folder and of those around it, to which a link may lead back. */
   async #enter(folder: string, within: readonly string[]): Promise<void> {
-    const entries = await readdir(join(this.#root, folder), { withFileTypes: true });
+    const entries = this.#followLinks
+      ? await readdir(join(this.#root, folder), { withFileTypes: true })
+      : beneath(this.#root, folder === "" ? "." : `${folder}/.`, (at) =>
+          readdirSync(at, { withFileTypes: true }),
+        );
     if (entries.length === 0 && folder !== "") this.#onSkipped(folder, "is an empty folder");
     for (const entry of entries) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -268,6 +269,13 @@ describe("a torrent's file", () => {
       expect(await stampAt(path)).toBeUndefined();
       expect(await readStampedTorrent(path)).toBeUndefined();
     }
+  });
+
+  it("that has become a pipe or a device is refused at once, and not read", async () => {
+    execFileSync("mkfifo", [at("pipe")]);
+    await symlink("/dev/zero", at("device"));
+    for (const path of [at("pipe"), at("device")])
+      await expect(readStampedTorrent(path)).rejects.toThrow("must be a file");
   });
 });
 

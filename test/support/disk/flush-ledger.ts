@@ -15,6 +15,8 @@ export class FlushLedger {
   constructor() {
     this.disk = {
       ...nodeDisk,
+      // The books go by the usual paths.
+      beneath: (root, path, use) => use(`${root}/${path}`),
       open: (path, mode) => {
         const file = nodeDisk.open(path, mode);
         this.#paths.set(file, path);

@@ -94,6 +94,10 @@ export class PowerCutDisk implements Disk {
     return this.#ids;
   }
 
+  beneath<T>(): T {
+    throw new Error("this disk has no folders");
+  }
+
   close(file: number): void {
     this.#open.delete(file);
   }

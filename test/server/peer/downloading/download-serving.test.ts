@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -119,6 +119,43 @@ describe("serving what was selected of a folder", () => {
     const { status, bytes } = await piece(1);
     expect(status).toBe(200);
     expect(bytes.equals(made.bytes(0))).toBe(true);
+  });
+
+  it("gives out nothing of a file in its place that its owner changes meanwhile, and all of the others", async () => {
+    const made = await makeTorrent({ files, fileName: "folder" });
+    const { torrent, geometry } = made;
+    const target = join(folder, "folder");
+    const open = (select?: number[]) =>
+      FilePieceStore.open({ torrent, geometry, target, select, hasher: nodeHasher });
+    const first = await open([1]);
+    await fill(first, made, [...piecesOfFiles(files, [1], geometry)]);
+    await first.finish();
+    await first.close();
+    const store = await open();
+    ends.push(() => store.close());
+    const shared = new SharedPeer({ port: 0, trackers: [], dataDir: folder });
+    ends.push(() => shared.close());
+    const clock = new FakeClock();
+    const serving = new DownloadServing(shared, torrent, store, { clock });
+    ends.push(() => serving.stop());
+    serving.watch({ peek: () => ({ etaMs: undefined }) });
+    const { url } = await shared.start();
+    await clock.tick(250);
+    const piece = async (number: number) => {
+      const response = await fetch(`${url}/pieces/${torrent.infoHash}/${number}`);
+      return { status: response.status, bytes: Buffer.from(await response.arrayBuffer()) };
+    };
+    const isSent = async (number: number) => (await piece(number)).bytes.equals(made.bytes(number - 1));
+    await expect.poll(() => isSent(3)).toBe(true);
+    await writeFile(join(target, "b.bin"), Buffer.alloc(3 * PIECE, 1));
+    expect((await piece(3)).status).toBeGreaterThanOrEqual(400);
+    expect((await piece(3)).status).toBe(404);
+    expect((await piece(4)).status).toBeGreaterThanOrEqual(400);
+    await fill(store, made, [0]);
+    serving.held(made.at(0));
+    expect(await isSent(1)).toBe(true);
+    await store.finish();
+    expect((await readFile(join(target, "b.bin")))[0]).toBe(1);
   });
 
   it("gives out nothing of what the file's owner has changed", async () => {

@@ -1,4 +1,15 @@
-import { mkdtemp, readdir, rm, truncate, utimes, writeFile } from "node:fs/promises";
+import {
+  link,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -72,6 +83,36 @@ describe("a cache of pieces", () => {
     await hold(again, made, 1);
     expect(lost).toEqual(["made 3"]);
     expect(Buffer.from(await again.read(made.at(6)))).toEqual(Buffer.from(made.bytes(6)));
+  });
+
+  it("neither reads, writes nor removes a file elsewhere through links that another process has put there", async () => {
+    const elsewhere = await mkdtemp(join(tmpdir(), "pieza-elsewhere-"));
+    const secret = join(elsewhere, "1");
+    const own = Buffer.alloc(PIECE, 7);
+    await writeFile(secret, own);
+    const cache = cacheOf(8);
+    const store = await cache.add(made.torrent);
+    const path = (n: number) => join(folder, made.torrent.infoHash, String(n));
+    await symlink(secret, path(0));
+    await link(secret, path(3));
+    await hold(store, made, 0, 1, 2, 3);
+    expect(Buffer.from(await store.read(made.at(0)))).toEqual(Buffer.from(made.bytes(0)));
+    await rm(path(1));
+    await symlink(secret, path(1));
+    await expect(store.read(made.at(1))).rejects.toMatchObject({ code: "data_loss" });
+    await writeFile(path(2), own);
+    await expect(store.read(made.at(2))).rejects.toMatchObject({ code: "data_loss" });
+    await hold(store, made, 1);
+    await rename(join(folder, made.torrent.infoHash), join(folder, "away"));
+    await symlink(elsewhere, join(folder, made.torrent.infoHash));
+    await expect(hold(store, made, 4)).rejects.toThrow(/writing to the cache failed/);
+    await expect(store.read(made.at(1))).rejects.toMatchObject({ code: "data_loss" });
+    expect(await readdir(elsewhere)).toEqual(["1"]);
+    expect(await readFile(secret)).toEqual(own);
+    const again = cacheOf(8);
+    await again.open();
+    expect(await readdir(elsewhere)).toEqual(["1"]);
+    await rm(elsewhere, { recursive: true });
   });
 
   it("loses what a power cut has spoiled, at the latest when it is read", async () => {

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -44,6 +52,25 @@ describe("files in place", () => {
     const files = open();
     await expect(files.read(0, 11)).rejects.toThrow("the file is shorter than it was");
     expect(await files.sizeOf(1)).toBe(5);
+  });
+
+  it("are not read through a folder that has become a link, and are again when it is back", async () => {
+    for (const name of ["sub", "elsewhere"]) {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, "c"), name);
+    }
+    const files = new InPlaceFiles(folder, new FileMap([{ path: "sub/c", length: 3 }], 3));
+    opened.push(files);
+    expect(await read(files, 0, 3)).toBe("sub");
+    renameSync(join(folder, "sub"), join(folder, "away"));
+    symlinkSync("elsewhere", join(folder, "sub"));
+    await expect(files.read(0, 3)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(ELOOP|ENOTDIR)$/),
+      path: join(folder, "sub"),
+    });
+    rmSync(join(folder, "sub"));
+    renameSync(join(folder, "away"), join(folder, "sub"));
+    expect(await read(files, 0, 3)).toBe("sub");
   });
 
   it("may be links only where that is wanted", async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -72,6 +72,19 @@ describe("a torrent of a path", () => {
     });
     expect(torrent.files?.map(({ path }) => path)).toEqual(["real", "sub/x"]);
     expect(skipped.sort()).toEqual(["passwd is a link", "sub/loop is a link"]);
+  });
+
+  it("of a folder has nothing of a folder elsewhere that a link leads to as soon as the files are listed", async () => {
+    const root = await folder({ "a.bin": noise(1 << 20), "b/key": "mine" });
+    await mkdir(join(here, "elsewhere"));
+    await writeFile(join(here, "elsewhere", "key"), "secret");
+    const swap = () => {
+      if (existsSync(join(here, "away"))) return;
+      renameSync(join(root, "b"), join(here, "away"));
+      symlinkSync(join(here, "elsewhere"), join(root, "b"));
+    };
+    const creating = createTorrentFromPath(root, { pieceLength: 16 << 10, onProgress: swap });
+    await expect(creating).rejects.toThrow(/reading (key|folder) failed/);
   });
 
   it("of a folder has what its links lead to, where links are followed, and can be seeded from it", async () => {
