@@ -27,6 +27,8 @@ const e2e = {
   setupFiles: ["test/support/no-leaks-e2e.ts"],
   testTimeout: 300_000,
   hookTimeout: 120_000,
+  // Browsers and dozens of processes share the machine: what is polled for may take longer than the default second.
+  expect: { poll: { timeout: 30_000 } },
 };
 
 /** What measures by the clock, and so has the machine for itself. */

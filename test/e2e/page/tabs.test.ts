@@ -86,7 +86,7 @@ describe("a tab that waits for a download of another tab", () => {
     await there.card.getByText("Your browser was given it to save").waitFor();
     await there.card.getByText("Files", { exact: true }).click();
     await there.card.getByRole("checkbox", { name: "b.bin" }).uncheck();
-    await there.card.getByText(/^Saving makes a second copy/).waitFor();
+    await there.card.getByText(/Saving makes a second copy/).waitFor();
     await second.reload();
     await there.becomes("Complete");
     expect(await there.card.getByRole("button", { name: /^Free / }).count()).toBe(0);
