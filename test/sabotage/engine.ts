@@ -47,8 +47,8 @@ export const sabotagesOfTheEngine: readonly Sabotage[] = [
     file: "core/download/hedging.ts",
     find: "if (isLeftToOthers(peer, requests, usable)) continue;",
     replace: "",
-    test: "test/faults/swarm-faults.test.ts",
-    name: "all but one of 8, without a word",
+    test: "test/simulation/liars.test.ts",
+    name: "ends within twice the time",
   },
   {
     what: "a peer is never asked again for a piece that it once lacked",
