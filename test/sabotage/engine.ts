@@ -83,14 +83,6 @@ export const sabotagesOfTheEngine: readonly Sabotage[] = [
     name: "stop leaves no request and no timer",
   },
   {
-    what: "equal peers leave the last piece to each other",
-    file: "core/download/assignment.ts",
-    find: "Math.max(soonestMs, (pieces * pieceLength * 1000) / rate)",
-    replace: "(pieces * pieceLength * 1000) / rate",
-    test: "test/core/download/download-pace.test.ts",
-    name: "twelve that are all alike get the last piece too",
-  },
-  {
     what: "a peer that drips is waited for",
     file: "core/download/stall.ts",
     find: "if (bytes >= STALL_BYTES)",

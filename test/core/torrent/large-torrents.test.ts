@@ -50,7 +50,7 @@ describe("a torrent of many pieces and files lets others in", () => {
     const read = await parseTorrentText(Buffer.from(bytes).toString(), webCryptoHasher, reading.breathe);
     expect(read).toEqual(torrent);
     // The check of the JSON lets others in too, besides the reading of what it holds.
-    expect(reading.breaths).toBeGreaterThan(parsing.breaths + hashing.breaths);
+    expect(reading.breaths).toBeGreaterThan(1.2 * (parsing.breaths + hashing.breaths));
     const encoding = counting();
     const message = await encodeTorrent(torrent, encoding.breathe);
     expect(Buffer.compare(message, toBinary(TorrentSchema, torrentToMessage(torrent)))).toBe(0);
