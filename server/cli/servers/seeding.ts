@@ -46,6 +46,7 @@ export type ForOthers = Pick<
   | "announces"
   | "copies"
   | "allowNetworks"
+  | "onStatus"
 > & {
   /** The flag that sets the port, for errors. Default: that of a peer. */
   readonly portOption?: OptionName | undefined;
