@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, rmSync } from "node:fs";
 import { Bitfield } from "#core/base/bitfield.ts";
-import { PiezaError } from "#core/base/errors.ts";
+import { PiezaError, StoreFailed } from "#core/base/errors.ts";
 import { checkHeld, checkWrite, type PieceStore } from "#core/ports/store.ts";
 import type { PieceGeometry, PieceIndex } from "#core/torrent/piece.ts";
 import type { Torrent } from "#core/torrent/torrent.ts";
@@ -17,6 +17,8 @@ export interface CachedPiecesOptions {
   readonly folder: string;
   /** Where the memory for pieces that arrive comes from. */
   readonly buffers: BufferPool;
+  /** Called when the disk is full. Deletes other pieces, and returns whether there were any. */
+  readonly makeRoom: (bytes: number) => boolean;
   readonly onHeld: (index: PieceIndex, bytes: number) => void;
   readonly onRead: (index: PieceIndex) => void;
   /** Called when a piece is not held any more. */
@@ -70,7 +72,7 @@ export class CachedPieces implements PieceStore {
     if (this.held.has(index)) return;
     const bytes = this.#bufferOf(index).subarray(0, this.geometry.lengthOf(index));
     try {
-      this.#writeFile(index, bytes);
+      this.#writeWithRoom(index, bytes);
       this.#verified.trust(index, bytes);
     } catch (error) {
       throw storeFailed("writing to the cache", error);
@@ -120,6 +122,18 @@ export class CachedPieces implements PieceStore {
 
   async close(): Promise<void> {
     this.#arriving.clear();
+  }
+
+  /** On a disk that is full before the cache is, the piece takes the place of older ones. */
+  #writeWithRoom(index: PieceIndex, bytes: Uint8Array): void {
+    try {
+      this.#writeFile(index, bytes);
+    } catch (error) {
+      this.#remove(index);
+      if (!(error instanceof StoreFailed && error.noSpace && this.#options.makeRoom(bytes.length)))
+        throw error;
+      this.#writeFile(index, bytes);
+    }
   }
 
   /** Always a new file: what is there may be a second name of a person's own. */

@@ -108,7 +108,9 @@ export class Gateway {
       find: (infoHash) => served.get(infoHash) ?? this.#find(infoHash),
       read: (content, bytes) => {
         const own = served.get(content.torrent.infoHash);
-        return own?.store.held.complete ? held.read(own, bytes) : this.#read(content.torrent, bytes);
+        // What is cached may be evicted at any moment, and is then fetched again.
+        const isKept = own?.store.held.complete && !this.#torrents.has(own.torrent.infoHash);
+        return isKept ? held.read(own, bytes) : this.#read(content.torrent, bytes);
       },
     };
   }

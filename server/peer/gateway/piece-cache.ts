@@ -118,6 +118,7 @@ export class PieceCache {
         this.#used.set(`${infoHash}/${index}`, { bytes, touchedMs: Date.now() });
         this.#options.onHeld(infoHash, index);
       },
+      makeRoom: (bytes) => this.#makeRoom(bytes),
       onRead: (index) => this.#touch(infoHash, index),
       onLost: (index) => {
         this.#used.delete(`${infoHash}/${index}`);
@@ -145,6 +146,13 @@ export class PieceCache {
       else await rm(path, { recursive: true, force: true });
     }
     return found;
+  }
+
+  /** Evicts the pieces that were used longest ago, twice the bytes that are needed. */
+  #makeRoom(bytes: number): boolean {
+    const before = this.usedBytes;
+    while (this.#used.size > 0 && before - this.usedBytes < 2 * bytes) this.#used.pop();
+    return this.usedBytes < before;
   }
 
   #evict(key: string): void {

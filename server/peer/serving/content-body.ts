@@ -14,6 +14,10 @@ import { type Offer, onAbort, type Uploads } from "./uploads.ts";
 /** Pause before a piece is read again where the server does not say when it has room. */
 const RETRY_MS = 250;
 
+/** Codes of a piece that is not here any more. */
+const LOST: ReadonlySet<string> = new Set(["not_found", "data_loss"]);
+const MAX_TRIES = 5;
+
 export interface ContentBodyParts {
   readonly served: ServedTorrent;
   readonly reader: ContentReader;
@@ -113,12 +117,20 @@ export class ContentBody {
     }
   }
 
+  /** A gateway may evict a piece between the moment in which it is ready and the reading; then it is fetched again. */
   async #read(index: PieceIndex): Promise<ReadPiece> {
     const { served, reader, uploads, address, gone } = this.#parts;
-    await reader.ready(index);
-    gone.throwIfAborted();
-    const offer = uploads.find(served.torrent.infoHash, index + 1, address);
-    return { offer, upload: await uploads.read(offer, address, onAbort(gone)) };
+    for (let tries = 1; ; tries++) {
+      await reader.ready(index);
+      gone.throwIfAborted();
+      try {
+        const offer = uploads.find(served.torrent.infoHash, index + 1, address);
+        return { offer, upload: await uploads.read(offer, address, onAbort(gone)) };
+      } catch (error) {
+        const isLost = error instanceof PiezaError && LOST.has(error.code);
+        if (!isLost || tries === MAX_TRIES) throw error;
+      }
+    }
   }
 
   /** Resolves when the system has taken the bytes, which may be reused then. */

@@ -205,6 +205,16 @@ describe("a gateway", () => {
     expect((await bytesAt(urlAt(again))).equals(made.whole)).toBe(true);
   });
 
+  it("goes on when a piece is evicted just before it is read", async () => {
+    await seeder(() => true);
+    const gateway = await start("gateway", {});
+    expect((await bytesAt(urlAt(gateway))).equals(made.whole)).toBe(true);
+    // As an eviction does it: the file is gone, and the gateway finds out when it reads.
+    const cached = join(folder, "gateway", "peer-0", "cache", made.torrent.infoHash);
+    for (const index of [0, 20, 40, PIECES - 1]) await rm(join(cached, String(index)));
+    expect((await bytesAt(urlAt(gateway))).equals(made.whole)).toBe(true);
+  });
+
   it("says with 504 that no peer gives the file, and why", async () => {
     const gateway = await start("gateway", { giveUpAfterMs: 500 });
     const answer = await fetch(urlAt(gateway));
